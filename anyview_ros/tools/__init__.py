@@ -1,0 +1,1 @@
+"""Tools around the node: recording, reports, checks."""

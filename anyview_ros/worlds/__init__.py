@@ -1,0 +1,1 @@
+"""Procedural scenes and their ray-caster: pure functions of (kind, seed, stamp)."""
