@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +119,7 @@ class Clip:
                 f"a clip has 1 + 4k frames (1, 5, 9, ...), got {len(self.frames)}",
             )
         stamps = self.stamps_ns
-        if any(a >= b for a, b in zip(stamps, stamps[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(stamps)):
             raise AnyviewError("invalid_stamps", f"stamps must increase, got {list(stamps)}")
         sizes = {(f.camera.width, f.camera.height) for f in self.frames}
         if len(sizes) > 1:
@@ -157,4 +158,5 @@ class View:
     world_from_cam: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        assert self.world_from_cam.ndim == 3 and self.world_from_cam.shape[1:] == (4, 4)
+        assert self.world_from_cam.ndim == 3
+        assert self.world_from_cam.shape[1:] == (4, 4)

@@ -104,7 +104,8 @@ def rays(camera: Camera) -> NDArray[np.float64]:
     direction[..., 0] = x
     direction[..., 1] = y[:, None]
     direction[..., 2] = 1.0
-    return direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    return direction
 
 
 def plucker(camera: Camera, anchor_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,223 @@
+"""The whole way from source clips to the frames of a virtual camera."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
+from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.runtime import AUTO, Graph, choose_provider, load_graphs
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera, Clip, View
+
+Array = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """How to sample. Zero or empty means the package's default.
+
+    Args:
+        speed: `exact`, `fast` or `draft`, as far as the package has them.
+        steps: calls of the denoiser, in place of the speed's own number.
+        seed: makes the noise; 0 is a seed like any other.
+        scene_scale: multiplies Plücker moments.
+    """
+
+    speed: str = ""
+    steps: int = 0
+    seed: int = 0
+    scene_scale: float = 0.0
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """The frames of a virtual camera and what making them took.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB of the target's size.
+        generated_size: (H, W) at which the model made them.
+        clamped_moments: share of Plücker moments beyond the model's range, 0..1.
+        condition_s, denoise_s, decode_s: seconds of wall-clock time.
+    """
+
+    frames: NDArray[np.uint8]
+    speed: str
+    steps: int
+    generated_size: tuple[int, int]
+    scene_scale: float
+    clamped_moments: float
+    condition_s: float
+    denoise_s: float
+    decode_s: float
+
+
+class Pipeline:
+    """A model package, loaded.
+
+    Args:
+        package: from `contract.load_package`.
+        provider: `auto`, `cpu` or `cuda`.
+        threads: of the CPU provider; 0 = one a core.
+    """
+
+    def __init__(self, package: ModelPackage, provider: str = AUTO, threads: int = 0) -> None:
+        refuse_unavailable(package.contract)
+        self.package = package
+        self.provider = choose_provider(provider)
+        files = {name: package.graph(name) for name in GRAPHS}
+        self._graphs: dict[str, Graph] = load_graphs(files, self.provider, threads)
+
+    def synthesize(
+        self,
+        sources: Sequence[Clip],
+        target: View,
+        options: SynthesisOptions,
+        on_progress: Progress = lambda stage, step, steps: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Synthesis:
+        """What `target` would have seen while the sources saw their clips.
+
+        Raises:
+            AnyviewError: what `check_request` refuses; `cancelled` within one step.
+        """
+        contract = self.package.contract
+        sigmas = check_request(contract, sources, target, options)
+        scene_scale = options.scene_scale or contract.scene_scale
+
+        def report(stage: str, step: int, steps: int) -> None:
+            if cancelled():
+                raise AnyviewError("cancelled", f"cancelled at {stage}, step {step} of {steps}")
+            on_progress(stage, step, steps)
+
+        started = time.perf_counter()
+        report("condition", 0, len(sigmas) - 1)
+        clips = [conditioning.resize_clip(clip, contract) for clip in sources]
+        size = conditioning.model_size(contract, target.camera)
+        camera = conditioning.resize_camera(target.camera, size, contract.pixel_rule)
+        anchor_from_world = conditioning.anchor(
+            contract, clips[0].world_from_cam, target.world_from_cam
+        )
+        context = self._condition(clips[0], anchor_from_world, scene_scale)
+        rays, clamped = conditioning.unshuffle_rays(
+            contract, camera, anchor_from_world @ target.world_from_cam, scene_scale
+        )
+        conditioned = time.perf_counter()
+        noise = sampler.unit_noise(options.seed, contract.latent.of(len(clips[0]), *size))
+        latent = sampler.sample(
+            sampler.denoiser_of(self._network(rays, context), contract.prediction),
+            noise[None],
+            sigmas,
+            on_step=lambda step, steps: report("denoise", step, steps),
+        )
+        denoised = time.perf_counter()
+        report("decode", len(sigmas) - 1, len(sigmas) - 1)
+        (video,) = self._graphs["decode"](latent=latent).values()
+        frames = _at_size(conditioning.images_of(video), target.camera)
+        return Synthesis(
+            frames=frames,
+            speed=options.speed or DEFAULT_SPEED,
+            steps=len(sigmas) - 1,
+            generated_size=size,
+            scene_scale=scene_scale,
+            clamped_moments=clamped,
+            condition_s=conditioned - started,
+            denoise_s=denoised - conditioned,
+            decode_s=time.perf_counter() - denoised,
+        )
+
+    def _condition(
+        self, clip: Clip, anchor_from_world: NDArray[np.float64], scene_scale: float
+    ) -> dict[str, Array]:
+        """The source as the denoiser sees it: opaque tensors, the same for every step."""
+        contract = self.package.contract
+        (latent,) = self._graphs["encode"](frames=conditioning.video_tensor(clip.images)).values()
+        rays, _ = conditioning.unshuffle_rays(
+            contract, clip.frames[0].camera, anchor_from_world @ clip.world_from_cam, scene_scale
+        )
+        return self._graphs["condition"](latent=latent, rays=rays)
+
+    def _network(self, rays: Array, context: dict[str, Array]) -> sampler.Network:
+        denoise = self._graphs["denoise"]
+
+        def network(noisy: Array, t: Array) -> Array:
+            (prediction,) = denoise(noisy=noisy, t=t, rays=rays, **context).values()
+            return prediction
+
+        return network
+
+
+def refuse_unavailable(contract: Contract) -> None:
+    """Name what the contract foresees and this version does not run.
+
+    Raises:
+        AnyviewError: `not_available`.
+    """
+    for name, value in (("family", "joint"), ("ray_code", "autoencoder")):
+        if getattr(contract, name) == value:
+            raise AnyviewError(
+                "not_available",
+                f"model '{contract.name}' has {name} '{value}', which is not available in this "
+                "version",
+            )
+
+
+def check_request(
+    contract: Contract, sources: Sequence[Clip], target: View, options: SynthesisOptions
+) -> tuple[float, ...]:
+    """The noise levels of a request that the contract allows.
+
+    Raises:
+        AnyviewError: `invalid_sources`, `invalid_num_frames`, `unknown_speed`, `invalid_steps` or
+            `invalid_scene_scale`.
+    """
+    if not 1 <= len(sources) <= contract.max_sources:
+        raise AnyviewError(
+            "invalid_sources",
+            f"model '{contract.name}' takes 1..{contract.max_sources} sources, got {len(sources)}",
+        )
+    lengths = {len(target.world_from_cam), *map(len, sources)}
+    if len(lengths) > 1 or not lengths <= set(contract.frames):
+        raise AnyviewError(
+            "invalid_num_frames",
+            f"model '{contract.name}' takes clips of {_words(contract.frames)} frames, the same "
+            f"for sources and target, got {_words(sorted(lengths))}",
+        )
+    if not (np.isfinite(options.scene_scale) and options.scene_scale >= 0):
+        raise AnyviewError(
+            "invalid_scene_scale", f"scene_scale must be positive, got {options.scene_scale}"
+        )
+    return check_sampling(contract, options)
+
+
+def check_sampling(contract: Contract, options: SynthesisOptions) -> tuple[float, ...]:
+    """The noise levels that a speed and a number of steps ask for; errors as `check_request`."""
+    speed = options.speed or DEFAULT_SPEED
+    if speed not in contract.sigmas:
+        raise AnyviewError(
+            "unknown_speed",
+            f"model '{contract.name}' has the speeds {_words(contract.sigmas)}, got '{speed}'",
+        )
+    if not 0 <= options.steps <= contract.max_steps:
+        raise AnyviewError(
+            "invalid_steps",
+            f"model '{contract.name}' takes 1..{contract.max_steps} steps, got {options.steps}; "
+            "0 means the speed's own number",
+        )
+    sigmas = contract.sigmas[speed]
+    return sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
+
+
+def _words(values: Iterable[object]) -> str:
+    return " or ".join(str(value) for value in values)
+
+
+def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
+    size = (camera.height, camera.width)
+    return np.stack([conditioning.resize_image(image, size, "area") for image in images])
