@@ -31,6 +31,7 @@ CHOICES = {
     "resampler": ("area", "pillow_lanczos"),
     "pixel_rule": ("pixel_centre", "integer_grid"),
     "prediction": ("x0", "velocity"),
+    "solver": ("euler", "ab2"),
     "precision": ("fp32", "fp16", "bf16", "int8"),
 }
 
@@ -62,7 +63,7 @@ class Contract:
     """The fields of a manifest.
 
     Args:
-        name, family, anchor, ray_code, resampler, pixel_rule, prediction, precision: see
+        name, family, anchor, ray_code, resampler, pixel_rule, prediction, solver, precision: see
             docs/model-packages.md; the allowed words are in `CHOICES`.
         sigmas: noise levels of each speed, falling; the default speed is `exact`.
         frames: clip lengths T the graphs take.
@@ -81,6 +82,7 @@ class Contract:
     resampler: str
     pixel_rule: str
     prediction: str
+    solver: str
     sigmas: Mapping[str, tuple[float, ...]]
     frames: tuple[int, ...]
     frame_period: float

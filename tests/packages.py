@@ -39,6 +39,7 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
         resampler="area",
         pixel_rule="pixel_centre",
         prediction="x0",
+        solver="euler",
         sigmas={"exact": (80.0, 20.0, 5.0, 1.0, 0.0), "draft": (80.0, 0.0)},
         frames=(5, 9),
         frame_period=0.1,

@@ -114,6 +114,7 @@ class Pipeline:
             sampler.denoiser_of(self._network(rays, context), contract.prediction),
             noise[None],
             sigmas,
+            contract.solver,
             on_step=lambda step, steps: report("denoise", step, steps),
         )
         denoised = time.perf_counter()

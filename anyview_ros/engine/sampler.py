@@ -7,7 +7,6 @@ the same thing in other letters: with t = sigma / (1 + sigma), y / (1 + sigma) =
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,64 +17,107 @@ Array = NDArray[np.float32]
 Network = Callable[[Array, Array], Array]  # (c_in * y, t of shape (1,)) -> prediction
 Denoiser = Callable[[Array, float], Array]  # (y, sigma) -> x0
 MAX_SEED = 42949672  # seed * 100 must fit the 32 bits of the official noise
+RHO = 7.0
 
 
-def unit_noise(seed: int, shape: Sequence[int]) -> Array:
-    """Standard normal noise of a latent, (C, T', H', W'), drawn as the AnyView release draws it.
+def unit_noise(seed: int, shape: Sequence[int], stream: int = 0) -> Array:
+    """Standard normal noise, drawn as the AnyView release draws it.
+
+    The release draws (B, 52, T', H', W') for each stream; for B = 1 the latent's channels are the
+    first draws, so asking for the latent's own (C, T', H', W') gives the same numbers.
 
     Raises:
         AnyviewError: `invalid_seed` outside 0..42949672.
     """
     if not 0 <= seed <= MAX_SEED:
         raise AnyviewError("invalid_seed", f"seed must be 0..{MAX_SEED}, got {seed}")
-    return np.random.RandomState(seed * 100).standard_normal(shape).astype(np.float32)
+    return normal_noise(seed * 100 + stream, shape)
+
+
+def normal_noise(generator_seed: int, shape: Sequence[int]) -> Array:
+    """numpy's legacy Mersenne Twister, whose numbers never change between versions."""
+    return np.random.RandomState(generator_seed).standard_normal(shape).astype(np.float32)
+
+
+def karras_sigmas(steps: int, sigma_max: float = 80.0, sigma_min: float = 0.002) -> list[float]:
+    """`steps` + 1 falling noise levels, Karras et al. (arXiv 2206.00364) eq. 5 with rho 7."""
+    fraction = np.arange(steps + 1) / steps
+    highest, lowest = sigma_max ** (1 / RHO), sigma_min ** (1 / RHO)
+    levels: list[float] = ((highest + fraction * (lowest - highest)) ** RHO).tolist()
+    return levels
 
 
 def schedule(sigmas: Sequence[float], steps: int) -> tuple[float, ...]:
     """The noise levels of `steps` steps along the curve of a longer or shorter schedule.
 
-    Interpolated linearly in sigma^(1/7), where the schedule of Karras et al. (arXiv 2206.00364,
-    eq. 5) is a straight line, so any number of steps gives exactly that schedule again.
+    Interpolated linearly in sigma^(1/7), where Karras' schedule is a straight line, so any number
+    of steps gives exactly that schedule again.
     """
     if steps == len(sigmas) - 1:
         return tuple(sigmas)
     position = np.linspace(0, len(sigmas) - 1, steps + 1)
-    roots = np.interp(position, np.arange(len(sigmas)), np.asarray(sigmas, np.float64) ** (1 / 7))
-    return tuple(float(s) for s in roots**7)
+    roots = np.asarray(sigmas, np.float64) ** (1 / RHO)
+    levels = np.interp(position, np.arange(len(sigmas)), roots) ** RHO
+    return tuple(float(sigma) for sigma in levels)
 
 
 def denoiser_of(network: Network, prediction: str) -> Denoiser:
-    """A denoiser from a network that predicts `x0` or the flow's `velocity`."""
+    """A denoiser from a network that predicts `x0` or the flow's `velocity`.
+
+    With t in float32: c_in = c_skip = 1 - t, c_out = -t, c_noise = t, as in the AnyView release.
+    """
 
     def denoise(y: Array, sigma: float) -> Array:
-        t = sigma / (1.0 + sigma)
-        z = (y * np.float32(1.0 - t)).astype(np.float32)
-        predicted = network(z, np.array([t], np.float32))
-        return predicted if prediction == "x0" else z - np.float32(t) * predicted
+        t = np.float32(sigma) / (np.float32(sigma) + np.float32(1))
+        z = (np.float32(1) - t) * y
+        predicted = network(z, np.array([t]))
+        return predicted if prediction == "x0" else z - t * predicted
 
     return denoise
 
 
-def euler(y: Array, x0: Array, sigma: float, next_sigma: float) -> Array:
-    """One Euler step of the probability-flow ODE, in x0 form."""
-    kept = next_sigma / sigma
-    return (kept * y.astype(np.float64) + (1.0 - kept) * x0).astype(np.float32)
+def coefficients(sigmas: Sequence[float], solver: str) -> NDArray[np.float64]:
+    """(N, 3) multipliers of (state, this x0, previous x0) that make the next state.
+
+    `euler` is one Euler step of the probability-flow ODE in x0 form. `ab2` is the two-step
+    Adams-Bashforth method in log sigma; its first step, and one that ends in 0, are Euler's.
+    """
+    table = np.zeros((len(sigmas) - 1, 3))
+    for i in range(len(table)):
+        sigma, following = sigmas[i], sigmas[i + 1]
+        if solver == "ab2" and i > 0 and following > 0:
+            h = np.log(sigma / following)
+            ratio = -np.log(sigmas[i - 1] / sigma) / h
+            phi1 = np.expm1(-h) / -h
+            phi2 = (phi1 - 1) / -h
+            table[i] = np.exp(-h), h * (phi1 - phi2 / ratio), h * phi2 / ratio
+        else:
+            table[i] = following / sigma, 1 - following / sigma, 0
+    return table
 
 
 def sample(
     denoiser: Denoiser,
     noise: Array,
     sigmas: Sequence[float],
+    solver: str = "euler",
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Array:
     """From unit noise to a latent along falling noise levels.
 
     A schedule that does not end in 0 ends with one more call of the denoiser, the clean pass of
-    the AnyView release. `on_step(done, steps)` is called before each step; it may raise to cancel.
+    the AnyView release. `on_step(done, steps)` is called before each call; it may raise to cancel.
+
+    Args:
+        noise: of the latent's shape, with or without a batch axis.
+        solver: `euler` or `ab2`, see `coefficients`.
     """
-    steps = len(sigmas) - 1
+    table = coefficients(sigmas, solver)
     y = (sigmas[0] * noise.astype(np.float64)).astype(np.float32)
-    for index, (sigma, next_sigma) in enumerate(pairwise(sigmas)):
-        on_step(index, steps)
-        y = euler(y, denoiser(y, sigma), sigma, next_sigma)
+    previous = np.zeros_like(y)
+    for index, (keep, add, add_previous) in enumerate(table):
+        on_step(index, len(table))
+        x0 = denoiser(y, sigmas[index])
+        mixed = keep * y.astype(np.float64) + add * x0 + add_previous * previous
+        y, previous = mixed.astype(np.float32), x0
     return y if sigmas[-1] == 0 else denoiser(y, sigmas[-1])
