@@ -1,0 +1,148 @@
+"""The whole way without ROS, on a package of plain operators."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from anyview_ros.contract import load_package
+from anyview_ros.engine import runtime
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera, Clip, Frame, View
+from tests.packages import make_package
+
+CAMERA = Camera.from_fov(64, 48, 1.2)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return Pipeline(load_package(make_package(tmp_path_factory.mktemp("models") / "tiny")), "cpu")
+
+
+def clip(seed=0, count=5):
+    images = np.random.default_rng(seed).integers(0, 256, (count, 48, 64, 3)).astype(np.uint8)
+    return Clip(tuple(Frame(k + 1, image, CAMERA, np.eye(4)) for k, image in enumerate(images)))
+
+
+def view(shift=0.0, camera=CAMERA, count=5):
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, 0, 3] = shift
+    return View(camera, poses)
+
+
+def frames(pipeline, *, source=None, target=None, **options):
+    return pipeline.synthesize(
+        [source or clip()], target or view(), SynthesisOptions(**options)
+    ).frames
+
+
+def test_the_same_request_gives_the_same_bytes(pipeline):
+    np.testing.assert_array_equal(frames(pipeline), frames(pipeline))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"steps": 1},
+        {"speed": "draft"},
+        {"source": clip(seed=1)},
+        {"target": view(shift=9.0)},
+    ],
+)
+def test_what_is_asked_for_is_seen(pipeline, change):
+    assert not np.array_equal(frames(pipeline, **change), frames(pipeline))
+
+
+def test_scene_scale_acts_on_moments(pipeline):
+    far = view(shift=3.0)
+    assert not np.array_equal(
+        frames(pipeline, target=far, scene_scale=0.5), frames(pipeline, target=far)
+    )
+
+
+def test_frames_come_at_the_size_asked_for(pipeline):
+    wanted = Camera.from_fov(100, 60, 1.0)
+    result = pipeline.synthesize([clip()], view(camera=wanted), SynthesisOptions())
+    assert result.frames.shape == (5, 60, 100, 3)
+    assert result.generated_size == (24, 32)
+    assert result.steps == 4
+
+
+def test_a_clip_at_the_models_size_is_not_resized_again(pipeline):
+    from anyview_ros.engine.conditioning import resize_clip
+
+    small = resize_clip(clip(), pipeline.package.contract)
+    assert resize_clip(small, pipeline.package.contract) is small
+    np.testing.assert_array_equal(frames(pipeline, source=small), frames(pipeline))
+
+
+def test_progress_names_each_step(pipeline):
+    seen = []
+    pipeline.synthesize(
+        [clip()], view(), SynthesisOptions(steps=2), lambda *event: seen.append(event)
+    )
+    assert seen == [("condition", 0, 2), ("denoise", 0, 2), ("denoise", 1, 2), ("decode", 2, 2)]
+
+
+def test_cancelled_within_one_step(pipeline):
+    seen = []
+    with pytest.raises(AnyviewError, match="step 2 of 4") as caught:
+        pipeline.synthesize(
+            [clip()],
+            view(),
+            SynthesisOptions(),
+            lambda *event: seen.append(event),
+            cancelled=lambda: len(seen) >= 3,
+        )
+    assert caught.value.code == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("sources", "target", "options", "code", "words"),
+    [
+        ([], view(), {}, "invalid_sources", "takes 1..1 sources, got 0"),
+        ([clip(), clip()], view(), {}, "invalid_sources", "got 2"),
+        ([clip()], view(count=9), {}, "invalid_num_frames", "got 5 or 9"),
+        ([clip(count=13)], view(count=13), {}, "invalid_num_frames", "5 or 9 frames"),
+        ([clip()], view(), {"speed": "warp"}, "unknown_speed", "exact or draft, got 'warp'"),
+        ([clip()], view(), {"steps": 5}, "invalid_steps", "takes 1..4 steps, got 5"),
+        ([clip()], view(), {"seed": -1}, "invalid_seed", "0..42949672"),
+        ([clip()], view(), {"scene_scale": float("nan")}, "invalid_scene_scale", "nan"),
+    ],
+)
+def test_requests_beyond_the_contract(pipeline, sources, target, options, code, words):
+    with pytest.raises(AnyviewError, match=words.replace("(", r"\(")) as caught:
+        pipeline.synthesize(sources, target, SynthesisOptions(**options))
+    assert caught.value.code == code
+
+
+def test_providers():
+    assert runtime.choose_provider("cpu") == "cpu"
+    assert runtime.choose_provider() in ("cpu", "cuda")
+    with pytest.raises(AnyviewError, match="auto, cpu or cuda, got 'npu'"):
+        runtime.choose_provider("npu")
+
+
+def test_a_provider_this_build_lacks_is_not_replaced_in_silence(monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(AnyviewError, match="install onnxruntime-gpu in place of onnxruntime"):
+        runtime.choose_provider("cuda")
+
+
+def test_onnxruntime_missing_is_one_line_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(AnyviewError, match="pip install onnxruntime") as caught:
+        runtime.choose_provider()
+    assert caught.value.code == "no_onnxruntime"
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_cannot_be_loaded(tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(AnyviewError, match="cannot be loaded") as caught:
+        runtime.Graph(tmp_path / "broken.onnx", "cpu")
+    assert caught.value.code == "invalid_model"

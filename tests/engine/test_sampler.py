@@ -1,0 +1,114 @@
+"""The sampler against a denoiser whose flow is known in closed form."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anyview_ros.engine.sampler import (
+    MAX_SEED,
+    coefficients,
+    denoiser_of,
+    karras_sigmas,
+    sample,
+    schedule,
+    unit_noise,
+)
+from anyview_ros.errors import AnyviewError
+
+
+def gaussian_denoiser(y, sigma):
+    """The best x0 for data that is standard normal: E[x0 | y] = y / (1 + sigma^2)."""
+    return (y / (1 + sigma**2)).astype(np.float32)
+
+
+def error_after(steps, solver):
+    """Relative error of a sample; the exact flow scales y by sqrt(1 + sigma^2)."""
+    sigmas = karras_sigmas(steps)
+    noise = np.ones((1, 4), np.float32)
+    exact = 80.0 / np.sqrt(1 + 80.0**2)
+    return abs(sample(gaussian_denoiser, noise, sigmas, solver)[0, 0] / exact - 1)
+
+
+def test_euler_converges_to_the_exact_flow_in_first_order():
+    errors = [error_after(steps, "euler") for steps in (20, 40, 80)]
+    assert errors[2] < 0.04
+    assert 1.6 < errors[0] / errors[1] < 2.4
+    assert 1.6 < errors[1] / errors[2] < 2.4
+
+
+def test_ab2_beats_euler():
+    assert error_after(40, "ab2") < 0.2 * error_after(40, "euler")
+
+
+def test_one_step_to_zero_is_one_call_of_the_denoiser():
+    calls = []
+
+    def denoiser(y, sigma):
+        calls.append(sigma)
+        return np.full_like(y, 0.5)
+
+    result = sample(denoiser, np.ones((2, 2), np.float32), (80.0, 0.0))
+    assert calls == [80.0]
+    np.testing.assert_array_equal(result, 0.5)
+
+
+def test_a_schedule_that_does_not_end_in_zero_ends_with_a_clean_pass():
+    calls = []
+
+    def denoiser(y, sigma):
+        calls.append(sigma)
+        return y
+
+    sample(denoiser, np.ones((1,), np.float32), (80.0, 2.0, 0.002))
+    assert calls == [80.0, 2.0, 0.002]
+
+
+@pytest.mark.parametrize("solver", ["euler", "ab2"])
+def test_a_constant_x0_is_reached_from_any_noise(solver):
+    result = sample(
+        lambda y, sigma: np.full_like(y, 0.25), unit_noise(3, (8,)), karras_sigmas(9), solver
+    )
+    np.testing.assert_allclose(result, 0.25)
+
+
+@given(st.integers(1, 60))
+def test_any_number_of_steps_gives_karras_again(steps):
+    np.testing.assert_allclose(schedule(karras_sigmas(35), steps), karras_sigmas(steps), rtol=1e-9)
+
+
+@given(st.integers(2, 40), st.sampled_from(["euler", "ab2"]))
+def test_states_stay_a_blend(steps, solver):
+    """If state, x0 and previous x0 agree, nothing changes: each row sums to one."""
+    np.testing.assert_allclose(coefficients(karras_sigmas(steps), solver).sum(axis=1), 1)
+
+
+def test_both_predictions_describe_the_same_denoiser():
+    x0 = np.float32([0.3, -0.8])
+    y = np.float32([2.0, 1.0])
+    sigma = 3.0
+    t = sigma / (1 + sigma)
+    velocity = ((1 - t) * y - x0) / t
+    by_x0 = denoiser_of(lambda z, t: x0, "x0")(y, sigma)
+    by_velocity = denoiser_of(lambda z, t: velocity.astype(np.float32), "velocity")(y, sigma)
+    np.testing.assert_allclose(by_x0, by_velocity, atol=1e-6)
+
+
+def test_the_network_sees_the_flow_state_and_its_time():
+    seen = {}
+
+    def network(z, t):
+        seen.update(z=z, t=t)
+        return z
+
+    denoiser_of(network, "x0")(np.float32([8.0]), 3.0)
+    assert seen["z"][0] == pytest.approx(2.0)
+    assert seen["t"].shape == (1,)
+    assert seen["t"][0] == pytest.approx(0.75)
+
+
+def test_noise_is_the_same_forever_and_bounded_by_its_seed():
+    np.testing.assert_allclose(unit_noise(0, (3,)), [1.7640524, 0.4001572, 0.978738], atol=1e-6)
+    assert not np.array_equal(unit_noise(1, (3,)), unit_noise(2, (3,)))
+    with pytest.raises(AnyviewError, match=str(MAX_SEED)):
+        unit_noise(MAX_SEED + 1, (3,))

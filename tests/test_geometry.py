@@ -1,0 +1,115 @@
+"""Laws of transforms and rays; the oracle for rays is a point projected by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera
+from anyview_ros.geometry import (
+    BODY_FROM_OPTICAL,
+    inverse,
+    look_at,
+    plucker,
+    quaternion_xyzw,
+    rays,
+    rigid,
+    slerp,
+    transform_from_pose,
+)
+
+unit = st.floats(-1, 1, allow_nan=False)
+coordinates = st.tuples(*[st.floats(-100, 100)] * 3)
+quaternions = (
+    st.tuples(unit, unit, unit, unit)
+    .filter(lambda q: np.linalg.norm(q) > 0.1)
+    .map(lambda q: tuple(np.array(q) / np.linalg.norm(q)))
+)
+transforms = st.builds(transform_from_pose, coordinates, quaternions)
+
+
+@given(transforms)
+def test_inverse_undoes(b_from_a):
+    np.testing.assert_allclose(b_from_a @ inverse(b_from_a), np.eye(4), atol=1e-9)
+
+
+@given(transforms, transforms)
+def test_inverse_of_a_stack_is_the_stack_of_inverses(first, second):
+    stacked = inverse(np.stack([first, second]))
+    np.testing.assert_allclose(stacked[1], np.linalg.inv(second), atol=1e-6)
+
+
+@given(transforms)
+def test_quaternion_round_trip(b_from_a):
+    again = transform_from_pose(b_from_a[:3, 3], quaternion_xyzw(b_from_a))
+    np.testing.assert_allclose(again, b_from_a, atol=1e-9)
+
+
+def test_quaternion_order_is_xyzw():
+    quarter_turn_about_z = transform_from_pose((0, 0, 0), (0, 0, np.sqrt(0.5), np.sqrt(0.5)))
+    np.testing.assert_allclose(quarter_turn_about_z @ [1, 0, 0, 1], [0, 1, 0, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("orientation", [(0, 0, 0, 0), (0, 0, 0, 1.01), (0, 0, 0, float("nan"))])
+def test_orientation_that_is_no_rotation_is_refused(orientation):
+    with pytest.raises(AnyviewError, match=r"unit quaternion|finite") as caught:
+        transform_from_pose((0, 0, 0), orientation)
+    assert caught.value.code == "invalid_pose"
+
+
+@given(transforms, transforms, st.floats(0, 1))
+def test_slerp_is_rigid_and_meets_its_ends(before, after, fraction):
+    between = slerp(before, after, fraction)
+    np.testing.assert_allclose(between[:3, :3] @ between[:3, :3].T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(slerp(before, after, 0.0), before, atol=1e-6)
+    np.testing.assert_allclose(slerp(before, after, 1.0), after, atol=1e-6)
+
+
+def test_slerp_turns_half_way_in_half_the_time():
+    quarter = transform_from_pose((2, 0, 0), (0, 0, np.sqrt(0.5), np.sqrt(0.5)))
+    half = slerp(np.eye(4), quarter, 0.5)
+    np.testing.assert_allclose(half[:2, 0], [np.sqrt(0.5)] * 2, atol=1e-12)
+    np.testing.assert_allclose(half[:3, 3], [1, 0, 0], atol=1e-12)
+
+
+def test_look_at_puts_the_point_on_the_optical_axis_and_up_upwards():
+    world_from_cam = look_at((1, 2, 3), (5, 2, 1))
+    in_cam = inverse(world_from_cam) @ [5, 2, 1, 1]
+    np.testing.assert_allclose(in_cam[:2], 0, atol=1e-12)
+    assert in_cam[2] > 0
+    assert world_from_cam[2, 1] < 0, "image y points down"
+
+
+def test_optical_axes_in_a_body_frame():
+    forward_right_down = BODY_FROM_OPTICAL[:3, :3] @ np.eye(3)
+    np.testing.assert_array_equal(forward_right_down[:, 2], [1, 0, 0])
+    np.testing.assert_array_equal(forward_right_down[:, 0], [0, -1, 0])
+    np.testing.assert_array_equal(forward_right_down[:, 1], [0, 0, -1])
+
+
+def test_the_ray_of_a_pixel_meets_the_point_that_projects_there():
+    camera = Camera(40, 30, 25.0, 30.0, 18.0, 13.0)
+    point = np.array([0.4, -0.2, 2.0])
+    u, v, w = camera.matrix @ point
+    grid = rays(camera)
+    assert grid.shape == (30, 40, 3)
+    column, row = u / w, v / w
+    assert column == pytest.approx(23.0)
+    assert row == pytest.approx(10.0)
+    np.testing.assert_allclose(grid[10, 23], point / np.linalg.norm(point), atol=1e-12)
+
+
+@given(transforms)
+def test_plucker_moment_is_that_of_any_point_of_the_ray(anchor_from_cam):
+    camera = Camera.from_fov(6, 4, 1.0)
+    values = plucker(camera, anchor_from_cam[None])[0]
+    direction, moment = values[..., :3], values[..., 3:]
+    np.testing.assert_allclose(np.sum(direction * moment, axis=-1), 0, atol=1e-6)
+    further = anchor_from_cam[:3, 3] + 7.0 * direction
+    np.testing.assert_allclose(np.cross(further, direction), moment, atol=1e-6)
+
+
+def test_plucker_of_the_anchor_itself_has_no_moment():
+    values = plucker(Camera.from_fov(6, 4, 1.0), rigid(np.eye(3), (0, 0, 0))[None])
+    assert not values[..., 3:].any()
