@@ -1,0 +1,254 @@
+"""Every parameter of the node, declared once; descriptors, YAML and README table follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+
+from anyview_ros.errors import AnyviewError
+
+Value = bool | float | str | tuple[str, ...]
+TYPES = {
+    bool: RosParameter.Type.BOOL,
+    float: RosParameter.Type.DOUBLE,
+    str: RosParameter.Type.STRING,
+    tuple: RosParameter.Type.STRING_ARRAY,
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    Args:
+        limits: smallest and largest value.
+        choices: the words allowed.
+        unavailable: choices that later versions have and this one refuses by name.
+        settable: whether it may change while the node runs; the others are set at start.
+    """
+
+    name: str
+    default: Value
+    meaning: str
+    unit: str = ""
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    settable: bool = False
+
+    @property
+    def range(self) -> str:
+        """What is allowed, in words."""
+        if self.limits:
+            return f"{self.limits[0]:g} to {self.limits[1]:g}"
+        return ", ".join(self.choices)
+
+    def descriptor(self) -> ParameterDescriptor:
+        descriptor = ParameterDescriptor(
+            description=f"{self.meaning}{f' [{self.unit}]' if self.unit else ''}",
+            additional_constraints=self.range,
+            read_only=not self.settable,
+        )
+        if self.limits:
+            low, high = self.limits
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        return descriptor
+
+
+NODE_PARAMETERS = (
+    Parameter(
+        "cameras",
+        (),
+        "Names of the source cameras; empty: every Image topic with a sibling camera_info that is "
+        "not below virtual/, named by its namespace (/front/image_raw: front)",
+    ),
+    Parameter("model", "street", "Model package: a name on the search path, or a path"),
+    Parameter(
+        "provider",
+        "auto",
+        "What runs the model; auto: the fastest",
+        choices=("auto", "cpu", "cuda"),
+    ),
+    Parameter(
+        "fixed_frame", "odom", "Frame that does not move; sources and targets are resolved in it"
+    ),
+    Parameter(
+        "scene_scale",
+        0.0,
+        "Factor on Plücker moments: about 1/16 driving, 1/8 indoor; 0: the model's",
+        limits=(0.0, 10.0),
+    ),
+    Parameter("buffer_s", 10.0, "Age of the oldest frame kept", unit="s", limits=(0.5, 120.0)),
+    Parameter(
+        "tf_timeout_s",
+        1.0,
+        "How long a frame or a request waits for its TF, on a steady clock",
+        unit="s",
+        limits=(0.0, 30.0),
+    ),
+    Parameter(
+        "autostart",
+        True,
+        "Load the model and subscribe at start; false: wait until this is set to true. Setting it "
+        "to false stops and unloads",
+        settable=True,
+    ),
+)
+
+CAMERA_PARAMETERS = (
+    Parameter("image_topic", "", "Images of this camera; empty: <camera>/image_raw"),
+    Parameter("camera_info_topic", "", "Camera info; empty: camera_info beside the image topic"),
+    Parameter(
+        "transport",
+        "raw",
+        "How images travel",
+        choices=("raw", "compressed"),
+        unavailable=("compressed",),
+    ),
+    Parameter(
+        "reliability",
+        "best_effort",
+        "Of the image subscription; best_effort matches every publisher",
+        choices=("best_effort", "reliable"),
+    ),
+    Parameter(
+        "rectify",
+        "auto",
+        "auto: the images are rectified if the camera info has no distortion or the topic is "
+        "image_rect*; off: they are; on: rectify them here",
+        choices=("auto", "on", "off"),
+        unavailable=("on",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The node's parameters, as declared in `NODE_PARAMETERS`."""
+
+    cameras: tuple[str, ...]
+    model: str
+    provider: str
+    fixed_frame: str
+    scene_scale: float
+    buffer_s: float
+    tf_timeout_s: float
+    autostart: bool
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """The parameters of one source camera, as declared in `CAMERA_PARAMETERS`."""
+
+    image_topic: str
+    camera_info_topic: str
+    transport: str
+    reliability: str
+    rectify: str
+
+
+def declare(node: Node) -> Settings:
+    """Declare the node's parameters and read them.
+
+    Raises:
+        AnyviewError: `invalid_parameter` or `not_available`.
+    """
+    return Settings(**{p.name: _declared(node, p, p.name) for p in NODE_PARAMETERS})
+
+
+def declare_camera(node: Node, camera: str) -> CameraSettings:
+    """Declare the parameters `<camera>.*` once and read them; errors as `declare`."""
+    return CameraSettings(
+        **{p.name: _declared(node, p, f"{camera}.{p.name}") for p in CAMERA_PARAMETERS}
+    )
+
+
+def markdown_table() -> str:
+    """The README's table of parameters."""
+    rows = [
+        f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.meaning} |"
+        for prefix, parameters in (("", NODE_PARAMETERS), ("<camera>.", CAMERA_PARAMETERS))
+        for p in parameters
+    ]
+    return "\n".join(
+        ["| parameter | default | range, unit | meaning |", "| --- | --- | --- | --- |", *rows]
+    )
+
+
+def yaml_file() -> str:
+    """config/synth.yaml: every parameter at its default, those of a camera as comments."""
+    lines = [
+        "# Parameters of the node `anyview`, all at their defaults. Copy this file, change it and",
+        "# start with: ros2 launch anyview_ros synth.launch.py params_file:=my.yaml",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for p in NODE_PARAMETERS:
+        lines += [f"    # {_comment(p)}", f"    {p.name}: {_yaml(p.default)}"]
+    lines += ["    # For each camera, here one named front:", "    # front:"]
+    for p in CAMERA_PARAMETERS:
+        lines += [f"    #   # {_comment(p)}", f"    #   {p.name}: {_yaml(p.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _declared(node: Node, parameter: Parameter, name: str) -> Any:
+    if not node.has_parameter(name):
+        try:
+            _declare(node, parameter, name)
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            raise AnyviewError(
+                "invalid_parameter",
+                f"{error}; needed for '{name}': {TYPES[type(parameter.default)].name.lower()} "
+                f"{parameter.range}".rstrip(),
+            ) from None
+    value = node.get_parameter_or(name).value
+    if isinstance(parameter.default, tuple):
+        # rclpy has no type for an empty list: it arrives as not set.
+        return tuple(entry for entry in value or () if entry)
+    return _allowed(parameter, name, value)
+
+
+def _declare(node: Node, parameter: Parameter, name: str) -> None:
+    if isinstance(parameter.default, tuple):
+        node.declare_parameter(name, RosParameter.Type.STRING_ARRAY, parameter.descriptor())
+    else:
+        node.declare_parameter(name, parameter.default, parameter.descriptor())
+
+
+def _allowed(parameter: Parameter, name: str, value: Any) -> Any:
+    if parameter.choices and value not in parameter.choices:
+        raise AnyviewError(
+            "invalid_parameter", f"'{name}' must be one of {parameter.range}, got '{value}'"
+        )
+    if value in parameter.unavailable:
+        raise AnyviewError(
+            "not_available", f"'{name}' {value} is not available in this version of anyview_ros"
+        )
+    return value
+
+
+def _cell(parameter: Parameter) -> str:
+    choices = [
+        f"`{choice}`{' (not in this version)' if choice in parameter.unavailable else ''}"
+        for choice in parameter.choices
+    ]
+    words = ", ".join(choices) or parameter.range
+    return f"{words} {parameter.unit}".strip()
+
+
+def _comment(parameter: Parameter) -> str:
+    extent = f"{parameter.range} {parameter.unit}".strip()
+    return f"{parameter.meaning}{f' ({extent})' if extent else ''}."
+
+
+def _yaml(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else f"{value}"

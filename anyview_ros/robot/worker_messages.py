@@ -1,0 +1,100 @@
+"""What the node and its inference process say to each other.
+
+Headers are pickled through a pipe that only these two share; pixels lie in anonymous shared
+memory whose file follows the job. Nothing of that memory stays behind when a process dies, and
+/dev/shm, 64 MB in many containers, is left to DDS.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.engine.pipeline import SynthesisOptions
+from anyview_ros.frames import Camera, Clip, Frame, View
+
+NO_PIXELS = np.empty((0, 0, 0, 3), np.uint8)
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class ClipHeader:
+    """A clip without its pixels."""
+
+    stamps_ns: tuple[int, ...]
+    cameras: tuple[Camera, ...]
+    world_from_cam: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, clip: Clip) -> ClipHeader:
+        return cls(clip.stamps_ns, tuple(f.camera for f in clip.frames), clip.world_from_cam)
+
+    @property
+    def shape(self) -> Shape:
+        return (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
+
+    def with_images(self, images: NDArray[np.uint8]) -> Clip:
+        """The clip again, over (T, H, W, 3) uint8."""
+        columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
+        return Clip(tuple(Frame(*values) for values in zip(*columns, strict=True)))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request to the process; the file of its shared memory follows it through the pipe."""
+
+    sources: tuple[ClipHeader, ...]
+    target: View
+    options: SynthesisOptions
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """(T, H, W, 3) of every source, then of the answer: the layout of the shared memory."""
+        camera = self.target.camera
+        answer = (len(self.target.world_from_cam), camera.height, camera.width, 3)
+        return (*(source.shape for source in self.sources), answer)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Ends the running job within one step."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has loaded its model.
+
+    Args:
+        provider: `cpu` or `cuda`, as it really runs.
+        model_sha256: of the package that was loaded.
+    """
+
+    provider: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the running job is; see `Pipeline.synthesize`."""
+
+    stage: str
+    step: int
+    steps: int
+
+
+def size_of(shapes: Sequence[Shape]) -> int:
+    """Bytes of uint8 arrays of `shapes`."""
+    return sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+
+
+def pixel_views(memory: mmap.mmap, shapes: Sequence[Shape]) -> Iterator[NDArray[np.uint8]]:
+    """uint8 arrays of `shapes`, one behind the other in `memory`, without a copy."""
+    offset = 0
+    for shape in shapes:
+        count = size_of([shape])
+        yield np.frombuffer(memory, np.uint8, count, offset).reshape(shape)
+        offset += count
