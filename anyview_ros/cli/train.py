@@ -1,0 +1,99 @@
+"""`anyview train CONFIG --minutes N --out DIR [--resume]`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anyview_ros.training.loop import Progress
+
+HELP = "train a model on the procedural worlds"
+REPORT_EVERY_S = 15.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="TOML file, e.g. config/training/*.toml")
+    parser.add_argument("--minutes", type=float, default=9.0, help="stop cleanly after this time")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of scenes")
+    parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
+
+
+def default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "anyview" / "scenes"
+
+
+def run(args: argparse.Namespace) -> int:
+    import torch  # a robot has no torch: only this command and `export` need it
+
+    from anyview_ros.training.config import read_config
+    from anyview_ros.training.loop import Trainer, train
+    from anyview_ros.training.scenes import SceneStore, renderers
+
+    config = read_config(args.config)
+    store = SceneStore(config.scenes, args.cache)
+    torch.set_num_threads(args.threads or os.cpu_count() or 1)
+    cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
+    trainer = Trainer(config, store, torch.device("cuda" if cuda else "cpu"))
+    stop = Stop(60 * args.minutes)
+    report = Report(config.training.steps, stop)
+    with renderers(store, args.renderers):
+        step = train(trainer, args.out, args.resume, stop, report.add)
+    print(f"step {step} of {config.training.steps} is saved in {args.out}")
+    return 130 if stop.interrupted else 0
+
+
+class Stop:
+    """True from a deadline on, or from Ctrl-C on: a step is finished before the run stops."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.interrupted = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
+
+    def __call__(self) -> bool:
+        return self.interrupted or time.monotonic() > self.deadline
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.interrupted = True
+
+
+class Report:
+    """A line every 15 seconds: losses since the last one, speed, time left."""
+
+    def __init__(self, steps: int, stop: Stop) -> None:
+        self._steps, self._stop = steps, stop
+        self._last = time.monotonic()
+        self._since: list[Progress] = []
+
+    def add(self, progress: Progress) -> None:
+        self._since.append(progress)
+        now = time.monotonic()
+        if now - self._last < REPORT_EVERY_S and progress.step < self._steps:
+            return
+        print(self._line(now), flush=True)
+        self._last, self._since = now, []
+
+    def _line(self, now: float) -> str:
+        elapsed, count, step = now - self._last, len(self._since), self._since[-1].step
+        pure = [p.pure_noise_loss for p in self._since if not math.isnan(p.pure_noise_loss)]
+        left = min(self._stop.deadline - now, (self._steps - step) * elapsed / count)
+        return (
+            f"step {step}/{self._steps}  "
+            f"loss {sum(p.loss for p in self._since) / count:.5f}  "
+            f"at pure noise {sum(pure) / max(1, len(pure)):.5f}  "
+            f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s  "
+            f"{max(0.0, left) / 60:.0f} min left"
+        )

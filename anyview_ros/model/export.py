@@ -1,0 +1,201 @@
+"""From a checkpoint to a model package: ONNX graphs, checked against torch, and a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from anyview_ros.contract import Contract, sha256_of, write_manifest
+from anyview_ros.engine.runtime import load_graphs
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.network import RAY_VALUES, OneWayDenoiser
+
+TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
+STORED_AS_FP16 = 1024  # values: smaller tensors, norms and tables, keep their 32 bits
+OPSET = 18
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """A graph of a package: the module, and example inputs by name."""
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: Sequence[str]
+
+
+class Encode(nn.Module):
+    def __init__(self, codec: LinearCodec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.codec.encode(frames)
+
+
+class Decode(nn.Module):
+    def __init__(self, codec: LinearCodec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.codec.decode(latent)
+
+
+class Condition(nn.Module):
+    """Keys and values of all blocks, stacked: (1, depth, heads, N, head width) each."""
+
+    def __init__(self, network: OneWayDenoiser) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, latent: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
+        cached = self.network.condition(latent, rays)
+        return torch.stack([k for k, _ in cached], 1), torch.stack([v for _, v in cached], 1)
+
+
+class Denoise(nn.Module):
+    def __init__(self, network: OneWayDenoiser) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, noisy: Tensor, t: Tensor, rays: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        cached = list(zip(keys.unbind(1), values.unbind(1), strict=True))
+        prediction: Tensor = self.network(noisy, t, rays, cached)
+        return prediction
+
+
+def export_package(
+    folder: Path, contract: Contract, network: OneWayDenoiser, codec: LinearCodec
+) -> Contract:
+    """Write graphs and manifest of a package; returns the contract with the files' hashes.
+
+    Large weights are stored in 16 bits and computed with in 32, which halves the package. The
+    torch networks are rounded in the same way first, so both sides mean the same numbers.
+
+    Raises:
+        AnyviewError: `export_differs` when ONNX Runtime and torch are apart; no manifest is
+            written then, so what is in the folder is not a package.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for module in (network, codec):
+        round_to_fp16(module)
+    specs = graph_specs(contract, network, codec)
+    for name, spec in specs.items():
+        _write_graph(spec, folder / f"{name}.onnx")
+    errors = compare(folder, specs)
+    apart = {name: error for name, error in errors.items() if not error <= TOLERANCE}
+    if apart:  # a nan is not <= anything, so it is apart too
+        raise AnyviewError(
+            "export_differs",
+            f"ONNX Runtime and torch are apart, relative to the largest value: {apart}, allowed "
+            f"is {TOLERANCE}; {folder} holds no package",
+        )
+    files = {f"{name}.onnx": sha256_of(folder / f"{name}.onnx") for name in specs}
+    written = replace(contract, files=files)
+    write_manifest(folder, written)
+    return written
+
+
+def graph_specs(
+    contract: Contract, network: OneWayDenoiser, codec: LinearCodec
+) -> dict[str, GraphSpec]:
+    """The four graphs at the contract's size, with random inputs of a fixed seed."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    frames, (height, width) = contract.frames[0], contract.sizes[0]
+    channels, *grid = contract.latent.of(frames, height, width)
+    latent, rays = normal(1, channels, *grid), normal(1, RAY_VALUES, *grid).clamp(-1, 1)
+    condition = Condition(network)
+    with torch.no_grad():
+        keys, values = condition(latent, rays)
+    noisy, target_rays = normal(1, channels, *grid), normal(1, RAY_VALUES, *grid).clamp(-1, 1)
+    video = normal(1, 3, frames, height, width).clamp(-1, 1)
+    cached = {"keys": keys, "values": values}
+    denoise = {"noisy": noisy, "t": torch.tensor([0.7]), "rays": target_rays, **cached}
+    return {
+        "encode": GraphSpec(Encode(codec), {"frames": video}, ["latent"]),
+        "condition": GraphSpec(condition, {"latent": latent, "rays": rays}, list(cached)),
+        "denoise": GraphSpec(Denoise(network), denoise, ["prediction"]),
+        "decode": GraphSpec(Decode(codec), {"latent": latent}, ["frames"]),
+    }
+
+
+def compare(folder: Path, specs: Mapping[str, GraphSpec]) -> dict[str, float]:
+    """Largest difference between ONNX Runtime and torch by graph, over the largest value."""
+    graphs = load_graphs({name: folder / f"{name}.onnx" for name in specs}, "cpu")
+    errors = {}
+    for name, spec in specs.items():
+        with torch.no_grad():
+            expected = spec.module(*spec.inputs.values())
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        found = graphs[name](**{k: v.numpy() for k, v in spec.inputs.items()})
+        pairs = zip(spec.outputs, expected, strict=True)
+        apart = [_relative_error(found[output], reference.numpy()) for output, reference in pairs]
+        errors[name] = float(np.max(apart))  # numpy's max keeps a nan
+    return errors
+
+
+def _relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def round_to_fp16(module: nn.Module) -> None:
+    """Round every large tensor of a module to what 16 bits can say."""
+    with torch.no_grad():
+        for tensor in _large(module):
+            tensor.copy_(tensor.half())
+
+
+def _large(module: nn.Module) -> Iterator[Tensor]:
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.numel() >= STORED_AS_FP16:
+            yield tensor
+
+
+def _write_graph(spec: GraphSpec, file: Path) -> None:
+    program = torch.onnx.export(
+        spec.module.eval(),
+        tuple(spec.inputs.values()),
+        input_names=list(spec.inputs),
+        output_names=list(spec.outputs),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    store_as_fp16(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, file)
+
+
+def store_as_fp16(model: onnx.ModelProto) -> None:
+    """Keep large float32 weights in 16 bits, each followed by a cast back to 32.
+
+    ONNX Runtime folds the casts when it loads the graph: the size halves, the arithmetic stays.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < STORED_AS_FP16:
+            continue
+        name, stored = tensor.name, f"{tensor.name}.fp16"
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)

@@ -1,0 +1,244 @@
+"""The one-way denoiser: target tokens attend to source and target, source tokens to source.
+
+So the keys and values of the source depend on the source alone: `condition` computes them once,
+and every step and every virtual camera of that source reuses them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.position import rotary_angles, rotate
+
+RAY_VALUES = 96  # 6 Plücker values x 4 frames x 2x2 samples a latent cell
+RAY_OCTAVES = 5
+TIME_OCTAVES = 10
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the denoiser.
+
+    Args:
+        channels: C of the latent.
+        patch: latent cells a token side.
+        width, depth, heads: of the transformer; width / heads is a multiple of 8.
+    """
+
+    channels: int = 64
+    patch: int = 2
+    width: int = 256
+    depth: int = 8
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or (self.width // self.heads) % 8:
+            raise AnyviewError(
+                "invalid_config",
+                f"width / heads must be a multiple of 8, got {self.width} / {self.heads}",
+            )
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+class Tokens(nn.Module):
+    """Latent and rays of one view to tokens; source and target have one each."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.patch = config.patch
+        cells = config.patch**2
+        self.latent = nn.Linear(config.channels * cells, config.width)
+        self.rays = nn.Sequential(
+            nn.Linear(RAY_VALUES * cells + 2 * 6 * RAY_OCTAVES, config.width),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(config.width, config.width),
+        )
+
+    def forward(self, latent: Tensor, rays: Tensor) -> Tensor:
+        """latent (B, C, T', H', W'), rays (B, 96, T', H', W') -> (B, N, width)."""
+        ray_tokens = patchify(rays, self.patch)
+        features = torch.cat([ray_tokens, self._fourier(ray_tokens)], dim=-1)
+        tokens: Tensor = self.latent(patchify(latent, self.patch)) + self.rays(features)
+        return tokens
+
+    def _fourier(self, ray_tokens: Tensor) -> Tensor:
+        """Sines and cosines of the token's mean ray: fine differences of pose, made visible."""
+        mean = ray_tokens.unflatten(-1, (6, -1)).mean(-1)
+        octaves = 2.0 ** torch.arange(RAY_OCTAVES, device=mean.device)
+        phase = (mean[..., None] * (0.5 * math.pi * octaves)).flatten(-2)
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)
+
+
+class Block(nn.Module):
+    """Attention and MLP, modulated by the noise level; a table per block, one shared network.
+
+    The norms have no weights of their own, the modulation's scale does their work. Everything is
+    cast to the dtype of the tokens, or mixed precision would fall back to float32 at each product.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.table = nn.Parameter(torch.zeros(6, width))
+        self.query_scale = nn.Parameter(torch.ones(config.head_width))
+        self.key_scale = nn.Parameter(torch.ones(config.head_width))
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.expand = nn.Linear(width, 4 * width)
+        self.shrink = nn.Linear(4 * width, width)
+
+    def modulation(self, level: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Six (B, 1, width): shift, scale, gate of the attention, then of the MLP."""
+        return (level + self.table).to(x).split(1, dim=1)
+
+    def heads_of(
+        self, x: Tensor, angles: Tensor, modulation: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values (B, heads, N, head width) of tokens x (B, N, width)."""
+        shift, scale = modulation[:2]
+        mixed = self.qkv(normalised(x) * (1 + scale) + shift)
+        query, key, value = mixed.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return (
+            rotate(normalised(query) * self.query_scale.to(query), angles),
+            rotate(normalised(key) * self.key_scale.to(key), angles),
+            value,
+        )
+
+    def forward(
+        self, x: Tensor, qkv: tuple[Tensor, Tensor, Tensor], modulation: tuple[Tensor, ...]
+    ) -> Tensor:
+        """Tokens x (B, N, width) after attention with `qkv` and the MLP."""
+        _, _, attention_gate, shift, scale, mlp_gate = modulation
+        x = x + (1 + attention_gate) * self.out(attend(*qkv).transpose(1, 2).flatten(2))
+        hidden = self.expand(normalised(x) * (1 + scale) + shift)
+        return x + (1 + mlp_gate) * self.shrink(functional.gelu(hidden, approximate="tanh"))
+
+
+def normalised(x: Tensor) -> Tensor:
+    """x over its root mean square along the last axis."""
+    return functional.rms_norm(x, x.shape[-1:], eps=1e-6)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention written out: in bf16 on a CPU it trains 3-5 times faster than the fused
+    kernel at these lengths, and it exports to plain operators."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return scores.softmax(dim=-1) @ value
+
+
+class OneWayDenoiser(nn.Module):
+    """Predicts the clean latent x0 of the target from a noisy one, its rays and a source.
+
+    The output is preconditioned as in EDM (arXiv 2206.00364, table 1) for unit variance, written
+    in t = sigma / (1 + sigma): at little noise the input passes, at much noise the network speaks.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.source_tokens = Tokens(config)
+        self.target_tokens = Tokens(config)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.level = nn.Sequential(
+            nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), nn.Linear(width, 6 * width)
+        )
+        self.head = nn.Linear(width, config.channels * config.patch**2)
+        self._start_as_identity()
+
+    def _start_as_identity(self) -> None:
+        """Residual branches and the head start at zero, so training starts from a known point."""
+        for layer in (self.head, self.level[2]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        for block in self.blocks:
+            nn.init.zeros_(block.out.weight)
+            nn.init.zeros_(block.shrink.weight)
+            nn.init.zeros_(block.shrink.bias)
+
+    def condition(self, latent: Tensor, rays: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of the source, computed once.
+
+        Args:
+            latent: (B, C, T', H', W') of the source.
+            rays: (B, 96, T', H', W') of the source.
+
+        Returns:
+            Key and value of each block: (B, heads, N, head width) both.
+        """
+        x = self.source_tokens(latent, rays)
+        angles = self._angles(latent)
+        level = self._level(latent.new_zeros(len(latent)))  # a source is clean: t = 0
+        cached = []
+        for block in self.blocks:
+            modulation = block.modulation(level, x)
+            qkv = block.heads_of(x, angles, modulation)
+            cached.append(qkv[1:])
+            x = block(x, qkv, modulation)
+        return cached
+
+    def forward(
+        self, noisy: Tensor, t: Tensor, rays: Tensor, source: Sequence[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """x0 of the target.
+
+        Args:
+            noisy: (B, C, T', H', W'), (x0 + sigma * noise) / (1 + sigma).
+            t: (B,), sigma / (1 + sigma).
+            rays: (B, 96, T', H', W') of the target.
+            source: from `condition`, one source for each target.
+        """
+        x = self.target_tokens(noisy, rays)
+        angles = self._angles(noisy)
+        level = self._level(t)
+        for block, (source_key, source_value) in zip(self.blocks, source, strict=True):
+            modulation = block.modulation(level, x)
+            query, key, value = block.heads_of(x, angles, modulation)
+            key = torch.cat([source_key.to(key), key], dim=2)
+            value = torch.cat([source_value.to(value), value], dim=2)
+            x = block(x, (query, key, value), modulation)
+        output = unpatchify(self.head(normalised(x)), noisy.shape, self.config.patch)
+        return self._x0(noisy, output, t[:, None, None, None, None])
+
+    def _x0(self, noisy: Tensor, output: Tensor, t: Tensor) -> Tensor:
+        power = (1 - t) ** 2 + t**2
+        return noisy * ((1 - t) / power) + output * (t / power.sqrt())
+
+    def _level(self, t: Tensor) -> Tensor:
+        """(B,) -> modulation (B, 6, width)."""
+        octaves = 2.0 ** torch.arange(TIME_OCTAVES, device=t.device)
+        phase = t[:, None] * (0.5 * math.pi * octaves)
+        level: Tensor = self.level(torch.cat([phase.sin(), phase.cos()], dim=-1))
+        return level.unflatten(-1, (6, -1))
+
+    def _angles(self, latent: Tensor) -> Tensor:
+        patch = self.config.patch
+        grid = (latent.shape[2], latent.shape[3] // patch, latent.shape[4] // patch)
+        return rotary_angles(grid, self.config.head_width, latent.device)
+
+
+def patchify(x: Tensor, patch: int) -> Tensor:
+    """(B, C, T', H', W') -> tokens (B, T'*H'/p*W'/p, C*p*p), channels first in a token."""
+    batch, channels, time, height, width = x.shape
+    cut = x.reshape(batch, channels, time, height // patch, patch, width // patch, patch)
+    return cut.permute(0, 2, 3, 5, 1, 4, 6).reshape(
+        batch, time * (height // patch) * (width // patch), channels * patch * patch
+    )
+
+
+def unpatchify(tokens: Tensor, shape: torch.Size, patch: int) -> Tensor:
+    """Inverse of `patchify` for a latent of `shape`."""
+    batch, channels, time, height, width = shape
+    cut = tokens.reshape(batch, time, height // patch, width // patch, channels, patch, patch)
+    return cut.permute(0, 4, 1, 2, 5, 3, 6).reshape(batch, channels, time, height, width)

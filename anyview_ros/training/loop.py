@@ -1,0 +1,177 @@
+"""The training loop: draws, steps, averages, saves; stops on time and goes on where it stopped."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anyview_ros.engine import conditioning
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, write_checkpoint
+from anyview_ros.model.codec import LinearCodec, fit_codec
+from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.training.batches import SIGMA_MAX, draw_batch
+from anyview_ros.training.config import RunConfig
+from anyview_ros.training.flow import flow_losses
+from anyview_ros.training.optimizers import Optimizers
+from anyview_ros.training.scenes import SceneStore
+
+LATEST = "latest.safetensors"
+SAVE_EVERY_S = 120.0
+POLL_S = 1.0
+MAX_GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one step tells.
+
+    Args:
+        step: updates done.
+        loss: mean squared pixel error of the batch, in [-1, 1] units.
+        pure_noise_loss: of the samples at the highest noise level, nan when there were none.
+        samples: targets trained on in this step.
+    """
+
+    step: int
+    loss: float
+    pure_noise_loss: float
+    samples: int
+
+
+class Trainer:
+    """A run's networks, optimizers and step: all that a checkpoint holds.
+
+    Args:
+        run: the config.
+        store: its scenes; the first `codec_scenes` must be rendered.
+        device: of the networks.
+    """
+
+    def __init__(self, run: RunConfig, store: SceneStore, device: torch.device) -> None:
+        torch.manual_seed(run.training.seed)
+        self.run, self.store, self.device = run, store, device
+        self.contract = run.contract()
+        self.network = OneWayDenoiser(run.network).to(device)
+        self.ema = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizers = Optimizers(self.network)
+        self.codec = LinearCodec(run.network.channels).to(device)
+        self.mean_clip = torch.zeros(3, run.scenes.frames, *run.scenes.size)
+        self.step = 0
+
+    def fit(self) -> None:
+        """Make the codec and the mean image from the first scenes."""
+        clips = [self.store[i].images for i in range(self.run.training.codec_scenes)]
+        frames = torch.cat([_videos(images) for images in clips])
+        self.codec = fit_codec(frames, self.run.network.channels).to(self.device)
+        self.mean_clip = frames.mean(0)
+
+    def train_step(self) -> Progress:
+        """One update on the batch of this step."""
+        batch = draw_batch(self.run, self.contract, self.store, self.step).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            losses = flow_losses(self.network, self.codec, batch)
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        self.optimizers.step(self.run.training.rate(self.step))
+        self.step += 1
+        self._average()
+        pure = losses[batch.sigma == SIGMA_MAX]
+        return Progress(self.step, float(losses.mean()), float(pure.mean()), len(losses))
+
+    def _average(self) -> None:
+        """Exponential moving average, quicker at the start so that it forgets the first weights."""
+        keep = min(self.run.training.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for slow, fast in zip(self.ema.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, 1 - keep)
+
+    def checkpoint(self) -> Checkpoint:
+        tensors = parts(
+            network=self.network.state_dict(),
+            ema=self.ema.state_dict(),
+            optimizer=self.optimizers.state(),
+            codec=self.codec.state_dict(),
+            mean={"clip": self.mean_clip},
+        )
+        return Checkpoint(self.step, self.run.text, tensors)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of the same network.
+
+        Raises:
+            AnyviewError: `invalid_checkpoint` when the shapes differ.
+        """
+        try:
+            self.network.load_state_dict(checkpoint.part("network"))
+            self.ema.load_state_dict(checkpoint.part("ema"))
+            self.codec.load_state_dict(checkpoint.part("codec"))
+        except RuntimeError as error:
+            raise AnyviewError(
+                "invalid_checkpoint", f"the checkpoint is of another network: {error}"
+            ) from None
+        self.optimizers.load_state(checkpoint.part("optimizer"))
+        self.mean_clip = checkpoint.tensors["mean/clip"]
+        self.step = checkpoint.step
+
+
+def train(
+    trainer: Trainer,
+    out: Path,
+    resume: bool,
+    stopped: Callable[[], bool],
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> int:
+    """Train until the run's steps are done or `stopped()`; returns the step reached.
+
+    The newest state is always in `out`/latest.safetensors: written every two minutes and at the
+    end. A resumed run gives the same numbers as one that was never stopped.
+
+    Raises:
+        AnyviewError: `run_exists` when `out` holds a run and `resume` is not asked for.
+    """
+    latest = out / LATEST
+    if latest.exists() and not resume:
+        raise AnyviewError(
+            "run_exists", f"{latest} exists; continue it with --resume or choose another folder"
+        )
+    run, store = trainer.run, trainer.store
+    if latest.exists():
+        trainer.restore(read_checkpoint(latest))
+    elif _rendered(store, run.training.codec_scenes, stopped):
+        trainer.fit()
+    else:
+        return 0
+    out.mkdir(parents=True, exist_ok=True)
+    saved = time.monotonic()
+    while trainer.step < run.training.steps and not stopped():
+        if not _rendered(store, run.training.pool(trainer.step, run.scenes.count), stopped):
+            break
+        on_step(trainer.train_step())
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            write_checkpoint(latest, trainer.checkpoint())
+            saved = time.monotonic()
+    write_checkpoint(latest, trainer.checkpoint())
+    return trainer.step
+
+
+def _rendered(store: SceneStore, scenes: int, stopped: Callable[[], bool]) -> bool:
+    """Wait until the first `scenes` scenes are rendered; False when stopped before."""
+    while not store.has(scenes):
+        if stopped():
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _videos(images: NDArray[np.uint8]) -> Tensor:
+    """(V, T, H, W, 3) uint8 -> (V, 3, T, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.concatenate([conditioning.video_tensor(clip) for clip in images]))

@@ -1,0 +1,62 @@
+"""Muon for the matrices inside the transformer, AdamW for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from anyview_ros.model.network import OneWayDenoiser
+
+
+class Optimizers:
+    """Both optimizers as one, with a state of named tensors.
+
+    Muon (Keller Jordan, 2024) orthogonalises the momentum of a matrix; it is meant for hidden
+    layers, so embeddings, heads, tables and vectors stay with AdamW.
+    """
+
+    def __init__(self, network: OneWayDenoiser) -> None:
+        hidden = dict(_hidden_matrices(network))
+        rest = {n: p for n, p in network.named_parameters() if n not in hidden}
+        self._muon = torch.optim.Muon(
+            list(hidden.values()), weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        )
+        self._adamw = torch.optim.AdamW(list(rest.values()), betas=(0.9, 0.98), weight_decay=0.0)
+        self._named = {"muon": (self._muon, list(hidden)), "adamw": (self._adamw, list(rest))}
+
+    def step(self, rate: float) -> None:
+        """One update at a learning rate; gradients are then gone."""
+        for optimizer in (self._muon, self._adamw):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, by `<optimizer>.<entry>.<parameter>`."""
+        return {
+            f"{kind}.{entry}.{names[index]}": value
+            for kind, (optimizer, names) in self._named.items()
+            for index, entries in optimizer.state_dict()["state"].items()
+            for entry, value in entries.items()
+        }
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        for kind, (optimizer, names) in self._named.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors.items():
+                owner, entry, name = key.split(".", 2)
+                if owner == kind:
+                    state.setdefault(names.index(name), {})[entry] = value
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
+
+
+def _hidden_matrices(network: OneWayDenoiser) -> Iterator[tuple[str, nn.Parameter]]:
+    for name, parameter in network.named_parameters():
+        if name.startswith("blocks.") and name.endswith(".weight"):
+            yield name, parameter

@@ -1,0 +1,114 @@
+"""A package is written only when ONNX Runtime computes what torch computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from anyview_ros.contract import GRAPHS, Contract, LatentShape, load_package
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.model import export
+from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.export import compare, export_package, graph_specs
+from anyview_ros.model.network import NetworkConfig, OneWayDenoiser
+
+CONFIG = NetworkConfig(channels=8, patch=2, width=32, depth=2, heads=2)
+CONTRACT = Contract(
+    name="tiny",
+    family="one_way",
+    anchor="source",
+    ray_code="unshuffle",
+    resampler="area",
+    pixel_rule="pixel_centre",
+    prediction="x0",
+    solver="euler",
+    sigmas={"exact": (80.0, 1.0, 0.0)},
+    frames=(5,),
+    frame_period=0.1,
+    sizes=((32, 48),),
+    latent=LatentShape(CONFIG.channels),
+    max_sources=1,
+    known_frames=False,
+    scene_scale=0.0625,
+    precision="fp32",
+    licence="Apache-2.0",
+    files={},
+)
+
+
+def tiny_model() -> tuple[OneWayDenoiser, LinearCodec]:
+    torch.manual_seed(0)
+    network, codec = OneWayDenoiser(CONFIG), LinearCodec(CONFIG.channels)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.1)
+    return network.requires_grad_(False), codec
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    export_package(folder, CONTRACT, *tiny_model())
+    return folder
+
+
+def test_an_exported_package_loads_and_synthesizes(package: Path) -> None:
+    loaded = load_package(package)
+    assert set(loaded.contract.files) == {f"{name}.onnx" for name in GRAPHS}
+    camera = Camera.from_fov(48, 32, 1.2)
+    poses = torch.eye(4, dtype=torch.float64).numpy()
+    image = torch.randint(0, 255, (32, 48, 3), dtype=torch.uint8).numpy()
+    clip = Clip(tuple(Frame(10**8 * (k + 1), image, camera, poses) for k in range(5)))
+    result = Pipeline(loaded, "cpu", 1).synthesize(
+        [clip], View(camera, clip.world_from_cam), SynthesisOptions()
+    )
+    assert result.frames.shape == (5, 32, 48, 3)
+
+
+def test_graphs_equal_torch_and_a_changed_weight_shows(package: Path) -> None:
+    network, codec = tiny_model()
+    network.half().float()  # the package holds large weights in 16 bits
+    same = compare(package, graph_specs(CONTRACT, network, codec))
+    assert max(same.values()) < 1e-3
+    with torch.no_grad():
+        network.blocks[1].shrink.weight[3] += 0.5
+    apart = compare(package, graph_specs(CONTRACT, network, codec))
+    assert apart["denoise"] > 1e-2
+    assert apart["condition"] == same["condition"]  # keys of a block do not need its own MLP
+
+
+def test_a_network_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    network, codec = tiny_model()
+    with torch.no_grad():
+        network.head.bias[0] = torch.nan
+    with pytest.raises(AnyviewError, match=r"apart.*'denoise': nan") as caught:
+        export_package(tmp_path, CONTRACT, network, codec)
+    assert caught.value.code == "export_differs"
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_graph_apart_from_torch_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damage(model: onnx.ModelProto) -> None:
+        for tensor in model.graph.initializer:
+            if "codec.group_mean" in tensor.name:
+                values = onnx.numpy_helper.to_array(tensor) + 0.01
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+    monkeypatch.setattr(export, "store_as_fp16", damage)
+    with pytest.raises(AnyviewError, match=r"apart.*'decode'"):
+        export_package(tmp_path, CONTRACT, *tiny_model())
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_large_weights_are_stored_in_16_bits_and_small_ones_in_32(package: Path) -> None:
+    stored = onnx.load(package / "denoise.onnx").graph.initializer
+    sizes = {kind: [t for t in stored if t.data_type == kind] for kind in (1, 10)}
+    assert sum(t.ByteSize() for t in sizes[10]) > 5 * sum(t.ByteSize() for t in sizes[1])
+    assert all(max(t.dims, default=1) < 1024 for t in sizes[1])
