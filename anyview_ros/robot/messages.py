@@ -239,6 +239,12 @@ def _check_nothing_to_rectify(
         )
 
 
+def image_size(info: CameraInfo) -> tuple[int, int]:
+    """(width, height) of the image that arrives: region of interest and binning applied."""
+    width, height = info.roi.width or info.width, info.roi.height or info.height
+    return width // max(info.binning_x, 1), height // max(info.binning_y, 1)
+
+
 def _windowed(info: CameraInfo, matrix: NDArray[np.float64]) -> Camera:
     """The camera of the image that arrives, from (3, 3) intrinsics of the full resolution."""
     roi: RegionOfInterest = info.roi
@@ -250,8 +256,7 @@ def _windowed(info: CameraInfo, matrix: NDArray[np.float64]) -> Camera:
         )
     bin_x, bin_y = max(info.binning_x, 1), max(info.binning_y, 1)
     return Camera(
-        width // bin_x,
-        height // bin_y,
+        *image_size(info),
         float(matrix[0, 0]) / bin_x,
         float(matrix[1, 1]) / bin_y,
         (float(matrix[0, 2]) - roi.x_offset + 0.5) / bin_x - 0.5,

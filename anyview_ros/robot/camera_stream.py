@@ -1,0 +1,177 @@
+"""One camera's subscriptions: a thin shell of rclpy over the camera intake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CameraInfo, Image
+
+from anyview_ros.contract import Contract
+from anyview_ros.robot.camera_intake import CameraIntake, StreamOptions
+from anyview_ros.robot.frame_buffer import FrameBuffer
+from anyview_ros.robot.ledger import Ledger
+from anyview_ros.robot.messages import RectifiedCamera, seconds
+from anyview_ros.robot.stream_health import LARGE_IMAGE_REMEDY, Problem, StreamStatus
+from anyview_ros.robot.tf import FrameTree
+
+IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
+INFO_DEPTH = 50
+RETRY_PERIOD_S = 0.1
+SILENT_NS = 2_000_000_000  # a camera that has a publisher and sends nothing for so long is named
+
+
+class CameraStream:
+    """Subscribes to a camera's images and camera infos; frames appear in `buffer`.
+
+    Args:
+        node: gets the subscriptions and a light timer.
+        options: of this camera.
+        contract: of the model the frames are for.
+        tree: poses come from here.
+        group: mutually exclusive callback group of all that the image thread runs.
+        on_epoch: called on that thread with the camera's name and the reason when its header
+            stamps jump back by more than a second; its buffer is cleared by then.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        options: StreamOptions,
+        contract: Contract,
+        tree: FrameTree,
+        group: CallbackGroup,
+        on_epoch: Callable[[str, str], None],
+    ) -> None:
+        self._node = node
+        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch)
+        self._heard_ns = time.monotonic_ns()
+        self._tree = tree
+        tree.on_arrival(self._intake.retry)
+        self._images = self._subscribe(Image, options.image_topic, self._on_image, group)
+        self._infos = self._subscribe(CameraInfo, options.info_topic, self._intake.on_info, group)
+        self._timer = node.create_timer(
+            RETRY_PERIOD_S,
+            self._intake.retry,
+            callback_group=group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # a paused simulation must not hang it
+        )
+
+    @property
+    def name(self) -> str:
+        return self._intake.options.name
+
+    @property
+    def buffer(self) -> FrameBuffer:
+        return self._intake.buffer
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._intake.ledger
+
+    @property
+    def latest_info(self) -> RectifiedCamera | None:
+        """The camera at its own size, once an image and its camera info were understood."""
+        seen = self._intake.seen
+        return seen[0] if seen else None
+
+    @property
+    def source_frame_id(self) -> str | None:
+        """Name of the optical frame in the header of that image."""
+        seen = self._intake.seen
+        return seen[1] if seen else None
+
+    def status(self) -> StreamStatus:
+        """An instant for diagnostics; problems of the connection come first."""
+        status = self._intake.status()
+        return replace(status, problems=(*self._connection_problems(), *status.problems))
+
+    def reset(self, reason: str) -> None:
+        """The clock jumped: start a new epoch. For any thread."""
+        self._intake.reset(reason)
+
+    def close(self) -> None:
+        """End the subscriptions and the timer; the buffer stays readable."""
+        self._tree.forget(self._intake.retry)
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_subscription(self._images)
+        self._node.destroy_subscription(self._infos)
+
+    def _subscribe(
+        self,
+        message_type: type[Any],
+        topic: str,
+        callback: Callable[[Any], None],
+        group: CallbackGroup,
+    ) -> Subscription:
+        images = message_type is Image
+        reliable = images and self._intake.options.reliable
+        return self._node.create_subscription(
+            message_type,
+            topic,
+            callback,
+            QoSProfile(
+                depth=IMAGE_DEPTH if images else INFO_DEPTH,
+                history=HistoryPolicy.KEEP_LAST,
+                reliability=(
+                    ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+                ),
+            ),
+            callback_group=group,
+            # Not the reliability: the camera's parameter `reliability` is its one home.
+            qos_overriding_options=QoSOverridingOptions(
+                policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+            ),
+        )
+
+    def _on_image(self, message: Image) -> None:
+        self._heard_ns = time.monotonic_ns()
+        self._intake.on_image(message)
+
+    def _connection_problems(self) -> Iterator[Problem]:
+        topic = self._images.topic_name
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if not publishers:
+            yield Problem(
+                "no_publisher",
+                f"nobody publishes '{topic}'; start the camera or fix {self.name}.image_topic",
+            )
+            return
+        mismatches = list(filter(None, map(self._mismatch, publishers)))
+        silent_ns = time.monotonic_ns() - self._heard_ns
+        for reason in mismatches:
+            yield Problem(
+                "qos_mismatch",
+                f"'{topic}': {reason}; set {self.name}.reliability to 'best_effort', which matches "
+                "every publisher",
+            )
+        if silent_ns > SILENT_NS and not mismatches:
+            yield Problem(
+                "no_images",
+                f"'{topic}' has a publisher, but no image came for {seconds(silent_ns)}; "
+                f"{LARGE_IMAGE_REMEDY}",
+            )
+
+    def _mismatch(self, publisher: TopicEndpointInfo) -> str:
+        """Why a publisher's images cannot arrive, empty when they can."""
+        compatibility, reason = qos_check_compatible(
+            publisher.qos_profile, self._images.qos_profile
+        )
+        return str(reason) if compatibility == QoSCompatibility.ERROR else ""

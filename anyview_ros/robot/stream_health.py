@@ -1,0 +1,94 @@
+"""What is worth telling a person about one camera's stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from anyview_ros.robot.ledger import LedgerSnapshot
+
+REMEMBERED_STAMPS = 64
+FRESH_NS = 5_000_000_000  # a trouble not seen for this long is over
+
+LARGE_IMAGE_REMEDY = (
+    "if they are large raw images, the default shared-memory segment of Fast DDS loses them "
+    "silently: start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to anyview_ros's "
+    "config/fastdds.xml, give a container a larger /dev/shm, or set the camera's reliability to "
+    "'reliable'"
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A trouble with its remedy, ready for diagnostics; the code is stable."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class StreamStatus:
+    """One instant of a stream, for diagnostics.
+
+    Args:
+        ledger: where its frames went.
+        rate_hz: of header stamps, 0 when unknown.
+        newest_stamp_ns: of the images received in this epoch.
+        problems: what is wrong now, each with its remedy.
+    """
+
+    name: str
+    topic: str
+    ledger: LedgerSnapshot
+    rate_hz: float
+    newest_stamp_ns: int | None
+    problems: tuple[Problem, ...]
+
+
+class StreamHealth:
+    """Rate and gaps by header stamps, and the troubles of the last seconds. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._stamps: deque[int] = deque(maxlen=REMEMBERED_STAMPS)
+        self._notes: dict[str, tuple[int, Problem]] = {}
+
+    def saw(self, stamp_ns: int) -> None:
+        """An image came; stamps increase within an epoch."""
+        self._stamps.append(stamp_ns)
+
+    def note(self, code: str, text: str, now_ns: int) -> None:
+        """Remember a trouble; the newest text of a code is kept. `now_ns` is of a steady clock."""
+        self._notes[code] = (now_ns, Problem(code, text))
+
+    def new_epoch(self) -> None:
+        self._stamps.clear()
+
+    @property
+    def rate_hz(self) -> float:
+        """By the median interval of header stamps; 0 before the second image."""
+        interval = self._interval_ns()
+        return 1e9 / interval if interval else 0.0
+
+    def problems(self, now_ns: int) -> Iterator[Problem]:
+        """Troubles of the last seconds, and the share of images that never came."""
+        yield from (problem for at_ns, problem in self._notes.values() if now_ns - at_ns < FRESH_NS)
+        missing = self._missing()
+        if missing:
+            yield Problem(
+                "stamp_gaps",
+                f"header stamps show {missing} images missing among the last "
+                f"{len(self._stamps) + missing} at {self.rate_hz:.1f} Hz; {LARGE_IMAGE_REMEDY}",
+            )
+
+    def _interval_ns(self) -> float:
+        intervals = [b - a for a, b in pairwise(self._stamps)]
+        return float(median(intervals)) if intervals else 0.0
+
+    def _missing(self) -> int:
+        interval = self._interval_ns()
+        if not interval:
+            return 0
+        return sum(max(round((b - a) / interval) - 1, 0) for a, b in pairwise(self._stamps))
