@@ -90,7 +90,8 @@ class Block(nn.Module):
         x = x + terms.self_attn.gate * self.self_attn(mixed, mixed, rotation)
         # The release gates what the text says by the gate of the MLP, not by its own.
         x = x + terms.mlp.gate * self.cross_attn(modulate(x, terms.cross_attn), text)
-        return x + terms.mlp.gate * self.mlp(modulate(x, terms.mlp))
+        changed: Tensor = x + terms.mlp.gate * self.mlp(modulate(x, terms.mlp))
+        return changed
 
 
 class FinalLayer(nn.Module):
