@@ -1,0 +1,47 @@
+"""Plausible colours of a street, as linear RGB (the renderer's gamma is 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Color = NDArray[np.float64]
+
+
+def _linear(*codes: int) -> Color:
+    """(n, 3) linear colours of 0xRRGGBB codes."""
+    channels = [[code >> 16 & 255, code >> 8 & 255, code & 255] for code in codes]
+    return (np.array(channels) / 255.0) ** 2
+
+
+CAR_PAINTS = _linear(
+    *(0xE8E8E6, 0xDADBDC, 0xB4B7BA, 0x8A8E92, 0x5B5F64, 0x2B2D30, 0x17181A, 0x1F3A63),
+    *(0x355F8C, 0x7A1F1F, 0xA82A25, 0x5A4A3A, 0x2E4A36, 0xB79B6B, 0xC8D2DA, 0x40454B),
+)
+VAN_PAINTS = _linear(0xEDEDEB, 0xDDDCD6, 0x9FA4A8, 0x2F4E7A, 0xC9A227, 0x3A3F45, 0x8A2B22)
+COACH_PAINTS = _linear(0xC8372D, 0xD8A51E, 0x2F6BA8, 0xE3E4E0, 0x3B7F5C, 0xD26A2A)
+WALLS = _linear(
+    *(0x9A5A45, 0x7F4536, 0xA9745A, 0xB88A66, 0xC9B79C, 0xD8CCB4, 0xB9B4AA, 0x98948C),
+    *(0xDDD6C8, 0xA58F78, 0x8C7B6B, 0xC7A98A, 0x7D8790, 0xCDB58F, 0xB7A7A0, 0xE2DCD0),
+)
+TRIMS = _linear(0xE8E4DA, 0xCFC8BA, 0x6A6660, 0x4A4744, 0xD9D5CC, 0x8D857B, 0x3B4650)
+ROOFS = _linear(0x7A3F2E, 0x5B4038, 0x4A4B50, 0x3A3C42, 0x8A5440, 0x615650)
+LEAVES = _linear(0x5F8038, 0x6E8F45, 0x48702F, 0x7D8B3F, 0x557A45, 0x8A8038, 0x3F6236)
+AWNINGS = _linear(0x8A2A25, 0x2C5A3E, 0x27456E, 0xB98F3A, 0x6A6660, 0x7D4A2C)
+CLOTHES = _linear(
+    *(0x2B2D33, 0x3E4A5E, 0x7E848A, 0xC9C5BC, 0x8A3B35, 0x40614A, 0xB08A4A, 0x28415F),
+    *(0x6A4A3A, 0xD9D4CA, 0x5C3B55, 0xC0612F, 0x47667F, 0xA7A08F),
+)
+TROUSERS = _linear(0x1F2229, 0x2F3B52, 0x3D3A36, 0x6B6152, 0x4A5568, 0x8C8270, 0x23262B)
+SKIN = _linear(0xE0B497, 0xC99A7A, 0xA87551, 0x7E5238, 0x55382A)
+HAIR = _linear(0x1C1714, 0x3A2A1E, 0x6B4A2C, 0xA88C62, 0x8A8580)
+(EGO_PAINT,) = _linear(0xCFD2D4)
+SIGN_RED, SIGN_BLUE = _linear(0xB0201C, 0x1C4F9C)
+STEEL, DARK_STEEL, BARK, CONCRETE = _linear(0x9A9DA0, 0x3A3D40, 0x5A4838, 0xA8A49C)
+
+
+def pick(rng: Generator, palette: Color, spread: float = 0.12) -> Color:
+    """One colour of a palette, a little brighter or darker."""
+    color: Color = palette[rng.integers(len(palette))] * rng.uniform(1 - spread, 1 + spread)
+    return color

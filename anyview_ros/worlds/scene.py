@@ -1,0 +1,153 @@
+"""What a renderer is given: rows of primitives, bounding groups and an environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Rows = NDArray[np.float32]
+
+# Columns of a primitive. Names ending in no number are one value wide, the others start a range.
+SHAPE, CENTER, ROTATION, HALF = 0, 1, 4, 13
+MATERIAL, COLOR, ACCENT, SCALE, SEED, RADIUS, GLOSS = 16, 17, 20, 23, 24, 25, 26
+COLUMNS = 27
+
+BOX, ELLIPSOID, CYLINDER = 0, 1, 2
+
+(
+    PLAIN,
+    FACADE,
+    ROOF,
+    FOLIAGE,
+    NOISE,
+    STRIPES,
+    VEHICLE_BODY,
+    VEHICLE_CABIN,
+    VEHICLE_SCREEN,
+    COACH,
+    WHEEL,
+    SIGN,
+    SIGNAL,
+) = range(13)
+
+# Columns of a bounding group: a sphere around the primitives first..last-1.
+GROUP_CENTER, GROUP_RADIUS, GROUP_FIRST, GROUP_LAST = 0, 3, 4, 5
+GROUP_COLUMNS = 6
+
+# Columns of the environment. Colours are linear, lengths in metres.
+SUN, SUNLIGHT, ZENITH, HORIZON = 0, 3, 6, 9
+FOG, HAZE_RANGE, AMBIENT, CLOUDS, EXPOSURE, TEXTURE_SEED = 12, 13, 14, 15, 16, 17
+ASPHALT, PAVING, GRASS = 18, 21, 24
+LANE_WIDTH, LANES, ROAD_HALF, SIDEWALK, BLOCK, SIDE_HALF, YELLOW_LINE = 27, 28, 29, 30, 31, 32, 33
+PARKING = 34
+ENVIRONMENT_COLUMNS = 35
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One instant of a world, ready to render.
+
+    Args:
+        primitives: (N, COLUMNS) float32: shape, centre, world_from_local rotation (row-major),
+            half sizes, material, linear colours.
+        groups: (G, GROUP_COLUMNS) float32; every primitive lies in exactly one group.
+        environment: (ENVIRONMENT_COLUMNS,) float32: sun, sky, fog and the ground's layout.
+    """
+
+    primitives: Rows
+    groups: Rows
+    environment: Rows
+
+    def __post_init__(self) -> None:
+        assert self.primitives.shape[1:] == (COLUMNS,) and self.primitives.dtype == np.float32
+        assert self.groups.shape[1:] == (GROUP_COLUMNS,) and self.groups.dtype == np.float32
+        assert self.environment.shape == (ENVIRONMENT_COLUMNS,)
+        assert self.environment.dtype == np.float32
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What a surface looks like; `scale`, `seed` and `accent` mean what the material says."""
+
+    color: ArrayLike = (0.5, 0.5, 0.5)
+    accent: ArrayLike = (0.2, 0.2, 0.2)
+    material: int = PLAIN
+    scale: float = 1.0
+    seed: int = 0
+    gloss: float = 0.0
+
+
+def primitive(
+    shape: int,
+    center: ArrayLike,
+    half: ArrayLike,
+    finish: Finish,
+    rotation: ArrayLike | None = None,
+) -> Rows:
+    """One row: (COLUMNS,) float32. `half` are half sizes along the local axes, in metres."""
+    row = np.zeros(COLUMNS, np.float32)
+    size = np.asarray(half, np.float64)
+    row[SHAPE] = shape
+    row[CENTER : CENTER + 3] = center
+    row[ROTATION : ROTATION + 9] = np.ravel(np.eye(3) if rotation is None else rotation)
+    row[HALF : HALF + 3] = size
+    row[MATERIAL], row[SCALE], row[SEED] = finish.material, finish.scale, finish.seed
+    row[COLOR : COLOR + 3], row[ACCENT : ACCENT + 3] = finish.color, finish.accent
+    row[GLOSS] = finish.gloss
+    row[RADIUS] = 1.001 * _bounding_radius(shape, size)
+    return row
+
+
+def box(
+    center: ArrayLike, half: ArrayLike, finish: Finish, rotation: ArrayLike | None = None
+) -> Rows:
+    return primitive(BOX, center, half, finish, rotation)
+
+
+def ellipsoid(
+    center: ArrayLike, half: ArrayLike, finish: Finish, rotation: ArrayLike | None = None
+) -> Rows:
+    return primitive(ELLIPSOID, center, half, finish, rotation)
+
+
+def rod(start: ArrayLike, end: ArrayLike, radius: float, finish: Finish) -> Rows:
+    """A capped cylinder whose axis runs from `start` to `end`."""
+    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    length = float(np.linalg.norm(b - a))
+    half = (radius, radius, 0.5 * length)
+    return primitive(CYLINDER, 0.5 * (a + b), half, finish, rotation_to_axis((b - a) / length))
+
+
+def rotation_to_axis(axis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3) rotation that takes z to the unit vector `axis`."""
+    other = np.array([1.0, 0.0, 0.0]) if abs(axis[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    x = np.cross(other, axis)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(axis, x), axis], axis=1)
+
+
+def bounding_groups(rows: Rows, sizes: ArrayLike) -> Rows:
+    """(G, GROUP_COLUMNS): spheres around consecutive runs of `sizes[g]` rows."""
+    lasts = np.cumsum(np.asarray(sizes, np.int64))
+    firsts = lasts - np.asarray(sizes, np.int64)
+    assert lasts.size == 0 or lasts[-1] == len(rows)
+    groups = np.zeros((len(lasts), GROUP_COLUMNS), np.float32)
+    centers, radii = rows[:, CENTER : CENTER + 3], rows[:, RADIUS]
+    for group, first, last in zip(groups, firsts, lasts, strict=True):
+        inside, reach = centers[first:last], radii[first:last]
+        low, high = inside - reach[:, None], inside + reach[:, None]
+        middle = 0.5 * (low.min(axis=0) + high.max(axis=0))
+        group[:3] = middle
+        group[GROUP_RADIUS] = 1.001 * (np.linalg.norm(inside - middle, axis=1) + reach).max()
+        group[GROUP_FIRST], group[GROUP_LAST] = first, last
+    return groups
+
+
+def _bounding_radius(shape: int, half: NDArray[np.float64]) -> float:
+    if shape == ELLIPSOID:
+        return float(half.max())
+    if shape == CYLINDER:
+        return float(np.hypot(half[:2].max(), half[2]))
+    return float(np.linalg.norm(half))

@@ -1,0 +1,196 @@
+"""From what a pixel's rays hit to its colour: surfaces, sun, sky, haze, exposure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from anyview_ros.worlds.device import (
+    FAR,
+    added,
+    clamped,
+    device,
+    dot,
+    fractal_noise,
+    inlined,
+    mixed,
+    product,
+    scaled,
+    smoothstep,
+    vector,
+)
+from anyview_ros.worlds.ground import ground_surface
+from anyview_ros.worlds.materials import surface
+from anyview_ros.worlds.scene import (
+    AMBIENT,
+    CLOUDS,
+    EXPOSURE,
+    FOG,
+    GLOSS,
+    HAZE_RANGE,
+    HORIZON,
+    SHAPE,
+    SUN,
+    SUNLIGHT,
+    TEXTURE_SEED,
+    ZENITH,
+)
+from anyview_ros.worlds.shapes import (
+    half_sizes,
+    local_direction,
+    local_normal,
+    local_point,
+    placement,
+    world_direction,
+)
+
+GROUND, SKY = -1, -2  # codes of rays that meet no primitive
+OCCLUSION_HEIGHT = 1.2  # metres above the ground below which the sky's light fades
+
+
+@device
+def sky_color(environment, d):
+    """Linear colour of the sky in the unit direction d."""
+    up = clamped(d[2], 0.0, 1.0)
+    color = mixed(vector(environment, HORIZON), vector(environment, ZENITH), math.sqrt(up))
+    cover = float(environment[CLOUDS])
+    if d[2] > 0.02 and cover > 0.0:
+        k = 1.3 / (d[2] + 0.15)
+        seed = int(environment[TEXTURE_SEED])
+        n = fractal_noise(d[0] * k + seed, d[1] * k, seed, 4, 0.05)
+        share = cover * smoothstep(0.42, 0.68, n) * smoothstep(0.02, 0.25, d[2])
+        white = 0.75 + 0.25 * cover
+        color = mixed(color, (white, white, white), share)
+    towards = dot(d, vector(environment, SUN))
+    if towards > 0.0:
+        glow = towards * towards
+        glow = glow * glow
+        glow = glow * glow  # ** 8
+        disc = math.pow(glow, 50.0)
+        color = added(color, scaled(vector(environment, SUNLIGHT), 0.9 * disc + 0.12 * glow * glow))
+    return color
+
+
+@inlined
+def hazed(environment, color, t):
+    """Clear up to about half of HAZE_RANGE, nothing left at 1.5 of it: there traffic may wrap."""
+    far = t / environment[HAZE_RANGE]
+    left = math.exp(-t * environment[FOG] - far * far * far * far)
+    return mixed(vector(environment, HORIZON), color, left)
+
+
+@device
+def reflected(environment, color, n, d, gloss, lit):
+    """Add a mirror image of the sky (Schlick) and of the sun."""
+    cosine = -dot(n, d)
+    r = added(d, scaled(n, 2.0 * cosine))
+    grazing = 1.0 - clamped(cosine, 0.0, 1.0)
+    strength = gloss * (0.08 + 0.92 * grazing * grazing * grazing * grazing)
+    if r[2] > 0.0:
+        mirror = sky_color(environment, r)
+    else:
+        mirror = scaled(vector(environment, HORIZON), 0.12)
+    color = mixed(color, mirror, clamped(strength, 0.0, 0.8))
+    shine = clamped(dot(r, vector(environment, SUN)), 0.0, 1.0)
+    shine = math.pow(shine, 60.0) * 0.7 * gloss * lit
+    return added(color, scaled(vector(environment, SUNLIGHT), shine))
+
+
+@inlined
+def daylight(environment, albedo, n, lit, openness):
+    """Albedo under sun and sky; `openness` is the share of the sky that is not hidden."""
+    sun = max(dot(n, vector(environment, SUN)), 0.0) * lit
+    ground = scaled(vector(environment, HORIZON), 0.55)
+    above = added(scaled(vector(environment, ZENITH), 0.7), (0.12, 0.12, 0.12))
+    sky = scaled(mixed(ground, above, 0.5 + 0.5 * n[2]), float(environment[AMBIENT]) * openness)
+    return product(albedo, added(scaled(vector(environment, SUNLIGHT), sun), sky))
+
+
+@device
+def ground_color(environment, p, d, footprint, lit):
+    # On the ground a pixel is long along the ray and narrow across it.
+    long = footprint / max(-d[2], 1e-3)
+    flat = 1.0 / math.sqrt(d[0] * d[0] + d[1] * d[1] + 1e-9)
+    along_x, along_y = abs(d[0]) * flat, abs(d[1]) * flat
+    wide_x, wide_y = along_x * long + along_y * footprint, along_y * long + along_x * footprint
+    albedo = ground_surface(environment, p[0], p[1], wide_x, wide_y)
+    return daylight(environment, albedo, (0.0, 0.0, 1.0), lit, 1.0)
+
+
+@device
+def primitive_color(primitives, environment, code, p, d, footprint, lit):
+    k, axis = code // 4, code % 4
+    place, half = placement(primitives, k), half_sizes(primitives, k)
+    q = local_point(place, p[0], p[1], p[2])
+    local = local_direction(place, d[0], d[1], d[2])
+    normal = local_normal(int(primitives[k, SHAPE]), axis, q, local, half)
+    n = world_direction(place, normal)
+    width = footprint / math.sqrt(max(-dot(n, d), 0.1))
+    albedo, gloss, glow = surface(primitives[k], q, normal, width)
+    openness = 0.55 + 0.45 * smoothstep(0.0, OCCLUSION_HEIGHT, p[2] + 0.4 * max(n[2], 0.0))
+    color = added(daylight(environment, albedo, n, lit, openness), scaled(albedo, glow))
+    gloss *= float(primitives[k, GLOSS])
+    if gloss > 0.0:
+        color = reflected(environment, color, n, d, gloss, lit)
+    return color
+
+
+@device
+def surface_color(primitives, environment, code, p, d, t, pixel_angle, lit):
+    if code == SKY:
+        return sky_color(environment, d)
+    if code == GROUND:
+        color = ground_color(environment, p, d, t * pixel_angle, lit)
+    else:
+        color = primitive_color(primitives, environment, code, p, d, t * pixel_angle, lit)
+    return hazed(environment, color, t)
+
+
+@inlined
+def exposed(x):
+    """Linear light to a byte: a soft shoulder, then gamma 2."""
+    x = max(x, 0.0)
+    x = x * (1.0 + 0.12 * x) / (1.0 + 0.45 * x)
+    return int(math.sqrt(min(x, 1.0)) * 255.0 + 0.5)
+
+
+@device
+def pixel_color(primitives, environment, view, first, count, dx, dy, dz, near, code, lit):
+    """(r, g, b) bytes and the nearest distance of the rays first .. first + count - 1.
+
+    Rays that meet the same face are shaded once, at their mean point: textures are band-limited
+    to a pixel already, so only edges and shadows need the single rays.
+    """
+    color, nearest = (0.0, 0.0, 0.0), FAR
+    pixel_angle = 1.0 / view[12]
+    origin = vector(view, 9)
+    for q in range(first, first + count):
+        nearest = min(nearest, float(near[q]))
+        alone = True
+        for earlier in range(first, q):
+            alone = alone and code[earlier] != code[q]
+        if alone:
+            seen, light, shared = (0.0, 0.0, 0.0), 0.0, 0
+            for same in range(q, first + count):
+                if code[same] == code[q]:
+                    seen = added(
+                        seen, scaled((dx[same], dy[same], dz[same]), np.float64(near[same]))
+                    )
+                    light += lit[same]
+                    shared += 1
+            seen = scaled(seen, 1.0 / shared)
+            t = math.sqrt(dot(seen, seen))
+            c = surface_color(
+                primitives,
+                environment,
+                code[q],
+                added(origin, seen),
+                scaled(seen, 1.0 / t),
+                t,
+                pixel_angle,
+                light / shared,
+            )
+            color = added(color, scaled(c, shared / count))
+    color = scaled(color, np.float64(environment[EXPOSURE]))
+    return exposed(color[0]), exposed(color[1]), exposed(color[2]), nearest
