@@ -1,0 +1,25 @@
+#!/bin/sh
+# Pins what the .in files ask for, with hashes, for Python 3.11 to 3.13. Needs uv on the PATH.
+# A file is compiled against those before it, so that all of them agree and can be installed
+# together.
+set -eu
+cd "$(dirname "$0")"
+
+pin() {
+  name=$1
+  shift
+  uv pip compile --quiet --universal --python-version "${PYTHON_VERSION:-3.11}" \
+    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+    "$@" --output-file "$name.txt.new" "$name.in"
+  { echo "# Made from $name.in by compile.sh: edit that file, not this one."; cat "$name.txt.new"; } >"$name.txt"
+  rm "$name.txt.new"
+}
+
+pin run
+pin ros-jazzy -c run.txt
+pin onnxruntime -c run.txt -c ros-jazzy.txt
+pin onnxruntime-gpu -c run.txt -c ros-jazzy.txt
+pin test -c run.txt -c ros-jazzy.txt -c onnxruntime.txt
+pin train -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt
+# A sourced ROS runs on Ubuntu's Python 3.12, and its message bindings need numpy 1.26.
+PYTHON_VERSION=3.12 pin sourced-ros

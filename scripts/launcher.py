@@ -1,0 +1,290 @@
+"""The rest of `./anyview`: make .venv where it is not ready, then become the command in it.
+
+Runs on the bare Python that `./anyview` found, so it uses the standard library alone. Everything
+it makes lies in .venv (and build/), whose folder `anyview` holds a stamp for each stage that is
+done and the log of the last preparation. A preparation that was interrupted leaves a marker
+there, and the next call starts over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+STATE = VENV / "anyview"  # also what tells a .venv of ours from the user's own
+INCOMPLETE = STATE / "incomplete"
+LOG = STATE / "setup.log"
+
+NEEDS_TORCH = ("test", "train", "export")
+PIP = (str(VENV / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check")
+ONNXRUNTIMES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
+# What a sourced ROS or another virtual environment leaves behind; two worlds must not mix.
+FOREIGN = (
+    "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
+    "AMENT_PREFIX_PATH",
+    "CMAKE_PREFIX_PATH",
+    "COLCON_PREFIX_PATH",
+    "PIP_PREFIX",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "ROS_DISTRO",
+)
+# The first name is read by Fast DDS 2 (ROS 2 Jazzy), the second by Fast DDS 3 (Kilted).
+PROFILE = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+NO_NETWORK = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
+
+
+class LauncherError(Exception):
+    """What is missing and the remedy, in one line."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the preparation, done when the file with its name in STATE holds `stamp`."""
+
+    name: str
+    title: str
+    stamp: str
+    commands: tuple[tuple[str, ...], ...]
+
+    @property
+    def done(self) -> bool:
+        file = STATE / self.name
+        return file.is_file() and file.read_text() == self.stamp
+
+
+def main(arguments: Sequence[str]) -> None:
+    environment = clean_environment(os.environ)
+    check_middleware(environment)
+    command = arguments[0] if arguments else ""
+    if not ready(stages(command)):
+        check_machine()
+        with locked() as lock:
+            prepare(stages(command), environment, lock)
+    run = ["-P", "-m", "anyview_ros.cli", *arguments]
+    if command == "test":
+        run = [str(ROOT / "scripts" / "run_tests.py"), *arguments[1:]]
+    python = str(VENV / "bin" / "python")
+    os.execve(python, [python, *run], environment)
+
+
+def clean_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment without another ROS in it, and with ours."""
+    environment = {name: value for name, value in caller.items() if name not in FOREIGN}
+    environment["PATH"] = os.pathsep.join([str(VENV / "bin"), caller.get("PATH", os.defpath)])
+    environment["VIRTUAL_ENV"] = environment["AMENT_PREFIX_PATH"] = str(VENV)
+    libraries = caller.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    own = [folder for folder in libraries if folder and not any(Path(folder).glob("librcl.so*"))]
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join(own)
+    # A 1080p image does not fit into the shared-memory segment that Fast DDS has by default.
+    profile = next(filter(None, map(caller.get, PROFILE)), str(ROOT / "config" / "fastdds.xml"))
+    return environment | dict.fromkeys(PROFILE, profile)
+
+
+def check_middleware(environment: Mapping[str, str]) -> None:
+    asked = environment.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp"
+    if asked != "rmw_fastrtps_cpp":
+        raise LauncherError(
+            f"RMW_IMPLEMENTATION is {asked}, .venv has rmw_fastrtps_cpp only: unset it here, or "
+            "build with colcon on your sourced ROS 2 (docs/install.md)"
+        )
+
+
+def check_machine() -> None:
+    """Everything that has to come from the operating system, before minutes are spent."""
+    version = python_version()
+    if platform.machine() != "x86_64" or sys.platform != "linux":
+        raise LauncherError(
+            f"the ROS 2 wheels are for Linux on x86_64, this is {sys.platform} on "
+            f"{platform.machine()}: build with colcon on a sourced ROS 2 (docs/install.md)"
+        )
+    if not (find_spec("venv") and find_spec("ensurepip")):
+        raise LauncherError(f"Python {version} has no venv: apt install python{version}-venv")
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        raise LauncherError(f"no headers of Python {version}: apt install python{version}-dev")
+    for variable, names in (("CC", ("cc", "gcc", "clang")), ("CXX", ("c++", "g++", "clang++"))):
+        if not any(map(shutil.which, [os.environ.get(variable, ""), *names])):
+            raise LauncherError("no C and C++ compiler: apt install build-essential")
+    if VENV.exists() and not STATE.is_dir():
+        raise LauncherError(f"{VENV} was not made by ./anyview: move it away and call again")
+
+
+def stages(command: str) -> list[Stage]:
+    """Everything that `command` needs, in order."""
+    make_venv = (os.path.realpath(sys.executable), "-m", "venv", str(VENV))
+    editable = (*PIP, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    build = ["msg", "srv", "action", "cmake", "scripts/sim_rig", "scripts/synth"]
+    build += ["CMakeLists.txt", "package.xml", "setup.py", "requirements/ros-jazzy.txt"]
+    wanted = [
+        Stage("python", "Python environment", f"{python_version()} {ROOT}", (make_venv,)),
+        required("run", "ROS 2 and other requirements", "ros-jazzy", "run"),
+        onnxruntime(),
+        Stage("package", "interfaces, compiled", digest(build), (editable,)),
+    ]
+    if command == "test":
+        wanted.append(required("test", "test tools", "test"))
+    if command in NEEDS_TORCH:
+        wanted.append(required("train", "what torch needs", "train"))
+        # A stage of its own: pip wants hashes for all requirements of a command or for none.
+        wanted.append(required("torch", "torch", "torch"))
+    return wanted
+
+
+def python_version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def required(name: str, title: str, *lists: str) -> Stage:
+    files = [f"requirements/{file}.txt" for file in lists]
+    options = [option for file in files for option in ("-r", str(ROOT / file))]
+    return Stage(name, title, digest(files), ((*PIP, "install", *options),))
+
+
+def onnxruntime() -> Stage:
+    """As ANYVIEW_ORT asks, else the build that is there, else the one for CPU."""
+    stamp = STATE / "onnxruntime"
+    asked = os.environ.get("ANYVIEW_ORT") or (stamp.read_text() if stamp.is_file() else "cpu")
+    build = asked.partition(" ")[0]
+    if build not in ONNXRUNTIMES:
+        raise LauncherError(f"ANYVIEW_ORT must be cpu or gpu, got '{asked}'")
+    install = required("onnxruntime", ONNXRUNTIMES[build], ONNXRUNTIMES[build])
+    # Both install the same folder, so the other one has to go first.
+    remove = (*PIP, "uninstall", "--yes", *ONNXRUNTIMES.values())
+    return Stage(
+        install.name, install.title, f"{build} {install.stamp}", (remove, *install.commands)
+    )
+
+
+def digest(names: Sequence[str]) -> str:
+    """sha256 of the names and contents of files, and of all files in folders, below ROOT."""
+    total = hashlib.sha256()
+    for name in names:
+        path = ROOT / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                total.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
+
+
+def ready(wanted: Sequence[Stage]) -> bool:
+    python = VENV / "bin" / "python"
+    return python.exists() and not INCOMPLETE.exists() and all(stage.done for stage in wanted)
+
+
+@contextmanager
+def locked() -> Iterator[int]:
+    """Hold the checkout's folder: only one call prepares it. Yields the descriptor."""
+    lock = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another call is preparing .venv, waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def prepare(wanted: Sequence[Stage], environment: Mapping[str, str], lock: int) -> None:
+    """Run the stages that are not done; from the beginning if an earlier run was interrupted."""
+    if ready(wanted):
+        return  # the call that held the lock did it
+    if INCOMPLETE.exists() or not (VENV / "bin" / "python").exists() or not wanted[0].done:
+        shutil.rmtree(VENV, ignore_errors=True)
+        say(f"preparing {VENV}: a few minutes the first time, log in {LOG}")
+    STATE.mkdir(parents=True, exist_ok=True)
+    INCOMPLETE.touch()
+    LOG.unlink(missing_ok=True)
+    for stage in wanted:
+        if not stage.done:
+            run_stage(stage, environment, lock)
+            (STATE / stage.name).write_text(stage.stamp)
+    INCOMPLETE.unlink()
+
+
+def run_stage(stage: Stage, environment: Mapping[str, str], lock: int) -> None:
+    """Run the commands of a stage into the log, with its title and seconds on the terminal.
+
+    Raises:
+        LauncherError: one fails; with what it said about it.
+    """
+    start = time.monotonic()
+    for command in stage.commands:
+        with LOG.open("a") as log:
+            log.write(f"$ {' '.join(command)}\n")
+            log.flush()
+            child = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),  # if this process is killed, the next call waits for pip's end
+                start_new_session=True,  # so that compilers end together with pip
+            )
+        status = watch(child, stage.title, start)
+        if status > 0:
+            INCOMPLETE.unlink()  # it ended by itself: what is done stays done
+        if status != 0:
+            raise LauncherError(f"{stage.title}: {reason(LOG.read_text())}; log: {LOG}")
+    say(f"{stage.title}: {time.monotonic() - start:.0f} s")
+
+
+def watch(child: subprocess.Popen[bytes], title: str, start: float) -> int:
+    """Wait for the child; the seconds count up where someone watches. Returns its status."""
+    try:
+        while True:
+            if sys.stderr.isatty():
+                say(f"{title}: {time.monotonic() - start:.0f} s", end="\r")
+            with suppress(subprocess.TimeoutExpired):
+                return child.wait(timeout=1)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait()
+
+
+def reason(log: str) -> str:
+    """Why the last command failed, from its output."""
+    if any(sign in log for sign in NO_NETWORK):
+        return "no network: pip cannot reach its package index"
+    lines = [line.strip() for line in log.rpartition("\n$ ")[2].splitlines()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines)[-1]
+
+
+def say(text: str, end: str = "\n") -> None:
+    print(f"anyview: {text}", end=end, file=sys.stderr, flush=True)
+
+
+def interrupted(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        main(sys.argv[1:])
+    except LauncherError as error:
+        sys.exit(f"anyview: {error}")
+    except KeyboardInterrupt:
+        say("interrupted; the next call starts over")
+        sys.exit(130)
