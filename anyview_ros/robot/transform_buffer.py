@@ -24,8 +24,6 @@ from anyview_ros.geometry import inverse, slerp, transform_from_pose
 if TYPE_CHECKING:
     from geometry_msgs.msg import TransformStamped
 
-QUATERNION_TOLERANCE = 1e-2  # of the squared norm, as tf2; looser than what we ask of a request
-
 
 class _Link(NamedTuple):
     """A frame's parent and its pose in it."""
@@ -181,15 +179,14 @@ def _link(transform: TransformStamped) -> tuple[str, _Link]:
             "tf_invalid", f"a transform needs two different frames, got '{parent}' and '{child}'"
         )
     t, q = transform.transform.translation, transform.transform.rotation
-    squared = q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w
-    if not abs(squared - 1.0) < QUATERNION_TOLERANCE or not math.isfinite(t.x + t.y + t.z):
+    norm = math.sqrt(q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w)
+    if not (norm > 0 and math.isfinite(norm) and math.isfinite(t.x + t.y + t.z)):
         raise AnyviewError(
             "tf_invalid",
-            f"transform from '{child}' to '{parent}' needs finite numbers and a unit quaternion, "
-            f"got translation ({t.x}, {t.y}, {t.z}), rotation ({q.x}, {q.y}, {q.z}, {q.w})",
+            f"transform from '{child}' to '{parent}' needs finite numbers and a quaternion, got "
+            f"translation ({t.x}, {t.y}, {t.z}), rotation ({q.x}, {q.y}, {q.z}, {q.w})",
         )
-    norm = math.sqrt(squared)
-    rotation = (q.x / norm, q.y / norm, q.z / norm, q.w / norm)
+    rotation = (q.x / norm, q.y / norm, q.z / norm, q.w / norm)  # any length, as in tf2
     return child, _Link(parent, transform_from_pose((t.x, t.y, t.z), rotation))
 
 
