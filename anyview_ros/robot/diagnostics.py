@@ -1,0 +1,136 @@
+"""What the node says about itself on /diagnostics, once a second: nothing fails silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from anyview_ros.engine.runtime import AUTO, PROVIDERS
+from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.inputs import Inputs
+from anyview_ros.robot.messages import seconds
+from anyview_ros.robot.request_queue import RequestQueue
+from anyview_ros.robot.requests import AskedCamera
+from anyview_ros.robot.served_model import ServedModel
+from anyview_ros.robot.stream_health import StreamStatus
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+NVIDIA_DEVICE = Path("/dev/nvidiactl")
+
+
+def all_of(
+    model: ServedModel,
+    inputs: Inputs | None,
+    virtual_cameras: Sequence[AskedCamera],
+    queue: RequestQueue,
+) -> list[DiagnosticStatus]:
+    """Everything there is to say at this instant."""
+    statuses = [model_status(model)]
+    if inputs is not None:
+        tree, streams = inputs.tree, inputs.streams()
+        statuses.append(tf_status(tree.implementation, len(tree.frames()), tree.problem))
+        statuses += [camera_status(streams[name].status()) for name in sorted(streams)]
+        statuses += [refused_camera_status(*refusal) for refusal in inputs.refused.items()]
+        if not streams:
+            statuses.append(no_camera_status())
+    statuses.append(requests_status(len(queue)))
+    for asked in virtual_cameras:
+        statuses.append(virtual_camera_status(asked, queue.state_of(asked.name)))
+    return statuses
+
+
+def camera_status(status: StreamStatus) -> DiagnosticStatus:
+    """One source camera: its problems with their remedies, its rate, its ledger."""
+    ledger = status.ledger
+    level = OK
+    if status.problems:
+        level = WARN if ledger.buffered else ERROR
+    newest = status.newest_stamp_ns
+    values = {
+        "topic": status.topic,
+        "rate_hz": f"{status.rate_hz:.2f}",
+        "newest_stamp": seconds(newest) if newest is not None else "none",
+        "received": ledger.received,
+        "pending_tf": ledger.pending_tf,
+        "buffered": ledger.buffered,
+        "retired_used": ledger.retired_used,
+        "retired_unused": ledger.retired_unused,
+        **{f"dropped.{reason}": count for reason, count in sorted(ledger.dropped.items())},
+        "balanced": ledger.balanced,
+        **{f"problem.{problem.code}": problem.text for problem in status.problems},
+    }
+    well = f"{status.rate_hz:.1f} Hz, {ledger.buffered} frames buffered"
+    problems = "; ".join(problem.text for problem in status.problems)
+    return _status(f"camera {status.name}", level, problems or well, values)
+
+
+def refused_camera_status(name: str, refusal: AnyviewError) -> DiagnosticStatus:
+    """A source camera that cannot be subscribed to."""
+    return _status(f"camera {name}", ERROR, refusal.message, {"code": refusal.code})
+
+
+def no_camera_status() -> DiagnosticStatus:
+    """No source camera at all."""
+    text = "no Image topic with a camera_info beside it is published; start the cameras"
+    return _status("cameras", WARN, text, {})
+
+
+def model_status(model: ServedModel) -> DiagnosticStatus:
+    """The model, where it runs, and the process it runs in."""
+    running = model.current
+    if running is None:
+        return _status("model", ERROR, model.absence, {"model": model.name})
+    worker, contract = running.worker, running.contract
+    values = {
+        "model": contract.name,
+        "sha256": running.package.sha256,
+        "provider": PROVIDERS.get(worker.provider, ""),
+        "worker_pid": worker.pid or "none",
+        "worker_deaths": worker.deaths,
+    }
+    if worker.pid is None:
+        text = f"{worker.last_death or 'the inference process ended'}; the next request starts it"
+        return _status("model", WARN, text, values)
+    if worker.provider == "cpu" and model.provider == AUTO and NVIDIA_DEVICE.exists():
+        return _status(
+            "model",
+            WARN,
+            "runs on the CPU although there is an NVIDIA GPU: install onnxruntime-gpu in place of "
+            "onnxruntime, or set the parameter provider to 'cpu'",
+            values,
+        )
+    text = f"'{contract.name}' runs on {values['provider']}"
+    return _status("model", OK, text, values)
+
+
+def requests_status(waiting: int) -> DiagnosticStatus:
+    """How many requests are there, the running one included."""
+    return _status("requests", OK, f"{waiting} requests", {"requests": waiting})
+
+
+def virtual_camera_status(asked: AskedCamera, state: str) -> DiagnosticStatus:
+    """One added virtual camera."""
+    values = {"state": state, "frame": asked.frame_id, "sources": ", ".join(asked.sources)}
+    return _status(f"virtual camera {asked.name}", OK, state, values)
+
+
+def tf_status(implementation: str, frames: int, problem: AnyviewError | None) -> DiagnosticStatus:
+    """The frame tree, and the last transform that was refused."""
+    values = {"implementation": implementation, "frames": frames}
+    if problem is not None:
+        return _status("tf", WARN, problem.message, {**values, "code": problem.code})
+    return _status("tf", OK, f"{frames} frames", values)
+
+
+def _status(
+    name: str, level: bytes, message: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        name=f"anyview: {name}",
+        hardware_id="anyview",
+        level=level,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )

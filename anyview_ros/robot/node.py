@@ -1,0 +1,188 @@
+"""The node `anyview`: loads a model, listens to cameras, answers for those that are not there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.robot import diagnostics, parameters
+from anyview_ros.robot.clip_sources import ClipGatherer
+from anyview_ros.robot.inputs import STEADY, Inputs
+from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
+from anyview_ros.robot.served_model import ServedModel
+from anyview_ros.robot.services import Services
+from anyview_ros.robot.synthesizer import Synthesizer
+from anyview_ros.robot.virtual_cameras import VirtualCameras
+
+# Blocked at most: all requests there may be, one caller about virtual cameras, one change of
+# state. Free: one for images and TF, one for diagnostics, one to answer "busy".
+EXECUTOR_THREADS = (1 + MAX_WAITING) + 1 + 1 + 3
+DIAGNOSTICS_PERIOD_S = 1.0
+
+
+class Anyview:
+    """Composes the parts. States: load / unload the model, start / stop listening.
+
+    Args:
+        node: has no parameter, service or topic of ours yet.
+
+    Raises:
+        AnyviewError: `invalid_parameter`, `not_available`.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._settings = parameters.declare(node)
+        for camera in self._settings.cameras:
+            parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
+        self._model = ServedModel(self._settings.model, self._settings.provider)
+        self._inputs: Inputs | None = None
+        self._changing = threading.Lock()
+        self._queue = RequestQueue()
+        self._cameras = VirtualCameras(
+            node,
+            self._settings.fixed_frame,
+            tree_frames=lambda: self._listening().tree.frames(),
+            source_names=lambda: tuple(self._listening().streams()),
+        )
+        synthesizer = Synthesizer(
+            *(node, self._model, self._cameras, self._queue),
+            gatherer=self._gatherer,
+            scene_scale=self._settings.scene_scale,
+        )
+        self._services = Services(
+            *(node, self._model, self._cameras, self._queue, synthesizer),
+            fixed=lambda: self._listening().fixed,
+        )
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        node.create_timer(
+            DIAGNOSTICS_PERIOD_S,
+            self._publish_diagnostics,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=STEADY,
+        )
+        self._jumps = node.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            post_callback=self._on_clock_jump,
+        )
+        node.add_post_set_parameters_callback(self._on_parameters)
+
+    def load(self) -> None:
+        """Load the model. A model that cannot run leaves the node up, saying why."""
+        try:
+            running = self._model.load()
+            self._node.get_logger().info(
+                f"model {running.package.path} on {running.worker.provider}"
+            )
+        except AnyviewError as error:
+            self._node.get_logger().error(f"no model: {error.message}")
+
+    def start(self) -> None:
+        """Subscribe to TF and the cameras, if there is a model to see for."""
+        running = self._model.current
+        if running is not None:
+            self._inputs = Inputs(self._node, self._settings, running.contract, self._new_epoch)
+
+    def stop(self, reason: AnyviewError) -> None:
+        """End requests and subscriptions; virtual cameras stay."""
+        inputs, self._inputs = self._inputs, None
+        if inputs is not None:
+            inputs.close()
+        self._queue.abort(reason)
+
+    def unload(self) -> None:
+        """End the inference process."""
+        self._model.unload()
+
+    def follow_autostart(self) -> None:
+        """Bring the node to the state that the parameter asks for; blocks while a model loads."""
+        with self._changing:
+            wanted = self._node.get_parameter("autostart").value
+            if wanted and self._inputs is None:
+                self.load()
+                self.start()
+            elif not wanted:
+                self.stop(AnyviewError("no_model", "autostart was set to false"))
+                self.unload()
+
+    def close(self) -> None:
+        """Leave nothing behind: no process, no waiting thread."""
+        self.stop(AnyviewError("shutting_down", "the node is shutting down"))
+        self.unload()
+        self._cameras.close()
+
+    def _listening(self) -> Inputs:
+        inputs = self._inputs
+        if inputs is None:
+            self._model.required()
+            raise AnyviewError("no_sources", "the node is not listening to cameras; ask again")
+        return inputs
+
+    def _gatherer(self) -> ClipGatherer:
+        inputs, contract = self._listening(), self._model.required().contract
+        scene_scale = self._settings.scene_scale or contract.scene_scale
+        return ClipGatherer(inputs.streams, inputs.fixed, contract, scene_scale)
+
+    def _on_parameters(self, changed: Sequence[Parameter]) -> None:
+        if any(parameter.name == "autostart" for parameter in changed):
+            self._node.executor.create_task(self.follow_autostart)
+
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        if jump.delta.nanoseconds < 0:
+            reason = f"the clock jumped back by {-jump.delta.nanoseconds / 1e9:.3f} s"
+        else:
+            reason = "the clock changed between system and simulated time"
+        inputs = self._inputs
+        if inputs is not None:
+            inputs.reset(reason)
+        self._new_epoch(reason)
+
+    def _new_epoch(self, reason: str) -> None:
+        """Buffers are cleared by now, so what is aborted here is all that saw the old time."""
+        self._queue.abort(AnyviewError("clock_jumped", f"{reason}; ask again"))
+
+    def _publish_diagnostics(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status = diagnostics.all_of(
+            self._model, self._inputs, self._cameras.listed(), self._queue
+        )
+        self._diagnostics.publish(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit status."""
+    rclpy.init(args=arguments)
+    node = rclpy.create_node("anyview")
+    try:
+        anyview = Anyview(node)
+    except AnyviewError as error:
+        print(f"error [{error.code}]: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor.add_node(node)
+    executor.create_task(anyview.follow_autostart)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        anyview.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

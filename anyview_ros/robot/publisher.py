@@ -1,0 +1,138 @@
+"""The topics of one virtual camera: image, camera info and provenance of every frame."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+
+from anyview_ros.frames import Camera
+from anyview_ros.msg import SynthesisInfo
+from anyview_ros.robot.messages import image_message, info_message
+
+MATCH_TIMEOUT_S = 1.0
+ACKNOWLEDGE_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class SynthesizedClip:
+    """What is published of one request.
+
+    Args:
+        images: (T, H, W, 3) uint8 RGB.
+        stamps_ns: T, those of the first source.
+        camera: intrinsics of the images.
+        infos: T.
+        period_s: between two publications at least.
+    """
+
+    images: NDArray[np.uint8]
+    stamps_ns: tuple[int, ...]
+    camera: Camera
+    infos: Sequence[SynthesisInfo]
+    period_s: float
+
+
+class CameraTopics:
+    """Publishes clips from a thread of its own, no faster than the sources came.
+
+    A clip is done all at once; sent in a burst, it would overrun every subscriber with a queue
+    shorter than the clip.
+
+    Args:
+        node: whose namespace the topics lie in.
+        name: of the virtual camera.
+        frame_id: of its images.
+        depth: of the publishers' queues, in frames.
+    """
+
+    def __init__(self, node: Node, name: str, frame_id: str, depth: int) -> None:
+        self._node = node
+        self._frame_id = frame_id
+        self._publishers = [
+            node.create_publisher(
+                message_type,
+                f"virtual/{name}/{topic}",
+                QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            for message_type, topic in (
+                (Image, "image_raw"),
+                (CameraInfo, "camera_info"),
+                (SynthesisInfo, "synthesis_info"),
+            )
+        ]
+        self._clips: queue.SimpleQueue[SynthesizedClip | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._planned_end = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"publish {name}", daemon=True)
+        self._thread.start()
+
+    def plan(self, num_frames: int, period_s: float) -> list[float]:
+        """Seconds from now to the publication of each frame of the next clip."""
+        now = time.monotonic()
+        start = max(now, self._planned_end)
+        self._planned_end = start + num_frames * period_s
+        return [start - now + k * period_s for k in range(num_frames)]
+
+    def publish(self, clip: SynthesizedClip) -> None:
+        """Hand over a clip; returns at once."""
+        self._clips.put(clip)
+
+    def publish_and_close(self, clip: SynthesizedClip) -> None:
+        """Publish to those who listen already, wait until they have it, and close."""
+        if self._has_listeners():
+            self._clips.put(clip)
+            self._clips.put(None)
+            self._thread.join()
+            for publisher in self._publishers:
+                publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S))
+        self.close()
+
+    def close(self) -> None:
+        """End the topics; what was not published yet is dropped."""
+        self._closing.set()
+        self._clips.put(None)
+        self._thread.join()
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+
+    def _has_listeners(self) -> bool:
+        """Whether someone listens to the images; waits for subscribers that were here before."""
+        images = self._publishers[0]
+        if self._node.count_subscribers(images.topic_name) == 0:
+            return False
+        deadline = time.monotonic() + MATCH_TIMEOUT_S
+        while images.get_subscription_count() == 0 and time.monotonic() < deadline:
+            self._closing.wait(0.01)
+        return bool(images.get_subscription_count())
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while (clip := self._clips.get()) is not None:
+            for k in range(len(clip.stamps_ns)):
+                if self._closing.wait(max(0.0, due - time.monotonic())):
+                    return
+                due = time.monotonic() + clip.period_s
+                self._publish_frame(clip, k)
+
+    def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
+        stamp = clip.stamps_ns[k]
+        messages: tuple[Any, ...] = (
+            image_message(clip.images[k], stamp, self._frame_id),
+            info_message(clip.camera, stamp, self._frame_id),
+            clip.infos[k],
+        )
+        for publisher, message in zip(self._publishers, messages, strict=True):
+            publisher.publish(message)

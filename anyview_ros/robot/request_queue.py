@@ -1,0 +1,103 @@
+"""Who is served next: one request at a time, first come first served, four may wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from anyview_ros.errors import AnyviewError
+
+MAX_WAITING = 4
+CANCEL_POLL_S = 0.05
+
+
+class Ticket:
+    """A request's place in the queue, from its arrival to its answer.
+
+    Args:
+        camera: name of the virtual camera.
+        cancel_requested: whether the caller asked to cancel.
+    """
+
+    def __init__(self, camera: str, cancel_requested: Callable[[], bool]) -> None:
+        self.camera = camera
+        self._cancel_requested = cancel_requested
+        self._aborted: AnyviewError | None = None
+
+    def abort(self, reason: AnyviewError) -> None:
+        """End the request within one step; the first reason is the one that is told."""
+        self._aborted = self._aborted or reason
+
+    def is_cancelled(self) -> bool:
+        return self._aborted is not None or self._cancel_requested()
+
+    def reason(self) -> AnyviewError:
+        """Why a cancelled request ended."""
+        return self._aborted or AnyviewError("cancelled", "cancelled by the caller")
+
+
+class RequestQueue:
+    """Tickets in order of arrival; the first one is served. Thread-safe: one lock."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._tickets: list[Ticket] = []
+
+    @contextmanager
+    def enter(self, camera: str, cancel_requested: Callable[[], bool]) -> Iterator[Ticket]:
+        """A ticket for as long as the request lasts.
+
+        Raises:
+            AnyviewError: `busy` when one request runs and four wait.
+        """
+        ticket = Ticket(camera, cancel_requested)
+        with self._changed:
+            if len(self._tickets) > MAX_WAITING:
+                raise AnyviewError(
+                    "busy",
+                    f"one request is running and {MAX_WAITING} are waiting; ask again when one "
+                    "of them is answered",
+                )
+            self._tickets.append(ticket)
+        try:
+            yield ticket
+        finally:
+            with self._changed:
+                self._tickets.remove(ticket)
+                self._changed.notify_all()
+
+    def wait_turn(self, ticket: Ticket) -> float:
+        """Block until the ticket is the first; returns the seconds waited.
+
+        Raises:
+            AnyviewError: the ticket's reason when it was cancelled meanwhile.
+        """
+        started = time.monotonic()
+        with self._changed:
+            while not ticket.is_cancelled() and self._tickets[0] is not ticket:
+                self._changed.wait(CANCEL_POLL_S)
+        if ticket.is_cancelled():
+            raise ticket.reason()
+        return time.monotonic() - started
+
+    def abort(self, reason: AnyviewError, camera: str | None = None) -> None:
+        """End the requests of one camera, or all."""
+        with self._changed:
+            for ticket in self._tickets:
+                if camera in (None, ticket.camera):
+                    ticket.abort(reason)
+            self._changed.notify_all()
+
+    def state_of(self, camera: str) -> str:
+        """`idle`, `queued` or `running`."""
+        with self._changed:
+            cameras = [ticket.camera for ticket in self._tickets]
+        if camera not in cameras:
+            return "idle"
+        return "running" if cameras[0] == camera else "queued"
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._tickets)

@@ -1,0 +1,308 @@
+"""What callers ask for: messages checked and turned into values. Every refusal has a name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
+
+from anyview_ros.contract import Contract
+from anyview_ros.engine.pipeline import SynthesisOptions, check_sampling
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera
+from anyview_ros.geometry import transform_from_pose
+from anyview_ros.msg import ClipRequest, VirtualCamera
+from anyview_ros.robot.messages import seconds, stamp_ns
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+MAX_NAME = 64
+MAX_SEED = 42949672  # the reference noise multiplies the seed by 100 in 32 bits
+MAX_RETURNED_BYTES = 16_000_000  # the middleware keeps results for a while
+MAX_CLIP_BYTES = 1 << 30
+PERIOD_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class AskedCamera:
+    """A checked `anyview_ros/VirtualCamera`.
+
+    Args:
+        parent_frame: empty = the fixed frame.
+        parent_from_cam: (4, 4).
+        size: (width, height) in pixels, None = the first source's.
+        intrinsics: None = from `horizontal_fov`.
+        horizontal_fov: radians, 0 = the first source's.
+        sources: names, empty = chosen by the node.
+        message: as it was asked for.
+    """
+
+    name: str
+    parent_frame: str
+    parent_from_cam: NDArray[np.float64]
+    size: tuple[int, int] | None
+    intrinsics: Camera | None
+    horizontal_fov: float
+    sources: tuple[str, ...]
+    message: VirtualCamera
+
+    @property
+    def frame_id(self) -> str:
+        return optical_frame(self.name)
+
+    def camera(self, first_source: Camera) -> Camera:
+        """Intrinsics, with what was left open taken from the first source's."""
+        if self.intrinsics is not None:
+            return self.intrinsics
+        if self.size is None and not self.horizontal_fov:
+            return first_source
+        width, height = self.size or (first_source.width, first_source.height)
+        source_fov = 2 * math.atan(0.5 * first_source.width / first_source.fx)
+        return Camera.from_fov(width, height, self.horizontal_fov or source_fov)
+
+
+@dataclass(frozen=True)
+class AskedClip:
+    """A checked `anyview_ros/ClipRequest`. Times are 0 where they were left open.
+
+    Args:
+        camera: None = the added camera `camera_name`.
+        num_frames: 0 = follows from the times.
+    """
+
+    camera_name: str
+    camera: AskedCamera | None
+    start_ns: int
+    end_ns: int
+    num_frames: int
+    period_ns: int
+    options: SynthesisOptions
+    return_frames: bool
+
+    def grid(self, newest_ns: int, contract: Contract) -> tuple[int, int]:
+        """(end_ns, num_frames) of the clip, where the sources' newest common stamp is known.
+
+        Raises:
+            AnyviewError: `invalid_times`, `invalid_num_frames`.
+        """
+        end_ns = self.end_ns or newest_ns
+        if not self.start_ns:
+            return end_ns, self.num_frames or max(contract.frames)
+        if not self.num_frames:
+            if end_ns <= self.start_ns:
+                raise _after_start(self.start_ns, end_ns)
+            num_frames = round((end_ns - self.start_ns) / self.period_ns) + 1
+            return end_ns, _allowed_frames(num_frames, contract)
+        from_start_ns = self.start_ns + (self.num_frames - 1) * self.period_ns
+        if self.end_ns and abs(self.end_ns - from_start_ns) > self.period_ns // 2:
+            raise AnyviewError(
+                "invalid_times",
+                f"{self.num_frames} frames from {seconds(self.start_ns)} end at "
+                f"{seconds(from_start_ns)}, end_time says {seconds(self.end_ns)}; leave one of "
+                "start_time, end_time and num_frames at 0",
+            )
+        return from_start_ns, self.num_frames
+
+
+def optical_frame(camera_name: str) -> str:
+    """Frame of a virtual camera's images."""
+    return f"{camera_name}_optical_frame"
+
+
+def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
+    """Check a virtual camera.
+
+    Raises:
+        AnyviewError: `invalid_name`, `not_available`, `invalid_mode`, `invalid_pose`,
+            `invalid_camera`, `invalid_sources`.
+    """
+    _check_name(message.name)
+    _refuse_later_fields(message)
+    position, orientation = message.pose.position, message.pose.orientation
+    size, intrinsics = _pinhole(message.camera_info)
+    return AskedCamera(
+        name=message.name,
+        parent_frame=message.parent_frame,
+        parent_from_cam=transform_from_pose(
+            (position.x, position.y, position.z),
+            (orientation.x, orientation.y, orientation.z, orientation.w),
+        ),
+        size=size,
+        intrinsics=intrinsics,
+        horizontal_fov=_field_of_view(message.horizontal_fov),
+        sources=_source_names(message.sources, contract),
+        message=message,
+    )
+
+
+def asked_clip(message: ClipRequest, contract: Contract) -> AskedClip:
+    """Check a request for a clip.
+
+    Raises:
+        AnyviewError: those of `asked_camera`; `invalid_times`, `invalid_num_frames`,
+            `invalid_frame_period`, `unknown_speed`, `invalid_steps`, `invalid_seed`.
+    """
+    _check_name(message.camera.name)
+    whole = not _is_only_a_name(message.camera)
+    if message.seed > MAX_SEED:
+        raise AnyviewError("invalid_seed", f"seed must be 0..{MAX_SEED}, got {message.seed}")
+    options = SynthesisOptions(message.speed, int(message.steps), int(message.seed))
+    check_sampling(contract, options)
+    start_ns, end_ns = stamp_ns(message.start_time), stamp_ns(message.end_time)
+    if min(start_ns, end_ns) < 0 or (end_ns and start_ns >= end_ns):
+        raise _after_start(start_ns, end_ns)
+    return AskedClip(
+        camera_name=message.camera.name,
+        camera=asked_camera(message.camera, contract) if whole else None,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        num_frames=_allowed_frames(int(message.num_frames), contract) if message.num_frames else 0,
+        period_ns=_period_ns(message.frame_period, contract),
+        options=options,
+        return_frames=message.return_frames,
+    )
+
+
+def check_answer_size(camera: Camera, num_frames: int, return_frames: bool) -> None:
+    """Refuse an answer that is too large before anything is computed.
+
+    Raises:
+        AnyviewError: `too_large`.
+    """
+    size = num_frames * camera.width * camera.height * 3
+    what = f"{num_frames} frames of {camera.width}x{camera.height} are {size / 1e6:.1f} MB"
+    if size > MAX_CLIP_BYTES:
+        raise AnyviewError(
+            "too_large", f"{what}, at most {MAX_CLIP_BYTES / 1e6:.0f} MB a clip; ask for less"
+        )
+    if return_frames and size > MAX_RETURNED_BYTES:
+        raise AnyviewError(
+            "too_large",
+            f"{what}, an answer holds at most {MAX_RETURNED_BYTES / 1e6:.0f} MB; listen to the "
+            "topics instead of return_frames, or ask for a smaller image",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name) or len(name) > MAX_NAME:
+        raise AnyviewError(
+            "invalid_name",
+            "a virtual camera's name is a lower-case letter, then lower-case letters, digits and "
+            f"single underscores, at most {MAX_NAME} in all, got '{name}'",
+        )
+
+
+def _refuse_later_fields(message: VirtualCamera) -> None:
+    if message.mode > VirtualCamera.LOSSLESS:
+        raise AnyviewError("invalid_mode", f"mode must be 0 (LIVE), got {message.mode}")
+    later = {
+        "trajectory": len(message.trajectory) > 0,
+        f"rate {message.rate:g} Hz (continuous publication)": message.rate != 0,
+        "mode LOSSLESS": message.mode == VirtualCamera.LOSSLESS,
+        f"priority {message.priority}": message.priority != 0,
+        f"uncertainty_samples {message.uncertainty_samples}": message.uncertainty_samples != 0,
+    }
+    for what, is_set in later.items():
+        if is_set:
+            raise AnyviewError(
+                "not_available", f"{what} is not available in this version; leave it at its default"
+            )
+
+
+def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
+    """(size, intrinsics) of a camera info in a request; None where it leaves them open."""
+    k = np.array(info.k, np.float64).reshape(3, 3)
+    _check_rectified(info, k)
+    if bool(info.width) != bool(info.height) or (k.any() and not info.width):
+        raise _invalid_camera(
+            f"width and height must be given together, and with k, got {info.width}x{info.height}"
+        )
+    if k.any():
+        if k[0, 1] or k[1, 0] or not np.array_equal(k[2], (0, 0, 1)):
+            raise _invalid_camera(f"k must be [fx 0 cx; 0 fy cy; 0 0 1], got {k.tolist()}")
+        camera = Camera(info.width, info.height, *(float(k[i]) for i in _FX_FY_CX_CY))
+        return (info.width, info.height), camera
+    if not info.width:
+        return None, None
+    Camera.from_fov(info.width, info.height, 1.0)  # refuses a bad size
+    return (info.width, info.height), None
+
+
+_FX_FY_CX_CY = ((0, 0), (1, 1), (0, 2), (1, 2))
+
+
+def _check_rectified(info: CameraInfo, k: NDArray[np.float64]) -> None:
+    r, p = np.array(info.r).reshape(3, 3), np.array(info.p).reshape(3, 4)
+    if np.any(info.d):
+        raise _invalid_camera(f"d must be empty or zero, got {np.asarray(info.d).tolist()}")
+    if r.any() and not np.allclose(r, np.eye(3)):
+        raise _invalid_camera(f"r must be zero or the identity, got {r.tolist()}")
+    if p.any() and not np.allclose(p, np.hstack([k, np.zeros((3, 1))])):
+        raise _invalid_camera(f"p is derived from k: leave it zero, got {p.tolist()}")
+    roi = info.roi
+    if max(info.binning_x, info.binning_y) > 1 or any(
+        (roi.x_offset, roi.y_offset, roi.width, roi.height)
+    ):
+        raise _invalid_camera("binning and roi must be unset; ask for the size wanted instead")
+
+
+def _invalid_camera(text: str) -> AnyviewError:
+    return AnyviewError("invalid_camera", f"a virtual camera is a rectified pinhole: {text}")
+
+
+def _field_of_view(radians: float) -> float:
+    if radians != 0:
+        Camera.from_fov(1, 1, radians)  # refuses what is not between 0 and pi
+    return radians
+
+
+def _source_names(names: Sequence[str], contract: Contract) -> tuple[str, ...]:
+    if len(names) > contract.max_sources or len(set(names)) < len(names):
+        raise AnyviewError(
+            "invalid_sources",
+            f"model '{contract.name}' takes 1..{contract.max_sources} different sources, got "
+            f"{len(names)} ({', '.join(names)}); leave sources empty for the node's choice",
+        )
+    return tuple(names)
+
+
+def _is_only_a_name(message: VirtualCamera) -> bool:
+    only_name = VirtualCamera(name=message.name)
+    if message == only_name:
+        return True
+    # The default quaternion is w = 1; a client that zeroes what it leaves out sends w = 0.
+    only_name.pose.orientation.w = 0.0
+    return bool(message == only_name)
+
+
+def _allowed_frames(num_frames: int, contract: Contract) -> int:
+    if num_frames not in contract.frames:
+        raise AnyviewError(
+            "invalid_num_frames",
+            f"model '{contract.name}' makes clips of {' or '.join(map(str, contract.frames))} "
+            f"frames, got {num_frames}; longer sequences are not available in this version",
+        )
+    return num_frames
+
+
+def _period_ns(frame_period: float, contract: Contract) -> int:
+    period = contract.frame_period
+    if frame_period != 0 and not abs(frame_period - period) <= PERIOD_TOLERANCE * period:
+        raise AnyviewError(
+            "invalid_frame_period",
+            f"model '{contract.name}' makes frames {period:g} s apart, got frame_period "
+            f"{frame_period:g}; leave it at 0",
+        )
+    return round(period * 1e9)
+
+
+def _after_start(start_ns: int, end_ns: int) -> AnyviewError:
+    return AnyviewError(
+        "invalid_times",
+        f"times must not be negative and end_time must be after start_time, got start_time "
+        f"{seconds(start_ns)} and end_time {seconds(end_ns)}",
+    )

@@ -1,0 +1,231 @@
+"""A request from its arrival to its answer: who reads `Synthesizer._made` knows the node."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from rclpy.node import Node
+
+from anyview_ros.engine.pipeline import Synthesis
+from anyview_ros.engine.runtime import PROVIDERS
+from anyview_ros.errors import AnyviewError
+from anyview_ros.msg import ClipRequest, ClipResult, SynthesisInfo
+from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
+from anyview_ros.robot.messages import image_message, time_message
+from anyview_ros.robot.publisher import SynthesizedClip
+from anyview_ros.robot.request_queue import RequestQueue, Ticket
+from anyview_ros.robot.requests import AskedCamera, AskedClip, asked_clip, check_answer_size
+from anyview_ros.robot.served_model import RunningModel, ServedModel
+from anyview_ros.robot.virtual_cameras import VirtualCamera, VirtualCameras
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a request is.
+
+    Args:
+        name: queue, condition, denoise, decode or publish.
+        step, steps: denoiser calls done, and all of them.
+        seconds_left: until the answer; 0 while it is not known.
+    """
+
+    name: str
+    step: int
+    steps: int
+    seconds_left: float
+
+
+OnStage = Callable[[Stage], None]
+
+
+class Forecast:
+    """Estimates the time left from the steps of this request and the decoding of the last one."""
+
+    def __init__(self, decode_s: float) -> None:
+        self._decode_s = decode_s
+        self._denoise_began = 0.0
+
+    def stage(self, name: str, step: int, steps: int) -> Stage:
+        left = 0.0
+        if name == "denoise" and step == 0:
+            self._denoise_began = time.monotonic()
+        elif name == "denoise":
+            a_step = (time.monotonic() - self._denoise_began) / step
+            left = a_step * (steps - step) + self._decode_s
+        elif name == "decode":
+            left = self._decode_s
+        return Stage(name, step, steps, left)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything that is known about a synthesized clip."""
+
+    asked: AskedClip
+    camera: AskedCamera
+    sources: ClipSources
+    synthesis: Synthesis
+    model: RunningModel
+    queue_s: float
+
+    def info(self, k: int, latency_s: float) -> SynthesisInfo:
+        """Provenance of frame k."""
+        synthesis, package = self.synthesis, self.model.package
+        height, width = synthesis.generated_size
+        info = SynthesisInfo(
+            camera=self.camera.name,
+            model=package.contract.name,
+            model_sha256=package.sha256,
+            provider=PROVIDERS[self.model.worker.provider],
+            speed=synthesis.speed,
+            steps=synthesis.steps,
+            seed=self.asked.options.seed,
+            sources=self.sources.names,
+            source_stamps=[time_message(clip.stamps_ns[k]) for clip in self.sources.clips],
+            scene_scale=synthesis.scene_scale,
+            clamped_moments=synthesis.clamped_moments,
+            generated_width=width,
+            generated_height=height,
+            queue_s=self.queue_s,
+            condition_s=synthesis.condition_s,
+            denoise_s=synthesis.denoise_s,
+            decode_s=synthesis.decode_s,
+            latency_s=latency_s,
+        )
+        info.header.stamp = time_message(self.sources.stamps_ns[k])
+        info.header.frame_id = self.camera.frame_id
+        return info
+
+
+class Synthesizer:
+    """Answers requests for clips, from any thread.
+
+    Args:
+        node: its clock, and the namespace of the topics.
+        model: the model served.
+        cameras: the virtual cameras.
+        queue: who is next.
+        gatherer: the sources, as they are now.
+        scene_scale: 0 = the model's.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        model: ServedModel,
+        cameras: VirtualCameras,
+        queue: RequestQueue,
+        gatherer: Callable[[], ClipGatherer],
+        scene_scale: float,
+    ) -> None:
+        self._node = node
+        self._model = model
+        self._cameras = cameras
+        self._queue = queue
+        self._gatherer = gatherer
+        self._scene_scale = scene_scale
+        self._last_decode_s = 0.0
+
+    def answer(
+        self,
+        request: ClipRequest,
+        cancel_requested: Callable[[], bool] = lambda: False,
+        on_stage: OnStage = lambda stage: None,
+    ) -> ClipResult:
+        """Synthesize, publish, and say what came of it; never raises what a caller can cause."""
+        try:
+            return self._made(request, cancel_requested, on_stage)
+        except AnyviewError as error:
+            return ClipResult(success=False, code=error.code, message=error.message)
+        except Exception as error:  # a bug must neither end the node nor leave the caller waiting
+            self._node.get_logger().error(traceback.format_exc())
+            return ClipResult(success=False, code="internal_error", message=repr(error))
+
+    def _made(
+        self,
+        request: ClipRequest,
+        cancel_requested: Callable[[], bool],
+        on_stage: OnStage,
+    ) -> ClipResult:
+        with ExitStack() as until_answered:
+            ticket = until_answered.enter_context(
+                self._queue.enter(request.camera.name, cancel_requested)
+            )
+            model = self._model.required()
+            asked = asked_clip(request, model.contract)
+            camera = until_answered.enter_context(self._virtual_camera(asked, model))
+            sources = self._gatherer().gather(asked, camera.asked, ticket.is_cancelled)
+            check_answer_size(sources.target.camera, len(sources.stamps_ns), asked.return_frames)
+            on_stage(Stage("queue", 0, 0, 0.0))
+            queue_s = self._queue.wait_turn(ticket)
+            synthesis = self._synthesized(asked, sources, model, ticket, on_stage)
+            made = Made(asked, camera.asked, sources, synthesis, model, queue_s)
+            clip = self._clip(made, camera)
+            if asked.camera is None:
+                camera.topics.publish(clip)
+            else:
+                on_stage(Stage("publish", synthesis.steps, synthesis.steps, 0.0))
+                camera.topics.publish_and_close(clip)
+            return _result(clip, camera.asked.frame_id if asked.return_frames else "")
+
+    @contextmanager
+    def _virtual_camera(self, asked: AskedClip, model: RunningModel) -> Iterator[VirtualCamera]:
+        if asked.camera is None:
+            yield self._cameras.named(asked.camera_name)
+        else:
+            with self._cameras.for_one_request(asked.camera, model.contract) as camera:
+                yield camera
+
+    def _synthesized(
+        self,
+        asked: AskedClip,
+        sources: ClipSources,
+        model: RunningModel,
+        ticket: Ticket,
+        on_stage: OnStage,
+    ) -> Synthesis:
+        forecast = Forecast(self._last_decode_s)
+        try:
+            synthesis = model.worker.synthesize(
+                sources.clips,
+                sources.target,
+                replace(asked.options, scene_scale=self._scene_scale),
+                lambda *progress: on_stage(forecast.stage(*progress)),
+                ticket.is_cancelled,
+            )
+        except AnyviewError:
+            if not ticket.is_cancelled():
+                raise
+        if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
+            raise ticket.reason()
+        self._last_decode_s = synthesis.decode_s
+        return synthesis
+
+    def _clip(self, made: Made, camera: VirtualCamera) -> SynthesizedClip:
+        """What is published: the frames with their provenance."""
+        stamps_ns = made.sources.stamps_ns
+        period_s = made.asked.period_ns / 1e9
+        age_s = (self._node.get_clock().now().nanoseconds - made.sources.newest_ns) / 1e9
+        delays_s = camera.topics.plan(len(stamps_ns), period_s)
+        return SynthesizedClip(
+            images=made.synthesis.frames,
+            stamps_ns=stamps_ns,
+            camera=made.sources.target.camera,
+            infos=[made.info(k, age_s + delay) for k, delay in enumerate(delays_s)],
+            period_s=period_s,
+        )
+
+
+def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:
+    """The answer; with the frames when their frame id is given."""
+    frames = zip(clip.images, clip.stamps_ns, strict=True) if frame_id else ()
+    return ClipResult(
+        success=True,
+        stamps=[time_message(stamp) for stamp in clip.stamps_ns],
+        infos=clip.infos,
+        frames=[image_message(image, stamp, frame_id) for image, stamp in frames],
+    )
