@@ -20,6 +20,7 @@ from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer, GridFilter
 from anyview_ros.robot.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.messages import (
+    JUMP_NS,
     RectifiedCamera,
     camera_from_info,
     check_image,
@@ -29,7 +30,6 @@ from anyview_ros.robot.messages import (
 )
 from anyview_ros.robot.stream_health import StreamHealth, StreamStatus
 
-JUMP_NS = 1_000_000_000  # header stamps that step back by more are a jump, by less a reordering
 INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
 MAX_PENDING = 64
 WORTH_WAITING = {
@@ -126,7 +126,7 @@ class CameraIntake:
         self._lock = threading.Lock()
         self._grid = GridFilter(round(contract.frame_period * 1e9))
         self._infos = InfoPairing(options.info_topic)
-        self._health = StreamHealth()
+        self._health = StreamHealth(options.image_topic)
         self._pending: deque[_Waiting] = deque()
         self._newest_ns: int | None = None
         self._seen: tuple[RectifiedCamera, str] | None = None
@@ -284,8 +284,7 @@ class CameraIntake:
 
     def _note(self, error: AnyviewError) -> None:
         if error.code != "off_grid":
-            text = f"'{self.options.image_topic}': {error.message}"
-            self._health.note(error.code, text, self._now_ns())
+            self._health.note(error.code, error.message, self._now_ns())
 
 
 def _header(message: Image) -> ImageHeader:

@@ -20,6 +20,7 @@ from anyview_ros.frames import MAX_SIDE, Camera
 from anyview_ros.geometry import rigid
 
 BYTES_PER_PIXEL = {"rgb8": 3, "bgr8": 3, "mono8": 1, "bayer_rggb8": 1}
+JUMP_NS = 1_000_000_000  # stamps that step back by more are a clock jump, by less a reordering
 MATRIX_TOLERANCE = 1e-3  # relative; calibration files are rounded to about six digits
 
 

@@ -49,9 +49,14 @@ class StreamStatus:
 
 
 class StreamHealth:
-    """Rate and gaps by header stamps, and the troubles of the last seconds. Not thread-safe."""
+    """Rate and gaps by header stamps, and the troubles of the last seconds. Not thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        topic: of the images, begins every text.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
         self._stamps: deque[int] = deque(maxlen=REMEMBERED_STAMPS)
         self._notes: dict[str, tuple[int, Problem]] = {}
 
@@ -61,7 +66,7 @@ class StreamHealth:
 
     def note(self, code: str, text: str, now_ns: int) -> None:
         """Remember a trouble; the newest text of a code is kept. `now_ns` is of a steady clock."""
-        self._notes[code] = (now_ns, Problem(code, text))
+        self._notes[code] = (now_ns, Problem(code, f"'{self._topic}': {text}"))
 
     def new_epoch(self) -> None:
         self._stamps.clear()
@@ -79,7 +84,7 @@ class StreamHealth:
         if missing:
             yield Problem(
                 "stamp_gaps",
-                f"header stamps show {missing} images missing among the last "
+                f"'{self._topic}': header stamps show {missing} images missing among the last "
                 f"{len(self._stamps) + missing} at {self.rate_hz:.1f} Hz; {LARGE_IMAGE_REMEDY}",
             )
 

@@ -21,7 +21,7 @@ from tf2_msgs.msg import TFMessage
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import transform_from_pose
-from anyview_ros.robot.messages import seconds, stamp_ns
+from anyview_ros.robot.messages import JUMP_NS, seconds, stamp_ns
 from anyview_ros.robot.transform_buffer import (
     TransformBuffer,
     disconnected,
@@ -29,8 +29,6 @@ from anyview_ros.robot.transform_buffer import (
     tf_loop,
     unknown_frame,
 )
-
-JUMP_NS = 1_000_000_000  # stamps that step back by more than this are a jump, by less a reordering
 
 TF_QOS = QoSProfile(  # as tf2_ros::TransformListener
     depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE

@@ -1,0 +1,448 @@
+"""The way of one camera's images into the buffer, with a steady clock and TF in our hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
+
+from anyview_ros.contract import Contract, load_package
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera
+from anyview_ros.geometry import rigid
+from anyview_ros.robot import camera_intake
+from anyview_ros.robot.camera_intake import CameraIntake, StreamOptions
+from anyview_ros.robot.frame_buffer import BufferLimits
+from anyview_ros.robot.messages import image_message, info_message
+from tests.packages import make_package
+
+MS = 1_000_000
+CAMERA = Camera(64, 48, 50.0, 51.0, 33.0, 25.0)
+LIMITS = BufferLimits(max_age_ns=5000 * MS, max_frames=40, max_bytes=10**8)
+OPTIONS = StreamOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
+
+
+@pytest.fixture(scope="module")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+    return tiny_contract(tmp_path_factory.mktemp("models"))
+
+
+def tiny_contract(folder: Path) -> Contract:
+    """Sizes 24x32 and 32x32 (H, W), a frame every 0.1 s."""
+    return load_package(make_package(folder / "tiny")).contract
+
+
+class Bench:
+    """An intake whose clock and TF the test moves by hand."""
+
+    def __init__(self, contract: Contract, options: StreamOptions = OPTIONS) -> None:
+        self.now_ns = 10**12
+        self.tf_error = ""
+        self.tf_until_ns = 10**18
+        self.epochs: list[tuple[str, str]] = []
+        self.intake = CameraIntake(
+            options, contract, self.lookup, lambda *epoch: self.epochs.append(epoch), self.now
+        )
+
+    def now(self) -> int:
+        return self.now_ns
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.float64]:
+        assert (target, source) == ("odom", "front_optical_frame")
+        if self.tf_error:
+            raise AnyviewError(self.tf_error, "TF says no")
+        if stamp_ns > self.tf_until_ns:
+            raise AnyviewError("tf_waiting", "not yet")
+        return rigid(np.eye(3), (stamp_ns / 1e9, 0.0, 0.0))
+
+    def image(self, at_ms: int, value: int = 0) -> None:
+        self.intake.on_image(image(at_ms, value))
+
+    def info(self, at_ms: int, camera: Camera = CAMERA) -> None:
+        self.intake.on_info(info(at_ms, camera))
+
+    def pair(self, at_ms: int) -> None:
+        self.image(at_ms)
+        self.info(at_ms)
+
+    def pass_ms(self, duration_ms: int) -> None:
+        self.now_ns += duration_ms * MS
+        self.intake.retry()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        snapshot = self.intake.ledger.snapshot()
+        assert snapshot.balanced
+        return {
+            "pending": snapshot.pending_tf,
+            "buffered": snapshot.buffered,
+            **snapshot.dropped,
+        }
+
+    @property
+    def problems(self) -> dict[str, str]:
+        return {problem.code: problem.text for problem in self.intake.status().problems}
+
+
+def image(at_ms: int, value: int = 0) -> Image:
+    pixels = np.full((CAMERA.height, CAMERA.width, 3), value, np.uint8)
+    return image_message(pixels, at_ms * MS, "front_optical_frame")
+
+
+def info(at_ms: int, camera: Camera = CAMERA) -> CameraInfo:
+    return info_message(camera, at_ms * MS, "front_optical_frame")
+
+
+@pytest.fixture
+def bench(contract: Contract) -> Bench:
+    return Bench(contract)
+
+
+def test_a_frame_is_stored_at_the_models_size_with_its_pose(bench: Bench) -> None:
+    stereo = info(2000)
+    stereo.p[3] = -0.12 * CAMERA.fx
+    bench.image(2000, value=77)
+    bench.intake.on_info(stereo)
+    (frame,) = bench.intake.buffer.clip(0, 1, 100 * MS).frames
+    assert frame.stamp_ns == 2000 * MS
+    assert frame.camera == CAMERA.resized(32, 24)
+    assert (frame.image == 77).all()
+    np.testing.assert_allclose(frame.world_from_cam[:3, 3], (2.12, 0, 0))
+    assert bench.counts == {"pending": 0, "buffered": 1}
+    view, frame_id = bench.intake.seen or (None, "")
+    assert view is not None
+    assert (view.camera, frame_id) == (CAMERA, "front_optical_frame")
+
+
+def test_a_frame_waits_for_its_transform(bench: Bench) -> None:
+    bench.tf_until_ns = 1000 * MS
+    bench.pair(2000)
+    bench.pair(2100)
+    assert bench.counts == {"pending": 2, "buffered": 0}
+    bench.tf_until_ns = 2050 * MS
+    bench.intake.retry()
+    assert bench.counts == {"pending": 1, "buffered": 1}
+    bench.tf_until_ns = 3000 * MS
+    bench.intake.retry()
+    assert bench.counts == {"pending": 0, "buffered": 2}
+
+
+@pytest.mark.parametrize(
+    "code", ["tf_waiting", "tf_unknown_frame", "tf_disconnected", "tf_expired", "tf_loop"]
+)
+def test_a_frame_whose_transform_never_comes_is_dropped_by_reason(bench: Bench, code: str) -> None:
+    bench.tf_error = code
+    bench.pair(2000)
+    bench.pass_ms(900)
+    bench.pair(2900)
+    assert bench.counts == {"pending": 2, "buffered": 0}
+    bench.pass_ms(100)
+    assert bench.counts == {"pending": 1, "buffered": 0, code: 1}
+    text = "'/front/image_raw': TF says no (waited 1.0 s; does everything run on one clock"
+    assert bench.problems[code].startswith(text)
+
+
+def test_one_lookup_a_retry_while_transforms_lack(bench: Bench) -> None:
+    bench.tf_until_ns = 1000 * MS
+    for k in range(8):
+        bench.pair(2000 + 100 * k)
+    asked: list[int] = []
+    bench.intake._lookup = lambda *query: (asked.append(query[2]), bench.lookup(*query))[1]
+    bench.intake.retry()
+    assert asked == [2000 * MS]
+
+
+def test_too_many_waiting_frames_are_named(bench: Bench) -> None:
+    bench.tf_error = "tf_waiting"
+    for k in range(70):
+        bench.pair(2000 + 100 * k)
+    assert bench.counts == {"pending": 64, "buffered": 0, "pending_overflow": 6}
+
+
+def test_the_info_of_the_stamp_is_waited_for(bench: Bench) -> None:
+    zoomed = replace(CAMERA, fx=80.0)
+    bench.info(1900)
+    bench.image(2000)
+    assert bench.counts == {"pending": 1, "buffered": 0}
+    bench.info(2000, zoomed)
+    (frame,) = bench.intake.buffer.clip(0, 1, 100 * MS).frames
+    assert frame.camera.fx == pytest.approx(40.0)
+    assert not bench.problems
+
+
+def test_an_info_may_come_before_its_image(bench: Bench) -> None:
+    bench.info(2000)
+    bench.info(2100)
+    bench.image(2000)
+    assert bench.counts == {"pending": 0, "buffered": 1}
+
+
+def test_without_the_info_of_the_stamp_the_latest_is_used_and_said(bench: Bench) -> None:
+    bench.info(1950)
+    bench.image(2000)
+    bench.pass_ms(99)
+    assert bench.counts == {"pending": 1, "buffered": 0}
+    bench.pass_ms(1)
+    assert bench.counts == {"pending": 0, "buffered": 1}
+    assert (
+        "'/front/image_raw': camera info does not come with the stamps"
+        in (bench.problems["camera_info_not_paired"])
+    )
+    bench.image(2100)  # from now on nothing is waited for
+    assert bench.counts == {"pending": 0, "buffered": 2}
+
+
+def test_infos_that_pair_again_are_waited_for_again(bench: Bench) -> None:
+    bench.info(1950)
+    bench.image(2000)
+    bench.pass_ms(100)
+    bench.pair(2100)  # the info comes too late for its image, but shows that it comes
+    bench.image(2200)
+    assert bench.counts == {"pending": 1, "buffered": 2}
+    bench.info(2200)
+    assert bench.counts == {"pending": 0, "buffered": 3}
+
+
+def test_the_latest_info_that_fits_is_used(bench: Bench) -> None:
+    other_size = Camera(32, 24, 25.0, 25.0, 16.0, 12.0)
+    other_frame = info(1960)
+    other_frame.header.frame_id = "rear_optical_frame"
+    bench.info(1940, replace(CAMERA, fx=70.0))
+    bench.info(1950)
+    bench.intake.on_info(other_frame)
+    bench.info(1970, other_size)
+    bench.image(2000)
+    bench.pass_ms(100)
+    (frame,) = bench.intake.buffer.clip(0, 1, 100 * MS).frames
+    assert frame.camera == CAMERA.resized(32, 24)
+
+
+def test_without_any_camera_info_frames_are_dropped(bench: Bench) -> None:
+    bench.image(2000)
+    bench.pass_ms(999)
+    assert bench.counts == {"pending": 1, "buffered": 0}
+    bench.pass_ms(1)
+    assert bench.counts == {"pending": 0, "buffered": 0, "no_camera_info": 1}
+    assert (
+        "no camera info has come on '/front/camera_info'; start its publisher"
+        in (bench.problems["no_camera_info"])
+    )
+
+
+def test_camera_info_that_does_not_belong_to_the_image_is_refused(bench: Bench) -> None:
+    wrong_frame = info(2000)
+    wrong_frame.header.frame_id = "base_link"
+    bench.intake.on_info(wrong_frame)
+    bench.image(2000)
+    bench.info(2100, Camera(32, 24, 25.0, 25.0, 16.0, 12.0))
+    bench.image(2100)
+    assert bench.counts == {
+        "pending": 0,
+        "buffered": 0,
+        "frame_id_mismatch": 1,
+        "size_mismatch": 1,
+    }
+    assert "got 'front_optical_frame' and 'base_link'" in bench.problems["frame_id_mismatch"]
+    assert "image is 64x48, its camera info" in bench.problems["size_mismatch"]
+    assert "says 32x24" in bench.problems["size_mismatch"]
+
+
+def test_refused_messages_are_counted_by_reason_and_named_with_the_topic(bench: Bench) -> None:
+    distorted = info(2000)
+    distorted.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
+    bench.image(2000)
+    bench.intake.on_info(distorted)
+    depth = image(2100)
+    depth.encoding = "16UC1"
+    bench.intake.on_image(depth)
+    bench.image(0)
+    assert bench.counts == {
+        "pending": 0,
+        "buffered": 0,
+        "unrectified_camera": 1,
+        "unsupported_encoding": 1,
+        "zero_stamp": 1,
+    }
+    for code in ("unrectified_camera", "unsupported_encoding", "zero_stamp"):
+        assert bench.problems[code].startswith("'/front/image_raw': ")
+
+
+def test_a_stream_declared_rectified_may_have_distortion(contract: Contract) -> None:
+    bench = Bench(contract, replace(OPTIONS, rectify="off"))
+    distorted = info(2000)
+    distorted.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
+    bench.image(2000)
+    bench.intake.on_info(distorted)
+    assert bench.counts == {"pending": 0, "buffered": 1}
+
+
+def test_frames_that_no_grid_needs_are_not_decoded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    decode: Callable[[Image], NDArray[np.uint8]] = camera_intake.rgb_from_image
+    monkeypatch.setattr(
+        camera_intake, "rgb_from_image", lambda m: (decoded.append(1), decode(m))[1]
+    )
+    for k in range(31):
+        bench.pair(2000 + round(k * 1000 / 30))
+    assert len(decoded) == 11
+    assert bench.counts == {"pending": 0, "buffered": 11, "off_grid": 20}
+    assert not bench.problems
+    assert bench.intake.status().rate_hz == pytest.approx(30, rel=0.02)
+    assert len(bench.intake.buffer.clip(0, 9, 100 * MS)) == 9
+
+
+def test_a_small_step_back_is_a_reordering(bench: Bench) -> None:
+    for at_ms in (2000, 2200, 2100, 2200, 1300):
+        bench.pair(at_ms)
+    assert bench.counts == {
+        "pending": 0,
+        "buffered": 2,
+        "out_of_order": 2,
+        "duplicate_stamp": 1,
+    }
+    assert not bench.epochs
+
+
+def test_a_large_step_back_is_a_new_epoch(bench: Bench) -> None:
+    for at_ms in (5000, 5100, 5200):
+        bench.pair(at_ms)
+    bench.tf_until_ns = 5200 * MS
+    bench.pair(5300)
+    epoch = bench.intake.buffer.epoch
+    bench.pair(4000)
+    assert bench.epochs == [("front", "header stamps jumped back from 5.300 s to 4.000 s")]
+    assert bench.intake.buffer.epoch == epoch + 1
+    assert bench.intake.buffer.newest_ns == 4000 * MS
+    assert bench.counts == {"pending": 0, "buffered": 1, "clock_jump": 1}
+    assert bench.intake.ledger.snapshot().retired_unused == 3
+    bench.pair(4100)
+    assert bench.counts["buffered"] == 2
+
+
+def test_a_looped_recording_with_one_camera_info_goes_on(bench: Bench) -> None:
+    bench.info(5000)
+    bench.image(5000)
+    bench.image(5100)
+    bench.pass_ms(100)
+    bench.image(1000)
+    bench.pass_ms(100)
+    assert bench.counts == {"pending": 0, "buffered": 1}
+
+
+def test_a_reset_starts_over_at_any_stamp(bench: Bench) -> None:
+    bench.pair(5000)
+    bench.tf_error = "tf_waiting"
+    bench.pair(5100)
+    epoch = bench.intake.buffer.epoch
+    bench.intake.reset("simulation time jumped")
+    assert bench.counts == {"pending": 0, "buffered": 0, "clock_jump": 1}
+    assert "simulation time jumped" in bench.problems["clock_jump"]
+    bench.tf_error = ""
+    bench.pair(4900)
+    assert bench.counts["buffered"] == 1
+    assert bench.intake.buffer.epoch == epoch + 1
+    assert not bench.epochs
+
+
+def test_lost_images_show_in_the_stamps(bench: Bench) -> None:
+    for k in range(20):
+        if k not in (7, 8, 15):
+            bench.pair(2000 + 100 * k)
+    text = bench.problems["stamp_gaps"]
+    assert "'/front/image_raw': header stamps show 3 images missing among the last 20" in text
+    assert "at 10.0 Hz" in text
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" in text
+
+
+def test_a_steady_stream_has_no_problems(bench: Bench) -> None:
+    for k in range(20):
+        bench.pair(2000 + 100 * k + (k % 3) * 10)
+    assert not bench.problems
+
+
+def test_a_problem_that_is_over_is_not_told(bench: Bench) -> None:
+    bench.image(0)
+    assert "zero_stamp" in bench.problems
+    bench.pass_ms(4999)
+    assert "zero_stamp" in bench.problems
+    bench.pass_ms(1)
+    assert not bench.problems
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever comes in whatever order: every image is in exactly one account."""
+
+    contract: Contract
+
+    def __init__(self) -> None:
+        super().__init__()
+        limits = BufferLimits(max_age_ns=1500 * MS, max_frames=9, max_bytes=10**8)
+        self.bench = Bench(self.contract, replace(OPTIONS, limits=limits))
+        self.sent = 0
+        self.at_ms = 5000
+
+    @rule(step_ms=st.sampled_from([33, 50, 100, 130, 700, 0, -40, -1500]), with_info=st.booleans())
+    def an_image(self, step_ms: int, with_info: bool) -> None:
+        self.at_ms = max(self.at_ms + step_ms, 1)
+        self.sent += 1
+        self.bench.image(self.at_ms)
+        if with_info:
+            self.bench.info(self.at_ms)
+
+    @rule(encoding=st.sampled_from(["16UC1", "mono8"]))
+    def a_broken_image(self, encoding: str) -> None:
+        broken = image(self.at_ms + 1)
+        broken.encoding = encoding
+        self.sent += 1
+        self.bench.intake.on_image(broken)
+
+    @rule(small=st.booleans())
+    def an_info(self, small: bool) -> None:
+        self.bench.info(self.at_ms, CAMERA.resized(32, 24) if small else CAMERA)
+
+    @rule(error=st.sampled_from(["", "tf_waiting", "tf_expired", "tf_unknown_frame"]))
+    def transforms_change(self, error: str) -> None:
+        self.bench.tf_error = error
+        self.bench.intake.retry()
+
+    @rule(duration_ms=st.sampled_from([10, 100, 600, 1500]))
+    def time_passes(self, duration_ms: int) -> None:
+        self.bench.pass_ms(duration_ms)
+
+    @rule(num_frames=st.sampled_from([1, 5]))
+    def a_clip_is_cut(self, num_frames: int) -> None:
+        try:
+            clip = self.bench.intake.buffer.clip(0, num_frames, 100 * MS)
+        except AnyviewError:
+            return
+        assert len(clip) == num_frames
+
+    @rule()
+    def the_clock_jumps(self) -> None:
+        self.bench.intake.reset("jump")
+
+    @invariant()
+    def the_ledger_balances(self) -> None:
+        snapshot = self.bench.intake.ledger.snapshot()
+        assert snapshot.balanced
+        assert snapshot.received == self.sent
+        assert snapshot.buffered == len(self.bench.intake.buffer) <= 9
+        assert snapshot.pending_tf == len(self.bench.intake._pending)
+        assert snapshot.dropped.get("tf_invalid", 0) == 0
+
+
+def test_the_ledger_balances_in_any_order(contract: Contract) -> None:
+    AnyOrder.contract = contract
+    machine = AnyOrder.TestCase()
+    machine.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+    machine.runTest()
