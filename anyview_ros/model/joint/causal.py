@@ -116,12 +116,11 @@ class Downsample(Causal):
         x = each_frame(self.resample, x)
         if not self.halves_time:
             return x
-        last = past.get(self)
+        first = x[:, :, : 0 if self in past else 1]
+        if self in past:
+            x = torch.cat([past[self], x], dim=2)
         past[self] = x[:, :, -1:].clone()
-        if last is None and x.shape[2] == 1:
-            return x
-        halved: Tensor = self.time_conv(x if last is None else torch.cat([last, x], dim=2))
-        return halved if last is not None else torch.cat([x[:, :, :1], halved], dim=2)
+        return first if x.shape[2] == 1 else torch.cat([first, self.time_conv(x)], dim=2)
 
 
 class Upsample(Causal):

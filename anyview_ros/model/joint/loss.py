@@ -1,0 +1,66 @@
+"""The loss the released network was trained with; only the target's image channels are supervised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from anyview_ros.model.joint.config import LATENT_CHANNELS
+from anyview_ros.model.joint.transformer import JointTransformer, Views
+
+HIGH_SHARE = 0.05  # samples whose noise level is drawn from the high range instead
+HIGH_SIGMAS = (200.0, 1e5)
+AUGMENT = (0.001, 0.01)  # noise levels added to what is given
+WEIGHT = 10.0 / 4.0
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one loss, in the order they are drawn.
+
+    Args:
+        normal: (B,) standard normal, float64.
+        high, high_position: (B,) uniform in 0..1, float64: whether and where in the high range.
+        noise: (B, 52, T', H', W') standard normal of each view.
+        augment: (B,) uniform in 0..1.
+        augment_noise: as `noise`.
+    """
+
+    normal: Tensor
+    high: Tensor
+    high_position: Tensor
+    noise: Views
+    augment: Tensor
+    augment_noise: Views
+
+
+def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
+    """(B,) float32 sigmas: log-normal and longer clips noisier, or log-uniform in the high range."""
+    usual = draws.normal.exp() * latent_frames**0.5
+    low, high = (torch.tensor(s, dtype=torch.float64).log() for s in HIGH_SIGMAS)
+    unusual = (low + draws.high_position * (high - low)).exp()
+    return torch.where(draws.high < HIGH_SHARE, unusual, usual).float()
+
+
+def training_loss(network: JointTransformer, clean: Views, text: Tensor, draws: Draws) -> Tensor:
+    """Weighted squared error of the target's x0.
+
+    Args:
+        clean: streams (B, 52, T', H', W') of target and source, the target's true image included.
+        text: (1, M, C) or (B, M, C).
+    """
+    target, source = clean
+    sigma = noise_levels(draws, target.shape[2]).view(-1, 1, 1, 1, 1)
+    t = sigma / (sigma + 1)
+    amount = AUGMENT[0] + draws.augment.view_as(sigma) * (AUGMENT[1] - AUGMENT[0])
+    given = [x + amount * n for x, n in zip(clean, draws.augment_noise, strict=True)]
+    truth = target[:, :LATENT_CHANNELS]
+    y = truth + sigma * draws.noise[0][:, :LATENT_CHANNELS]
+    seen = torch.cat([(1 - t) * y, given[0][:, LATENT_CHANNELS:]], dim=1)
+    times = t.flatten(1)
+    velocity = network([seen, given[1]], [times, times], text.expand(len(y), -1, -1))[0]
+    x0 = (1 - t) * y - t * velocity[:, :LATENT_CHANNELS]
+    error = (sigma**2 + 1) / sigma**2 * (x0 - truth) ** 2
+    return error.mean() * WEIGHT
