@@ -23,15 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="stop cleanly after this time")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of scenes")
+    parser.add_argument("--cache", type=Path, help="folder of rendered scenes")
     parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
-
-
-def default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "anyview" / "scenes"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,10 +34,10 @@ def run(args: argparse.Namespace) -> int:
 
     from anyview_ros.training.config import read_config
     from anyview_ros.training.loop import Trainer, train
-    from anyview_ros.training.scenes import SceneStore, renderers
+    from anyview_ros.training.store import SceneStore, default_cache, renderers
 
     config = read_config(args.config)
-    store = SceneStore(config.scenes, args.cache)
+    store = SceneStore(config.scenes, args.cache or default_cache())
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
     trainer = Trainer(config, store, torch.device("cuda" if cuda else "cpu"))

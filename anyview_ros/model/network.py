@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class Tokens(nn.Module):
 
     def _fourier(self, ray_tokens: Tensor) -> Tensor:
         """Sines and cosines of the token's mean ray: fine differences of pose, made visible."""
-        mean = ray_tokens.unflatten(-1, (6, -1)).mean(-1)
+        mean = torch.unflatten(ray_tokens, -1, (6, -1)).mean(-1)
         octaves = 2.0 ** torch.arange(RAY_OCTAVES, device=mean.device)
         phase = (mean[..., None] * (0.5 * math.pi * octaves)).flatten(-2)
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
@@ -94,13 +95,13 @@ class Block(nn.Module):
         self.query_scale = nn.Parameter(torch.ones(config.head_width))
         self.key_scale = nn.Parameter(torch.ones(config.head_width))
         self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.out = _silent(nn.Linear(width, width, bias=False))
         self.expand = nn.Linear(width, 4 * width)
-        self.shrink = nn.Linear(4 * width, width)
+        self.shrink = _silent(nn.Linear(4 * width, width))
 
     def modulation(self, level: Tensor, x: Tensor) -> tuple[Tensor, ...]:
         """Six (B, 1, width): shift, scale, gate of the attention, then of the MLP."""
-        return (level + self.table).to(x).split(1, dim=1)
+        return torch.chunk((level + self.table).to(x), 6, dim=1)
 
     def heads_of(
         self, x: Tensor, angles: Tensor, modulation: tuple[Tensor, ...]
@@ -108,7 +109,8 @@ class Block(nn.Module):
         """Queries, keys, values (B, heads, N, head width) of tokens x (B, N, width)."""
         shift, scale = modulation[:2]
         mixed = self.qkv(normalised(x) * (1 + scale) + shift)
-        query, key, value = mixed.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = torch.unflatten(mixed, -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind()
         return (
             rotate(normalised(query) * self.query_scale.to(query), angles),
             rotate(normalised(key) * self.key_scale.to(key), angles),
@@ -122,19 +124,20 @@ class Block(nn.Module):
         _, _, attention_gate, shift, scale, mlp_gate = modulation
         x = x + (1 + attention_gate) * self.out(attend(*qkv).transpose(1, 2).flatten(2))
         hidden = self.expand(normalised(x) * (1 + scale) + shift)
-        return x + (1 + mlp_gate) * self.shrink(functional.gelu(hidden, approximate="tanh"))
+        added: Tensor = self.shrink(functional.gelu(hidden, approximate="tanh"))
+        return x + (1 + mlp_gate) * added
 
 
 def normalised(x: Tensor) -> Tensor:
     """x over its root mean square along the last axis."""
-    return functional.rms_norm(x, x.shape[-1:], eps=1e-6)
+    return torch.rms_norm(x, x.shape[-1:], eps=1e-6)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention written out: in bf16 on a CPU it trains 3-5 times faster than the fused
     kernel at these lengths, and it exports to plain operators."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    return scores.softmax(dim=-1) @ value
+    return torch.matmul(scores.softmax(dim=-1), value)
 
 
 class OneWayDenoiser(nn.Module):
@@ -152,20 +155,13 @@ class OneWayDenoiser(nn.Module):
         self.target_tokens = Tokens(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.level = nn.Sequential(
-            nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), nn.Linear(width, 6 * width)
+            nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), _silent(nn.Linear(width, 6 * width))
         )
-        self.head = nn.Linear(width, config.channels * config.patch**2)
-        self._start_as_identity()
+        self.head = _silent(nn.Linear(width, config.channels * config.patch**2))
 
-    def _start_as_identity(self) -> None:
-        """Residual branches and the head start at zero, so training starts from a known point."""
-        for layer in (self.head, self.level[2]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        for block in self.blocks:
-            nn.init.zeros_(block.out.weight)
-            nn.init.zeros_(block.shrink.weight)
-            nn.init.zeros_(block.shrink.bias)
+    @property
+    def stack(self) -> list[Block]:
+        return cast("list[Block]", list(self.blocks))
 
     def condition(self, latent: Tensor, rays: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the source, computed once.
@@ -181,7 +177,7 @@ class OneWayDenoiser(nn.Module):
         angles = self._angles(latent)
         level = self._level(latent.new_zeros(len(latent)))  # a source is clean: t = 0
         cached = []
-        for block in self.blocks:
+        for block in self.stack:
             modulation = block.modulation(level, x)
             qkv = block.heads_of(x, angles, modulation)
             cached.append(qkv[1:])
@@ -202,7 +198,7 @@ class OneWayDenoiser(nn.Module):
         x = self.target_tokens(noisy, rays)
         angles = self._angles(noisy)
         level = self._level(t)
-        for block, (source_key, source_value) in zip(self.blocks, source, strict=True):
+        for block, (source_key, source_value) in zip(self.stack, source, strict=True):
             modulation = block.modulation(level, x)
             query, key, value = block.heads_of(x, angles, modulation)
             key = torch.cat([source_key.to(key), key], dim=2)
@@ -219,13 +215,21 @@ class OneWayDenoiser(nn.Module):
         """(B,) -> modulation (B, 6, width)."""
         octaves = 2.0 ** torch.arange(TIME_OCTAVES, device=t.device)
         phase = t[:, None] * (0.5 * math.pi * octaves)
-        level: Tensor = self.level(torch.cat([phase.sin(), phase.cos()], dim=-1))
-        return level.unflatten(-1, (6, -1))
+        level = self.level(torch.cat([phase.sin(), phase.cos()], dim=-1))
+        return torch.unflatten(level, -1, (6, -1))
 
     def _angles(self, latent: Tensor) -> Tensor:
         patch = self.config.patch
         grid = (latent.shape[2], latent.shape[3] // patch, latent.shape[4] // patch)
         return rotary_angles(grid, self.config.head_width, latent.device)
+
+
+def _silent(layer: nn.Linear) -> nn.Linear:
+    """Residual branches and heads start at zero, so training starts from a known point."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def patchify(x: Tensor, patch: int) -> Tensor:

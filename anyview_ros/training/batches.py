@@ -12,7 +12,8 @@ from torch import Tensor
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
 from anyview_ros.training.config import RunConfig
-from anyview_ros.training.scenes import SceneStore, SceneViews
+from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.store import SceneStore
 
 SIGMA_MAX = 80.0
 LEVEL_MEAN, LEVEL_STD = 0.8, 1.4  # of log(sigma) below the highest noise level

@@ -11,42 +11,9 @@ from typing import Any, TypeVar
 from anyview_ros.contract import Contract, LatentShape
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.network import NetworkConfig
+from anyview_ros.training.scenes import SceneConfig
 
 Section = TypeVar("Section")
-
-
-@dataclass(frozen=True)
-class SceneConfig:
-    """Clips of procedural worlds, seen by several cameras at once.
-
-    Args:
-        world: kind of world, `worlds.make_world`.
-        first_seed, count: scene i is world seed first_seed + i.
-        frames: T of a clip.
-        frame_period: seconds between frames.
-        size: (H, W) in pixels.
-        sources: cameras like those of a rig, first in a scene's views.
-        targets: cameras at any place, after them.
-        scene_scale: multiplies Plücker moments, 1 / metres.
-    """
-
-    world: str
-    first_seed: int
-    count: int
-    frames: int
-    frame_period: float
-    size: tuple[int, int]
-    sources: int
-    targets: int
-    scene_scale: float
-
-    @property
-    def views(self) -> int:
-        return self.sources + self.targets
-
-    @property
-    def period_ns(self) -> int:
-        return round(self.frame_period * 1e9)
 
 
 @dataclass(frozen=True)
@@ -94,10 +61,20 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All of it; `text` is the file it was read from, kept in checkpoints and packages."""
+    """All of it.
+
+    Args:
+        name: of the package.
+        licence: of the package, an SPDX identifier.
+        scene_scale: multiplies Plücker moments, 1 / metres.
+        network, scenes, training: see there.
+        speeds: falling noise levels by speed, for the package.
+        text: the file it was read from, kept in checkpoints and packages.
+    """
 
     name: str
     licence: str
+    scene_scale: float
     network: NetworkConfig
     scenes: SceneConfig
     training: TrainingConfig
@@ -122,7 +99,7 @@ class RunConfig:
             latent=LatentShape(self.network.channels),
             max_sources=1,
             known_frames=False,
-            scene_scale=self.scenes.scene_scale,
+            scene_scale=self.scene_scale,
             precision="fp32",
             licence=self.licence,
             files={},
@@ -147,7 +124,7 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    required = {"name", "licence", "network", "scenes", "training", "speeds"}
+    required = {"name", "licence", "scene_scale", "network", "scenes", "training", "speeds"}
     if raw.keys() != required:
         wrong = ", ".join(sorted(raw.keys() ^ required))
         raise AnyviewError("invalid_config", f"training config: missing or unknown {wrong}")
@@ -156,6 +133,7 @@ def parse_config(text: str) -> RunConfig:
     return RunConfig(
         name=raw["name"],
         licence=raw["licence"],
+        scene_scale=float(raw["scene_scale"]),
         network=_section(NetworkConfig, raw["network"], "network"),
         scenes=_section(SceneConfig, scenes, "scenes"),
         training=_section(TrainingConfig, raw["training"], "training"),

@@ -22,11 +22,10 @@ from anyview_ros.training.batches import SIGMA_MAX, draw_batch
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.flow import flow_losses
 from anyview_ros.training.optimizers import Optimizers
-from anyview_ros.training.scenes import SceneStore
+from anyview_ros.training.store import SceneStore, wait_for
 
 LATEST = "latest.safetensors"
 SAVE_EVERY_S = 120.0
-POLL_S = 1.0
 MAX_GRADIENT_NORM = 1.0
 
 
@@ -84,6 +83,7 @@ class Trainer:
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         self._average()
+        losses = losses.detach()
         pure = losses[batch.sigma == SIGMA_MAX]
         return Progress(self.step, float(losses.mean()), float(pure.mean()), len(losses))
 
@@ -146,14 +146,14 @@ def train(
     run, store = trainer.run, trainer.store
     if latest.exists():
         trainer.restore(read_checkpoint(latest))
-    elif _rendered(store, run.training.codec_scenes, stopped):
+    elif wait_for(store, run.training.codec_scenes, stopped):
         trainer.fit()
     else:
         return 0
     out.mkdir(parents=True, exist_ok=True)
     saved = time.monotonic()
     while trainer.step < run.training.steps and not stopped():
-        if not _rendered(store, run.training.pool(trainer.step, run.scenes.count), stopped):
+        if not wait_for(store, run.training.pool(trainer.step, run.scenes.count), stopped):
             break
         on_step(trainer.train_step())
         if time.monotonic() - saved > SAVE_EVERY_S:
@@ -161,15 +161,6 @@ def train(
             saved = time.monotonic()
     write_checkpoint(latest, trainer.checkpoint())
     return trainer.step
-
-
-def _rendered(store: SceneStore, scenes: int, stopped: Callable[[], bool]) -> bool:
-    """Wait until the first `scenes` scenes are rendered; False when stopped before."""
-    while not store.has(scenes):
-        if stopped():
-            return False
-        time.sleep(POLL_S)
-    return True
 
 
 def _videos(images: NDArray[np.uint8]) -> Tensor:

@@ -31,7 +31,7 @@ class Optimizers:
         for optimizer in (self._muon, self._adamw):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            optimizer.step()
+            optimizer.step()  # type: ignore[no-untyped-call]
             optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:

@@ -76,7 +76,7 @@ def test_graphs_equal_torch_and_a_changed_weight_shows(package: Path) -> None:
     same = compare(package, graph_specs(CONTRACT, network, codec))
     assert max(same.values()) < 1e-3
     with torch.no_grad():
-        network.blocks[1].shrink.weight[3] += 0.5
+        network.stack[1].shrink.weight[3] += 0.5
     apart = compare(package, graph_specs(CONTRACT, network, codec))
     assert apart["denoise"] > 1e-2
     assert apart["condition"] == same["condition"]  # keys of a block do not need its own MLP

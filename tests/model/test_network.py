@@ -50,7 +50,7 @@ def joint_forward(
     level = torch.where(
         is_target[None, :, None, None], net._level(t)[:, None], net._level(0 * t)[:, None]
     )
-    for block in net.blocks:
+    for block in net.stack:
         shift1, scale1, gate1, shift2, scale2, gate2 = (level + block.table).unbind(2)
         mixed = block.qkv(normalised(x) * (1 + scale1) + shift1)
         outputs = []

@@ -1,0 +1,160 @@
+"""Rendered scenes on disk: shards in a cache folder, made by processes while others read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera
+from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+
+SHARD = 16  # scenes a file
+POLL_S = 1.0
+
+
+class SceneStore:
+    """Scenes of a config in a cache folder, in shards of 16.
+
+    A shard is an array of images, and beside it the cameras, poses and stamps. The images are
+    renamed into place last: a shard that is there is complete.
+
+    Args:
+        config: what to render.
+        cache: folder; each config has its own below it.
+    """
+
+    def __init__(self, config: SceneConfig, cache: Path) -> None:
+        # The number of scenes does not change a scene, so a cache can grow.
+        fields = {k: v for k, v in asdict(config).items() if k != "count"}
+        digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+        self.config = config
+        self.cache = cache
+        self.folder = cache / f"{config.world}-{digest}"
+        self._open: dict[int, tuple[NDArray[np.uint8], dict[str, NDArray[np.float64]]]] = {}
+
+    @property
+    def shards(self) -> int:
+        return -(-self.config.count // SHARD)
+
+    def has(self, scenes: int) -> bool:
+        """Whether the first `scenes` scenes are rendered."""
+        return all(self.has_shard(s) for s in range(-(-scenes // SHARD)))
+
+    def has_shard(self, shard: int) -> bool:
+        return self._images(shard).exists()
+
+    def __getitem__(self, index: int) -> SceneViews:
+        shard, row = divmod(index, SHARD)
+        if shard not in self._open:
+            images = np.load(self._images(shard), mmap_mode="r")
+            with np.load(self._views(shard)) as views:
+                self._open[shard] = images, dict(views)
+        images, views = self._open[shard]
+        height, width = self.config.size
+        cameras = tuple(Camera(width, height, *k) for k in views["intrinsics"][row].tolist())
+        return SceneViews(
+            images[row], cameras, views["world_from_cam"][row], views["stamps_ns"][row]
+        )
+
+    def render_shard(self, shard: int) -> None:
+        """Render one shard, unless it is there."""
+        if self.has_shard(shard):
+            return
+        first = self.config.first_seed + shard * SHARD
+        scenes = [render_scene(self.config, first + i) for i in range(SHARD)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        intrinsics = [[(c.fx, c.fy, c.cx, c.cy) for c in s.cameras] for s in scenes]
+        with _renamed(self._views(shard)) as file:
+            np.savez(
+                file,
+                intrinsics=np.array(intrinsics),
+                world_from_cam=np.stack([s.world_from_cam for s in scenes]),
+                stamps_ns=np.stack([s.stamps_ns for s in scenes]),
+            )
+        with _renamed(self._images(shard)) as file:
+            np.save(file, np.stack([s.images for s in scenes]))
+
+    def _images(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.images.npy"
+
+    def _views(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.views.npz"
+
+
+@contextmanager
+def renderers(store: SceneStore, workers: int) -> Iterator[None]:
+    """Processes that render the missing shards, in order, while the body runs.
+
+    They yield to everything else on the machine and end with the body; what is complete stays.
+    """
+    missing = [s for s in range(store.shards) if not store.has_shard(s)]
+    context = multiprocessing.get_context("spawn")
+    running = [
+        context.Process(target=_render, args=(store.config, store.cache, missing[i::workers]))
+        for i in range(min(workers, len(missing)))
+    ]
+    for process in running:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
+
+
+def wait_for(store: SceneStore, scenes: int, stopped: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until the first `scenes` scenes are rendered; False when stopped before.
+
+    Raises:
+        AnyviewError: `not_rendered` when they are missing and no renderer of this process runs.
+    """
+    while not store.has(scenes):
+        if stopped():
+            return False
+        if not multiprocessing.active_children() and not store.has(scenes):
+            raise AnyviewError(
+                "not_rendered",
+                f"need {scenes} scenes in {store.folder}, and no renderer is running; "
+                "ask for --renderers 1 or more, and see above why one ended",
+            )
+        time.sleep(POLL_S)
+    return True
+
+
+def default_cache() -> Path:
+    """Where rendered scenes are kept: below the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "anyview" / "scenes"
+
+
+def _render(config: SceneConfig, cache: Path, shards: list[int]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
+    os.nice(5)
+    numba.config.NUMBA_NUM_THREADS = 1  # type: ignore[attr-defined]  # there is a process for each core that is wanted
+    store = SceneStore(config, cache)
+    for shard in shards:
+        store.render_shard(shard)
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears at `path` only when it is complete."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        yield file
+    partial.rename(path)

@@ -1,0 +1,132 @@
+"""The loop learns, repeats itself exactly, and goes on where it stopped as if it had not."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.checkpoint import read_checkpoint, write_checkpoint
+from anyview_ros.training.loop import LATEST, Progress, Trainer, train
+from tests.training.tiny import PaintedStore, tiny_run, tiny_trainer
+
+
+def fresh_trainer() -> Trainer:
+    run = tiny_run()
+    return Trainer(run, PaintedStore(run.scenes), torch.device("cpu"))
+
+
+def losses_of(trainer: Trainer, out: Path, until: int, resume: bool = False) -> list[float]:
+    """Losses of a run that is stopped after the step `until`."""
+    seen: list[Progress] = []
+    train(trainer, out, resume, lambda: trainer.step >= until, seen.append)
+    return [progress.loss for progress in seen]
+
+
+def test_twenty_steps_repeat_exactly(tmp_path: Path) -> None:
+    first = losses_of(fresh_trainer(), tmp_path / "a", 20)
+    assert len(first) == 20
+    assert losses_of(fresh_trainer(), tmp_path / "b", 20) == first
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
+    whole = losses_of(fresh_trainer(), tmp_path / "whole", 12)
+    parts = losses_of(fresh_trainer(), tmp_path / "parts", 5)
+    parts += losses_of(fresh_trainer(), tmp_path / "parts", 12, resume=True)
+    assert parts == whole
+    one, other = (read_checkpoint(tmp_path / n / LATEST) for n in ("whole", "parts"))
+    assert one.tensors.keys() == other.tensors.keys()
+    assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+
+
+def test_a_run_ends_after_its_steps(tmp_path: Path) -> None:
+    trainer = fresh_trainer()
+    assert train(trainer, tmp_path, False, lambda: False) == trainer.run.training.steps
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    losses_of(fresh_trainer(), tmp_path, 1)
+    with pytest.raises(AnyviewError, match="continue it with --resume or choose another folder"):
+        losses_of(fresh_trainer(), tmp_path, 2)
+
+
+def test_stopped_before_the_scenes_are_there_saves_nothing(tmp_path: Path) -> None:
+    trainer = fresh_trainer()
+    trainer.store._painted.clear()  # type: ignore[attr-defined]
+    assert train(trainer, tmp_path, False, lambda: True) == 0
+    assert not (tmp_path / LATEST).exists()
+
+
+def test_one_scene_can_be_learned() -> None:
+    """At the highest noise the answer can come from source and rays alone."""
+    trainer = tiny_trainer(
+        tiny_run(
+            pure_noise=1.0,
+            first_pool=1,
+            pool_growth=0.0,
+            scenes_per_step=1,
+            steps=100,
+            learning_rate=1e-2,
+        )
+    )
+    losses = [trainer.train_step().loss for _ in range(80)]
+    assert sum(losses[-10:]) / 10 < 0.2 * losses[0]
+
+
+def test_every_parameter_gets_a_gradient_within_five_steps() -> None:
+    trainer = tiny_trainer(tiny_run(warmup_steps=1))
+    before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
+    for _ in range(5):  # what starts at zero opens the way one layer a step
+        trainer.train_step()
+    still = {
+        name
+        for name, p in trainer.network.named_parameters()
+        if torch.equal(p.detach(), before[name])
+    }
+    assert still == set()
+
+
+def test_the_average_follows_the_weights() -> None:
+    trainer = tiny_trainer(tiny_run())
+    for _ in range(3):
+        trainer.train_step()
+    fast, slow = trainer.network.head.weight, trainer.ema.head.weight
+    assert 0 < (fast - slow).norm() < fast.norm()
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    training = tiny_run().training
+    rates = [training.rate(step) for step in range(training.steps + 1)]
+    assert rates[0] == training.learning_rate / training.warmup_steps
+    assert rates[4:30] == [training.learning_rate] * 26
+    assert all(a > b for a, b in itertools.pairwise(rates[30:]))
+    assert rates[-1] == 0
+
+
+def test_progress_names_the_loss_at_pure_noise() -> None:
+    trainer = tiny_trainer(tiny_run(pure_noise=1.0))
+    progress = trainer.train_step()
+    assert progress.pure_noise_loss == pytest.approx(progress.loss)
+    assert math.isnan(tiny_trainer(tiny_run(pure_noise=0.0)).train_step().pure_noise_loss)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    trainer = tiny_trainer(tiny_run())
+    checkpoint = trainer.checkpoint()
+    del checkpoint.tensors["network/head.weight"]  # type: ignore[attr-defined]
+    with pytest.raises(AnyviewError, match=r"of another network"):
+        trainer.restore(checkpoint)
+
+
+def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    with pytest.raises(AnyviewError, match="cannot read"):
+        read_checkpoint(file)
+    write_checkpoint(file, tiny_trainer(tiny_run()).checkpoint())
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(AnyviewError, match="cannot read"):
+        read_checkpoint(file)

@@ -1,0 +1,68 @@
+"""Rendered scenes: the same from the same seed, complete or absent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.training import store as module
+from anyview_ros.training.scenes import render_scene
+from anyview_ros.training.store import SceneStore, renderers, wait_for
+from tests.training.tiny import tiny_run
+
+SCENES = replace(tiny_run().scenes, count=3)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARD", 2)
+
+
+def test_a_scene_follows_from_its_seed() -> None:
+    one, same, other = (render_scene(SCENES, seed) for seed in (5, 5, 6))
+    assert np.array_equal(one.images, same.images)
+    assert np.array_equal(one.world_from_cam, same.world_from_cam)
+    assert not np.array_equal(one.images, other.images)
+    assert one.images.shape == (3, 5, 16, 32, 3)
+    assert np.diff(one.stamps_ns).tolist() == [10**8] * 4
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_store_gives_back_what_was_rendered(tmp_path: Path) -> None:
+    store = SceneStore(SCENES, tmp_path)
+    assert not store.has(1)
+    store.render_shard(1)
+    assert not store.has(3)
+    store.render_shard(0)
+    assert store.has(3)
+    expected = render_scene(SCENES, 2)
+    scene = SceneStore(SCENES, tmp_path)[2]
+    assert np.array_equal(scene.images, expected.images)
+    assert scene.cameras == expected.cameras
+    assert np.array_equal(scene.world_from_cam, expected.world_from_cam)
+    assert scene.clip(0).stamps_ns == tuple(expected.stamps_ns)
+
+
+def test_another_config_has_another_folder_but_more_scenes_have_not(tmp_path: Path) -> None:
+    folder = SceneStore(SCENES, tmp_path).folder
+    assert SceneStore(replace(SCENES, count=99), tmp_path).folder == folder
+    assert SceneStore(replace(SCENES, frames=9), tmp_path).folder != folder
+
+
+def test_a_worker_renders_what_is_missing(tmp_path: Path) -> None:
+    store = SceneStore(SCENES, tmp_path)
+    with renderers(store, 1):
+        assert wait_for(store, 3)
+    assert np.array_equal(store[1].images, render_scene(SCENES, 1).images)
+    with renderers(store, 1):
+        assert wait_for(store, 3)
+
+
+def test_waiting_without_a_renderer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnyviewError, match=r"need 3 scenes .* no renderer is running"):
+        wait_for(SceneStore(SCENES, tmp_path), 3)
+    assert not wait_for(SceneStore(SCENES, tmp_path), 3, lambda: True)

@@ -1,0 +1,94 @@
+"""A run small enough for seconds: 5 frames of 16x32 pixels, two blocks of width 32."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from anyview_ros.frames import Camera
+from anyview_ros.geometry import look_at
+from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.loop import Trainer
+from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.store import SceneStore
+
+CONFIG = """
+name = "tiny"
+licence = "Apache-2.0"
+scene_scale = 0.0625
+
+[network]
+channels = 8
+patch = 2
+width = 32
+depth = 2
+heads = 2
+
+[scenes]
+world = "street"
+first_seed = 0
+count = 6
+frames = 5
+frame_period = 0.1
+size = [16, 32]
+sources = 1
+targets = 2
+
+[training]
+seed = 3
+steps = 40
+scenes_per_step = 2
+targets_per_scene = 2
+first_pool = 3
+pool_growth = 0.5
+learning_rate = 4e-3
+warmup_steps = 4
+cooldown = 0.25
+ema = 0.9
+pure_noise = 0.5
+codec_scenes = 3
+
+[speeds]
+exact = [80.0, 1.0, 0.0]
+draft = [80.0, 0.0]
+"""
+
+
+def tiny_run(**training: float) -> RunConfig:
+    run = parse_config(CONFIG)
+    return replace(run, training=replace(run.training, **training))
+
+
+class PaintedStore(SceneStore):
+    """Scenes without a renderer: smooth random pictures, cameras at random places."""
+
+    def __init__(self, config: SceneConfig) -> None:
+        super().__init__(config, Path())
+        self._painted = {index: painted_scene(config, index) for index in range(config.count)}
+
+    def has(self, scenes: int) -> bool:
+        return scenes <= len(self._painted)
+
+    def __getitem__(self, index: int) -> SceneViews:
+        return self._painted[index]
+
+
+def painted_scene(config: SceneConfig, seed: int) -> SceneViews:
+    rng = np.random.default_rng(seed)
+    height, width = config.size
+    coarse = rng.integers(0, 256, (config.views, config.frames, height // 8, width // 8, 3))
+    images = coarse.repeat(8, axis=2).repeat(8, axis=3).astype(np.uint8)
+    poses = np.stack(
+        [[look_at(rng.normal(0, 3, 3), (9, 0, 0))] * config.frames for _ in range(config.views)]
+    )
+    cameras = tuple(Camera.from_fov(width, height, 1.2) for _ in range(config.views))
+    return SceneViews(images, cameras, poses, 10**8 * (1 + np.arange(config.frames)))
+
+
+def tiny_trainer(run: RunConfig) -> Trainer:
+    trainer = Trainer(run, PaintedStore(run.scenes), torch.device("cpu"))
+    trainer.fit()
+    return trainer
