@@ -1,0 +1,230 @@
+"""Frame tree and camera stream over real DDS, with the robot in another process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
+
+from anyview_ros.contract import Contract, load_package
+from anyview_ros.engine.conditioning import resize_image
+from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import inverse
+from anyview_ros.robot import camera_stream
+from anyview_ros.robot.camera_intake import StreamOptions
+from anyview_ros.robot.camera_stream import CameraStream
+from anyview_ros.robot.frame_buffer import BufferLimits
+from anyview_ros.robot.tf import FrameTree
+from tests.graph import Graph, child, graph
+from tests.packages import make_package
+from tests.robot.rig import (
+    CAMERA,
+    PERIOD_NS,
+    STAYS,
+    base_from_cam,
+    picture,
+    stamps,
+    transform,
+    wait_for,
+    world_from_base,
+)
+
+BASE_FROM_CAM = base_from_cam("front")
+LIMITS = BufferLimits(max_age_ns=5 * 10**9, max_frames=60, max_bytes=10**8)
+OPTIONS = StreamOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
+
+
+@pytest.fixture(scope="module")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+    return load_package(make_package(tmp_path_factory.mktemp("models") / "tiny")).contract
+
+
+@contextmanager
+def robot(domain: int, stamps_ns: Sequence[int]) -> Iterator[subprocess.Popen[str]]:
+    """The robot's process, once its static transforms are published."""
+    arguments = ["tests.robot.rig_process", *map(str, stamps_ns)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with child(arguments, domain, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert process.pid != os.getpid()
+        yield process
+
+
+class Receiver:
+    """A frame tree and one stream on a graph of the test's own."""
+
+    def __init__(self, opened: Graph, contract: Contract, options: StreamOptions = OPTIONS) -> None:
+        group = MutuallyExclusiveCallbackGroup()
+        self.epochs: list[tuple[str, str]] = []
+        self.tree = FrameTree(opened.node, 20.0, group)
+        self.stream = CameraStream(
+            opened.node,
+            options,
+            contract,
+            self.tree,
+            group,
+            lambda *epoch: self.epochs.append(epoch),
+        )
+
+    def wait_for_newest(self, stamp_ns: int) -> None:
+        wait_for(lambda: self.stream.buffer.newest_ns == stamp_ns, f"the frame of {stamp_ns} ns")
+
+    @property
+    def problems(self) -> dict[str, str]:
+        return {problem.code: problem.text for problem in self.stream.status().problems}
+
+
+def test_frames_of_another_process_arrive_posed_and_stamped(contract: Contract) -> None:
+    sent = stamps(30)  # best effort: the first ones may go while the two still find each other
+    with robot(20, sent), graph(20) as opened:
+        receiver = Receiver(opened, contract)
+        receiver.wait_for_newest(sent[-1])
+        clip = receiver.stream.buffer.clip(0, 9, PERIOD_NS)
+        status = receiver.stream.status()
+    assert clip.stamps_ns == tuple(sent[-9:])
+    for frame in clip.frames:
+        expected = resize_image(picture("front", frame.stamp_ns), (24, 32), "area")
+        np.testing.assert_array_equal(frame.image, expected)
+        pose = world_from_base(frame.stamp_ns) @ BASE_FROM_CAM
+        np.testing.assert_allclose(frame.world_from_cam, pose, atol=1e-9)
+        assert frame.camera == CAMERA.resized(32, 24)
+    assert 9 <= status.ledger.received == status.ledger.buffered <= 30
+    assert status.newest_stamp_ns == sent[-1]
+    assert status.rate_hz == pytest.approx(10.0)
+    assert receiver.stream.latest_info is not None
+    assert receiver.stream.latest_info.camera == CAMERA
+    assert receiver.stream.source_frame_id == "front_optical_frame"
+
+
+def test_a_looped_recording_goes_on_in_a_new_epoch(contract: Contract) -> None:
+    """Without /clock; TF loops too, and static transforms are not sent again."""
+    late, early = stamps(20, start_ns=60 * 10**9), stamps(7)
+    with robot(21, [*late, *early]), graph(21) as opened:
+        receiver = Receiver(opened, contract)
+        receiver.wait_for_newest(early[-1])
+        clip = receiver.stream.buffer.clip(0, 5, PERIOD_NS)
+        snapshot = receiver.stream.ledger.snapshot()
+    assert clip.stamps_ns == tuple(early[-5:])
+    pose = world_from_base(early[-1]) @ BASE_FROM_CAM
+    np.testing.assert_allclose(clip.frames[-1].world_from_cam, pose, atol=1e-9)
+    assert receiver.epochs == [("front", "header stamps jumped back from 61.900 s to 1.000 s")]
+    assert snapshot.balanced
+    assert (snapshot.buffered, snapshot.dropped) == (7, {})
+    assert 1 <= snapshot.retired_unused <= 20
+
+
+def test_frames_whose_pose_never_comes_are_dropped_by_the_steady_clock(contract: Contract) -> None:
+    options = replace(OPTIONS, fixed_frame="map", tf_timeout_s=0.2)
+    sent = stamps(20)
+    with robot(22, sent), graph(22) as opened:
+        receiver = Receiver(opened, contract, options)
+        wait_for(lambda: receiver.stream.status().newest_stamp_ns == sent[-1], "the last image")
+        wait_for(lambda: receiver.stream.ledger.snapshot().pending_tf == 0, "the drops")
+        snapshot = receiver.stream.ledger.snapshot()
+        text = receiver.problems["tf_unknown_frame"]
+    assert snapshot.received == snapshot.dropped["tf_unknown_frame"] > 0
+    assert text.startswith("'/front/image_raw': no frame 'map' in TF, frames there are: base_link")
+    assert "front_optical_frame, odom" in text
+
+
+def test_the_tree_remembers_static_transforms_through_a_jump() -> None:
+    at_ns = 5 * 10**9
+    with graph(23) as robot_graph, graph(23) as opened:
+        static = robot_graph.node.create_publisher(TFMessage, "/tf_static", STAYS)
+        mounted = transform("base_link", "camera", BASE_FROM_CAM, at_ns)
+        static.publish(TFMessage(transforms=[mounted]))
+        moving = robot_graph.node.create_publisher(TFMessage, "/tf", 10)
+        tree = FrameTree(opened.node, 20.0, MutuallyExclusiveCallbackGroup())
+        wait_for(lambda: "camera" in tree.frames() and moving.get_subscription_count(), "TF")
+        arrivals: list[int] = []
+        tree.on_arrival(lambda: arrivals.append(1))
+
+        def move(stamp_ns: int) -> None:
+            before = len(arrivals)
+            pose = transform("odom", "base_link", world_from_base(stamp_ns), stamp_ns)
+            moving.publish(TFMessage(transforms=[pose]))
+            wait_for(lambda: len(arrivals) > before, "the transform")
+
+        move(at_ns)
+        expected = world_from_base(at_ns) @ BASE_FROM_CAM
+        np.testing.assert_allclose(tree.lookup("odom", "camera", at_ns), expected, atol=1e-9)
+        np.testing.assert_allclose(
+            tree.lookup("camera", "odom", at_ns), inverse(expected), atol=1e-9
+        )
+        tree.reset()
+        with pytest.raises(AnyviewError) as error:
+            tree.lookup("odom", "camera", at_ns)
+        assert error.value.code == "tf_waiting"
+        np.testing.assert_allclose(tree.lookup("base_link", "camera", 7), BASE_FROM_CAM, atol=1e-9)
+
+        move(at_ns)
+        move(at_ns - 900_000_000)  # a reordering: both stay
+        tree.lookup("odom", "camera", at_ns - 1)
+        move(at_ns - 2_000_000_000)  # a jump: only the new one stays
+        with pytest.raises(AnyviewError) as error:
+            tree.lookup("odom", "camera", at_ns)
+        assert error.value.code == "tf_waiting"
+        tree.lookup("odom", "camera", at_ns - 2_000_000_000)
+        with pytest.raises(AnyviewError, match="a time above 0, got 0") as error:
+            tree.lookup("odom", "camera", 0)
+        assert error.value.code == "zero_stamp"
+        tree.close()
+        wait_for(lambda: moving.get_subscription_count() == 0, "the end of the subscription")
+
+
+def test_what_is_wrong_with_the_connection_is_named(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with graph(24) as opened, graph(24) as camera:
+        receiver = Receiver(opened, contract, replace(OPTIONS, reliable=True))
+        text = receiver.problems["no_publisher"]
+        assert (
+            text == "nobody publishes '/front/image_raw'; start the camera or fix front.image_topic"
+        )
+
+        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        publisher = camera.node.create_publisher(Image, "/front/image_raw", best_effort)
+        wait_for(lambda: "qos_mismatch" in receiver.problems, "the mismatch")
+        text = receiver.problems["qos_mismatch"]
+        assert "'/front/image_raw': " in text
+        assert "set front.reliability to 'best_effort'" in text
+        camera.node.destroy_publisher(publisher)
+
+        camera.node.create_publisher(Image, "/front/image_raw", 1)
+        wait_for(
+            lambda: not {"qos_mismatch", "no_publisher"} & set(receiver.problems),
+            "a good publisher",
+        )
+        assert not receiver.problems
+        monkeypatch.setattr(camera_stream, "SILENT_NS", 0)
+        assert "has a publisher, but no image came" in receiver.problems["no_images"]
+        assert "FASTDDS_DEFAULT_PROFILES_FILE" in receiver.problems["no_images"]
+
+
+def test_a_closed_stream_listens_no_more_and_can_be_opened_again(contract: Contract) -> None:
+    with graph(25) as opened, graph(25) as camera:
+        image = camera.node.create_publisher(Image, "/front/image_raw", 1)
+        info = camera.node.create_publisher(CameraInfo, "/front/camera_info", 1)
+        receiver = Receiver(opened, contract)
+        for _ in range(2):
+            wait_for(
+                lambda: image.get_subscription_count() == info.get_subscription_count() == 1,
+                "the subscriptions",
+            )
+            receiver.stream.close()
+            receiver.tree.close()
+            wait_for(
+                lambda: image.get_subscription_count() + info.get_subscription_count() == 0,
+                "the end of the subscriptions",
+            )
+            receiver = Receiver(opened, contract)
