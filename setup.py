@@ -26,7 +26,6 @@ from setuptools.command.build import build
 SOURCE = Path(__file__).resolve().parent
 BUILD = SOURCE / "build" / sys.implementation.cache_tag
 STAGE = BUILD / "stage"
-install_data = Distribution().get_command_class("install_data")  # distutils' home varies
 SITE_PACKAGES = Path(sysconfig.get_path("platlib")).relative_to(sysconfig.get_path("data"))
 
 
@@ -75,7 +74,8 @@ class BuildWithInterfaces(build):
     sub_commands: ClassVar = [("build_interfaces", None), *build.sub_commands]
 
 
-class InstallStaged(install_data):
+# Asked for by name, because distutils' home depends on the versions of Python and setuptools.
+class InstallStaged(Distribution().get_command_class("install_data")):  # type: ignore[misc]
     """Install what CMake staged, except Python packages that are in the wheel as modules."""
 
     def run(self) -> None:
@@ -108,7 +108,7 @@ def stage(prefix: Path) -> None:
     shutil.rmtree(STAGE, ignore_errors=True)
     cmake(
         prefix,
-        *("-G", "Ninja", "-S", str(SOURCE), "-B", str(BUILD / "cmake")),
+        *("--fresh", "-G", "Ninja", "-S", str(SOURCE), "-B", str(BUILD / "cmake")),
         f"-DCMAKE_INSTALL_PREFIX={prefix}",
         f"-DCMAKE_DISABLE_FIND_PACKAGE_tf2_msgs={tf2_msgs_is_ours(prefix)}",
         f"-DPYTHON_INSTALL_DIR={SITE_PACKAGES}",

@@ -48,6 +48,7 @@ FOREIGN = (
 )
 # The first name is read by Fast DDS 2 (ROS 2 Jazzy), the second by Fast DDS 3 (Kilted).
 PROFILE = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+FAILED = ("ERROR: ", "CMake Error", ": error:", "fatal error", "No space left on device")
 NO_NETWORK = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
 
 
@@ -266,9 +267,9 @@ def reason(log: str) -> str:
     """Why the last command failed, from its output."""
     if any(sign in log for sign in NO_NETWORK):
         return "no network: pip cannot reach its package index"
-    lines = [line.strip() for line in log.rpartition("\n$ ")[2].splitlines()]
-    errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines)[-1]
+    lines = [line.strip() for line in log.rpartition("\n$ ")[2].splitlines() if line.strip()]
+    at = next((i for i, line in enumerate(lines) if any(map(line.count, FAILED))), -1)
+    return " ".join(lines[at:][:2])
 
 
 def say(text: str, end: str = "\n") -> None:
