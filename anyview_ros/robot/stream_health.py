@@ -15,9 +15,9 @@ FRESH_NS = 5_000_000_000  # a trouble not seen for this long is over
 
 LARGE_IMAGE_REMEDY = (
     "if they are large raw images, the default shared-memory segment of Fast DDS loses them "
-    "silently: start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to anyview_ros's "
-    "config/fastdds.xml, give a container a larger /dev/shm, or set the camera's reliability to "
-    "'reliable'"
+    "silently: start the camera driver with FASTRTPS_DEFAULT_PROFILES_FILE (Jazzy) or "
+    "FASTDDS_DEFAULT_PROFILES_FILE (Kilted and later) set to anyview_ros's config/fastdds.xml, "
+    "give a container a larger /dev/shm, or set the camera's reliability to 'reliable'"
 )
 
 

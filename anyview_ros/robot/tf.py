@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -65,17 +63,12 @@ class Tf2Transforms:
     """
 
     def __init__(self, cache_ns: int) -> None:
-        self._tf2: Any = importlib.import_module("tf2_py")
+        self._tf2: Any = tf2_core()
         self._core: Any = self._tf2.BufferCore(Duration(nanoseconds=cache_ns))
-        self._lock = threading.Lock()  # of the names; the core has its own
-        self._known: set[str] = set()
 
     def insert(self, transform: TransformStamped, static: bool) -> None:
         store = self._core.set_transform_static if static else self._core.set_transform
         store(transform, "anyview")
-        names = {transform.header.frame_id, transform.child_frame_id}
-        with self._lock:
-            self._known |= {name.removeprefix("/") for name in names}
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
         """As `TransformBuffer.lookup`."""
@@ -89,8 +82,7 @@ class Tf2Transforms:
         return transform_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
     def frames(self) -> tuple[str, ...]:
-        with self._lock:
-            return tuple(sorted(self._known))
+        return tuple(sorted(self._core._getFrameStrings()))  # its YAML leaves the roots out
 
     def clear(self) -> None:
         self._core.clear()  # keeps static transforms
@@ -119,11 +111,20 @@ class Tf2Transforms:
         return bool(stamp_ns > newest.nanoseconds)
 
 
+def tf2_core() -> Any:
+    """tf2's module in C++, None where it is not installed.
+
+    Debian's python3-tf2 is of ROS 1 and also called tf2_py, but its core has another name.
+    """
+    try:
+        return importlib.import_module("tf2_py._tf2_py")
+    except ImportError:
+        return None
+
+
 def stored_transforms(cache_ns: int) -> Transforms:
-    """tf2's buffer where tf2_py is installed, else the stand-in."""
-    if importlib.util.find_spec("tf2_py") is not None:
-        return Tf2Transforms(cache_ns)
-    return TransformBuffer(cache_ns)
+    """tf2's buffer where it is installed, else the stand-in."""
+    return Tf2Transforms(cache_ns) if tf2_core() else TransformBuffer(cache_ns)
 
 
 class FrameTree:

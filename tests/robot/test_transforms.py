@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.messages import time_message
-from anyview_ros.robot.tf import Tf2Transforms, Transforms
+from anyview_ros.robot.tf import Tf2Transforms, Transforms, tf2_core
 from anyview_ros.robot.transform_buffer import TransformBuffer
 
 MS = 1_000_000
@@ -28,9 +27,7 @@ Make = Callable[[], Transforms]
         "stand-in",
         pytest.param(
             "tf2",
-            marks=pytest.mark.skipif(
-                importlib.util.find_spec("tf2_py") is None, reason="tf2_py is not installed"
-            ),
+            marks=pytest.mark.skipif(tf2_core() is None, reason="tf2_py is not installed"),
         ),
     ]
 )
@@ -269,6 +266,7 @@ def test_impossible_transforms_are_not_stored(
         assert error.code == "tf_invalid"  # noqa: PT017
     with pytest.raises(AnyviewError):
         transforms.lookup("odom", "base", 1000 * MS)
+    assert "" not in transforms.frames()
 
 
 def test_rotations_are_normalised(transforms: Transforms) -> None:
