@@ -21,6 +21,8 @@ from anyview_ros.model.network import RAY_VALUES, OneWayDenoiser
 
 TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
 STORED_AS_FP16 = 1024  # values: smaller tensors, norms and tables, keep their 32 bits
+WEIGHTS = "weights.bin"
+ALIGNMENT = 64  # bytes
 OPSET = 18
 
 
@@ -92,8 +94,12 @@ def export_package(
     for module in (network, codec):
         round_to_fp16(module)
     specs = graph_specs(contract, network, codec)
+    weights = SharedWeights()
     for name, spec in specs.items():
-        _write_graph(spec, folder / f"{name}.onnx")
+        model = _onnx_model(spec)
+        weights.take_from(model)
+        onnx.save(model, folder / f"{name}.onnx")
+    (folder / WEIGHTS).write_bytes(weights.content)
     errors = compare(folder, specs)
     apart = {name: error for name, error in errors.items() if not error <= TOLERANCE}
     if apart:  # a nan is not <= anything, so it is apart too
@@ -102,8 +108,8 @@ def export_package(
             f"ONNX Runtime and torch are apart, relative to the largest value: {apart}, allowed "
             f"is {TOLERANCE}; {folder} holds no package",
         )
-    files = {f"{name}.onnx": sha256_of(folder / f"{name}.onnx") for name in specs}
-    written = replace(contract, files=files)
+    names = [*(f"{name}.onnx" for name in specs), WEIGHTS]
+    written = replace(contract, files={name: sha256_of(folder / name) for name in names})
     write_manifest(folder, written)
     return written
 
@@ -167,7 +173,7 @@ def _large(module: nn.Module) -> Iterator[Tensor]:
             yield tensor
 
 
-def _write_graph(spec: GraphSpec, file: Path) -> None:
+def _onnx_model(spec: GraphSpec) -> onnx.ModelProto:
     program = torch.onnx.export(
         spec.module.eval(),
         tuple(spec.inputs.values()),
@@ -179,23 +185,46 @@ def _write_graph(spec: GraphSpec, file: Path) -> None:
     )
     assert program is not None
     model = program.model_proto
-    store_as_fp16(model)
-    onnx.checker.check_model(model)
-    onnx.save(model, file)
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        part.ClearField("metadata_props")  # stack traces, with the paths of this machine
+    return model
 
 
-def store_as_fp16(model: onnx.ModelProto) -> None:
-    """Keep large float32 weights in 16 bits, each followed by a cast back to 32.
+class SharedWeights:
+    """One file of 16-bit weights for all graphs of a package.
 
-    ONNX Runtime folds the casts when it loads the graph: the size halves, the arithmetic stays.
+    `condition` and `denoise` are the same transformer: weights that are equal are stored once.
     """
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < STORED_AS_FP16:
-            continue
-        name, stored = tensor.name, f"{tensor.name}.fp16"
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-    for cast in reversed(casts):
-        model.graph.node.insert(0, cast)
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self._places: dict[bytes, int] = {}
+
+    def take_from(self, model: onnx.ModelProto) -> None:
+        """Move the large float32 weights of a graph here, each followed by a cast back to 32.
+
+        ONNX Runtime folds the casts when it loads the graph: the size halves, the arithmetic
+        stays.
+        """
+        casts = []
+        for tensor in model.graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if tensor.data_type != TensorProto.FLOAT or values.size < STORED_AS_FP16:
+                continue
+            name, stored = tensor.name, f"{tensor.name}.fp16"
+            tensor.CopyFrom(self._reference(stored, values.astype(np.float16)))
+            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+        for cast in reversed(casts):
+            model.graph.node.insert(0, cast)
+
+    def _reference(self, name: str, values: NDArray[np.float16]) -> TensorProto:
+        raw = values.tobytes()
+        if raw not in self._places:
+            self._places[raw] = len(self.content)
+            self.content += raw + bytes(-len(raw) % ALIGNMENT)
+        tensor = TensorProto(name=name, dims=values.shape, data_type=TensorProto.FLOAT16)
+        tensor.data_location = TensorProto.EXTERNAL
+        place = {"location": WEIGHTS, "offset": self._places[raw], "length": len(raw)}
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor

@@ -59,7 +59,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_exported_package_loads_and_synthesizes(package: Path) -> None:
     loaded = load_package(package)
-    assert set(loaded.contract.files) == {f"{name}.onnx" for name in GRAPHS}
+    assert set(loaded.contract.files) == {"weights.bin", *(f"{name}.onnx" for name in GRAPHS)}
     camera = Camera.from_fov(48, 32, 1.2)
     poses = torch.eye(4, dtype=torch.float64).numpy()
     image = torch.randint(0, 255, (32, 48, 3), dtype=torch.uint8).numpy()
@@ -95,20 +95,25 @@ def test_a_network_that_is_not_finite_is_refused(tmp_path: Path) -> None:
 def test_a_graph_apart_from_torch_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damage(model: onnx.ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if "codec.group_mean" in tensor.name:
-                values = onnx.numpy_helper.to_array(tensor) + 0.01
-                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    class Damaged(export.SharedWeights):
+        def take_from(self, model: onnx.ModelProto) -> None:
+            for tensor in model.graph.initializer:
+                if "codec.group_mean" in tensor.name:
+                    values = onnx.numpy_helper.to_array(tensor) + 0.01
+                    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+            super().take_from(model)
 
-    monkeypatch.setattr(export, "store_as_fp16", damage)
+    monkeypatch.setattr(export, "SharedWeights", Damaged)
     with pytest.raises(AnyviewError, match=r"apart.*'decode'"):
         export_package(tmp_path, CONTRACT, *tiny_model())
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_large_weights_are_stored_in_16_bits_and_small_ones_in_32(package: Path) -> None:
-    stored = onnx.load(package / "denoise.onnx").graph.initializer
-    sizes = {kind: [t for t in stored if t.data_type == kind] for kind in (1, 10)}
-    assert sum(t.ByteSize() for t in sizes[10]) > 5 * sum(t.ByteSize() for t in sizes[1])
-    assert all(max(t.dims, default=1) < 1024 for t in sizes[1])
+def test_equal_weights_are_stored_once_and_in_16_bits(package: Path) -> None:
+    network, codec = tiny_model()
+    large = sum(p.numel() for p in network.parameters() if p.numel() >= 1024)
+    large += 2 * (codec.first_basis.numel() + codec.group_basis.numel())  # and transposed
+    assert (package / "weights.bin").stat().st_size == pytest.approx(2 * large, rel=0.01)
+    graph = onnx.load(package / "denoise.onnx", load_external_data=False).graph
+    inside = [t for t in graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL]
+    assert all(onnx.numpy_helper.to_array(t).size < 1024 for t in inside)
