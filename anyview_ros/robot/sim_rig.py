@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import numba
 import rclpy
@@ -173,18 +174,18 @@ class Pacer:
         time.sleep(self._due_s - now_s)
 
 
-def play(rig: SimRig) -> None:
-    """Publish every moment of the source, then the clock alone, until interrupted."""
+def play(rig: SimRig, stop: threading.Event) -> None:
+    """Publish every moment of the source, then the clock alone."""
     rig.wait_for_readers()
     pacer = Pacer()
-    stamp_ns = _play_moments(rig, pacer)
-    while True:  # time goes on for those who still work on what they got
+    stamp_ns = _play_moments(rig, pacer, stop)
+    while not stop.is_set():  # time goes on for those who still work on what they got
         stamp_ns += rig.period_ns
         pacer.wait_for(stamp_ns)
         rig.publish_clock(stamp_ns)
 
 
-def _play_moments(rig: SimRig, pacer: Pacer) -> int:
+def _play_moments(rig: SimRig, pacer: Pacer, stop: threading.Event) -> int:
     """The last stamp."""
     first_ns, stamp_ns, started_s = 0, 0, 0.0
     for moment in rig.source.moments():
@@ -193,6 +194,8 @@ def _play_moments(rig: SimRig, pacer: Pacer) -> int:
             first_ns, started_s = moment.stamp_ns, time.monotonic()
         rig.publish(moment)
         stamp_ns = moment.stamp_ns
+        if stop.is_set():
+            break
     simulated_s = (stamp_ns - first_ns) / 1e9
     factor = simulated_s / (time.monotonic() - started_s)
     rig.get_logger().info(f"cameras stop after {simulated_s:.1f} s, real-time factor {factor:.2f}")
@@ -233,16 +236,31 @@ def _answering(node: Node) -> Iterator[None]:
         thread.join()
 
 
+def _stop_on_signals() -> threading.Event:
+    """Set by SIGINT and SIGTERM, which also end a sleep of the main thread by KeyboardInterrupt.
+
+    rclpy's own handlers end no sleep; and what is raised alone may get lost in foreign callbacks,
+    as those of numba's compiler.
+    """
+    stop = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    return stop
+
+
 def main(args: list[str] | None = None) -> None:
     """Run until SIGINT or SIGTERM; a named error is printed and ends with exit status 1."""
-    # rclpy's own handlers only mark the context; an exception ends the sleep between two moments.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    stop = _stop_on_signals()
     try:
         rig = SimRig()
         with _answering(rig):
-            play(rig)
+            play(rig, stop)
     except AnyviewError as error:
         print(f"error [{error.code}]: {error}", file=sys.stderr)
         sys.exit(1)

@@ -12,10 +12,10 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.inputs import IMAGE_TYPE, OUTPUT, cameras_of
 from anyview_ros.robot.messages import rgb_from_image, stamp_ns
 
-IMAGE_TYPE = "sensor_msgs/msg/Image"
-VIRTUAL_FOLDER = "virtual"
+OUTPUT_FOLDER = f"/{OUTPUT}/"
 
 
 class Bag:
@@ -49,17 +49,16 @@ class Bag:
         """Names of the topics of a type, sorted."""
         return sorted({c.topic for c in self._reader.connections if c.msgtype == message_type})
 
-    def cameras(self, virtual: bool) -> dict[str, str]:
-        """Image topics by camera name: the folder a topic `.../<camera>/image_raw` lies in.
+    def sources(self) -> dict[str, str]:
+        """Image topics of the robot's cameras, by the names that the node gives them."""
+        namespace = next((t.split(OUTPUT_FOLDER)[0] for t in self.virtual_cameras().values()), "/")
+        every_topic = {c.topic for c in self._reader.connections}
+        return cameras_of(self.topics(IMAGE_TYPE), every_topic, namespace)
 
-        A second topic of the same folder name goes by its whole name.
-        """
-        found: dict[str, str] = {}
-        for topic in self.topics(IMAGE_TYPE):
-            if is_virtual(topic) == virtual:
-                folder = topic.split("/")[-2]
-                found[topic if not folder or folder in found else folder] = topic
-        return found
+    def virtual_cameras(self) -> dict[str, str]:
+        """Image topics `.../virtual/<name>/image_raw` by name."""
+        topics = [t for t in self.topics(IMAGE_TYPE) if OUTPUT_FOLDER in t]
+        return {topic.split("/")[-2]: topic for topic in topics}
 
     def messages(self, topic: str) -> Iterator[Any]:
         """Messages of a topic in the order they were recorded; none if there is no such topic."""
@@ -103,11 +102,6 @@ class Bag:
             f"'{self._path}' cannot be read as a rosbag2 folder ({error}); give the folder that "
             "holds metadata.yaml, of a recording that was ended properly",
         )
-
-
-def is_virtual(topic: str) -> bool:
-    """Whether a topic is below `virtual/`, where the node publishes."""
-    return VIRTUAL_FOLDER in topic.split("/")
 
 
 def sibling(topic: str, name: str) -> str:

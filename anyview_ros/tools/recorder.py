@@ -38,28 +38,35 @@ class Recorder:
     Args:
         node: its executor receives and writes.
         path: folder of the bag.
+        on_message: gets the topic and the bytes of every message after it was written.
 
     Raises:
         AnyviewError: `bag_exists` when `path` is there.
     """
 
-    def __init__(self, node: Node, path: Path) -> None:
+    def __init__(
+        self,
+        node: Node,
+        path: Path,
+        on_message: Callable[[str, bytes], None] = lambda topic, serialized: None,
+    ) -> None:
         if path.exists():
             raise AnyviewError("bag_exists", f"'{path}' is there already; give another folder")
         self._node = node
         self._definitions = Definitions()
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
-        self._counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._on_message = on_message
         self._topics: set[str] = set()
         self._open = True
         self._changed = threading.Condition()
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look)
 
-    def wait_until(self, holds: Callable[[Counter[str]], bool], timeout_s: float) -> bool:
-        """Wait until `holds` is true of the number of messages written of each topic."""
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for what recorded messages bring about; `counts` has how many of each topic."""
         with self._changed:
-            return self._changed.wait_for(lambda: holds(self._counts), timeout_s)
+            return self._changed.wait_for(holds, timeout_s)
 
     def close(self) -> None:
         """Write the index; messages that come later are left out."""
@@ -71,7 +78,8 @@ class Recorder:
 
     def _look(self) -> None:
         for topic, types in self._node.get_topic_names_and_types():
-            if topic in self._topics:
+            hidden = any(part.startswith("_") for part in topic.split("/"))
+            if topic in self._topics or hidden:  # hidden: the insides of actions
                 continue
             publishers = self._node.get_publishers_info_by_topic(topic)
             if publishers:
@@ -86,6 +94,8 @@ class Recorder:
             self._node.get_logger().warning(f"'{topic}' is not recorded: {error}")
             return
         with self._changed:
+            if not self._open:
+                return
             connection = self._writer.add_connection(
                 topic,
                 message_type,
@@ -104,7 +114,8 @@ class Recorder:
         with self._changed:
             if self._open:
                 self._writer.write(connection, time.time_ns(), serialized)
-                self._counts[connection.topic] += 1
+                self.counts[connection.topic] += 1
+                self._on_message(connection.topic, serialized)
                 self._changed.notify_all()
 
 

@@ -1,0 +1,67 @@
+"""`anyview demo`: see virtual cameras work, from a simulated car or a video."""
+
+from __future__ import annotations
+
+import random
+import signal
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+
+from anyview_ros.robot.parameters import NODE_PARAMETERS
+from anyview_ros.tools.demo import DemoPlan, run_demo
+from anyview_ros.tools.report_files import REPORT, SHEET, VIDEO, table, write_report
+
+STREET = "street"
+# Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).
+DOMAINS = range(1, 102)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    model = next(p.default for p in NODE_PARAMETERS if p.name == "model")
+    parser.add_argument(
+        "--source", default=STREET, help="'street', a video file, or a folder of images"
+    )
+    parser.add_argument(
+        "--hfov", type=float, default=0.0, help="horizontal field of view of a video, degrees"
+    )
+    parser.add_argument(
+        "--poses", type=Path, help="camera poses of a video, TUM format (docs/video.md)"
+    )
+    parser.add_argument("--seconds", type=float, default=6.0, help="simulated time")
+    parser.add_argument("--seed", type=int, default=0, help="which street")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
+    parser.add_argument("--model", default=model, help="model package, a name or a path")
+    parser.add_argument(
+        "--domain", type=_domain, help="ROS_DOMAIN_ID, to look inside (default: a random one)"
+    )
+
+
+def run(args: Namespace) -> int:
+    # A closed terminal or a `kill` must leave no process either.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    plan = DemoPlan(
+        out=args.out,
+        seconds=args.seconds,
+        model=args.model,
+        domain=args.domain or random.choice(DOMAINS),
+        seed=args.seed,
+        video=None if args.source == STREET else Path(args.source),
+        hfov_deg=args.hfov,
+        poses=args.poses,
+    )
+    print(
+        f"results in {plan.out}; the first run compiles the renderer. To look inside:\n"
+        f"export ROS_DOMAIN_ID={plan.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
+    )
+    bag = run_demo(plan)
+    report = write_report(bag, plan.out)
+    print(table(report))
+    print("\n".join(f"{plan.out / name}" for name in (SHEET, VIDEO, REPORT)))
+    return 1 if report.faults else 0
+
+
+def _domain(text: str) -> int:
+    if not text.isdecimal() or int(text) not in DOMAINS:
+        raise ArgumentTypeError(f"must be {DOMAINS[0]} to {DOMAINS[-1]}, got '{text}'")
+    return int(text)

@@ -1,0 +1,88 @@
+"""Child processes that never outlive their parent's block."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from anyview_ros.errors import AnyviewError
+
+GRACE_S = 1.2  # from Ctrl-C to the end of everything there are two seconds
+LAST_LINES = 15
+
+
+class Children:
+    """Python modules as processes, each in a session of its own, output in `<folder>/<name>.log`.
+
+    Sessions of their own, so that Ctrl-C reaches the parent alone, which ends them in order.
+    At the end of the `with` block they get SIGINT, and after a grace SIGKILL, each with all that
+    it started.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = dict(environment)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, name: str, module: str, arguments: Sequence[str]) -> None:
+        """Run `python -m module arguments...`."""
+        with self.log(name).open("wb") as output:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def check(self) -> None:
+        """Raise if a child has ended.
+
+        Raises:
+            AnyviewError: `child_ended` with the last lines it said.
+        """
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                said = self.log(name).read_text(errors="replace").splitlines()[-LAST_LINES:]
+                raise AnyviewError(
+                    "child_ended",
+                    f"'{name}' ended with status {process.returncode}; the end of its log "
+                    f"{self.log(name)}:\n" + "\n".join(said),
+                )
+
+    def stop(self) -> None:
+        """End all children; returns within two seconds."""
+        for process in self._running.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + GRACE_S
+        for process in self._running.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it started is in its group
+            process.wait()
+        self._running.clear()

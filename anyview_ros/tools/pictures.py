@@ -1,0 +1,116 @@
+"""What a recording shows: a contact sheet over time, and a video side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from PIL import Image as Pillow
+
+from anyview_ros.tools.comparison import Compared, Image
+from anyview_ros.tools.h264 import VideoWriter
+from anyview_ros.tools.montage import fitted, grid, label
+
+COLUMNS = 6
+SHEET_TILE = (256, 144)
+VIDEO_TILE = (384, 216)
+SIDE_WIDTH = 110
+
+Moment = tuple[Compared, ...]
+
+
+class ContactSheet:
+    """Rows of sources, and for each virtual camera of its frames and of the truth.
+
+    Columns are spread evenly over the recording, however long it is: when twice as many moments
+    are kept as there are columns, every second one is let go.
+
+    Args:
+        names: of the virtual cameras.
+        with_truth: whether there is a row of truths.
+    """
+
+    def __init__(self, names: Sequence[str], with_truth: bool) -> None:
+        self._names, self._with_truth = names, with_truth
+        self._kept: list[Moment] = []
+        self._stride, self._seen = 1, 0
+
+    def add(self, moment: Moment) -> None:
+        if self._seen % self._stride == 0:
+            self._kept.append(moment)
+        self._seen += 1
+        if len(self._kept) > 2 * COLUMNS:
+            self._kept, self._stride = self._kept[::2], 2 * self._stride
+
+    def write(self, file: Path) -> None:
+        """Write a PNG: time goes to the right."""
+        places = np.linspace(0, len(self._kept) - 1, min(COLUMNS, len(self._kept)))
+        moments = [self._kept[round(place)] for place in places]
+        times = [label(f"{m[0].stamp_ns / 1e9:.2f} s", SHEET_TILE[0]) for m in moments]
+        # By label: cameras that share their source share its row.
+        by_label = {
+            text: images
+            for name in self._names
+            for text, images in _rows(name, moments, self._with_truth)
+        }
+        rows: list[list[Image]] = [[label("", SIDE_WIDTH), *times]]
+        for text, images in by_label.items():
+            side = label(text.replace(" ", "\n"), SIDE_WIDTH, SHEET_TILE[1])
+            rows.append([side, *(fitted(image, *SHEET_TILE) for image in images)])
+        Pillow.fromarray(grid(rows)).save(file)
+
+
+class ClipVideo:
+    """source | virtual | truth, a row for each virtual camera, at the pace of the stamps.
+
+    Args:
+        file: mp4, made with the first moment.
+        names, with_truth: as `ContactSheet`.
+    """
+
+    def __init__(self, file: Path, names: Sequence[str], with_truth: bool) -> None:
+        self._file, self._names, self._with_truth = file, names, with_truth
+        self._writer: VideoWriter | None = None
+        self._first_ns = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, trace)
+
+    def add(self, moment: Moment) -> None:
+        image = self._side_by_side(moment)
+        if self._writer is None:
+            self._writer = VideoWriter(self._file, (image.shape[1], image.shape[0]))
+            self._first_ns = moment[0].stamp_ns
+        self._writer.write(image, moment[0].stamp_ns - self._first_ns)
+
+    def _side_by_side(self, moment: Moment) -> Image:
+        tiles: list[list[Image]] = []
+        for name in self._names:
+            rows = list(_rows(name, [moment], self._with_truth))
+            tiles.append([label(text, VIDEO_TILE[0]) for text, _ in rows])
+            tiles.append([fitted(images[0], *VIDEO_TILE) for _, images in rows])
+        return grid(tiles)
+
+
+def _rows(
+    name: str, moments: Sequence[Moment], with_truth: bool
+) -> Iterator[tuple[str, list[Image | None]]]:
+    """Label and images over time of source, virtual camera and truth; None where one lacks."""
+    frames = [next((f for f in moment if f.camera == name), None) for moment in moments]
+    source = next((f.source for f in frames if f), "")
+    yield f"{source} (source)", [f.source_image if f else None for f in frames]
+    yield f"{name} (virtual)", [f.virtual if f else None for f in frames]
+    if with_truth:
+        yield f"{name} (truth)", [f.truth if f else None for f in frames]

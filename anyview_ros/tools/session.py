@@ -1,0 +1,91 @@
+"""A node for programs that wait: spun by a thread, so that the main thread may block."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from anyview_ros.errors import AnyviewError
+
+GLANCE_S = 0.5  # how often a wait looks whether it still makes sense
+
+
+class Session:
+    """A node, its context and its thread, from `with` to the end of the block.
+
+    Args:
+        name: of the node.
+        domain: ROS_DOMAIN_ID; None = the environment's.
+        check: called now and then during every wait; raises when there is nothing to wait for.
+    """
+
+    def __init__(
+        self, name: str, domain: int | None = None, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._check = check
+        self._context = Context()
+        # Ctrl-C must reach the main thread as an exception; rclpy's handlers end the context.
+        no_handlers = SignalHandlerOptions.NO
+        rclpy.init(context=self._context, domain_id=domain, signal_handler_options=no_handlers)
+        self.node = Node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        rclpy.shutdown(context=self._context)  # wakes the executor
+        self._thread.join()
+        self.node.destroy_node()
+
+    def wait(
+        self, wait_for: Callable[[float], bool], timeout_s: float, what: str, remedy: str
+    ) -> None:
+        """Wait for an event.
+
+        Args:
+            wait_for: waits at most the seconds given; whether the event came.
+            what, remedy: what is waited for, and what to look at when it does not come.
+
+        Raises:
+            AnyviewError: `timeout`, or what `check` raises.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not wait_for(max(0.0, min(GLANCE_S, deadline - time.monotonic()))):
+            self._check()
+            if time.monotonic() >= deadline:
+                raise AnyviewError("timeout", f"{what} did not come in {timeout_s:g} s; {remedy}")
+
+    def answer(self, future: Future, timeout_s: float, what: str) -> Any:
+        """The result of a call, from the main thread.
+
+        Raises:
+            AnyviewError: as `wait`.
+        """
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        self.wait(done.wait, timeout_s, what, "look at the node's log")
+        return future.result()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
