@@ -37,6 +37,12 @@ def vector(values, k):
 
 
 @inlined
+def row_vector(rows, row, k):
+    """Three consecutive values of a row, widened."""
+    return (np.float64(rows[row, k]), np.float64(rows[row, k + 1]), np.float64(rows[row, k + 2]))
+
+
+@inlined
 def dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from anyview_ros.worlds.device import (
     band,
     clamped,
@@ -17,9 +19,9 @@ from anyview_ros.worlds.device import (
     inlined,
     lattice_value,
     mixed,
+    row_vector,
     scaled,
     smoothstep,
-    vector,
 )
 from anyview_ros.worlds.scene import (
     ACCENT,
@@ -44,6 +46,7 @@ from anyview_ros.worlds.scene import (
 
 GLASS, RUBBER, TRIM = (0.018, 0.024, 0.03), (0.012, 0.012, 0.013), (0.02, 0.02, 0.022)
 LAMP, TAIL_LAMP, PLATE = (0.85, 0.85, 0.8), (0.55, 0.015, 0.01), (0.6, 0.58, 0.5)
+SHOP_GREEN, SHOP_RED, SHOP_BLUE = (0.03, 0.1, 0.05), (0.22, 0.04, 0.03), (0.03, 0.06, 0.14)
 STOREY = 3.1  # metres
 AXLE = 0.62  # of half the body's length, ahead of and behind its middle
 ARCH = 0.4  # metres, radius of a wheel arch
@@ -85,11 +88,8 @@ def shop_front(color, u, v, cell, seed, width):
     pane = band(0.5, 0.44, fraction(u / bay), width / bay) * band(1.25, 1.05, v, width)
     board = band(2.65, 0.22, v, width)
     tone = lattice_value(math.floor(u / (2.0 * bay)), 7, seed)
-    paint = (
-        0.08 + 0.3 * tone,
-        0.1 + 0.12 * fraction(tone * 7.0),
-        0.08 + 0.25 * fraction(tone * 3.0),
-    )
+    paint = SHOP_GREEN if tone < 0.3 else (SHOP_RED if tone < 0.55 else SHOP_BLUE)
+    paint = mixed(paint, color, 0.15 if tone < 0.8 else 0.7)
     inside = lattice_value(math.floor(u / bay), 3, seed)
     goods = mixed(GLASS, (0.16, 0.13, 0.09), inside * band(0.9, 0.7, v, width))
     return mixed(mixed(color, paint, board), goods, pane), pane
@@ -101,7 +101,9 @@ def facade(color, accent, half, p, normal, cell, seed, width):
     if abs(normal[2]) > 0.5:
         return scaled(accent, 0.5), 0.0, 0.0
     u, z = wall_axes(p, normal)
-    v = z + half[2]
+    length = 2.0 * (half[1] if abs(normal[0]) > 0.6 else half[0])
+    cell = length / max(math.floor(length / cell + 0.5), 1)  # whole windows from edge to edge
+    u, v = u + 0.5 * length, z + half[2]
     floor, column = math.floor(v / STOREY), math.floor(u / cell)
     plain = wall(color, u, v, seed, width)
     if floor == 0 and lattice_value(seed, 5, 11) < 0.5:
@@ -110,7 +112,7 @@ def facade(color, accent, half, p, normal, cell, seed, width):
     fu, fv = u - (column + 0.5) * cell, v - (floor + 0.55) * STOREY
     half_u = cell * (0.2 + 0.17 * lattice_value(seed, 1, 2))
     half_v = STOREY * (0.22 + 0.14 * lattice_value(seed, 2, 3))
-    if v > 2.0 * half[2] - 0.5 * STOREY or abs(fu) > cell:
+    if v > 2.0 * half[2] - 0.5 * STOREY:
         return plain, 0.0, 0.0
     pane = rectangle(fu, half_u, fv, half_v, width)
     frame = rectangle(fu, half_u + 0.12, fv, half_v + 0.12, width) - pane
@@ -291,10 +293,11 @@ def painted(material, color, accent, half, p, normal, scale, seed, width):
 
 
 @device
-def surface(row, p, normal, width):
-    """(albedo, gloss factor, glow) of the primitive `row` at the local point p."""
-    material, seed, scale = int(row[MATERIAL]), int(row[SEED]), float(row[SCALE])
-    color, accent, half = vector(row, COLOR), vector(row, ACCENT), vector(row, HALF)
+def surface(primitives, k, p, normal, width):
+    """(albedo, gloss factor, glow) of primitive k at the local point p."""
+    material, seed = int(primitives[k, MATERIAL]), int(primitives[k, SEED])
+    scale, half = np.float64(primitives[k, SCALE]), row_vector(primitives, k, HALF)
+    color, accent = row_vector(primitives, k, COLOR), row_vector(primitives, k, ACCENT)
     if material == FACADE:
         return facade(color, accent, half, p, normal, scale, seed, width)
     if material == ROOF:

@@ -61,10 +61,13 @@ class Scene:
     environment: Rows
 
     def __post_init__(self) -> None:
-        assert self.primitives.shape[1:] == (COLUMNS,) and self.primitives.dtype == np.float32
-        assert self.groups.shape[1:] == (GROUP_COLUMNS,) and self.groups.dtype == np.float32
+        assert self.primitives.shape[1:] == (COLUMNS,)
+        assert self.groups.shape[1:] == (GROUP_COLUMNS,)
         assert self.environment.shape == (ENVIRONMENT_COLUMNS,)
-        assert self.environment.dtype == np.float32
+        for rows in (self.primitives, self.groups, self.environment):
+            # One layout, or the kernel would be compiled a second time.
+            assert rows.dtype == np.float32
+            assert rows.flags.c_contiguous
 
 
 @dataclass(frozen=True)

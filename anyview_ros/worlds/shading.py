@@ -50,26 +50,32 @@ OCCLUSION_HEIGHT = 1.2  # metres above the ground below which the sky's light fa
 
 
 @device
+def clear_sky(environment, d):
+    """Linear colour of the sky without clouds in the unit direction d, the sun's glow included."""
+    up = math.sqrt(clamped(d[2], 0.0, 1.0))
+    color = mixed(vector(environment, HORIZON), vector(environment, ZENITH), up)
+    towards = max(dot(d, vector(environment, SUN)), 0.0)
+    glow = towards * towards
+    glow = glow * glow
+    glow = glow * glow  # ** 8
+    light = 0.12 * glow * glow
+    if glow > 0.8:
+        light += 0.9 * math.pow(glow, 50.0)
+    return added(color, scaled(vector(environment, SUNLIGHT), light))
+
+
+@device
 def sky_color(environment, d):
     """Linear colour of the sky in the unit direction d."""
-    up = clamped(d[2], 0.0, 1.0)
-    color = mixed(vector(environment, HORIZON), vector(environment, ZENITH), math.sqrt(up))
-    cover = float(environment[CLOUDS])
-    if d[2] > 0.02 and cover > 0.0:
-        k = 1.3 / (d[2] + 0.15)
-        seed = int(environment[TEXTURE_SEED])
-        n = fractal_noise(d[0] * k + seed, d[1] * k, seed, 4, 0.05)
-        share = cover * smoothstep(0.42, 0.68, n) * smoothstep(0.02, 0.25, d[2])
-        white = 0.75 + 0.25 * cover
-        color = mixed(color, (white, white, white), share)
-    towards = dot(d, vector(environment, SUN))
-    if towards > 0.0:
-        glow = towards * towards
-        glow = glow * glow
-        glow = glow * glow  # ** 8
-        disc = math.pow(glow, 50.0)
-        color = added(color, scaled(vector(environment, SUNLIGHT), 0.9 * disc + 0.12 * glow * glow))
-    return color
+    color = clear_sky(environment, d)
+    if d[2] < 0.02:
+        return color
+    cover, seed = np.float64(environment[CLOUDS]), int(environment[TEXTURE_SEED])
+    plane = 1.3 / (d[2] + 0.15)
+    n = fractal_noise(d[0] * plane + seed, d[1] * plane, seed, 4, 0.05)
+    share = cover * smoothstep(0.42, 0.68, n) * smoothstep(0.02, 0.25, d[2])
+    white = 0.75 + 0.25 * cover
+    return mixed(color, (white, white, white), share)
 
 
 @inlined
@@ -82,19 +88,19 @@ def hazed(environment, color, t):
 
 @device
 def reflected(environment, color, n, d, gloss, lit):
-    """Add a mirror image of the sky (Schlick) and of the sun."""
+    """Add a mirror image of the clear sky (Schlick) and of the sun."""
     cosine = -dot(n, d)
     r = added(d, scaled(n, 2.0 * cosine))
     grazing = 1.0 - clamped(cosine, 0.0, 1.0)
     strength = gloss * (0.08 + 0.92 * grazing * grazing * grazing * grazing)
-    if r[2] > 0.0:
-        mirror = sky_color(environment, r)
-    else:
-        mirror = scaled(vector(environment, HORIZON), 0.12)
+    street = scaled(vector(environment, HORIZON), 0.12)
+    mirror = clear_sky(environment, r) if r[2] > 0.0 else street
     color = mixed(color, mirror, clamped(strength, 0.0, 0.8))
-    shine = clamped(dot(r, vector(environment, SUN)), 0.0, 1.0)
-    shine = math.pow(shine, 60.0) * 0.7 * gloss * lit
-    return added(color, scaled(vector(environment, SUNLIGHT), shine))
+    shine = dot(r, vector(environment, SUN))
+    if shine > 0.9:
+        shine = math.pow(shine, 60.0) * 0.7 * gloss * lit
+        color = added(color, scaled(vector(environment, SUNLIGHT), shine))
+    return color
 
 
 @inlined
@@ -127,7 +133,7 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
     normal = local_normal(int(primitives[k, SHAPE]), axis, q, local, half)
     n = world_direction(place, normal)
     width = footprint / math.sqrt(max(-dot(n, d), 0.1))
-    albedo, gloss, glow = surface(primitives[k], q, normal, width)
+    albedo, gloss, glow = surface(primitives, k, q, normal, width)
     openness = 0.55 + 0.45 * smoothstep(0.0, OCCLUSION_HEIGHT, p[2] + 0.4 * max(n[2], 0.0))
     color = added(daylight(environment, albedo, n, lit, openness), scaled(albedo, glow))
     gloss *= float(primitives[k, GLOSS])

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from anyview_ros.worlds.device import FAR, device, inlined
-from anyview_ros.worlds.scene import BOX, CENTER, CYLINDER, ELLIPSOID, HALF, ROTATION, SHAPE
+from anyview_ros.worlds.scene import CENTER, CYLINDER, ELLIPSOID, HALF, ROTATION
 
 MISS = np.float32(FAR)
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -23,13 +23,15 @@ AXIS_X, AXIS_Y, AXIS_Z = np.int32(0), np.int32(1), np.int32(2)
 
 @inlined
 def placement(primitives, k):
-    """Centre and rotation of primitive k, 12 float32 values."""
-    p = primitives[k]
+    """Centre and rows of the rotation of primitive k, float32.
+
+    Element by element: a view of the row would count references, atomically, in every thread.
+    """
     return (
-        (p[CENTER], p[CENTER + 1], p[CENTER + 2]),
-        (p[ROTATION], p[ROTATION + 1], p[ROTATION + 2]),
-        (p[ROTATION + 3], p[ROTATION + 4], p[ROTATION + 5]),
-        (p[ROTATION + 6], p[ROTATION + 7], p[ROTATION + 8]),
+        (primitives[k, CENTER], primitives[k, CENTER + 1], primitives[k, CENTER + 2]),
+        (primitives[k, ROTATION], primitives[k, ROTATION + 1], primitives[k, ROTATION + 2]),
+        (primitives[k, ROTATION + 3], primitives[k, ROTATION + 4], primitives[k, ROTATION + 5]),
+        (primitives[k, ROTATION + 6], primitives[k, ROTATION + 7], primitives[k, ROTATION + 8]),
     )
 
 
@@ -136,11 +138,3 @@ def local_normal(shape, axis, point, direction, half):
         )
     length = math.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2])
     return (n[0] / length, n[1] / length, n[2] / length)
-
-
-@inlined
-def is_shape(primitives, k, shape):
-    return int(primitives[k, SHAPE]) == shape
-
-
-__all__ = ["BOX", "MISS"]

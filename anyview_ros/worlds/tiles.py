@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
-from anyview_ros.worlds.device import device, inlined
+from anyview_ros.worlds.device import device, dot, inlined
 from anyview_ros.worlds.scene import (
     BOX,
     CENTER,
     ELLIPSOID,
+    GROUP_CENTER,
     GROUP_FIRST,
     GROUP_LAST,
     GROUP_RADIUS,
@@ -85,7 +86,72 @@ def tile_cone(view, left, top):
 
 
 @inlined
-def cone_meets_sphere(view, cone, x, y, z, radius):
+def ball(rows, k, center, radius):
+    return rows[k, center], rows[k, center + 1], rows[k, center + 2], rows[k, radius]
+
+
+@device
+def row_planes(view, top, width):
+    """Inward normals, in the camera's frame, of the four planes around a row of tiles."""
+    x0, x1 = (-HALF - view[14]) / view[12], (np.float32(width) - HALF - view[14]) / view[12]
+    y0 = (np.float32(top) - HALF - view[15]) / view[13]
+    y1 = (np.float32(top + TILE) - HALF - view[15]) / view[13]
+    left, right = ONE / math.sqrt(ONE + x0 * x0), ONE / math.sqrt(ONE + x1 * x1)
+    high, low = ONE / math.sqrt(ONE + y0 * y0), ONE / math.sqrt(ONE + y1 * y1)
+    return (
+        (left, ZERO, -x0 * left),
+        (-right, ZERO, x1 * right),
+        (ZERO, high, -y0 * high),
+        (ZERO, -low, y1 * low),
+    )
+
+
+@inlined
+def to_camera(view, x, y, z):
+    return (
+        view[0] * x + view[3] * y + view[6] * z,
+        view[1] * x + view[4] * y + view[7] * z,
+        view[2] * x + view[5] * y + view[8] * z,
+    )
+
+
+@inlined
+def capsule_meets(planes, a, b, radius):
+    """Whether the ball of that radius, moved from a to b, reaches to within all planes."""
+    inside = True
+    for n in planes:
+        inside = inside & (max(dot(n, a), dot(n, b)) > -radius)
+    return inside
+
+
+@device
+def row_candidates(groups, environment, view, top, width, visible, casting):
+    """Groups that a row of tiles can see, and those whose shadow it can see; returns the counts.
+
+    The shadow of a ball ends on the ground, so it lies within the ball moved from where it is
+    along the sun's rays until it is below the ground.
+    """
+    planes = row_planes(view, top, width)
+    sun = (environment[SUN], environment[SUN + 1], environment[SUN + 2])
+    towards = to_camera(view, sun[0], sun[1], sun[2])
+    seen, shading = 0, 0
+    for g in range(groups.shape[0]):
+        x, y, z, radius = ball(groups, g, GROUP_CENTER, GROUP_RADIUS)
+        a = to_camera(view, x - view[9], y - view[10], z - view[11])
+        fall = (z + radius) / sun[2]
+        b = (a[0] - towards[0] * fall, a[1] - towards[1] * fall, a[2] - towards[2] * fall)
+        if capsule_meets(planes, a, b, radius):
+            casting[shading] = g
+            shading += 1
+            if capsule_meets(planes, a, a, radius):
+                visible[seen] = g
+                seen += 1
+    return seen, shading
+
+
+@inlined
+def cone_meets_sphere(view, cone, sphere):
+    x, y, z, radius = sphere
     axis, cosine, sine = cone
     cx, cy, cz = x - view[9], y - view[10], z - view[11]
     squared = cx * cx + cy * cy + cz * cz
@@ -136,22 +202,18 @@ def see_primitive(primitives, k, view, dx, dy, dz, near, code):
 
 
 @device
-def see(primitives, groups, view, cone, dx, dy, dz, near, code):
+def see(primitives, groups, candidates, view, cone, dx, dy, dz, near, code):
     see_ground(view, dx, dy, dz, near, code)
-    for g in range(groups.shape[0]):
-        s = groups[g]
-        if cone_meets_sphere(view, cone, s[0], s[1], s[2], s[GROUP_RADIUS]):
-            for k in range(int(s[GROUP_FIRST]), int(s[GROUP_LAST])):
-                p = primitives[k]
-                if cone_meets_sphere(
-                    view, cone, p[CENTER], p[CENTER + 1], p[CENTER + 2], p[RADIUS]
-                ):
+    for g in candidates:
+        if cone_meets_sphere(view, cone, ball(groups, g, GROUP_CENTER, GROUP_RADIUS)):
+            for k in range(int(groups[g, GROUP_FIRST]), int(groups[g, GROUP_LAST])):
+                if cone_meets_sphere(view, cone, ball(primitives, k, CENTER, RADIUS)):
                     see_primitive(primitives, k, view, dx, dy, dz, near, code)
 
 
 @device
 def shadow_frame(environment, axis):
-    """Rows u, v, w: w towards the sun, v across the tile's rays, in which a tile is a thin strip."""
+    """Axes u, v, w: w towards the sun, v across the rays, so that a tile is a thin strip."""
     w = (environment[SUN], environment[SUN + 1], environment[SUN + 2])
     vx = w[1] * axis[2] - w[2] * axis[1]
     vy = w[2] * axis[0] - w[0] * axis[2]
@@ -186,8 +248,9 @@ def place_shadow_rays(view, frame, limit, dx, dy, dz, near, px, py, pz, lit):
 
 
 @inlined
-def strip_meets_sphere(frame, bounds, x, y, z, radius):
+def strip_meets_sphere(frame, bounds, sphere):
     """Whether a sphere can shade points within the bounds."""
+    x, y, z, radius = sphere
     u, v, w = frame
     u0, u1, v0, v1, w0 = bounds
     a = x * u[0] + y * u[1] + z * u[2]
@@ -223,20 +286,18 @@ def shade_from(primitives, k, sun, px, py, pz, lit):
 
 
 @device
-def cast_shadows(primitives, groups, environment, view, axis, dx, dy, dz, near, px, py, pz, lit):
+def cast_shadows(
+    primitives, groups, candidates, environment, view, axis, dx, dy, dz, near, px, py, pz, lit
+):
     frame = shadow_frame(environment, axis)
     limit = environment[HAZE_RANGE] + environment[HAZE_RANGE]  # beyond it all is haze
     bounds = place_shadow_rays(view, frame, limit, dx, dy, dz, near, px, py, pz, lit)
     if bounds[0] > bounds[1]:
         return
-    for g in range(groups.shape[0]):
-        s = groups[g]
-        if strip_meets_sphere(frame, bounds, s[0], s[1], s[2], s[GROUP_RADIUS]):
-            for k in range(int(s[GROUP_FIRST]), int(s[GROUP_LAST])):
-                p = primitives[k]
-                if strip_meets_sphere(
-                    frame, bounds, p[CENTER], p[CENTER + 1], p[CENTER + 2], p[RADIUS]
-                ):
+    for g in candidates:
+        if strip_meets_sphere(frame, bounds, ball(groups, g, GROUP_CENTER, GROUP_RADIUS)):
+            for k in range(int(groups[g, GROUP_FIRST]), int(groups[g, GROUP_LAST])):
+                if strip_meets_sphere(frame, bounds, ball(primitives, k, CENTER, RADIUS)):
                     shade_from(primitives, k, frame[2], px, py, pz, lit)
 
 
@@ -260,12 +321,28 @@ def draw_tile_row(primitives, groups, environment, view, samples, row, image, di
     near, lit = np.empty(rays, np.float32), np.empty(rays, np.float32)
     code = np.empty(rays, np.int32)
     top = row * TILE
+    visible, casting = np.empty(len(groups), np.int32), np.empty(len(groups), np.int32)
+    seen, shading = row_candidates(groups, environment, view, top, width, visible, casting)
+    visible, casting = visible[:seen], casting[:shading]
     for left in range(0, width, TILE):
         fill_directions(view, left, top, samples, dx, dy, dz)
         cone = tile_cone(view, left, top)
-        see(primitives, groups, view, cone, dx, dy, dz, near, code)
+        see(primitives, groups, visible, view, cone, dx, dy, dz, near, code)
         cast_shadows(
-            primitives, groups, environment, view, cone[0], dx, dy, dz, near, px, py, pz, lit
+            primitives,
+            groups,
+            casting,
+            environment,
+            view,
+            cone[0],
+            dx,
+            dy,
+            dz,
+            near,
+            px,
+            py,
+            pz,
+            lit,
         )
         for y in range(top, min(top + TILE, height)):
             for x in range(left, min(left + TILE, width)):

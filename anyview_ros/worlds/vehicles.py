@@ -1,4 +1,4 @@
-"""Cars, vans and buses: rows of primitives in the vehicle's frame (x forward, y left, ground z=0)."""
+"""Cars, vans and buses: rows in the vehicle's frame (x forward, y left, z = 0 the ground)."""
 
 from __future__ import annotations
 
