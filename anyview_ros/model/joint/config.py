@@ -113,6 +113,11 @@ class Precision:
     dtype: torch.dtype
     rounds: bool
 
+    @property
+    def rotary_dtype(self) -> torch.dtype:
+        """In which the rotary table is evaluated."""
+        return torch.bfloat16 if self.rounds else torch.float32
+
     def entering(self, x: Tensor) -> Tensor:
         """`x` as a network of this precision receives it."""
         return (x.bfloat16() if self.rounds else x).to(self.dtype)

@@ -117,12 +117,18 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_width)
 
     def forward(self, x: Tensor, context: Tensor, rotation: Rotation | None = None) -> Tensor:
-        """x (B, N, D) attends to context (B, M, C); both are rotated where that is given."""
+        """x (B, N, D) attends to context (B, M, C).
+
+        Args:
+            rotation: of the M tokens of the context, where positions count; the N tokens of x are
+                then the first of them.
+        """
         query = self.q_norm(self.q_proj(x).unflatten(-1, (self.heads, -1)))
         key = self.k_norm(self.k_proj(context).unflatten(-1, (self.heads, -1)))
         value = self.v_proj(context).unflatten(-1, (self.heads, -1))
         if rotation is not None:
-            query, key = rotate(query, rotation), rotate(key, rotation)
+            query = rotate(query, rotation.first(query.shape[1]))
+            key = rotate(key, rotation)
         attended = functional.scaled_dot_product_attention(
             query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
         )

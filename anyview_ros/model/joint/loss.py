@@ -1,4 +1,4 @@
-"""The loss the released network was trained with; only the target's image channels are supervised."""
+"""The loss of the released network; only the image channels of the target are supervised."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Draws:
 
 
 def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
-    """(B,) float32 sigmas: log-normal and longer clips noisier, or log-uniform in the high range."""
+    """(B,) float32 sigmas: log-normal, longer clips noisier; or log-uniform in the high range."""
     usual = draws.normal.exp() * latent_frames**0.5
     low, high = (torch.tensor(s, dtype=torch.float64).log() for s in HIGH_SIGMAS)
     unusual = (low + draws.high_position * (high - low)).exp()
@@ -51,16 +51,15 @@ def training_loss(network: JointTransformer, clean: Views, text: Tensor, draws: 
         clean: streams (B, 52, T', H', W') of target and source, the target's true image included.
         text: (1, M, C) or (B, M, C).
     """
-    target, source = clean
-    sigma = noise_levels(draws, target.shape[2]).view(-1, 1, 1, 1, 1)
+    sigma = noise_levels(draws, clean[0].shape[2]).view(-1, 1, 1, 1, 1)
     t = sigma / (sigma + 1)
     amount = AUGMENT[0] + draws.augment.view_as(sigma) * (AUGMENT[1] - AUGMENT[0])
     given = [x + amount * n for x, n in zip(clean, draws.augment_noise, strict=True)]
-    truth = target[:, :LATENT_CHANNELS]
+    truth = clean[0][:, :LATENT_CHANNELS]
     y = truth + sigma * draws.noise[0][:, :LATENT_CHANNELS]
     seen = torch.cat([(1 - t) * y, given[0][:, LATENT_CHANNELS:]], dim=1)
     times = t.flatten(1)
     velocity = network([seen, given[1]], [times, times], text.expand(len(y), -1, -1))[0]
     x0 = (1 - t) * y - t * velocity[:, :LATENT_CHANNELS]
-    error = (sigma**2 + 1) / sigma**2 * (x0 - truth) ** 2
+    error: Tensor = (sigma**2 + 1) / sigma**2 * (x0 - truth) ** 2
     return error.mean() * WEIGHT

@@ -70,6 +70,10 @@ class Rotation(NamedTuple):
     cosine: Tensor
     sine: Tensor
 
+    def first(self, count: int) -> Rotation:
+        """That of the first tokens alone."""
+        return Rotation(self.cosine[:count], self.sine[:count])
+
 
 def rotation_by(angles: Tensor) -> Rotation:
     """From angles (N, head_width / 2)."""

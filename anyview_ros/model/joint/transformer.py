@@ -153,7 +153,8 @@ class JointTransformer(nn.Module):
         grids = [grid_of(stream) for stream in streams]
         text = self.precision.entering(text)
         rotation = rotation_by(self.angles(grids).to(text.device))
-        level = self.level(times, grids)
+        t = torch.cat([t.expand(-1, grid[0]) for t, grid in zip(times, grids, strict=True)], 1)
+        level = self.level(t)
         frames = frame_of_token(grids).to(text.device)
 
         x = torch.cat(self.tokens(streams), dim=1)
@@ -180,17 +181,16 @@ class JointTransformer(nn.Module):
         embedded = self.x_embedder_newviews[0](source) + self.view_embs_newviews[0]
         return [self.x_embedder(target), embedded]
 
-    def level(self, times: Views, grids: Sequence[Grid]) -> NoiseLevel:
-        """The noise level of every frame of both views."""
-        t = torch.cat([t.expand(-1, grid[0]) for t, grid in zip(times, grids, strict=True)], 1)
+    def level(self, t: Tensor) -> NoiseLevel:
+        """The noise level of frames, from their times (B, F)."""
         sinusoid, shared = self.t_embedder_newviews[0].children()
         raw = sinusoid(self.precision.entering(t)).to(self.precision.dtype)
         return NoiseLevel(raw, self.t_embedding_norm(raw), shared(raw))
 
     def angles(self, grids: Sequence[Grid]) -> Tensor:
         """(N of all views, head width / 2) rotary angles; each view counts from 0."""
-        dtype = torch.bfloat16 if self.precision.rounds else torch.float32
-        return torch.cat([rotary_angles(grid, self.config.head_width, dtype) for grid in grids])
+        width, dtype = self.config.head_width, self.precision.rotary_dtype
+        return torch.cat([rotary_angles(grid, width, dtype) for grid in grids])
 
 
 def grid_of(stream: Tensor) -> Grid:
