@@ -24,7 +24,7 @@ STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not
 IMAGE_TYPE = "sensor_msgs/msg/Image"
 INFO_TOPIC = "camera_info"
 OUTPUT = "virtual"  # topics below it are made by nodes like this one
-DISCOVERY_PERIOD_S = 1.0
+DISCOVERY_PERIOD_S = 0.5
 TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
 MAX_BUFFER_BYTES = 512 << 20  # of one camera
 

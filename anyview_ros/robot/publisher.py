@@ -22,6 +22,7 @@ from anyview_ros.msg import SynthesisInfo
 from anyview_ros.robot.messages import image_message, info_message
 
 MATCH_TIMEOUT_S = 1.0
+MATCH_POLL_S = 0.01
 ACKNOWLEDGE_TIMEOUT_S = 2.0
 
 
@@ -92,7 +93,7 @@ class CameraTopics:
 
     def publish_and_close(self, clip: SynthesizedClip) -> None:
         """Publish to those who listen already, wait until they have it, and close."""
-        if self._has_listeners():
+        if self._known_listeners():
             self._clips.put(clip)
             self._clips.put(None)
             self._thread.join()
@@ -108,19 +109,24 @@ class CameraTopics:
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
 
-    def _has_listeners(self) -> bool:
-        """Whether someone listens to the images; waits for subscribers that were here before."""
-        images = self._publishers[0]
-        if self._node.count_subscribers(images.topic_name) == 0:
-            return False
+    def _known_listeners(self) -> int:
+        return int(self._node.count_subscribers(self._publishers[0].topic_name))
+
+    def _wait_for_listeners(self) -> None:
+        """Wait for subscribers that are known but not connected yet: they would miss frames."""
         deadline = time.monotonic() + MATCH_TIMEOUT_S
-        while images.get_subscription_count() == 0 and time.monotonic() < deadline:
-            self._closing.wait(0.01)
-        return bool(images.get_subscription_count())
+        images = self._publishers[0]
+        while (
+            images.get_subscription_count() < self._known_listeners()
+            and time.monotonic() < deadline
+            and not self._closing.wait(MATCH_POLL_S)
+        ):
+            pass
 
     def _run(self) -> None:
-        due = time.monotonic()
+        due = 0.0
         while (clip := self._clips.get()) is not None:
+            self._wait_for_listeners()
             for k in range(len(clip.stamps_ns)):
                 if self._closing.wait(max(0.0, due - time.monotonic())):
                     return
