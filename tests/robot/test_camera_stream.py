@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -23,22 +26,22 @@ from anyview_ros.robot import camera_stream
 from anyview_ros.robot.camera_intake import StreamOptions
 from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.frame_buffer import BufferLimits
+from anyview_ros.robot.ledger import LedgerSnapshot
 from anyview_ros.robot.tf import FrameTree
 from tests.graph import Graph, child, graph
 from tests.packages import make_package
-from tests.robot.rig import (
+from tests.robot.robot_process import (
+    BASE_FROM_CAM,
     CAMERA,
-    PERIOD_NS,
-    STAYS,
-    base_from_cam,
+    LASTING,
+    odom_from_base,
     picture,
-    stamps,
     transform,
-    wait_for,
-    world_from_base,
 )
 
-BASE_FROM_CAM = base_from_cam("front")
+START_NS = 1_000_000_000
+PERIOD_NS = 100_000_000
+DEADLINE_S = 30.0
 LIMITS = BufferLimits(max_age_ns=5 * 10**9, max_frames=60, max_bytes=10**8)
 OPTIONS = StreamOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
 
@@ -48,16 +51,35 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     return load_package(make_package(tmp_path_factory.mktemp("models") / "tiny")).contract
 
 
-@contextmanager
-def robot(domain: int, stamps_ns: Sequence[int]) -> Iterator[subprocess.Popen[str]]:
-    """The robot's process, once its static transforms are published."""
-    arguments = ["tests.robot.rig_process", *map(str, stamps_ns)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with child(arguments, domain, **pipes) as process:
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    """Poll what no event announces; fails with `what` did not come."""
+    deadline = time.monotonic() + DEADLINE_S
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_S} s"
+        pause.wait(0.02)
+
+
+class Robot:
+    """The robot's process, which publishes one frame for each stamp it is told."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
         assert process.pid != os.getpid()
-        yield process
+        assert process.stdout.readline() == "ready\n"  # its static transforms are out
+        self._told = process.stdin
+
+    def publish(self, stamp_ns: int) -> None:
+        self._told.write(f"{stamp_ns}\n")
+        self._told.flush()
+
+
+@contextmanager
+def robot(domain: int) -> Iterator[Robot]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with child(["tests.robot.robot_process"], domain, **pipes) as process:
+        yield Robot(process)
 
 
 class Receiver:
@@ -76,8 +98,33 @@ class Receiver:
             lambda *epoch: self.epochs.append(epoch),
         )
 
-    def wait_for_newest(self, stamp_ns: int) -> None:
-        wait_for(lambda: self.stream.buffer.newest_ns == stamp_ns, f"the frame of {stamp_ns} ns")
+    def find(self, robot: Robot) -> None:
+        """Return when frames arrive with their poses.
+
+        A publisher knows its reader before the reader knows the publisher, and what it sends in
+        between is lost: so frames of before START_NS are sent until one is through.
+        """
+        stamps = itertools.count(1_000_000, 1_000_000)
+
+        def through() -> bool:
+            robot.publish(next(stamps))
+            return "odom" in self.tree.frames() and self.snapshot.received > 0
+
+        wait_for(through, "a first frame")
+
+    def receive(self, robot: Robot, stamps_ns: Sequence[int]) -> None:
+        """One frame after the other, each waited for."""
+        for stamp_ns in stamps_ns:
+            robot.publish(stamp_ns)
+            wait_for(
+                lambda ns=stamp_ns: self.stream.status().newest_stamp_ns == ns,
+                f"the image of {stamp_ns} ns",
+            )
+        wait_for(lambda: self.snapshot.pending_tf == 0, "the end of waiting for poses")
+
+    @property
+    def snapshot(self) -> LedgerSnapshot:
+        return self.stream.ledger.snapshot()
 
     @property
     def problems(self) -> dict[str, str]:
@@ -85,22 +132,23 @@ class Receiver:
 
 
 def test_frames_of_another_process_arrive_posed_and_stamped(contract: Contract) -> None:
-    sent = stamps(30)  # best effort: the first ones may go while the two still find each other
-    with robot(20, sent), graph(20) as opened:
+    sent = [START_NS + k * PERIOD_NS for k in range(9)]
+    with robot(20) as publisher, graph(20) as opened:
         receiver = Receiver(opened, contract)
-        receiver.wait_for_newest(sent[-1])
+        receiver.find(publisher)
+        receiver.receive(publisher, sent)
         clip = receiver.stream.buffer.clip(0, 9, PERIOD_NS)
         status = receiver.stream.status()
-    assert clip.stamps_ns == tuple(sent[-9:])
+    assert clip.stamps_ns == tuple(sent)
     for frame in clip.frames:
-        expected = resize_image(picture("front", frame.stamp_ns), (24, 32), "area")
+        expected = resize_image(picture(frame.stamp_ns), (24, 32), "area")
         np.testing.assert_array_equal(frame.image, expected)
-        pose = world_from_base(frame.stamp_ns) @ BASE_FROM_CAM
+        pose = odom_from_base(frame.stamp_ns) @ BASE_FROM_CAM
         np.testing.assert_allclose(frame.world_from_cam, pose, atol=1e-9)
         assert frame.camera == CAMERA.resized(32, 24)
-    assert 9 <= status.ledger.received == status.ledger.buffered <= 30
+    assert status.ledger.balanced
+    assert status.ledger.buffered >= 9
     assert status.newest_stamp_ns == sent[-1]
-    assert status.rate_hz == pytest.approx(10.0)
     assert receiver.stream.latest_info is not None
     assert receiver.stream.latest_info.camera == CAMERA
     assert receiver.stream.source_frame_id == "front_optical_frame"
@@ -108,31 +156,37 @@ def test_frames_of_another_process_arrive_posed_and_stamped(contract: Contract) 
 
 def test_a_looped_recording_goes_on_in_a_new_epoch(contract: Contract) -> None:
     """Without /clock; TF loops too, and static transforms are not sent again."""
-    late, early = stamps(20, start_ns=60 * 10**9), stamps(7)
-    with robot(21, [*late, *early]), graph(21) as opened:
+    late = [60 * 10**9 + k * PERIOD_NS for k in range(6)]
+    early = [START_NS + k * PERIOD_NS for k in range(7)]
+    with robot(21) as publisher, graph(21) as opened:
         receiver = Receiver(opened, contract)
-        receiver.wait_for_newest(early[-1])
+        receiver.find(publisher)
+        receiver.receive(publisher, late)
+        before = receiver.snapshot
+        receiver.receive(publisher, early)
         clip = receiver.stream.buffer.clip(0, 5, PERIOD_NS)
-        snapshot = receiver.stream.ledger.snapshot()
+        snapshot = receiver.snapshot
     assert clip.stamps_ns == tuple(early[-5:])
-    pose = world_from_base(early[-1]) @ BASE_FROM_CAM
+    pose = odom_from_base(early[-1]) @ BASE_FROM_CAM
     np.testing.assert_allclose(clip.frames[-1].world_from_cam, pose, atol=1e-9)
-    assert receiver.epochs == [("front", "header stamps jumped back from 61.900 s to 1.000 s")]
+    assert receiver.epochs == [("front", "header stamps jumped back from 60.500 s to 1.000 s")]
     assert snapshot.balanced
-    assert (snapshot.buffered, snapshot.dropped) == (7, {})
-    assert 1 <= snapshot.retired_unused <= 20
+    assert snapshot.buffered == 7
+    assert snapshot.retired_unused == before.retired_unused + before.buffered
+    assert snapshot.dropped == before.dropped
 
 
 def test_frames_whose_pose_never_comes_are_dropped_by_the_steady_clock(contract: Contract) -> None:
     options = replace(OPTIONS, fixed_frame="map", tf_timeout_s=0.2)
-    sent = stamps(20)
-    with robot(22, sent), graph(22) as opened:
+    with robot(22) as publisher, graph(22) as opened:
         receiver = Receiver(opened, contract, options)
-        wait_for(lambda: receiver.stream.status().newest_stamp_ns == sent[-1], "the last image")
-        wait_for(lambda: receiver.stream.ledger.snapshot().pending_tf == 0, "the drops")
-        snapshot = receiver.stream.ledger.snapshot()
+        receiver.find(publisher)
+        receiver.receive(publisher, [START_NS])
+        snapshot = receiver.snapshot
         text = receiver.problems["tf_unknown_frame"]
-    assert snapshot.received == snapshot.dropped["tf_unknown_frame"] > 0
+    assert snapshot.balanced
+    assert snapshot.buffered == 0
+    assert snapshot.dropped["tf_unknown_frame"] > 0
     assert text.startswith("'/front/image_raw': no frame 'map' in TF, frames there are: base_link")
     assert "front_optical_frame, odom" in text
 
@@ -140,7 +194,7 @@ def test_frames_whose_pose_never_comes_are_dropped_by_the_steady_clock(contract:
 def test_the_tree_remembers_static_transforms_through_a_jump() -> None:
     at_ns = 5 * 10**9
     with graph(23) as robot_graph, graph(23) as opened:
-        static = robot_graph.node.create_publisher(TFMessage, "/tf_static", STAYS)
+        static = robot_graph.node.create_publisher(TFMessage, "/tf_static", LASTING)
         mounted = transform("base_link", "camera", BASE_FROM_CAM, at_ns)
         static.publish(TFMessage(transforms=[mounted]))
         moving = robot_graph.node.create_publisher(TFMessage, "/tf", 10)
@@ -151,12 +205,12 @@ def test_the_tree_remembers_static_transforms_through_a_jump() -> None:
 
         def move(stamp_ns: int) -> None:
             before = len(arrivals)
-            pose = transform("odom", "base_link", world_from_base(stamp_ns), stamp_ns)
+            pose = transform("odom", "base_link", odom_from_base(stamp_ns), stamp_ns)
             moving.publish(TFMessage(transforms=[pose]))
             wait_for(lambda: len(arrivals) > before, "the transform")
 
         move(at_ns)
-        expected = world_from_base(at_ns) @ BASE_FROM_CAM
+        expected = odom_from_base(at_ns) @ BASE_FROM_CAM
         np.testing.assert_allclose(tree.lookup("odom", "camera", at_ns), expected, atol=1e-9)
         np.testing.assert_allclose(
             tree.lookup("camera", "odom", at_ns), inverse(expected), atol=1e-9
