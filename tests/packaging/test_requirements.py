@@ -1,0 +1,107 @@
+"""What is installed is pinned, complete and free of contradictions."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTS = ROOT / "requirements"
+PINNED = sorted(file.stem for file in LISTS.glob("*.in"))
+TOGETHER = ("run", "ros-jazzy", "onnxruntime", "test", "train")
+PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)( ; (?P<marker>.*[^ \\]))?", re.M)
+# import name -> distribution, where the generated packages of the wheels hide it
+ROS = {"anyview_ros", "tf2_msgs"}
+
+
+def pins(name: str) -> dict[tuple[str, str], str]:
+    """(distribution, marker) -> version of a compiled list."""
+    text = (LISTS / f"{name}.txt").read_text()
+    return {(m["name"], m["marker"] or ""): m["version"] for m in PIN.finditer(text)}
+
+
+def names(*lists: str) -> set[str]:
+    return {distribution for name in lists for distribution, _ in pins(name)}
+
+
+def asked(name: str) -> set[str]:
+    """What an .in file asks for, without versions, extras and comments."""
+    lines = [line.partition("#")[0].strip() for line in (LISTS / f"{name}.in").open()]
+    return {re.split(r"[\[<>=]", line)[0] for line in lines if line}
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """Top-level packages imported by files, without the standard library."""
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"__future__"}
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_list_is_compiled_from_its_source(name: str) -> None:
+    assert asked(name) <= names(name), "run requirements/compile.sh"
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_every_requirement_is_pinned_with_hashes(name: str) -> None:
+    for entry in re.split(r"\n(?=\S)", (LISTS / f"{name}.txt").read_text().strip()):
+        if not entry.startswith("#"):
+            assert PIN.match(entry), entry
+            assert "--hash=sha256:" in entry, entry
+
+
+@pytest.mark.parametrize("file", sorted(LISTS.iterdir()), ids=lambda file: file.name)
+def test_no_list_says_where_to_download(file: Path) -> None:
+    assert not re.search(r"https?://|--(extra-)?index-url|--find-links", file.read_text())
+
+
+def test_lists_that_are_installed_together_agree() -> None:
+    versions: dict[tuple[str, str], str] = {}
+    for name in TOGETHER:
+        for key, version in pins(name).items():
+            assert versions.setdefault(key, version) == version, f"{key} in {name}.txt"
+
+
+def test_the_two_builds_of_onnxruntime_are_alternatives() -> None:
+    for name in (*PINNED, "torch"):
+        assert len({"onnxruntime", "onnxruntime-gpu"} & names(name)) <= 1
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        version = next(v for (n, _), v in pins(name).items() if n == name)
+        assert tuple(map(int, version.split("."))) >= (1, 29), "external data may leave its folder"
+
+
+def test_only_tests_training_and_export_need_torch() -> None:
+    assert "torch" not in names("run", "ros-jazzy", "onnxruntime")
+    assert names("torch") == {"torch"}
+
+
+def test_every_import_is_required() -> None:
+    """What the modules and tests import comes from a list that is installed for them."""
+    provides = packages_distributions()
+    package = ROOT / "anyview_ros"
+    offline = [*(package / "model").rglob("*.py"), *(package / "training").rglob("*.py")]
+    offline += (package / "tools" / "verify").rglob("*.py")
+    runtime = set(package.rglob("*.py")) - set(offline) - set((package / "cli").rglob("*.py"))
+    for files, lists in (
+        (runtime, ("run", "ros-jazzy", "onnxruntime")),
+        (offline, ("run", "ros-jazzy", "onnxruntime", "train", "torch")),
+    ):
+        for module in imported(files) - ROS - {"tf2_ros"}:
+            homes = {name.lower().replace("_", "-") for name in provides[module]}
+            assert homes & {alias for name in names(*lists) for alias in aliases(name)}, module
+
+
+def aliases(name: str) -> set[str]:
+    """The wheel ros-sensor-msgs also registers itself as sensor-msgs."""
+    return {name, name.removeprefix("ros-")}

@@ -1,0 +1,98 @@
+"""Layers hold: who may import whom (docs: the layers of the package, README "read these first")."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import anyview_ros
+
+PACKAGE = Path(anyview_ros.__path__[0])
+VALUES = ("errors", "frames", "geometry", "contract")
+GENERATED = ("msg", "srv", "action")
+
+# layer -> the layers of this package that it may import, itself aside
+LAYERS = {
+    "values": (),
+    "engine": ("values",),
+    "worlds": ("values",),
+    "robot": ("values", "engine", "worlds", "generated"),
+    "model": ("values", "engine"),
+    "training": ("values", "engine", "worlds", "model"),
+    "tools": ("values", "engine", "worlds", "robot", "model", "training", "generated"),
+    "cli": ("values", "engine", "worlds", "robot", "model", "training", "tools"),
+}
+# package -> the layers, or the one module, that may import it
+HOMES = {
+    "onnxruntime": ("engine.runtime",),
+    "rclpy": ("robot", "tools"),
+    "tf2_ros": ("robot",),
+    "torch": ("model", "training", "tools", "cli"),
+    "numba": ("worlds", "robot", "training"),
+    "rosbags": ("tools",),
+}
+
+
+def modules() -> list[str]:
+    """Dotted names below the package, `__init__` of folders and of the package left out."""
+    files = (file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py"))
+    return sorted(".".join(f.with_suffix("").parts) for f in files if f.name != "__init__.py")
+
+
+def layer(module: str) -> str:
+    first = module.partition(".")[0]
+    return "values" if first in VALUES else "generated" if first in GENERATED else first
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every absolute name imported anywhere in a module, inside functions as well."""
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{module}: relative import"
+            if node.module == "anyview_ros":
+                yield from (f"anyview_ros.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+@pytest.mark.parametrize("module", modules())
+def test_module_imports_only_the_layers_below(module: str) -> None:
+    own = layer(module)
+    assert own in LAYERS, f"{module}: a new top-level name needs a layer"
+    for name in imports(module):
+        if name.startswith("anyview_ros.") and not name.endswith(".__version__"):
+            used = layer(name.removeprefix("anyview_ros."))
+            assert used in (own, *LAYERS[own]), f"{module} ({own}) imports {name} ({used})"
+        homes = HOMES.get(name.partition(".")[0])
+        assert homes is None or own in homes or module in homes, f"{module} imports {name}"
+
+
+def test_rules_name_layers_that_exist() -> None:
+    found = {layer(module) for module in modules()}
+    assert found == set(LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("geometry", "torch rclpy onnxruntime numba cv2"),
+        ("engine.pipeline", "torch rclpy numba"),
+        ("worlds.world", "torch rclpy onnxruntime"),
+        ("robot.node", "torch"),
+        ("cli.__main__", "torch rclpy onnxruntime numba numpy"),
+    ],
+)
+def test_import_loads_nothing_of_other_layers(module: str, unwanted: str) -> None:
+    code = f"import sys, anyview_ros.{module}; print(*set(sys.modules) & set({unwanted.split()}))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert loaded.stdout.strip() == ""
