@@ -15,6 +15,8 @@ from anyview_ros.frames import Clip, Frame
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.messages import seconds
 
+STAMP_ROUNDING_NS = 1000  # 30 Hz in whole microseconds puts the third frame 1 us past 0.1 s
+
 _stamp_of = attrgetter("stamp_ns")
 
 
@@ -41,8 +43,8 @@ class GridFilter:
 
     A frame is passed over when the next one still comes within one period of the last one kept,
     so kept frames are at most a period apart (if the stream's interval is) and every grid of
-    that period finds a frame within half a period, wherever the grid ends. A stream of up to
-    twice the grid's rate is kept whole; a faster one at less than twice that rate.
+    that period finds a frame of its own within half a period, wherever it ends. A stream below
+    twice the grid's rate is kept whole, a faster one at less than twice that rate.
 
     Args:
         period_ns: of the model's clip grid.
@@ -57,8 +59,7 @@ class GridFilter:
         """Whether the frame of this stamp may be on a grid. Stamps increase from call to call."""
         interval = stamp_ns - self._seen_ns if self._seen_ns is not None else self._period_ns
         self._seen_ns = stamp_ns
-        # 1 % for jitter: 30 Hz on a 10 Hz grid puts the third frame at the period, give or take.
-        reach = self._period_ns * 101 // 100
+        reach = self._period_ns + STAMP_ROUNDING_NS
         if self._kept_ns is not None and stamp_ns + interval - self._kept_ns <= reach:
             return False
         self._kept_ns = stamp_ns

@@ -222,7 +222,7 @@ def test_clips_are_whole_while_another_thread_adds() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    rate_hz=st.floats(10.0, 120.0),
+    rate_hz=st.integers(100, 1200).map(lambda tenths: tenths / 10),
     num_frames=st.sampled_from([5, 9, 41]),
     phase=st.floats(0.0, 1.0),
 )
@@ -233,20 +233,21 @@ def test_what_the_filter_keeps_serves_any_grid(
     chosen = GridFilter(period)
     stamps = [round(1e9 * (1 + k / rate_hz)) for k in range(round(7 * rate_hz))]
     kept = [stamp for stamp in stamps if chosen.keep(stamp)]
-    assert max(b - a for a, b in pairwise(kept)) <= 1.01 * period
+    assert max(b - a for a, b in pairwise(kept)) <= period + 1000
     if rate_hz > 20:
         assert len(kept) <= 7 * 20 + 1
     end = round(kept[-1] - phase * 1e9)
     assert len(filled(kept).clip(end, num_frames, period)) == num_frames
 
 
-@pytest.mark.parametrize(("rate_hz", "kept_hz"), [(10, 10), (20, 10), (30, 10), (60, 10)])
+@pytest.mark.parametrize("unit_ns", [1, 1000])
+@pytest.mark.parametrize("rate_hz", [10, 20, 30, 60])
 def test_a_multiple_of_the_grid_rate_is_decoded_at_the_grid_rate(
-    rate_hz: int, kept_hz: int
+    rate_hz: int, unit_ns: int
 ) -> None:
     chosen = GridFilter(100 * MS)
-    stamps = [1_000_000_000 + round(k * 1e9 / rate_hz) for k in range(10 * rate_hz)]
-    assert sum(map(chosen.keep, stamps)) == 10 * kept_hz
+    stamps = [10**9 + unit_ns * round(k * 1e9 / rate_hz / unit_ns) for k in range(10 * rate_hz)]
+    assert sum(map(chosen.keep, stamps)) == 100
 
 
 def test_the_filter_starts_over_after_a_reset() -> None:
