@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -136,7 +138,9 @@ class Anyview:
 
     def _on_parameters(self, changed: Sequence[Parameter]) -> None:
         if any(parameter.name == "autostart" for parameter in changed):
-            self._node.executor.create_task(self.follow_autostart)
+            executor = self._node.executor
+            assert executor is not None  # it is who calls
+            executor.create_task(self.follow_autostart)
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.delta.nanoseconds < 0:
@@ -163,7 +167,7 @@ class Anyview:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status."""
-    rclpy.init(args=arguments)
+    rclpy.init(args=list(arguments) if arguments is not None else None)
     node = rclpy.create_node("anyview")
     try:
         anyview = Anyview(node)
@@ -175,7 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     executor.add_node(node)
     executor.create_task(anyview.follow_autostart)
     try:
-        executor.spin()
+        while rclpy.ok():
+            # rclpy (Jazzy) raises this out of the wait when a topic is closed meanwhile.
+            with suppress(InvalidHandle):
+                executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

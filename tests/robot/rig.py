@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ from anyview_ros.robot.messages import image_message, info_message, time_message
 from tests.graph import Graph, child, graph
 
 DEADLINE_S = 30.0
+NOT_YET = {  # codes of requests that are too early
+    *("no_sources", "unknown_source", "empty_buffer"),
+    *("too_few_frames", "not_yet", "clip_gap", "tf_waiting"),
+}
 PERIOD_NS = 100_000_000
 START_NS = 1_000_000_000
 CAMERA = Camera.from_fov(64, 48, 1.2)
@@ -185,10 +190,8 @@ class Caller:
 
     def synthesize_when_ready(self, request: ClipRequest) -> ClipResult:
         """Ask again while frames are still on their way into the buffer."""
-        not_yet = ("no_sources", "unknown_source", "empty_buffer", "too_few_frames", "not_yet")
-        not_yet += ("clip_gap", "tf_waiting")
         deadline = time.monotonic() + DEADLINE_S
-        while (result := self.synthesize(request)).code in not_yet:
+        while (result := self.synthesize(request)).code in NOT_YET:
             assert time.monotonic() < deadline, result.message
         return result
 
@@ -215,8 +218,9 @@ class Caller:
         }
         while True:
             end = self.synthesize_when_ready(request).stamps[-1]
+            came = partial(_ends_with, list(heard.values()), end)
             with suppress(AssertionError):
-                XX
+                self._graph.wait_until(came, "the last frame of a clip", timeout_s=5.0)
                 break
         for kept in heard.values():
             kept.clear()
@@ -227,6 +231,10 @@ class Caller:
         assert self.action.wait_for_server(DEADLINE_S)
         goal = SynthesizeClip.Goal(request=request)
         return result_of(self.action.send_goal_async(goal, lambda m: feedback(m.feedback)))
+
+
+def _ends_with(lists: list[list[Any]], stamp: Any) -> bool:
+    return all(kept and kept[-1].header.stamp == stamp for kept in lists)
 
 
 def result_of(future: Any, timeout_s: float = DEADLINE_S) -> Any:
