@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from anyview_ros.worlds.materials import STOREY
+from anyview_ros.worlds.facades import STOREY
 from anyview_ros.worlds.palettes import AWNINGS, CONCRETE, ROOFS, TRIMS, WALLS, Color, pick
 from anyview_ros.worlds.scene import FACADE, ROOF, STRIPES, Finish, Rows, box
 

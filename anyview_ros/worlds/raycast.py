@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rays
+from anyview_ros.worlds.culling import TILE
 from anyview_ros.worlds.scene import Scene
-from anyview_ros.worlds.tiles import TILE, draw_tile_row
+from anyview_ros.worlds.tiles import draw_tile_row
 
 if TYPE_CHECKING:
     from anyview_ros.worlds.world import World
-
-KERNEL_MODULES = ("device", "ground", "materials", "scene", "shading", "shapes", "tiles")
 
 
 def render(
@@ -67,22 +66,13 @@ def _cast(
             [camera.fx, camera.fy, camera.cx, camera.cy],
         ]
     ).astype(np.float32)
-    kernel = _kernel()
+    kernel, arrays = _kernel(), (scene.primitives, scene.groups, scene.environment)
     rows = itertools.count()  # next() on it is atomic: threads draw the next row of tiles from it
     row_count = -(-camera.height // TILE)
 
     def draw_rows() -> None:
         while (row := next(rows)) < row_count:
-            kernel(
-                scene.primitives,
-                scene.groups,
-                scene.environment,
-                view,
-                samples_per_side,
-                row,
-                image,
-                distance,
-            )
+            kernel(arrays, view, samples_per_side, row, image, distance)
 
     _on_all_threads(draw_rows)
     distance[distance >= 1e8] = np.inf
@@ -96,23 +86,13 @@ def _kernel() -> Callable[..., None]:
     numba looks only at the file of the function that it stores, not at those it calls. The digest
     of all of them is therefore a closure variable, which is part of the cache's key.
     """
-    folder = Path(__file__).parent
-    sources = b"".join((folder / f"{name}.py").read_bytes() for name in KERNEL_MODULES)
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     digest = hashlib.sha256(sources).hexdigest()
 
     @numba.njit(error_model="numpy", fastmath=True, nogil=True, cache=True)  # type: ignore[untyped-decorator]
-    def kernel(
-        primitives: Any,
-        groups: Any,
-        environment: Any,
-        view: Any,
-        samples: Any,
-        row: Any,
-        image: Any,
-        distance: Any,
-    ) -> None:
+    def kernel(scene: Any, view: Any, samples: Any, row: Any, image: Any, distance: Any) -> None:
         digest  # noqa: B018
-        draw_tile_row(primitives, groups, environment, view, samples, row, image, distance)
+        draw_tile_row(scene, view, samples, row, image, distance)
 
     compiled: Callable[..., None] = kernel
     return compiled

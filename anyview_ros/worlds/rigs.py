@@ -54,15 +54,12 @@ class Mount:
         return poses
 
 
-def mounted(
-    position: ArrayLike, yaw: float, pitch: float, roll: float = 0.0
-) -> NDArray[np.float64]:
-    """base_from_cam at `position`; radians: yaw to the left, pitch upwards, roll clockwise."""
-    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
+def mounted(position: ArrayLike, yaw: float, pitch: float) -> NDArray[np.float64]:
+    """base_from_cam at `position`; radians, yaw to the left, pitch upwards."""
+    cy, sy, cp, sp = (f(a) for a in (yaw, pitch) for f in (np.cos, np.sin))
     turn = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
     tilt = np.array([[cp, 0, -sp], [0, 1, 0], [sp, 0, cp]])
-    lean = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
-    return rigid(turn @ tilt @ lean, position) @ BODY_FROM_OPTICAL
+    return rigid(turn @ tilt, position) @ BODY_FROM_OPTICAL
 
 
 def _rig_camera(name: str, position: ArrayLike, yaw_degrees: float) -> RigCamera:
@@ -130,7 +127,9 @@ def _free(rng: Generator, source: NDArray[np.float64]) -> NDArray[np.float64]:
     """Anywhere around the car from knee height to a roof, looking at something near it."""
     away, around = rng.uniform(3, 14), rng.uniform(-np.pi, np.pi)
     high = rng.uniform(0.8, 9.0)
-    position = np.array([away * np.cos(around), 0.45 * away * np.sin(around), high])
+    position = np.array(
+        [away * np.cos(around), 0.3 * away * np.sin(around), high]
+    )  # not into the houses
     point = np.array([rng.uniform(0, 14), rng.uniform(-3, 3), rng.uniform(0, 2)])
     if np.linalg.norm(point[:2] - position[:2]) < 2.0:
         point[0] += 6.0

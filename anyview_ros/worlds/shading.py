@@ -162,23 +162,24 @@ def exposed(x):
 
 
 @device
-def pixel_color(primitives, environment, view, first, count, dx, dy, dz, near, code, lit):
-    """(r, g, b) bytes and the nearest distance of the rays first .. first + count - 1.
+def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
+    """(r, g, b) bytes and the nearest distance of the rays pixel[0] .. pixel[1] - 1.
 
     Rays that meet the same face are shaded once, at their mean point: textures are band-limited
     to a pixel already, so only edges and shadows need the single rays.
     """
+    (first, end), (dx, dy, dz) = pixel, rays
     color, nearest = (0.0, 0.0, 0.0), FAR
     pixel_angle = 1.0 / view[12]
     origin = vector(view, 9)
-    for q in range(first, first + count):
+    for q in range(first, end):
         nearest = min(nearest, float(near[q]))
         alone = True
         for earlier in range(first, q):
             alone = alone and code[earlier] != code[q]
         if alone:
             seen, light, shared = (0.0, 0.0, 0.0), 0.0, 0
-            for same in range(q, first + count):
+            for same in range(q, end):
                 if code[same] == code[q]:
                     seen = added(
                         seen, scaled((dx[same], dy[same], dz[same]), np.float64(near[same]))
@@ -197,6 +198,6 @@ def pixel_color(primitives, environment, view, first, count, dx, dy, dz, near, c
                 pixel_angle,
                 light / shared,
             )
-            color = added(color, scaled(c, shared / count))
+            color = added(color, scaled(c, shared / (end - first)))
     color = scaled(color, np.float64(environment[EXPOSURE]))
     return exposed(color[0]), exposed(color[1]), exposed(color[2]), nearest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from anyview_ros.worlds.materials import AXLE
+from anyview_ros.worlds.paint import AXLE
 from anyview_ros.worlds.palettes import CAR_PAINTS, COACH_PAINTS, STEEL, VAN_PAINTS, Color, pick
 from anyview_ros.worlds.scene import (
     COACH,
