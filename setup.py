@@ -104,7 +104,7 @@ def ros_prefix() -> Path:
 
 
 def stage(prefix: Path) -> None:
-    """Configure, build, and install into an empty staging folder, without the modules."""
+    """Configure, build, and install into an empty staging folder; leave out the modules."""
     shutil.rmtree(STAGE, ignore_errors=True)
     cmake(
         prefix,
@@ -115,12 +115,11 @@ def stage(prefix: Path) -> None:
         f"-DPython3_EXECUTABLE={sys.executable}",
     )
     cmake(prefix, "--build", str(BUILD / "cmake"))
-    # setuptools packs the modules itself; they are the one component with a name.
-    into_stage = ["--prefix", str(STAGE), "--component", "Unspecified"]
-    cmake(prefix, "--install", str(BUILD / "cmake"), *into_stage)
+    cmake(prefix, "--install", str(BUILD / "cmake"), "--prefix", str(STAGE))
+    for module in (SOURCE / "anyview_ros").rglob("*.py"):  # setuptools packs those
+        (STAGE / SITE_PACKAGES / module.relative_to(SOURCE)).unlink(missing_ok=True)
     for metadata in (STAGE / SITE_PACKAGES).glob("*.egg-info"):
         shutil.rmtree(metadata)
-    (STAGE / SITE_PACKAGES / "anyview_ros" / "__init__.py").unlink()  # rosidl's would hide ours
 
 
 def cmake(prefix: Path, *arguments: str) -> None:
