@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "measure a model package on held-out scenes beside its baselines"
 SHEET_SCENES = 3
 
 

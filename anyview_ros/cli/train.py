@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from anyview_ros.training.loop import Progress
 
-HELP = "train a model on the procedural worlds"
 REPORT_EVERY_S = 15.0
 
 

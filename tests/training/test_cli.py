@@ -1,0 +1,97 @@
+"""The commands of docs/training.md, in small: train, interrupt, resume, export, score."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anyview_ros.cli import __main__ as cli
+from anyview_ros.cli import export, score, train
+from anyview_ros.contract import load_package
+from anyview_ros.model.checkpoint import read_checkpoint
+from tests.training.tiny import CONFIG
+
+DOCS = Path(__file__).parents[2] / "docs" / "training.md"
+ONE_SHARD = CONFIG.replace("count = 6", "count = 16")
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "anyview_ros.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("run") / "tiny.toml"
+    file.write_text(ONE_SHARD)
+    return file
+
+
+def test_train_interrupt_resume_export_score(config: Path) -> None:
+    folder = config.parent
+    cache, out = folder / "cache", folder / "out"
+    long = folder / "long.toml"
+    long.write_text(ONE_SHARD.replace("steps = 40", "steps = 1000000"))
+    options = ["--out", out, "--cache", cache, "--threads", 1]
+    command = [sys.executable, "-m", "anyview_ros.cli", "train", long, *options]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as training:
+        assert training.stdout is not None
+        assert re.match(r"step \d+/1000000  loss 0\.\d+ .* samples/s", training.stdout.readline())
+        training.send_signal(signal.SIGINT)
+        assert "is saved in" in training.stdout.read()
+    assert training.returncode == 130
+    stopped = read_checkpoint(out / "latest.safetensors").step
+    assert stopped > 0
+
+    again = run("train", config, "--minutes", 5, *options)
+    assert again.returncode == 1
+    assert "continue it with --resume" in again.stderr
+    resumed = run("train", config, "--minutes", 5, "--resume", *options)
+    assert resumed.returncode == 0, resumed.stderr
+    last = max(stopped, 40)
+    assert f"step {last} of 40 is saved" in resumed.stdout
+
+    exported = run("export", out / "latest.safetensors", "--out", folder / "models")
+    assert exported.returncode == 0, exported.stderr
+    assert f"step {last}" in exported.stdout
+    package = folder / "models" / "tiny"
+    assert (package / "training.toml").read_text() == ONE_SHARD
+
+    scored = run("score", package, "--seeds", "900000:900003", "--cache", cache, "--publish")
+    scores = load_package(package).contract.scores
+    assert scores["clips"] == 6
+    assert scores["world_seeds"] == "900000:900003"
+    for name in ("exact", "draft", "copy of the source", "wrong target pose"):
+        assert re.search(rf"\d+\.\d\d dB  {name}", scored.stdout)
+    assert (scored.returncode == 0) == ("not good enough" not in scored.stdout)
+    assert "sheet.png" in json.loads((package / "manifest.json").read_text())["files"]
+
+
+def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:
+    answer = run("train", tmp_path / "none.toml", "--out", tmp_path / "out")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error [invalid_config]: cannot read")
+    assert "Traceback" not in answer.stderr
+
+
+def test_every_command_of_the_docs_is_one_that_exists() -> None:
+    import argparse
+
+    modules = {"train": train, "export": export, "score": score}
+    commands = re.findall(r"^\./anyview (.*)$", DOCS.read_text(), re.MULTILINE)
+    assert {shlex.split(line)[0] for line in commands} == set(modules)
+    for line in commands:
+        name, *arguments = shlex.split(line)
+        assert name in cli.COMMANDS
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        modules[name].add_arguments(parser)
+        parsed = parser.parse_args(arguments)
+        if name == "train":
+            assert (DOCS.parents[1] / parsed.config).is_file()
