@@ -165,16 +165,19 @@ class Anyview:
         self._diagnostics.publish(message)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the node until SIGINT or SIGTERM.
+
+    Raises:
+        SystemExit: with status 1 after a named error.
+    """
     rclpy.init(args=list(arguments) if arguments is not None else None)
     node = rclpy.create_node("anyview")
     try:
         anyview = Anyview(node)
     except AnyviewError as error:
-        print(f"error [{error.code}]: {error}", file=sys.stderr)
         rclpy.try_shutdown()
-        return 1
+        sys.exit(f"error [{error.code}]: {error}")
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
     executor.create_task(anyview.follow_autostart)
@@ -188,8 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         anyview.close()
         rclpy.try_shutdown()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

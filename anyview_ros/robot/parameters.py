@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -65,7 +66,7 @@ NODE_PARAMETERS = (
         "cameras",
         (),
         "Names of the source cameras; empty: every Image topic with a sibling camera_info that is "
-        "not below virtual/, named by its namespace (/front/image_raw: front)",
+        "not below virtual/, named by its namespace (`/front/image_raw`: front)",
     ),
     Parameter("model", "street", "Model package: a name on the search path, or a path"),
     Parameter(
@@ -101,7 +102,7 @@ NODE_PARAMETERS = (
 )
 
 CAMERA_PARAMETERS = (
-    Parameter("image_topic", "", "Images of this camera; empty: <camera>/image_raw"),
+    Parameter("image_topic", "", "Images of this camera; empty: `<camera>/image_raw`"),
     Parameter("camera_info_topic", "", "Camera info; empty: camera_info beside the image topic"),
     Parameter(
         "transport",
@@ -119,8 +120,8 @@ CAMERA_PARAMETERS = (
     Parameter(
         "rectify",
         "auto",
-        "auto: the images are rectified if the camera info has no distortion or the topic is "
-        "image_rect*; off: they are; on: rectify them here",
+        "auto: the images are rectified if the camera info has no distortion or the topic's name "
+        "says rect; off: they are; on: rectify them here",
         choices=("auto", "on", "off"),
         unavailable=("on",),
     ),
@@ -189,10 +190,10 @@ def yaml_file() -> str:
         "  ros__parameters:",
     ]
     for p in NODE_PARAMETERS:
-        lines += [f"    # {_comment(p)}", f"    {p.name}: {_yaml(p.default)}"]
+        lines += [*_comment(p, "    # "), f"    {p.name}: {_yaml(p.default)}"]
     lines += ["    # For each camera, here one named front:", "    # front:"]
     for p in CAMERA_PARAMETERS:
-        lines += [f"    #   # {_comment(p)}", f"    #   {p.name}: {_yaml(p.default)}"]
+        lines += [*_comment(p, "    #   # "), f"    #   {p.name}: {_yaml(p.default)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -241,9 +242,10 @@ def _cell(parameter: Parameter) -> str:
     return f"{words} {parameter.unit}".strip()
 
 
-def _comment(parameter: Parameter) -> str:
+def _comment(parameter: Parameter, prefix: str) -> list[str]:
     extent = f"{parameter.range} {parameter.unit}".strip()
-    return f"{parameter.meaning}{f' ({extent})' if extent else ''}."
+    text = f"{parameter.meaning}{f' ({extent})' if extent else ''}."
+    return wrap(text, 100, initial_indent=prefix, subsequent_indent=prefix)
 
 
 def _yaml(value: Value) -> str:

@@ -1,0 +1,135 @@
+"""One declaration of every parameter: descriptors, config/synth.yaml and the README agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.robot import parameters
+from anyview_ros.robot.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+DOMAIN = 43
+
+
+@contextmanager
+def node(*arguments: str) -> Iterator[Node]:
+    context = Context()
+    rclpy.init(context=context, domain_id=DOMAIN)
+    flags = ["--ros-args", *arguments] if arguments else []
+    opened = Node("anyview", context=context, cli_args=flags, use_global_arguments=False)
+    try:
+        yield opened
+    finally:
+        opened.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def declared(*arguments: str) -> parameters.Settings:
+    with node(*arguments) as opened:
+        return parameters.declare(opened)
+
+
+def defaults(declarations: Sequence[parameters.Parameter]) -> dict[str, parameters.Value]:
+    return {p.name: p.default for p in declarations}
+
+
+def test_the_yaml_is_what_the_declarations_say() -> None:
+    text = (CHECKOUT / "config" / "synth.yaml").read_text()
+    assert text == parameters.yaml_file(), "write parameters.yaml_file() to config/synth.yaml"
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
+    assert values == {**defaults(NODE_PARAMETERS), "cameras": []}
+
+
+def test_the_yaml_of_a_camera_is_right_once_its_comments_are_taken_off() -> None:
+    _, _, camera = parameters.yaml_file().partition(
+        "    # For each camera, here one named front:\n"
+    )
+    bare = "\n".join(line.replace("    # ", "    ", 1) for line in camera.splitlines())
+    assert yaml.safe_load(bare) == {"front": defaults(CAMERA_PARAMETERS)}
+
+
+def test_the_readme_has_the_table() -> None:
+    readme = (CHECKOUT / "README.md").read_text()
+    table = readme.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
+    assert table.strip() == parameters.markdown_table(), "put parameters.markdown_table() there"
+
+
+def test_settings_have_a_field_for_each_parameter() -> None:
+    for settings, declarations in (
+        (parameters.Settings, NODE_PARAMETERS),
+        (parameters.CameraSettings, CAMERA_PARAMETERS),
+    ):
+        assert {f.name for f in fields(settings)} == set(defaults(declarations))
+
+
+def test_defaults_and_the_shipped_yaml_are_read() -> None:
+    bare = declared()
+    assert asdict(bare) == defaults(NODE_PARAMETERS)
+    assert declared("--params-file", str(CHECKOUT / "config" / "synth.yaml")) == bare
+
+
+def test_overrides_are_read() -> None:
+    settings = declared("-p", "cameras:=[front, left]", "-p", "buffer_s:=4.5")
+    assert (settings.cameras, settings.buffer_s) == (("front", "left"), 4.5)
+    with node("-p", "front.image_topic:=/rig/front/rgb") as opened:
+        camera = parameters.declare_camera(opened, "front")
+        assert camera.image_topic == "/rig/front/rgb"
+        assert parameters.declare_camera(opened, "front") == camera, "twice is once"
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "text"),
+    [
+        (
+            "provider:=tpu",
+            "invalid_parameter",
+            "'provider' must be one of auto, cpu, cuda, got 'tpu'",
+        ),
+        ("buffer_s:=0.1", "invalid_parameter", "needed for 'buffer_s': double 0.5 to 120"),
+        ("buffer_s:=5", "invalid_parameter", "needed for 'buffer_s': double 0.5 to 120"),
+        ("cameras:=front", "invalid_parameter", "needed for 'cameras': string_array"),
+    ],
+)
+def test_bad_values_are_refused_by_name(override: str, code: str, text: str) -> None:
+    with pytest.raises(AnyviewError) as refused:
+        declared("-p", override)
+    assert refused.value.code == code
+    assert text in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "text"),
+    [
+        ("transport:=compressed", "not_available", "'front.transport' compressed is not available"),
+        ("rectify:='on'", "not_available", "'front.rectify' on is not available"),
+        ("reliability:=maybe", "invalid_parameter", "must be one of best_effort, reliable"),
+    ],
+)
+def test_bad_values_of_a_camera_are_refused_by_name(override: str, code: str, text: str) -> None:
+    with node("-p", f"front.{override}") as opened, pytest.raises(AnyviewError) as refused:
+        parameters.declare_camera(opened, "front")
+    assert refused.value.code == code
+    assert text in refused.value.message
+
+
+def test_descriptors_carry_unit_range_and_what_may_change() -> None:
+    with node() as opened:
+        parameters.declare(opened)
+        buffer = opened.describe_parameter("buffer_s")
+        assert buffer.description.endswith("[s]")
+        span = buffer.floating_point_range[0]
+        assert (span.from_value, span.to_value, buffer.read_only) == (0.5, 120.0, True)
+        assert not opened.describe_parameter("autostart").read_only
+        change = RosParameter("fixed_frame", value="map")
+        assert not opened.set_parameters([change])[0].successful
