@@ -86,7 +86,7 @@ def _garden(plan: StreetPlan, rng: Generator, span: Span, side: float) -> list[R
 
 
 def _side_streets(plan: StreetPlan, rng: Generator, span: Span, side: float) -> list[Rows]:
-    """Rows of houses along both side streets of the block, and one that closes the view."""
+    """Rows of houses along both side streets of the block."""
     things: list[Rows] = []
     for left in (True, False):
         y = plan.front + 12.5
@@ -99,15 +99,22 @@ def _side_streets(plan: StreetPlan, rng: Generator, span: Span, side: float) -> 
             else:
                 things.append(tree(rng, 0.5 * (x[0] + x[1]), side * (y + 0.5 * length)))
             y += length + rng.uniform(0.0, 2.0)
-    crossing = span[0] - plan.side_half - SIDE_WALK
+    return things + _side_street_ahead(plan, rng, span[0] - plan.side_half - SIDE_WALK, side)
+
+
+def _side_street_ahead(
+    plan: StreetPlan, rng: Generator, crossing: float, side: float
+) -> list[Rows]:
+    """The house that closes the view along the side street, and trees along its kerbs."""
+    things: list[Rows] = []
     reach = plan.side_half + SIDE_WALK + 10.0
     end = _mirrored(SIDE_STREET_END + 6.0, SIDE_STREET_END + 16.0, side)
     things.append(building(rng, (crossing - reach, crossing + reach), end, (3, 6)))
     for at in (20.0, 32.0, 44.0):
         for edge in (-1.0, 1.0):
             if rng.random() < 0.5:
-                x = crossing + edge * (plan.side_half + 0.7)
-                things.append(tree(rng, x, side * (plan.front + at + rng.uniform(-4, 4))))
+                kerb = crossing + edge * (plan.side_half + 0.7)
+                things.append(tree(rng, kerb, side * (plan.front + at + rng.uniform(-4, 4))))
     return things
 
 

@@ -104,7 +104,8 @@ def _on_all_threads(work: Callable[[], None]) -> None:
     Plain threads instead of numba's parallel loops: those abort a process that forked or that
     renders from two threads at once, depending on the threading layer found.
     """
-    others = [threading.Thread(target=work) for _ in range(numba.config.NUMBA_NUM_THREADS - 1)]
+    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    others = [threading.Thread(target=work) for _ in range(threads - 1)]
     for thread in others:
         thread.start()
     work()

@@ -59,7 +59,8 @@ def mounted(position: ArrayLike, yaw: float, pitch: float) -> NDArray[np.float64
     cy, sy, cp, sp = (f(a) for a in (yaw, pitch) for f in (np.cos, np.sin))
     turn = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
     tilt = np.array([[cp, 0, -sp], [0, 1, 0], [sp, 0, cp]])
-    return rigid(turn @ tilt, position) @ BODY_FROM_OPTICAL
+    base_from_cam: NDArray[np.float64] = rigid(turn @ tilt, position) @ BODY_FROM_OPTICAL
+    return base_from_cam
 
 
 def _rig_camera(name: str, position: ArrayLike, yaw_degrees: float) -> RigCamera:
@@ -108,11 +109,10 @@ def _chase(rng: Generator, source: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _shifted(rng: Generator, source: NDArray[np.float64]) -> NDArray[np.float64]:
     """The source moved 0.5 to 3.5 m to a side, a little up or down, and turned by a little."""
-    moved = mounted((0, 0, 0), rng.normal(0, 0.06), rng.normal(0, 0.03)) @ _OPTICAL_FROM_BODY
-    base_from_cam = moved @ rigid(source[:3, :3], (0, 0, 0))
+    turn = mounted((0, 0, 0), rng.normal(0, 0.06), rng.normal(0, 0.03)) @ BODY_FROM_OPTICAL.T
     shift = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 3.5)
     offset = np.array([rng.uniform(-0.6, 0.6), shift, rng.uniform(-0.3, 0.8)])
-    return rigid(base_from_cam[:3, :3], source[:3, 3] + offset)
+    return rigid(turn[:3, :3] @ source[:3, :3], source[:3, 3] + offset)
 
 
 def _turned(rng: Generator, source: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,20 +124,18 @@ def _turned(rng: Generator, source: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _free(rng: Generator, source: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Anywhere around the car from knee height to a roof, looking at something near it."""
+    """Around the car, from below to above its roof, looking at something near it, leaning."""
     away, around = rng.uniform(3, 14), rng.uniform(-np.pi, np.pi)
-    high = rng.uniform(0.8, 9.0)
-    position = np.array(
-        [away * np.cos(around), 0.3 * away * np.sin(around), high]
-    )  # not into the houses
+    # Half an ellipse's width to the sides: beyond are the houses.
+    position = np.array([away * np.cos(around), 0.3 * away * np.sin(around), rng.uniform(0.8, 9.0)])
     point = np.array([rng.uniform(0, 14), rng.uniform(-3, 3), rng.uniform(0, 2)])
     if np.linalg.norm(point[:2] - position[:2]) < 2.0:
         point[0] += 6.0
-    roll = rng.normal(0, 0.12)
-    leaned = rigid(
-        [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]], (0, 0, 0)
-    )
-    return look_at(position, point) @ leaned
+    leaned: NDArray[np.float64] = look_at(position, point) @ _rolled(rng.normal(0, 0.12))
+    return leaned
 
 
-_OPTICAL_FROM_BODY = BODY_FROM_OPTICAL.T
+def _rolled(angle: float) -> NDArray[np.float64]:
+    """Rotation about the optical axis, image content turning to the left for positive radians."""
+    c, s = np.cos(angle), np.sin(angle)
+    return rigid([[c, -s, 0], [s, c, 0], [0, 0, 1]], (0, 0, 0))

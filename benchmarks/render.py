@@ -1,0 +1,78 @@
+"""Frames a second of the street's renderer, and what building a scene costs.
+
+    python benchmarks/render.py [--threads 2] [--seeds 4] [--seconds 3]
+
+One scene for each seed, seen by the front camera of the rig; times are wall time of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+SIZES = ((128, 128), (256, 144))
+SAMPLES = (1, 2)
+STAMP_NS, STEP_NS = 14_000_000_000, 100_000_000
+
+
+def main() -> None:
+    arguments = _arguments()
+    os.environ["NUMBA_NUM_THREADS"] = str(arguments.threads)  # numba reads it once, when imported
+    from anyview_ros.frames import Camera
+    from anyview_ros.worlds.raycast import render
+    from anyview_ros.worlds.rigs import STREET_RIG
+    from anyview_ros.worlds.world import make_world
+
+    worlds = [make_world("street", seed) for seed in range(arguments.seeds)]
+    poses = [w.world_from_base(STAMP_NS) @ STREET_RIG[0].base_from_cam for w in worlds]
+    views = list(zip([w.scene_at(STAMP_NS) for w in worlds], poses, strict=True))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.threads} threads")
+    start = time.perf_counter()
+    render(*_with_camera(views[0], Camera.from_fov(16, 16, 1.2)))
+    print(f"first call (compile, or load from the cache): {time.perf_counter() - start:.1f} s")
+    for width, height in SIZES:
+        camera = Camera.from_fov(width, height, 1.4)
+        for samples in SAMPLES:
+            turns: Iterator[tuple] = cycle(views)
+            rate = _rate(
+                lambda turns=turns, camera=camera, samples=samples: render(
+                    *_with_camera(next(turns), camera), samples
+                ),
+                arguments.seconds,
+            )
+            print(f"{width}x{height}, {samples}x{samples} rays a pixel: {rate:.0f} frames/s")
+    stamps = iter(range(STAMP_NS, STAMP_NS + 10**15, STEP_NS))
+    rate = _rate(lambda: worlds[0].scene_at(next(stamps)), arguments.seconds)
+    sizes = ", ".join(str(len(scene.primitives)) for scene, _ in views)
+    print(f"scene: {1e3 / rate:.2f} ms; primitives: {sizes}")
+
+
+def _with_camera(view: tuple, camera: object) -> tuple:
+    scene, pose = view
+    return scene, camera, pose
+
+
+def _rate(call: Callable[[], object], seconds: float) -> float:
+    """Calls a second, after one call to warm up."""
+    call()
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        call()
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
