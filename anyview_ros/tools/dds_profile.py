@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from anyview_ros.tools.installed import prefixes
 
 # The first name is read by Fast DDS 2 (ROS 2 Jazzy), the second by Fast DDS 3 (Kilted).
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -14,9 +14,8 @@ FILE = Path("config", "fastdds.xml")
 
 def profile_file() -> Path | None:
     """The profile that came with this package; None if it is not installed beside it."""
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":")), sys.prefix]
     checkout = Path(__file__).resolve().parents[2]
-    folders = [checkout, *(Path(prefix, "share", "anyview_ros") for prefix in prefixes)]
+    folders = [checkout, *(prefix / "share" / "anyview_ros" for prefix in prefixes())]
     return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
 
 

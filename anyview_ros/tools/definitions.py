@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.tools.installed import prefixes
 
 
 class Definitions:
@@ -53,13 +52,13 @@ def _named_types(description: FieldDesc) -> Iterator[str]:
 
 def _definition_file(message_type: str) -> Path:
     package, *folders, name = message_type.split("/")
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":")), sys.prefix]
-    for prefix in prefixes:
+    for prefix in prefixes():
         file = Path(prefix, "share", package, *folders, f"{name}.msg")
         if file.is_file():
             return file
+    searched = ", ".join(map(str, prefixes()))
     raise AnyviewError(
         "unknown_type",
-        f"no definition of {message_type} below {', '.join(prefixes)}; install the package "
-        f"'{package}' or source the workspace that holds it",
+        f"no definition of {message_type} below {searched}; install the package '{package}' or "
+        "source the workspace that holds it",
     )

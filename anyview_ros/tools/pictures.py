@@ -15,8 +15,7 @@ from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.tools.montage import fitted, grid, label
 
 COLUMNS = 6
-SHEET_TILE = (256, 144)
-VIDEO_TILE = (384, 216)
+SHEET_HEIGHT, VIDEO_HEIGHT = 144, 216  # of a tile, in pixels
 SIDE_WIDTH = 110
 
 Moment = tuple[Compared, ...]
@@ -49,7 +48,8 @@ class ContactSheet:
         """Write a PNG: time goes to the right."""
         places = np.linspace(0, len(self._kept) - 1, min(COLUMNS, len(self._kept)))
         moments = [self._kept[round(place)] for place in places]
-        times = [label(f"{m[0].stamp_ns / 1e9:.2f} s", SHEET_TILE[0]) for m in moments]
+        tile = _tile(moments[0], SHEET_HEIGHT)
+        times = [label(f"{m[0].stamp_ns / 1e9:.2f} s", tile[0]) for m in moments]
         # By label: cameras that share their source share its row.
         by_label = {
             text: images
@@ -58,8 +58,8 @@ class ContactSheet:
         }
         rows: list[list[Image]] = [[label("", SIDE_WIDTH), *times]]
         for text, images in by_label.items():
-            side = label(text.replace(" ", "\n"), SIDE_WIDTH, SHEET_TILE[1])
-            rows.append([side, *(fitted(image, *SHEET_TILE) for image in images)])
+            side = label(text.replace(" ", "\n"), SIDE_WIDTH, tile[1])
+            rows.append([side, *(fitted(image, *tile) for image in images)])
         Pillow.fromarray(grid(rows)).save(file)
 
 
@@ -74,6 +74,7 @@ class ClipVideo:
     def __init__(self, file: Path, names: Sequence[str], with_truth: bool) -> None:
         self._file, self._names, self._with_truth = file, names, with_truth
         self._writer: VideoWriter | None = None
+        self._tile: tuple[int, int] | None = None
         self._first_ns = 0
 
     def __enter__(self) -> Self:
@@ -96,12 +97,19 @@ class ClipVideo:
         self._writer.write(image, moment[0].stamp_ns - self._first_ns)
 
     def _side_by_side(self, moment: Moment) -> Image:
+        self._tile = self._tile or _tile(moment, VIDEO_HEIGHT)
         tiles: list[list[Image]] = []
         for name in self._names:
             rows = list(_rows(name, [moment], self._with_truth))
-            tiles.append([label(text, VIDEO_TILE[0]) for text, _ in rows])
-            tiles.append([fitted(images[0], *VIDEO_TILE) for _, images in rows])
+            tiles.append([label(text, self._tile[0]) for text, _ in rows])
+            tiles.append([fitted(images[0], *self._tile) for _, images in rows])
         return grid(tiles)
+
+
+def _tile(moment: Moment, height: int) -> tuple[int, int]:
+    """(width, height) of a tile in the shape of the virtual images."""
+    rows, columns = moment[0].virtual.shape[:2]
+    return round(height * columns / rows), height
 
 
 def _rows(

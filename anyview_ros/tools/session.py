@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -28,17 +28,27 @@ class Session:
         name: of the node.
         domain: ROS_DOMAIN_ID; None = the environment's.
         check: called now and then during every wait; raises when there is nothing to wait for.
+        arguments: of ROS, as on the command line of a node.
     """
 
     def __init__(
-        self, name: str, domain: int | None = None, check: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        domain: int | None = None,
+        check: Callable[[], None] = lambda: None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._check = check
         self._context = Context()
         # Ctrl-C must reach the main thread as an exception; rclpy's handlers end the context.
         no_handlers = SignalHandlerOptions.NO
         rclpy.init(context=self._context, domain_id=domain, signal_handler_options=no_handlers)
-        self.node = Node(name, context=self._context)
+        self.node = Node(
+            name,
+            context=self._context,
+            cli_args=list(arguments),
+            start_parameter_services=False,  # a program that waits is not configured from outside
+        )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)

@@ -1,0 +1,32 @@
+"""`anyview check`: what would keep the node from working, before anything is requested."""
+
+from __future__ import annotations
+
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from anyview_ros.robot import parameters
+from anyview_ros.tools.checks import BAD, findings
+from anyview_ros.tools.facts import look_at_graph, look_at_model, look_at_transport
+from anyview_ros.tools.session import Session
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long to listen")
+    parser.add_argument(
+        "--ros-args",
+        nargs=REMAINDER,
+        default=[],
+        help="parameters as for the node: -p model:=NAME, --params-file FILE",
+    )
+
+
+def run(args: Namespace) -> int:
+    # Named as the node, so that a parameter file for the node is read here too.
+    with Session("anyview", arguments=["--ros-args", *args.ros_args]) as session:
+        settings = parameters.declare(session.node)
+        model, contract = look_at_model(settings)
+        graph = look_at_graph(session.node, settings, contract, args.seconds)
+        found = list(findings(graph, look_at_transport(), model))
+    for finding in found:
+        print(f"{finding.level:<4}  {finding.subject}: {finding.text}")
+    return 1 if any(finding.level == BAD for finding in found) else 0
