@@ -1,0 +1,128 @@
+"""The networks under test, as numpy sees them; torch and ONNX Runtime each have their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from anyview_ros.engine.sampler import Network
+from anyview_ros.errors import AnyviewError
+
+Array = NDArray[Any]
+Pair = tuple[Array, Array]  # of the target, of the source
+ENGINES = ("torch", "onnx")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network's sizes and its state dict, as a golden file gives them."""
+
+    config: Mapping[str, Any]
+    state: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a transformer is called with.
+
+    Args:
+        streams: (B, 52, T', H', W') of each view.
+        times: (B, T') or (B, 1) of each view.
+        text: (B, M, C).
+    """
+
+    streams: Pair
+    times: Pair
+    text: Array
+
+
+class Transformer(Protocol):
+    def outputs(self, call: Call) -> Pair:
+        """Both output streams (B, 52, T', H', W')."""
+        ...
+
+    def activations(self, call: Call) -> Mapping[str, Array]:
+        """What the golden files hold under `mid/`, by name."""
+        ...
+
+    def network(self, streams: Pair, text: Array) -> Network:
+        """The velocity of the target's image latent, given clean streams and the text (1, M, C)."""
+        ...
+
+
+class Autoencoder(Protocol):
+    def code(self, video: Array) -> Array:
+        """Frames (B, 3, T, H, W) in [-1, 1] -> latents before they are normalised."""
+        ...
+
+    def encode(self, video: Array) -> Array:
+        """Frames (B, 3, T, H, W) in [-1, 1] -> latents (B, 16, T', H/8, W/8)."""
+        ...
+
+    def decode(self, latent: Array) -> Array:
+        """Latents -> frames (B, 3, T, H, W), about [-1, 1]."""
+        ...
+
+
+class Networks(Protocol):
+    """How an engine builds its networks.
+
+    Args of both: the weights, the precision mode, and for the autoencoder whether its constants
+    are rounded to bfloat16 (None = as the mode says).
+    """
+
+    def mode(self, asked: str) -> str:
+        """The precision mode that stands in for the one asked for; itself where it can run."""
+        ...
+
+    def transformer(self, weights: Weights, mode: str) -> Transformer: ...
+
+    def autoencoder(
+        self, weights: Weights, mode: str, rounded_constants: bool | None = None
+    ) -> Autoencoder: ...
+
+    def rotary_angles(self, grid: tuple[int, int, int], head_width: int, mode: str) -> Array:
+        """(N, head_width / 2) radians of the tokens of a (T', rows, columns) grid."""
+        ...
+
+    def latent_constants(self, rounds: bool) -> tuple[Array, Array, Array]:
+        """Mean, standard deviation and its inverse, (16,) each, of the autoencoder's latents."""
+        ...
+
+    def loss(self, weights: Weights, clean: Pair, text: Array, draws: Mapping[str, Array]) -> Pair:
+        """Noise levels (B,) and training loss () of given random draws, in f32."""
+        ...
+
+
+def open_networks(engine: str) -> Networks:
+    """The networks of `torch` or `onnx`.
+
+    Raises:
+        AnyviewError: `unknown_engine`, or `no_torch` where torch is not installed.
+    """
+    makers: dict[str, Callable[[], Networks]] = {"torch": _torch, "onnx": _onnx}
+    if engine not in makers:
+        raise AnyviewError("unknown_engine", f"engine must be torch or onnx, got '{engine}'")
+    try:
+        return makers[engine]()
+    except ImportError as error:
+        raise AnyviewError(
+            "no_torch",
+            f"the networks are written in torch, which is not installed ({error}); "
+            "run 'pip install anyview_ros[train]'",
+        ) from None
+
+
+def _torch() -> Networks:
+    from anyview_ros.tools.verify.torch_networks import TorchNetworks
+
+    return TorchNetworks()
+
+
+def _onnx() -> Networks:
+    from anyview_ros.tools.verify.onnx_networks import OnnxNetworks
+
+    return OnnxNetworks()
