@@ -70,7 +70,8 @@ def base_from_cam(name: str) -> NDArray[np.float64]:
     """Cameras look ahead; the one called left to the left."""
     yaw = np.pi / 2 if name == "left" else 0.0
     turn = [[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]]
-    return rigid(turn, (1.0, 0.0, 1.5)) @ BODY_FROM_OPTICAL
+    base_from_body = rigid(turn, (1.0, 0.0, 1.5))
+    return np.asarray(base_from_body @ BODY_FROM_OPTICAL)
 
 
 def picture(name: str, stamp_ns: int) -> NDArray[np.uint8]:
@@ -156,6 +157,12 @@ class Rig:
     @property
     def clock_is_heard(self) -> bool:
         return bool(self._clock.get_subscription_count())
+
+    def publish_static(self, transforms: list[TransformStamped]) -> Any:
+        """From a publisher of its own, which is returned."""
+        publisher = self._node.create_publisher(TFMessage, "/tf_static", STAYS)
+        publisher.publish(TFMessage(transforms=transforms))
+        return publisher
 
     def tick(self, stamp_ns: int) -> None:
         """Simulated time."""
