@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -90,13 +92,29 @@ def export_package(
         AnyviewError: `export_differs` when ONNX Runtime and torch are apart; no manifest is
             written then, so what is in the folder is not a package.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for module in (network, codec):
         round_to_fp16(module)
-    specs = graph_specs(contract, network, codec)
-    weights = SharedWeights()
+    return write_package(folder, contract, graph_specs(contract, network, codec))
+
+
+def write_package(
+    folder: Path,
+    contract: Contract,
+    specs: Mapping[str, GraphSpec],
+    stored_as: TensorProto.DataType = TensorProto.FLOAT16,
+) -> Contract:
+    """Write the graphs of any family and the manifest; returns the contract with the hashes.
+
+    Args:
+        stored_as: of large weights, see `SharedWeights`.
+
+    Raises:
+        AnyviewError: `export_differs`, see `export_package`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = SharedWeights(stored_as)
     for name, spec in specs.items():
-        model = _onnx_model(spec)
+        model = onnx_model(spec)
         weights.take_from(model)
         onnx.save(model, folder / f"{name}.onnx")
     (folder / WEIGHTS).write_bytes(weights.content)
@@ -173,7 +191,7 @@ def _large(module: nn.Module) -> Iterator[Tensor]:
             yield tensor
 
 
-def _onnx_model(spec: GraphSpec) -> onnx.ModelProto:
+def onnx_model(spec: GraphSpec) -> onnx.ModelProto:
     program = torch.onnx.export(
         spec.module.eval(),
         tuple(spec.inputs.values()),
@@ -194,10 +212,15 @@ class SharedWeights:
     """One file of 16-bit weights for all graphs of a package.
 
     `condition` and `denoise` are the same transformer: weights that are equal are stored once.
+
+    Args:
+        stored_as: FLOAT16, to which every weight is rounded; or BFLOAT16, in which weights are
+            stored that are such numbers already, the others in 32 bits, so none is changed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stored_as: TensorProto.DataType = TensorProto.FLOAT16) -> None:
         self.content = bytearray()
+        self._stored_as = stored_as
         self._places: dict[bytes, int] = {}
 
     def take_from(self, model: onnx.ModelProto) -> None:
@@ -211,20 +234,34 @@ class SharedWeights:
             values = numpy_helper.to_array(tensor)
             if tensor.data_type != TensorProto.FLOAT or values.size < STORED_AS_FP16:
                 continue
-            name, stored = tensor.name, f"{tensor.name}.fp16"
-            tensor.CopyFrom(self._reference(stored, values.astype(np.float16)))
+            name, narrow = tensor.name, self._narrowed(values)
+            if narrow is None:
+                tensor.CopyFrom(self._reference(name, values, TensorProto.FLOAT))
+                continue
+            stored = f"{name}.narrow"
+            tensor.CopyFrom(self._reference(stored, narrow, self._stored_as))
             casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
         for cast in reversed(casts):
             model.graph.node.insert(0, cast)
 
-    def _reference(self, name: str, values: NDArray[np.float16]) -> TensorProto:
+    def _narrowed(self, values: NDArray[np.float32]) -> NDArray[Any] | None:
+        """The values in 16 bits; None where bfloat16 would change them."""
+        if self._stored_as == TensorProto.FLOAT16:
+            return values.astype(np.float16)
+        bits = np.ascontiguousarray(values).view(np.uint32)
+        return None if (bits & 0xFFFF).any() else (bits >> 16).astype(np.uint16)
+
+    def _reference(
+        self, name: str, values: NDArray[Any], data_type: TensorProto.DataType
+    ) -> TensorProto:
         raw = values.tobytes()
-        if raw not in self._places:
-            self._places[raw] = len(self.content)
+        digest = sha256(raw).digest()
+        if digest not in self._places:
+            self._places[digest] = len(self.content)
             self.content += raw + bytes(-len(raw) % ALIGNMENT)
-        tensor = TensorProto(name=name, dims=values.shape, data_type=TensorProto.FLOAT16)
+        tensor = TensorProto(name=name, dims=values.shape, data_type=data_type)
         tensor.data_location = TensorProto.EXTERNAL
-        place = {"location": WEIGHTS, "offset": self._places[raw], "length": len(raw)}
+        place = {"location": WEIGHTS, "offset": self._places[digest], "length": len(raw)}
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         return tensor
