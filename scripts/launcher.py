@@ -131,8 +131,8 @@ def stages(command: str) -> list[Stage]:
     """Everything that `command` needs, in order."""
     make_venv = (os.path.realpath(sys.executable), "-m", "venv", str(VENV))
     editable = (*PIP, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    build = ["msg", "srv", "action", "cmake", "scripts/sim_rig", "scripts/synth"]
-    build += ["CMakeLists.txt", "package.xml", "setup.py", "requirements/ros-jazzy.txt"]
+    build = ["msg", "srv", "action", "cmake", "CMakeLists.txt", "package.xml", "setup.py"]
+    build += ["scripts/anyview", "scripts/sim_rig", "scripts/synth", "requirements/ros-jazzy.txt"]
     wanted = [
         Stage("python", "Python environment", f"{python_version()} {ROOT}", (make_venv,)),
         required("run", "ROS 2 and other requirements", "ros-jazzy", "run"),

@@ -49,8 +49,10 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "scripts" / "launcher.py", root / "scripts")
     for names in ("msg", "srv", "action", "cmake", "requirements", "bin"):
         (root / names).mkdir()
-    for name in ("CMakeLists.txt", "package.xml", "setup.py", "scripts/sim_rig", "scripts/synth"):
+    for name in ("CMakeLists.txt", "package.xml", "setup.py"):
         (root / name).touch()
+    for name in ("anyview", "sim_rig", "synth"):
+        (root / "scripts" / name).touch()
     for name in ("ros-jazzy", "run", "onnxruntime", "onnxruntime-gpu"):
         (root / "requirements" / f"{name}.txt").touch()
     for tool in ("dirname", "readlink"):

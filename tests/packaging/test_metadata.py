@@ -43,7 +43,7 @@ def test_cmake_depends_on_what_package_xml_says() -> None:
     assert set(re.findall(r"find_package\((\w+)", CMAKE)) == declared
 
 
-@pytest.mark.parametrize("name", ["synth", "sim_rig"])
+@pytest.mark.parametrize("name", ["anyview", "sim_rig", "synth"])
 def test_executable_calls_a_function_that_exists(name: str) -> None:
     script = ROOT / "scripts" / name
     assert script.stat().st_mode & 0o111
