@@ -22,7 +22,7 @@ from anyview_ros.robot import diagnostics, parameters
 from anyview_ros.robot.clip_sources import ClipGatherer
 from anyview_ros.robot.inputs import STEADY, Inputs
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
-from anyview_ros.robot.served_model import ServedModel
+from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
 from anyview_ros.robot.services import Services
 from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
@@ -51,6 +51,7 @@ class Anyview:
         self._model = ServedModel(self._settings.model, self._settings.provider)
         self._inputs: Inputs | None = None
         self._changing = threading.Lock()
+        self._settled = threading.Event()  # not while a model loads and the cameras are found
         self._queue = RequestQueue()
         self._cameras = VirtualCameras(
             node,
@@ -110,13 +111,17 @@ class Anyview:
     def follow_autostart(self) -> None:
         """Bring the node to the state that the parameter asks for; blocks while a model loads."""
         with self._changing:
-            wanted = self._node.get_parameter("autostart").value
-            if wanted and self._inputs is None:
-                self.load()
-                self.start()
-            elif not wanted:
-                self.stop(AnyviewError("no_model", "autostart was set to false"))
-                self.unload()
+            self._settled.clear()
+            try:
+                wanted = self._node.get_parameter("autostart").value
+                if wanted and self._inputs is None:
+                    self.load()
+                    self.start()
+                elif not wanted:
+                    self.stop(AnyviewError("no_model", "autostart was set to false"))
+                    self.unload()
+            finally:
+                self._settled.set()
 
     def close(self) -> None:
         """Leave nothing behind: no process, no waiting thread."""
@@ -125,9 +130,11 @@ class Anyview:
         self._cameras.close()
 
     def _listening(self) -> Inputs:
+        """The inputs; waits while the node is about to have some."""
+        self._settled.wait(LOAD_WAIT_S)
         inputs = self._inputs
         if inputs is None:
-            self._model.required()
+            self._model.required()  # says why there is none
             raise AnyviewError("no_sources", "the node is not listening to cameras; ask again")
         return inputs
 

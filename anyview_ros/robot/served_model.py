@@ -35,8 +35,7 @@ class ServedModel:
     def __init__(self, name: str, provider: str) -> None:
         self.name = name
         self.provider = provider
-        self._settled = threading.Event()
-        self._settled.set()
+        self._settled = threading.Event()  # set by the first load or unload
         self._running: RunningModel | None = None
         self._absence = f"model '{name}' is not loaded; set the parameter autostart to true"
 
@@ -49,21 +48,24 @@ class ServedModel:
         self._settled.clear()
         try:
             package = load_package(find_package(self.name))
-            worker = Worker(package, self.provider)
-            self._running = RunningModel(package, worker)
-            worker.start()
+            self._running = RunningModel(package, Worker(package, self.provider))
+            self._running.worker.start()
             return self._running
         except AnyviewError as error:
-            self.unload()
-            self._absence = f"model '{self.name}' cannot run: {error.message}"
+            self._end(f"model '{self.name}' cannot run: {error.message}")
             raise
         finally:
             self._settled.set()
 
     def unload(self) -> None:
-        """End the process; a request that it is working on fails."""
+        """End the process, also one that is starting; a request that it works on fails."""
+        if self._running is not None:
+            self._end(f"model '{self.name}' was unloaded; set the parameter autostart to true")
+        self._settled.set()
+
+    def _end(self, absence: str) -> None:
         running, self._running = self._running, None
-        self._absence = f"model '{self.name}' was unloaded; set the parameter autostart to true"
+        self._absence = absence
         if running is not None:
             running.worker.stop()
 

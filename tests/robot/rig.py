@@ -294,13 +294,18 @@ def _echo(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def live(
-    domain: int, model: Path, *parameters: str, cameras: Sequence[str] = ("front",)
+    domain: int,
+    model: Path,
+    *parameters: str,
+    cameras: Sequence[str] = ("front",),
+    wait: bool = True,
 ) -> Iterator[tuple[Graph, Rig, Caller]]:
-    """A rig, the node, and a caller; the node listens to every camera of the rig."""
+    """A rig, the node, and a caller; the node listens to every camera of the rig by then."""
     with graph(domain) as opened, anyview(domain, model, *parameters):
         rig = Rig(opened, cameras)
         caller = Caller(opened)
-        rig.wait_for_node(caller)
+        if wait:
+            rig.wait_for_node(caller)
         yield opened, rig, caller
 
 

@@ -1,0 +1,74 @@
+"""Statuses as people read them; what is measured of streams is tested with the streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from anyview_ros.contract import load_package
+from anyview_ros.robot import diagnostics
+from anyview_ros.robot.ledger import LedgerSnapshot
+from anyview_ros.robot.served_model import RunningModel
+from anyview_ros.robot.stream_health import Problem, StreamStatus
+from tests.packages import make_package
+from tests.robot.rig import values_of
+
+LEDGER = LedgerSnapshot(10, 1, 5, 2, 1, {"tf_expired": 1})
+PROBLEM = Problem("stamp_gaps", "3 images missing; start the driver with our DDS profile")
+
+
+def stream(ledger: LedgerSnapshot, *problems: Problem) -> StreamStatus:
+    return StreamStatus("front", "/front/image_raw", ledger, 10.0, 12_300_000_000, problems)
+
+
+def test_a_camera_that_is_well() -> None:
+    status = diagnostics.camera_status(stream(LEDGER))
+    assert (status.name, status.level) == ("anyview: camera front", diagnostics.OK)
+    assert status.message == "10.0 Hz, 5 frames buffered"
+    values = values_of(status)
+    assert (values["received"], values["dropped.tf_expired"], values["balanced"]) == (
+        *("10", "1"),
+        "True",
+    )
+    assert values["newest_stamp"] == "12.300 s"
+
+
+def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -> None:
+    warned = diagnostics.camera_status(stream(LEDGER, PROBLEM))
+    assert (warned.level, warned.message) == (diagnostics.WARN, PROBLEM.text)
+    assert values_of(warned)["problem.stamp_gaps"] == PROBLEM.text
+    empty = LedgerSnapshot(1, 0, 0, 0, 0, {"uncalibrated_camera": 1})
+    assert diagnostics.camera_status(stream(empty, PROBLEM)).level == diagnostics.ERROR
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Any:
+    """A model that was asked to run anywhere, and its worker, as diagnostics see them."""
+    worker = SimpleNamespace(provider="cpu", pid=7, deaths=0, last_death="")
+    running = RunningModel(load_package(make_package(tmp_path / "tiny")), worker)  # type: ignore[arg-type]
+    return SimpleNamespace(name="tiny", provider="auto", current=running, absence="")
+
+
+def test_the_cpu_beside_an_idle_gpu_is_a_warning(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "nvidiactl"
+    monkeypatch.setattr(diagnostics, "NVIDIA_DEVICE", device)
+    assert diagnostics.model_status(served).level == diagnostics.OK
+    device.touch()
+    warned = diagnostics.model_status(served)
+    assert warned.level == diagnostics.WARN
+    assert "install onnxruntime-gpu in place of onnxruntime" in warned.message
+    served.provider = "cpu"
+    assert diagnostics.model_status(served).level == diagnostics.OK, "it was asked for"
+
+
+def test_a_worker_that_died_is_told_until_it_runs_again(served: Any) -> None:
+    served.current.worker.pid = None
+    served.current.worker.last_death = "the inference process ended with exit code 1"
+    status = diagnostics.model_status(served)
+    assert status.level == diagnostics.WARN
+    assert status.message.startswith("the inference process ended with exit code 1")
