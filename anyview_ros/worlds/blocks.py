@@ -164,10 +164,11 @@ def _crossing(plan: StreetPlan, rng: Generator, x: float, side: float) -> list[R
     """At side street x: traffic lights, and a car that waits to enter the street."""
     things: list[Rows] = []
     if plan.signals:
-        at = x + side * (plan.side_half + STOP_LINE + 0.4)
-        things.append(traffic_light(at, side * (plan.road_half + 0.5), side, lit=2))
-        aside = x - side * (plan.side_half + 0.5)
-        things.append(traffic_light(aside, side * (plan.front + 0.9), side, lit=0))
+        # Green for the street, whose traffic never stops, and red for those who wait beside it.
+        at, facing = x + side * (plan.side_half + STOP_LINE + 0.4), 0.0 if side > 0 else np.pi
+        things.append(traffic_light(at, side * (plan.road_half + 0.5), facing, lit=2))
+        aside, facing = x - side * (plan.side_half + 0.5), side * 0.5 * np.pi
+        things.append(traffic_light(aside, side * (plan.front + 0.9), facing, lit=0))
     if rng.random() < 0.45:
         y, yaw = side * (plan.front + 3.7), -side * 0.5 * np.pi
         lane = x - side * 0.5 * plan.side_half  # keeps to the right

@@ -79,14 +79,15 @@ def sign(rng: Generator, x: float, y: float, facing: float) -> Rows:
     return np.stack([rod((x, y, 0), (x, y, height + 0.3), 0.035, Finish(STEEL)), plate])
 
 
-def traffic_light(x: float, y: float, facing: float, lit: int) -> Rows:
-    """(2, COLUMNS): pole and three lenses, of which `lit` (0 red, 1 amber, 2 green) shines."""
-    turn = np.diag([facing, facing, 1.0])
+def traffic_light(x: float, y: float, yaw: float, lit: int) -> Rows:
+    """(2, COLUMNS): pole and three lenses that face `yaw`; `lit` (0 red, 2 green) shines."""
+    c, s = np.cos(yaw), np.sin(yaw)
     head = Finish(DARK_STEEL * 0.4, material=SIGNAL, seed=lit)
+    turn = [[c, -s, 0], [s, c, 0], [0, 0, 1]]
     return np.stack(
         [
             rod((x, y, 0), (x, y, 2.5), 0.06, Finish(DARK_STEEL)),
-            box((x + 0.1 * facing, y, 2.9), (0.12, 0.16, 0.45), head, turn),
+            box((x + 0.1 * c, y + 0.1 * s, 2.9), (0.12, 0.16, 0.45), head, turn),
         ]
     )
 

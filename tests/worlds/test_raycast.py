@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,20 @@ def test_a_clip_is_its_frames() -> None:
     np.testing.assert_array_equal(clip[1], render(world.scene_at(stamps[1]), camera, poses[1]))
     with pytest.raises(ValueError, match=r"shorter|longer"):
         render_clip(world, camera, poses[:2], stamps)
+
+
+def test_threads_may_render_at_the_same_time() -> None:
+    world, camera = make_world("street", 6), Camera.from_fov(64, 40, 1.2)
+    stamps = [k * 10**9 for k in range(8)]
+
+    def frame(stamp: int) -> np.ndarray:
+        pose = world.world_from_base(stamp) @ STREET_RIG[0].base_from_cam
+        return render(world.scene_at(stamp), camera, pose)
+
+    alone = [frame(stamp) for stamp in stamps]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(frame, stamps))
+    np.testing.assert_array_equal(alone, together)
 
 
 def street_digest() -> str:
