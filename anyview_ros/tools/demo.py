@@ -140,8 +140,10 @@ class _Demo:
         self._session.wait(
             *(client.wait_for_service, ANSWER_TIMEOUT_S, "the node's services"), self._see_logs
         )
-        call = client.call_async(AddVirtualCamera.Request(camera=camera))
-        answer = self._session.answer(call, ANSWER_TIMEOUT_S, f"the answer for '{camera.name}'")
+        request = AddVirtualCamera.Request(camera=camera)
+        answer = self._session.answer(
+            lambda: client.call_async(request), ANSWER_TIMEOUT_S, f"the answer for '{camera.name}'"
+        )
         if not answer.success:
             raise AnyviewError(answer.code, f"'{camera.name}' was not added: {answer.message}")
 
@@ -202,9 +204,11 @@ class _Demo:
             *(action.wait_for_server, ANSWER_TIMEOUT_S, "the node's action"), self._see_logs
         )
         goal = SynthesizeClip.Goal(request=request)
-        sent = action.send_goal_async(goal, feedback_callback=show)
-        accepted = self._session.answer(sent, ANSWER_TIMEOUT_S, f"the start of '{name}'")
-        done = accepted.get_result_async()
+        accepted = self._session.answer(
+            lambda: action.send_goal_async(goal, feedback_callback=show),
+            *(ANSWER_TIMEOUT_S, f"the start of '{name}'"),
+        )
+        done = accepted.get_result_async
         return self._session.answer(done, CLIP_TIMEOUT_S, f"the clip of '{name}'").result.result
 
     def _recorded(self, frames: int) -> bool:

@@ -15,6 +15,7 @@ from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.tools.montage import fitted, grid, label
 
 COLUMNS = 6
+KEPT = 10 * COLUMNS
 SHEET_HEIGHT, VIDEO_HEIGHT = 144, 216  # of a tile, in pixels
 SIDE_WIDTH = 110
 
@@ -24,8 +25,8 @@ Moment = tuple[Compared, ...]
 class ContactSheet:
     """Rows of sources, and for each virtual camera of its frames and of the truth.
 
-    Columns are spread evenly over the recording, however long it is: when twice as many moments
-    are kept as there are columns, every second one is let go.
+    Columns are spread evenly over the recording, however long it is: when `KEPT` moments are
+    kept, every second one is let go.
 
     Args:
         names: of the virtual cameras.
@@ -41,7 +42,7 @@ class ContactSheet:
         if self._seen % self._stride == 0:
             self._kept.append(moment)
         self._seen += 1
-        if len(self._kept) > 2 * COLUMNS:
+        if len(self._kept) > KEPT:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
 
     def write(self, file: Path) -> None:

@@ -85,16 +85,26 @@ class Session:
             if time.monotonic() >= deadline:
                 raise AnyviewError("timeout", f"{what} did not come in {timeout_s:g} s; {remedy}")
 
-    def answer(self, future: Future, timeout_s: float, what: str) -> Any:
+    def answer(self, ask: Callable[[], Future], timeout_s: float, what: str) -> Any:
         """The result of a call, from the main thread.
+
+        Args:
+            ask: starts the call. It runs on the session's thread: an action client drops an
+                answer that comes before it has noted its own question (rclpy of Jazzy).
 
         Raises:
             AnyviewError: as `wait`.
         """
         done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
+        calls: list[Future] = []
+
+        def start() -> None:
+            calls.append(ask())
+            calls[0].add_done_callback(lambda _: done.set())
+
+        self._executor.create_task(start)
         self.wait(done.wait, timeout_s, what, "look at the node's log")
-        return future.result()
+        return calls[0].result()
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):

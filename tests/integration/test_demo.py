@@ -1,0 +1,170 @@
+"""The demo in a short form, as a person would run it: processes, DDS, bag, pictures, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from sensor_msgs.msg import Image
+
+from anyview_ros.cli.__main__ import main
+from anyview_ros.tools.bag import Bag
+from anyview_ros.tools.h264 import VideoWriter
+from tests.graph import child, graph
+from tests.packages import make_package
+
+MARK = "ANYVIEW_TEST_MARK"
+STEPS_THAT_TAKE_A_WHILE = 40
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_package(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@contextmanager
+def demo(
+    domain: int, out: Path, model: Path, *arguments: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running demo, and the mark that it and all its children carry in their environment."""
+    command = ["anyview_ros.cli", "demo", "--domain", str(domain), "--out", str(out)]
+    mark = f"{out}-{time.monotonic_ns()}"
+    os.environ[MARK] = mark
+    try:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with child([*command, "--model", str(model), *arguments], domain, **streams) as process:
+            yield process, mark
+    finally:
+        del os.environ[MARK]
+        for pid in marked(mark):  # whatever a failed test left behind
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Command lines of the processes with a mark in their environment, by process id."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):
+                if f"{MARK}={mark}\0".encode() in (folder / "environ").read_bytes():
+                    found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def patience() -> float:
+    """How much longer everything takes because others work on this machine too."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def test_a_short_demo_of_the_street(tmp_path: Path, model: Path) -> None:
+    with demo(80, tmp_path, model, "--seconds", "2", "--seed", "4") as (process, mark):
+        said, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, said + errors
+        assert marked(mark) == {}
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert figures["faults"] == []
+    assert figures["truth"] == "rendered from the world 'street', seed 4"
+    assert set(figures["virtual"]) == {"chase", "shift_left"}
+    for camera in figures["virtual"].values():
+        assert camera["stream"]["images"] == camera["stream"]["infos"] == 18  # two clips of nine
+        assert camera["wrong_stamps"] == camera["stream"]["unpaired"] == 0
+        assert camera["quality"]["frames"] == 18
+    for name in ("front", "left", "right"):
+        assert figures["sources"][name]["images"] == 20
+        assert figures["ledgers"][name]["received"] == 20
+    assert f"{figures['virtual']['chase']['quality']['virtual']:.2f}" in said
+    sheet = np.asarray(Pillow.open(tmp_path / "contact_sheet.png"))
+    assert sheet.std() > 20
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 18
+    assert main(["report", str(tmp_path / "bag"), "--out", str(tmp_path / "again")]) == 0
+    assert json.loads((tmp_path / "again" / "report.json").read_text()) == figures
+
+
+def test_a_video_that_ends_before_the_demo(tmp_path: Path, model: Path) -> None:
+    with VideoWriter(tmp_path / "v.mp4", (96, 64)) as writer:
+        for k in range(15):
+            writer.write(np.full((64, 96, 3), 10 * k, np.uint8), k * 100_000_000)
+    source = ("--source", str(tmp_path / "v.mp4"), "--hfov", "60", "--seconds", "30")
+    with demo(81, tmp_path, model, *source) as (process, mark):
+        said, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, said + errors
+        assert marked(mark) == {}
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert figures["truth"].startswith("none: real footage (v.mp4)")
+    assert figures["sources"]["front"]["images"] == 15
+    for camera in figures["virtual"].values():
+        assert camera["stream"]["images"] == 9
+        assert camera["quality"] is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
+    slow = make_package(tmp_path / "slow", work=STEPS_THAT_TAKE_A_WHILE)
+    with graph(82) as live:
+        frames = live.listen(Image, "/virtual/chase/image_raw")
+        with demo(82, tmp_path / "out", slow, "--seconds", "60") as (process, mark):
+            live.wait_until(lambda: bool(frames), "a virtual frame", 280)
+            assert len(marked(mark)) >= 4  # the demo, the rig, the node, its worker
+            started = time.monotonic()
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            took = time.monotonic() - started
+            left = marked(mark)
+    assert left == {}
+    assert process.returncode == 130
+    assert took < 2.0 * patience()
+    with Bag(tmp_path / "out" / "bag") as bag:  # what was recorded until then can be read
+        assert bag.stamps("/front/image_raw")
+
+
+def test_a_child_that_dies_is_shown(tmp_path: Path, model: Path) -> None:
+    with graph(83) as live:
+        images = live.listen(Image, "/front/image_raw")
+        with demo(83, tmp_path, model, "--seconds", "60") as (process, mark):
+            live.wait_until(lambda: bool(images), "the rig's images", 280)
+            (rig,) = (pid for pid, command in marked(mark).items() if "sim_rig" in command)
+            os.kill(rig, signal.SIGKILL)
+            _, errors = process.communicate(timeout=120)
+            left = marked(mark)
+    assert left == {}
+    assert process.returncode == 1
+    assert "error [child_ended]: 'rig' ended with status -9; the end of its log" in errors
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "too short": ({"seconds": 0.5}, "error [invalid_seconds]: seconds must be 0.9 (one clip"),
+    "too long": ({"seconds": 1000}, "error [invalid_seconds]: "),
+    "unknown model": ({"model": "nobody"}, "error [unknown_model]: no model package 'nobody'"),
+    "no field of view": ({"source": __file__}, "error [missing_hfov]: "),
+    "no video": ({"source": __file__, "hfov": 60}, "error [unreadable_video]: "),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_refused_before_anything_starts(
+    name: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values, words = REFUSED[name]
+    values = {"model": model, "out": tmp_path / "out", **values}
+    options = [text for key, value in values.items() for text in (f"--{key}", str(value))]
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert main(["demo", *options]) == 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert capsys.readouterr().err.startswith(words)
+    assert not (tmp_path / "out").exists()
