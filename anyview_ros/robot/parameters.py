@@ -68,7 +68,7 @@ NODE_PARAMETERS = (
         "Names of the source cameras; empty: every Image topic with a sibling camera_info that is "
         "not below virtual/, named by its namespace (`/front/image_raw`: front)",
     ),
-    Parameter("model", "street", "Model package: a name on the search path, or a path"),
+    Parameter("model", "street-plain-7m", "Model package: a name on the search path, or a path"),
     Parameter(
         "provider",
         "auto",

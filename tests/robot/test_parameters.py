@@ -14,6 +14,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot import parameters
 from anyview_ros.robot.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
@@ -63,6 +64,11 @@ def test_the_readme_has_the_table() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     table = readme.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
     assert table.strip() == parameters.markdown_table(), "put parameters.markdown_table() there"
+
+
+def test_the_default_model_ships() -> None:
+    model = str(defaults(NODE_PARAMETERS)["model"])
+    assert load_package(CHECKOUT / "models" / model).contract.name == model
 
 
 def test_settings_have_a_field_for_each_parameter() -> None:
