@@ -131,7 +131,12 @@ class CameraTopics:
                 if self._closing.wait(max(0.0, due - time.monotonic())):
                     return
                 due = time.monotonic() + clip.period_s
-                self._publish_frame(clip, k)
+                try:
+                    self._publish_frame(clip, k)
+                except Exception:
+                    if self._node.context.ok():
+                        raise
+                    return  # a signal has ended ROS in this process
 
     def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
         stamp = clip.stamps_ns[k]
