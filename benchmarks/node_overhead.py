@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,6 @@ class Robot:
     """Publishes three cameras from a thread and calls the node."""
 
     def __init__(self, node: Node) -> None:
-        self._node = node
         self._tf = node.create_publisher(TFMessage, "/tf", 10)
         self._images = {n: node.create_publisher(Image, f"/{n}/image_raw", 10) for n in NAMES}
         self._infos = {n: node.create_publisher(CameraInfo, f"/{n}/camera_info", 10) for n in NAMES}
@@ -107,6 +107,7 @@ class Robot:
         self._pixels = rng.integers(0, 255, (144, 256, 3), dtype=np.uint8)
         self._add = node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
         self._action = ActionClient(node, SynthesizeClip, "/anyview/synthesize_clip")
+        self._stamps_ns = count(node.get_clock().now().nanoseconds, int(PERIOD_S * 1e9))
         node.create_timer(PERIOD_S, self._publish)
 
     def add(self, camera: VirtualCamera) -> None:
@@ -120,7 +121,7 @@ class Robot:
         return _result(handle.get_result_async()).result.result
 
     def _publish(self) -> None:
-        stamp_ns = self._node.get_clock().now().nanoseconds
+        stamp_ns = next(self._stamps_ns)  # a camera's own clock ticks evenly, a busy machine not
         frames = [f"{name}_optical_frame" for name in NAMES]
         self._tf.publish(TFMessage(transforms=[_transform(frame, stamp_ns) for frame in frames]))
         for name, frame in zip(NAMES, frames, strict=True):
