@@ -87,6 +87,8 @@ def _arguments() -> argparse.Namespace:
 def _node(arguments: argparse.Namespace) -> Iterator[None]:
     command = [sys.executable, "-m", "anyview_ros.robot.node", "--ros-args"]
     flags = ["-p", f"model:={arguments.model}", "-p", "provider:=cpu"]
+    for name in NAMES:  # the default DDS settings lose images; what is lost is not the question
+        flags += ["-p", f"{name}.reliability:=reliable"]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(arguments.domain)}
     node = subprocess.Popen([*command, *flags], env=environment)
     try:
