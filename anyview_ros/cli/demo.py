@@ -7,8 +7,7 @@ import signal
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from anyview_ros.robot.parameters import NODE_PARAMETERS
-from anyview_ros.tools.demo import DemoPlan, run_demo
+from anyview_ros.tools.demo import DEFAULT_MODEL, DemoPlan, run_demo
 from anyview_ros.tools.report_files import REPORT, SHEET, VIDEO, table, write_report
 
 STREET = "street"
@@ -17,7 +16,6 @@ DOMAINS = range(1, 102)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    model = next(p.default for p in NODE_PARAMETERS if p.name == "model")
     parser.add_argument(
         "--source", default=STREET, help="'street', a video file, or a folder of images"
     )
@@ -30,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="simulated time")
     parser.add_argument("--seed", type=int, default=0, help="which street")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
-    parser.add_argument("--model", default=model, help="model package, a name or a path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
     parser.add_argument(
         "--domain", type=_domain, help="ROS_DOMAIN_ID, to look inside (default: a random one)"
     )

@@ -55,6 +55,9 @@ class Children:
                 start_new_session=True,
             )
 
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
     def log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 

@@ -21,6 +21,7 @@ from anyview_ros.contract import Contract, find_package, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.robot.messages import time_message
+from anyview_ros.robot.parameters import NODE_PARAMETERS
 from anyview_ros.robot.rig_sources import VIDEO_CAMERA, VideoSource
 from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.tools.children import Children
@@ -30,6 +31,7 @@ from anyview_ros.tools.recorder import Recorder
 from anyview_ros.tools.session import Session
 from anyview_ros.worlds.rigs import STREET_RIG
 
+DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"
 NODE, RIG = "node", "rig"
 MAX_SECONDS = 100.0  # the node's frame buffer keeps 120

@@ -1,0 +1,149 @@
+"""Memory of the node, its inference process and their shared memory over minutes of work.
+
+    python benchmarks/memory.py [--minutes 5] [--model NAME]
+
+The rig drives, the node buffers three cameras, and clips are asked for one after the other. Each
+sample is what the node and its worker hold alone (proportional set size of anonymous memory and
+files), and every file in /dev/shm that either has mapped, counted once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from anyview_ros.msg import ClipRequest, VirtualCamera
+from anyview_ros.srv import AddVirtualCamera, Synthesize
+
+from anyview_ros.tools.children import Children
+from anyview_ros.tools.dds_profile import with_profile
+from anyview_ros.tools.demo import DEFAULT_MODEL
+from anyview_ros.tools.demo_cameras import on_the_car
+from anyview_ros.tools.session import Session
+
+MB = 1_000_000
+SETTLED_S = 120.0  # caches and buffers are full by then
+START_S, ANSWER_S = 300.0, 120.0
+
+
+class Sample(NamedTuple):
+    """After one request: seconds since the first, bytes held, code of a refusal or empty."""
+
+    time_s: float
+    private: int
+    shared: int
+    code: str
+
+
+def main() -> None:
+    arguments = _arguments()
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(arguments.domain),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+    os.environ.update(with_profile(environment))
+    node = ["--ros-args", "-p", f"model:={arguments.model}", "-p", "use_sim_time:=true"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Children(Path(folder), os.environ) as children,
+        Session("memory", arguments.domain, children.check) as session,
+    ):
+        children.start("node", "anyview_ros.robot.node", node)
+        children.start("rig", "anyview_ros.robot.sim_rig", [])
+        _add_camera(session)
+        samples = _work(session, children.pid("node"), arguments.minutes * 60)
+    _report(samples)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long (5)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model package")
+    parser.add_argument("--domain", type=int, default=98, help="ROS_DOMAIN_ID (98)")
+    return parser.parse_args()
+
+
+def _add_camera(session: Session) -> None:
+    """Ask until the node knows the car's frame: its model loads, the rig compiles."""
+    client = session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
+    session.wait(client.wait_for_service, START_S, "the node", "see its log")
+    request = AddVirtualCamera.Request(camera=on_the_car()[0])
+    deadline = time.monotonic() + START_S
+    while True:
+        answer = session.answer(lambda: client.call_async(request), ANSWER_S, "an answer")
+        if answer.success:
+            return
+        if time.monotonic() > deadline:
+            raise SystemExit(f"[{answer.code}] {answer.message}")
+
+
+def _work(session: Session, node_pid: int, duration_s: float) -> list[Sample]:
+    client = session.node.create_client(Synthesize, "/anyview/synthesize")
+    session.wait(client.wait_for_service, START_S, "the service", "see the node's log")
+    camera = VirtualCamera(name=on_the_car()[0].name)
+    request = Synthesize.Request(request=ClipRequest(camera=camera))
+    started, samples = time.monotonic(), []
+    while (elapsed := time.monotonic() - started) < duration_s:
+        answer = session.answer(lambda: client.call_async(request), ANSWER_S, "a clip")
+        samples.append(Sample(elapsed, *_memory(node_pid), answer.result.code))
+    return samples
+
+
+def _memory(node_pid: int) -> tuple[int, int]:
+    """Bytes held by the processes of the node's session, and of /dev/shm mapped by them."""
+    pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdecimal()]
+    own = [pid for pid in pids if _session_of(pid) == node_pid]
+    return sum(map(_private, own)), sum(_shared_files(own).values())
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _private(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: line.split()[1] for line in rollup[1:]}
+    return 1024 * (int(kilobytes["Pss_Anon"]) + int(kilobytes["Pss_File"]))
+
+
+def _shared_files(pids: list[int]) -> dict[str, int]:
+    """Bytes in use of each file in /dev/shm that one of the processes has mapped."""
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    paths = {line.split(maxsplit=5)[5] for line in lines if "/dev/shm/" in line}
+    return {path: 512 * os.stat(path).st_blocks for path in paths if os.path.exists(path)}
+
+
+def _report(samples: list[Sample]) -> None:
+    refused = Counter(sample.code for sample in samples if sample.code)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
+    print(f"{len(samples) - refused.total()} clips made; refused: {dict(refused) or 'none'}")
+    print(f"{'minute':>6}  {'private MB':>10}  {'/dev/shm MB':>11}")
+    next_s = 0.0
+    for sample in samples:
+        if sample.time_s >= next_s:
+            minute, private = sample.time_s / 60, sample.private / MB
+            print(f"{minute:6.1f}  {private:10.1f}  {sample.shared / MB:11.1f}")
+            next_s += 30.0
+    settled = np.array(
+        [(s.time_s / 60, (s.private + s.shared) / MB) for s in samples if s.time_s >= SETTLED_S]
+    )
+    if len(settled) < 2:
+        print("no slope: run longer than two minutes")
+        return
+    slope, _ = np.polyfit(settled[:, 0], settled[:, 1], 1)
+    print(f"slope after minute {SETTLED_S / 60:.0f}: {slope:+.2f} MB a minute (aim: under 1)")
+
+
+if __name__ == "__main__":
+    main()
