@@ -27,9 +27,9 @@ from anyview_ros.robot.services import Services
 from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
-# Blocked at most: all requests there may be, one caller about virtual cameras, one change of
-# state. Free: one for images and TF, one for diagnostics, one to answer "busy".
-EXECUTOR_THREADS = (1 + MAX_WAITING) + 1 + 1 + 3
+# Blocked at most: all requests there may be, and one caller about virtual cameras. Free: one for
+# images and TF, one for diagnostics, one to answer "busy".
+EXECUTOR_THREADS = (1 + MAX_WAITING) + 1 + 3
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
@@ -109,25 +109,27 @@ class Anyview:
         self._model.unload()
 
     def follow_autostart(self) -> None:
-        """Bring the node to the state that the parameter asks for; blocks while a model loads."""
-        with self._changing:
-            self._settled.clear()
-            try:
-                wanted = self._node.get_parameter("autostart").value
-                if wanted and self._inputs is None:
-                    self.load()
-                    self.start()
-                elif not wanted:
-                    self.stop(AnyviewError("no_model", "autostart was set to false"))
-                    self.unload()
-            finally:
-                self._settled.set()
+        """Begin to bring the node to the state that the parameter asks for; returns at once."""
+        self._settled.clear()
+        # A daemon: checking gigabytes of a model must not delay the end of the node.
+        threading.Thread(target=self._change_state, name="autostart", daemon=True).start()
 
     def close(self) -> None:
         """Leave nothing behind: no process, no waiting thread."""
         self.stop(AnyviewError("shutting_down", "the node is shutting down"))
         self.unload()
         self._cameras.close()
+
+    def _change_state(self) -> None:
+        with self._changing:
+            wanted = self._node.get_parameter("autostart").value
+            if wanted and self._inputs is None:
+                self.load()
+                self.start()
+            elif not wanted:
+                self.stop(AnyviewError("no_model", "autostart was set to false"))
+                self.unload()
+            self._settled.set()
 
     def _listening(self) -> Inputs:
         """The inputs; waits while the node is about to have some."""
@@ -145,9 +147,7 @@ class Anyview:
 
     def _on_parameters(self, changed: Sequence[Parameter]) -> None:
         if any(parameter.name == "autostart" for parameter in changed):
-            executor = self._node.executor
-            assert executor is not None  # it is who calls
-            executor.create_task(self.follow_autostart)
+            self.follow_autostart()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.delta.nanoseconds < 0:
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error [{error.code}]: {error}")
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
-    executor.create_task(anyview.follow_autostart)
+    anyview.follow_autostart()
     try:
         while rclpy.ok():
             # rclpy (Jazzy) raises this out of the wait when a topic is closed meanwhile.

@@ -8,15 +8,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from anyview_ros.msg import VirtualCamera
+from anyview_ros.srv import ListVirtualCameras
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-from anyview_ros.contract import load_package
+from anyview_ros.contract import load_package, write_manifest
 from tests.graph import Graph, child, graph
 from tests.packages import make_package
 from tests.robot.rig import (
@@ -86,6 +88,20 @@ def test_a_signal_ends_a_node_that_is_working(tmp_path: Path) -> None:
         caller.send_goal(asked("chase"), feedback.append)
         caller.call_async("synthesize", request=asked("chase"))
         wait_for(lambda: len(feedback) > 3, "steps")
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 0
+        assert time.monotonic() - began < END_S
+
+
+def test_a_signal_ends_a_node_that_is_still_checking_its_model(model: Path) -> None:
+    contract = load_package(model).contract
+    with (model / "weights.bin").open("wb") as file:
+        file.truncate(40_000_000_000)  # sparse: tens of seconds of sha256
+    write_manifest(model, replace(contract, files={**contract.files, "weights.bin": "0"}))
+    with graph(53) as opened, anyview(53, model) as process:
+        client = opened.node.create_client(ListVirtualCameras, "/anyview/list_virtual_cameras")
+        assert client.wait_for_service(DEADLINE_S)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_S) == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyview_ros.contract import ModelPackage, load_package
+from anyview_ros.contract import LatentShape, ModelPackage, load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
@@ -152,6 +152,30 @@ def test_a_process_that_died_between_jobs_is_replaced(worker: Worker) -> None:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     worker.synthesize([source(0)], TARGET, SynthesisOptions())
     assert worker.pid not in (None, pid)
+
+
+def test_a_failed_inference_gets_a_fresh_process(tmp_path: Path) -> None:
+    """The graphs code 3 channels, the contract promises 2: ONNX Runtime refuses to run them."""
+    torn = load_package(make_package(tmp_path / "torn", latent=LatentShape(2)))
+    with started(torn) as worker:
+        pid = worker.pid
+        with pytest.raises(AnyviewError) as failed:
+            worker.synthesize([source(0)], TARGET, SynthesisOptions())
+        assert failed.value.code == "inference_failed"
+        assert worker.pid is None, "a process that failed once is not trusted again"
+        worker.start()
+        assert worker.pid not in (None, pid)
+
+
+def test_a_caller_that_fails_does_not_leave_its_answer_to_the_next(worker: Worker) -> None:
+    def fail(stage: str, step: int, steps: int) -> None:
+        raise KeyError(stage)
+
+    with pytest.raises(KeyError):
+        worker.synthesize([source(0)], TARGET, SynthesisOptions(seed=1), fail)
+    fresh = worker.synthesize([source(1)], TARGET, SynthesisOptions(seed=2))
+    again = worker.synthesize([source(1)], TARGET, SynthesisOptions(seed=2))
+    np.testing.assert_array_equal(fresh.frames, again.frames)
 
 
 def test_a_model_damaged_on_disk_is_refused_by_the_process(tmp_path: Path) -> None:
