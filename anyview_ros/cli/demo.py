@@ -29,9 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="which street")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
-    parser.add_argument(
-        "--domain", type=_domain, help="ROS_DOMAIN_ID, to look inside (default: a random one)"
-    )
+    parser.add_argument("--domain", type=_domain, help="ROS_DOMAIN_ID; a random one if not given")
 
 
 def run(args: Namespace) -> int:
