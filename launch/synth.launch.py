@@ -3,11 +3,10 @@
 import os
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-
-from launch import LaunchContext, LaunchDescription
 
 SHARE = get_package_share_directory("anyview_ros")
 # Fast DDS 3 (Kilted) reads the first name, Fast DDS 2 (Jazzy) only the second.

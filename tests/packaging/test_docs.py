@@ -66,7 +66,7 @@ def test_block_runs(text: str, checkout: Path) -> None:
         folder = ROOT  # which has the .venv that these commands would spend minutes on
         if not (ROOT / ".venv" / "anyview" / "package").is_file():
             pytest.skip("./anyview has not made .venv in this checkout")
-    environment = {name: text for name, text in os.environ.items() if name not in OWN}
+    environment = {name: value for name, value in os.environ.items() if name not in OWN}
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", text],
         cwd=folder,
