@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import signal
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
+from anyview_ros.tools.children import interrupt_once
 from anyview_ros.tools.demo import DEFAULT_MODEL, DemoPlan, run_demo
 from anyview_ros.tools.report_files import REPORT, SHEET, VIDEO, table, write_report
 
@@ -33,9 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    # A closed terminal or a `kill` must leave no process either.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupt_once()
     plan = DemoPlan(
         out=args.out,
         seconds=args.seconds,

@@ -10,12 +10,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Self
 
 from anyview_ros.errors import AnyviewError
 
 GRACE_S = 1.2  # from Ctrl-C to the end of everything there are two seconds
 LAST_LINES = 15
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Children:
@@ -83,3 +85,19 @@ class Children:
                 os.killpg(process.pid, signal.SIGKILL)  # what it started is in its group
             process.wait()
         self._running.clear()
+
+
+def interrupt_once() -> None:
+    """Let the first signal that means "stop" raise KeyboardInterrupt, and ignore the others.
+
+    A closed terminal or a `kill` must leave no child either, nor an impatient second Ctrl-C: what
+    the first one sets off ends within two seconds.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for later in STOP_SIGNALS:
+            signal.signal(later, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, interrupt)

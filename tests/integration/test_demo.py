@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.tools.bag import Bag
+from anyview_ros.tools.children import STOP_SIGNALS
 from anyview_ros.tools.h264 import VideoWriter
 from tests.graph import child, graph
 from tests.packages import make_package
@@ -110,8 +111,12 @@ def test_a_video_that_ends_before_the_demo(tmp_path: Path, model: Path) -> None:
         assert camera["quality"] is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM)],
+    ids=["Ctrl-C", "kill", "twice"],
+)
+def test_an_interrupt_ends_everything(tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
     slow = make_package(tmp_path / "slow", work=STEPS_THAT_TAKE_A_WHILE)
     with graph(82) as live:
         frames = live.listen(Image, "/virtual/chase/image_raw")
@@ -119,7 +124,8 @@ def test_an_interrupt_ends_everything(tmp_path: Path, number: signal.Signals) ->
             live.wait_until(lambda: bool(frames), "a virtual frame", 280)
             assert len(marked(mark)) >= 4  # the demo, the rig, the node, its worker
             started = time.monotonic()
-            process.send_signal(number)
+            for number in numbers:
+                process.send_signal(number)
             process.communicate(timeout=60)
             took = time.monotonic() - started
             left = marked(mark)
@@ -160,7 +166,7 @@ def test_bad_input_is_refused_before_anything_starts(
     values, words = REFUSED[name]
     values = {"model": model, "out": tmp_path / "out", **values}
     options = [text for key, value in values.items() for text in (f"--{key}", str(value))]
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         assert main(["demo", *options]) == 1
     finally:
