@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from anyview_ros.cli import demo
 from anyview_ros.geometry import BODY_FROM_OPTICAL
 from anyview_ros.robot.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.sim_rig import PARAMETERS
 from anyview_ros.robot.video import read_trajectory
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "video.md").read_text()
@@ -40,6 +42,14 @@ def test_its_commands_are_understood() -> None:
     parser = ArgumentParser()
     demo.add_arguments(parser)
     understood = {option for action in parser._actions for option in action.option_strings}
-    used = set(re.findall(r"(?<![\w-])--[a-z]+", TEXT))
+    used = set(re.findall(r"(?<![\w-])--[a-z]+", TEXT.partition("## The node behind it")[0]))
     assert used
     assert used <= understood
+
+
+def test_the_table_of_parameters_is_that_of_the_node() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", TEXT, re.M)
+    declared = [
+        (name, json.dumps(default), text) for name, (default, text, _) in PARAMETERS.items()
+    ]
+    assert rows == declared
