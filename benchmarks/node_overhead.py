@@ -118,6 +118,7 @@ class Robot:
         assert answer.success, answer.message
 
     def synthesize(self, request: ClipRequest) -> ClipResult:
+        assert self._action.wait_for_server(DEADLINE_S)
         goal = SynthesizeClip.Goal(request=request)
         handle = _result(self._action.send_goal_async(goal))
         return _result(handle.get_result_async()).result.result
