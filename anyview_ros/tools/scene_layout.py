@@ -241,7 +241,8 @@ def check_rigid(poses: NDArray[np.float64], where: str) -> None:
     bottom = np.abs(poses[:, 3] - [0, 0, 0, 1]).max(axis=1)
     # Written so that nan is refused.
     rigid = (turned <= RIGID_TOLERANCE) & (bottom <= RIGID_TOLERANCE)
-    rigid &= np.isfinite(poses[:, :3, 3]).all(axis=1) & (np.linalg.det(rotation) > 0)
+    rigid &= np.isfinite(poses).all(axis=(1, 2))
+    rigid[rigid] = np.linalg.det(rotation[rigid]) > 0
     if not rigid.all():
         first = int(np.argmin(rigid))
         raise AnyviewError(

@@ -63,7 +63,12 @@ def test_clips_that_cannot_be_coded_are_refused(shape, code):
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"time_halves": (True, True)}, {"time_halves": (True,) * 3}, {"width": 3}]
+    "sizes",
+    [
+        {"time_halves": (True, True)},
+        {"time_halves": (True,) * 3},
+        {"multipliers": (1, 3, 5, 4), "width": 1},
+    ],
 )
 def test_impossible_sizes_are_refused(sizes):
     with pytest.raises(AnyviewError) as e:

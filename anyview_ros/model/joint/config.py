@@ -90,8 +90,13 @@ class AutoencoderConfig:
                 "a latent cell is 4 frames of 8 x 8 pixels: three steps, two of them in time, "
                 f"got time_halves {self.time_halves}",
             )
-        if self.width < 2 or self.width % 2 or self.res_blocks < 1 or min(self.multipliers) < 1:
-            raise AnyviewError("invalid_config", f"sizes must be positive, width even, got {self}")
+        widths = [self.width * m for m in self.multipliers]
+        if min(widths) < 1 or self.res_blocks < 1 or any(width % 2 for width in widths[1:]):
+            raise AnyviewError(
+                "invalid_config",
+                "sizes must be positive, and even below the finest level, where each step up "
+                f"halves the channels; got {self}",
+            )
 
 
 NETWORKS: Mapping[str, JointConfig] = {"anyview_dvs_2b": JointConfig()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from anyview_ros.model.joint.config import LATENT_CHANNELS
-from anyview_ros.model.joint.transformer import JointTransformer, Views
+from anyview_ros.model.joint.transformer import Views
 
+Transformer = Callable[[Views, Views, Tensor], Views]  # streams, times, text -> output streams
 HIGH_SHARE = 0.05  # samples whose noise level is drawn from the high range instead
 HIGH_SIGMAS = (200.0, 1e5)
 AUGMENT = (0.001, 0.01)  # noise levels added to what is given
@@ -44,7 +46,7 @@ def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
     return torch.where(draws.high < HIGH_SHARE, unusual, usual).float()
 
 
-def training_loss(network: JointTransformer, clean: Views, text: Tensor, draws: Draws) -> Tensor:
+def training_loss(network: Transformer, clean: Views, text: Tensor, draws: Draws) -> Tensor:
     """Weighted squared error of the target's x0.
 
     Args:

@@ -25,12 +25,23 @@ from anyview_ros.tools.verify.networks import Array, Call, Pair, Weights
 from anyview_ros.tools.verify.observed import Observed
 
 
-class TorchNetworks:
-    """Runs every precision mode as it is."""
+class TorchConstants:
+    """Tables that are constants of every graph: made in torch, whatever runs the graph."""
 
     def __init__(self) -> None:
         # On networks this small, threads wait for each other longer than they work.
         torch.set_num_threads(1)
+
+    def rotary_angles(self, grid: tuple[int, int, int], head_width: int, mode: str) -> Array:
+        return rotary_angles(grid, head_width, PRECISIONS[mode].rotary_dtype).numpy()
+
+    def latent_constants(self, rounds: bool) -> tuple[Array, Array, Array]:
+        mean, inverse = latent_constants(rounds)
+        return mean.numpy(), np.array(LATENT_STD, np.float32), inverse.numpy()
+
+
+class TorchNetworks(TorchConstants):
+    """Runs every precision mode as it is."""
 
     def mode(self, asked: str) -> str:
         return asked
@@ -42,13 +53,6 @@ class TorchNetworks:
         self, weights: Weights, mode: str, rounded_constants: bool | None = None
     ) -> TorchAutoencoder:
         return TorchAutoencoder(joint_autoencoder(weights, mode, rounded_constants))
-
-    def rotary_angles(self, grid: tuple[int, int, int], head_width: int, mode: str) -> Array:
-        return rotary_angles(grid, head_width, PRECISIONS[mode].rotary_dtype).numpy()
-
-    def latent_constants(self, rounds: bool) -> tuple[Array, Array, Array]:
-        mean, inverse = latent_constants(rounds)
-        return mean.numpy(), np.array(LATENT_STD, np.float32), inverse.numpy()
 
     def loss(self, weights: Weights, clean: Pair, text: Array, draws: Mapping[str, Array]) -> Pair:
         drawn = draws_from(draws)
