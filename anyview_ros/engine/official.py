@@ -1,6 +1,7 @@
 """Rules of the AnyView release that have no other home: frame sizes, scene scales, streams.
 
-The facts are those of arXiv 2601.16982 and of its released code; conditioning.py has the rules both families share.
+The facts are those of arXiv 2601.16982 and of its released code; conditioning.py has the rules
+that both families share.
 """
 
 from __future__ import annotations
