@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,8 @@ from anyview_ros.msg import SynthesisInfo
 from anyview_ros.robot.messages import image_message, info_message
 
 MATCH_TIMEOUT_S = 1.0
-MATCH_POLL_S = 0.01
+POLL_S = 0.01
+IDLE_S = 0.1  # how late the end of the topics is noticed
 ACKNOWLEDGE_TIMEOUT_S = 2.0
 
 
@@ -74,29 +76,34 @@ class CameraTopics:
                 (SynthesisInfo, "synthesis_info"),
             )
         ]
-        self._clips: queue.SimpleQueue[SynthesizedClip | None] = queue.SimpleQueue()
+        # One clip may wait for the one that is leaving: who asks faster than real time waits too.
+        self._clips: queue.Queue[SynthesizedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
-        self._planned_end = 0.0
+        self._never_matched = 0
+        self._due = self._planned_end = 0.0
         self._thread = threading.Thread(target=self._run, name=f"publish {name}", daemon=True)
         self._thread.start()
 
     def plan(self, num_frames: int, period_s: float) -> list[float]:
         """Seconds from now to the publication of each frame of the next clip."""
         now = time.monotonic()
+        period_s = period_s if self._known_listeners() else 0.0  # nobody is overrun
         start = max(now, self._planned_end)
         self._planned_end = start + num_frames * period_s
         return [start - now + k * period_s for k in range(num_frames)]
 
     def publish(self, clip: SynthesizedClip) -> None:
-        """Hand over a clip; returns at once."""
-        self._clips.put(clip)
+        """Hand over a clip; waits while one clip is leaving and another is waiting."""
+        while not self._closing.is_set():
+            with suppress(queue.Full):
+                self._clips.put(clip, timeout=POLL_S)
+                return
 
     def publish_and_close(self, clip: SynthesizedClip) -> None:
         """Publish to those who listen already, wait until they have it, and close."""
         if self._known_listeners():
-            self._clips.put(clip)
-            self._clips.put(None)
-            self._thread.join()
+            self.publish(clip)
+            self._clips.join()
             for publisher in self._publishers:
                 publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S))
         self.close()
@@ -104,39 +111,47 @@ class CameraTopics:
     def close(self) -> None:
         """End the topics; what was not published yet is dropped."""
         self._closing.set()
-        self._clips.put(None)
         self._thread.join()
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
 
     def _known_listeners(self) -> int:
-        return int(self._node.count_subscribers(self._publishers[0].topic_name))
+        """Subscribers in the graph, of all three topics."""
+        return sum(self._node.count_subscribers(p.topic_name) for p in self._publishers)
 
     def _wait_for_listeners(self) -> None:
         """Wait for subscribers that are known but not connected yet: they would miss frames."""
         deadline = time.monotonic() + MATCH_TIMEOUT_S
-        images = self._publishers[0]
-        while (
-            images.get_subscription_count() < self._known_listeners()
-            and time.monotonic() < deadline
-            and not self._closing.wait(MATCH_POLL_S)
-        ):
-            pass
+        while (missing := self._missing_listeners()) > self._never_matched:
+            if time.monotonic() > deadline:
+                self._never_matched = missing  # of another QoS: the middleware has warned of it
+            if self._closing.wait(POLL_S):
+                return
+        self._never_matched = missing
+
+    def _missing_listeners(self) -> int:
+        matched = sum(publisher.get_subscription_count() for publisher in self._publishers)
+        return self._known_listeners() - matched
 
     def _run(self) -> None:
-        due = 0.0
-        while (clip := self._clips.get()) is not None:
-            self._wait_for_listeners()
-            for k in range(len(clip.stamps_ns)):
-                if self._closing.wait(max(0.0, due - time.monotonic())):
-                    return
-                due = time.monotonic() + clip.period_s
-                try:
-                    self._publish_frame(clip, k)
-                except Exception:
-                    if self._node.context.ok():
-                        raise
-                    return  # a signal has ended ROS in this process
+        try:
+            while not self._closing.is_set():
+                with suppress(queue.Empty):
+                    self._publish_clip(self._clips.get(timeout=IDLE_S))
+                    self._clips.task_done()
+        except Exception:
+            if self._node.context.ok():
+                raise
+            # else a signal has ended ROS in this process
+
+    def _publish_clip(self, clip: SynthesizedClip) -> None:
+        self._wait_for_listeners()
+        pace_s = clip.period_s if self._known_listeners() else 0.0
+        for k in range(len(clip.stamps_ns)):
+            if self._closing.wait(max(0.0, self._due - time.monotonic())):
+                return
+            self._due = time.monotonic() + pace_s
+            self._publish_frame(clip, k)
 
     def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
         stamp = clip.stamps_ns[k]
