@@ -103,7 +103,8 @@ class CameraTopics:
         """Publish to those who listen already, wait until they have it, and close."""
         if self._known_listeners():
             self.publish(clip)
-            self._clips.join()
+            while self._clips.unfinished_tasks and self._thread.is_alive():
+                self._closing.wait(POLL_S)
             for publisher in self._publishers:
                 publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S))
         self.close()

@@ -142,7 +142,10 @@ class Synthesizer:
         except AnyviewError as error:
             return ClipResult(success=False, code=error.code, message=error.message)
         except Exception as error:  # a bug must neither end the node nor leave the caller waiting
-            self._node.get_logger().error(traceback.format_exc())
+            if (
+                self._node.context.ok()
+            ):  # else a signal has ended ROS, and this is what it looks like
+                self._node.get_logger().error(traceback.format_exc())
             return ClipResult(success=False, code="internal_error", message=repr(error))
 
     def _made(
