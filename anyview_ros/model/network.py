@@ -51,6 +51,24 @@ class NetworkConfig:
         return self.width // self.heads
 
 
+class FramewiseLinear(nn.Module):
+    """One linear map for the tokens of latent frame 0, another for those of later frames.
+
+    A causal codec codes frame 0 alone and then four frames together, so channel c means one thing
+    in frame 0 and another one after it.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, outputs)
+        self.later = nn.Linear(inputs, outputs)
+
+    def forward(self, x: Tensor, latent_frames: int) -> Tensor:
+        """Tokens (B, N, inputs) of `latent_frames` frames -> (B, N, outputs)."""
+        cells = x.shape[1] // latent_frames
+        return torch.cat([self.first(x[:, :cells]), self.later(x[:, cells:])], dim=1)
+
+
 class Tokens(nn.Module):
     """Latent and rays of one view to tokens; source and target have one each."""
 
@@ -58,7 +76,7 @@ class Tokens(nn.Module):
         super().__init__()
         self.patch = config.patch
         cells = config.patch**2
-        self.latent = nn.Linear(config.channels * cells, config.width)
+        self.latent = FramewiseLinear(config.channels * cells, config.width)
         self.rays = nn.Sequential(
             nn.Linear(RAY_VALUES * cells + 2 * 6 * RAY_OCTAVES, config.width),
             nn.GELU(approximate="tanh"),
@@ -69,8 +87,9 @@ class Tokens(nn.Module):
         """latent (B, C, T', H', W'), rays (B, 96, T', H', W') -> (B, N, width)."""
         ray_tokens = patchify(rays, self.patch)
         features = torch.cat([ray_tokens, self._fourier(ray_tokens)], dim=-1)
-        tokens: Tensor = self.latent(patchify(latent, self.patch)) + self.rays(features)
-        return tokens
+        seen: Tensor = self.latent(patchify(latent, self.patch), latent.shape[2])
+        where: Tensor = self.rays(features)
+        return seen + where
 
     def _fourier(self, ray_tokens: Tensor) -> Tensor:
         """Sines and cosines of the token's mean ray: fine differences of pose, made visible."""
@@ -157,7 +176,9 @@ class OneWayDenoiser(nn.Module):
         self.level = nn.Sequential(
             nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), _silent(nn.Linear(width, 6 * width))
         )
-        self.head = _silent(nn.Linear(width, config.channels * config.patch**2))
+        self.head = FramewiseLinear(width, config.channels * config.patch**2)
+        for part in (self.head.first, self.head.later):
+            _silent(part)
 
     @property
     def stack(self) -> list[Block]:
@@ -204,7 +225,8 @@ class OneWayDenoiser(nn.Module):
             key = torch.cat([source_key.to(key), key], dim=2)
             value = torch.cat([source_value.to(value), value], dim=2)
             x = block(x, (query, key, value), modulation)
-        output = unpatchify(self.head(normalised(x)), noisy.shape, self.config.patch)
+        output = self.head(normalised(x), noisy.shape[2])
+        output = unpatchify(output, noisy.shape, self.config.patch)
         return self._x0(noisy, output, t[:, None, None, None, None])
 
     def _x0(self, noisy: Tensor, output: Tensor, t: Tensor) -> Tensor:

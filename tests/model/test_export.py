@@ -85,7 +85,7 @@ def test_graphs_equal_torch_and_a_changed_weight_shows(package: Path) -> None:
 def test_a_network_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     network, codec = tiny_model()
     with torch.no_grad():
-        network.head.bias[0] = torch.nan
+        network.head.later.bias[0] = torch.nan
     with pytest.raises(AnyviewError, match=r"apart.*'denoise': nan") as caught:
         export_package(tmp_path, CONTRACT, network, codec)
     assert caught.value.code == "export_differs"

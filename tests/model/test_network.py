@@ -66,7 +66,7 @@ def joint_forward(
         x = x + (1 + gate2) * block.shrink(
             torch.nn.functional.gelu(hidden_values, approximate="tanh")
         )
-    output = unpatchify(net.head(normalised(x[:, count:])), target[0].shape, CONFIG.patch)
+    output = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), target[0].shape, CONFIG.patch)
     sigma = (t / (1 - t))[:, None, None, None, None]
     noisy = target[0] * (1 + sigma)
     return noisy / (1 + sigma**2) + output * sigma / (1 + sigma**2).sqrt()

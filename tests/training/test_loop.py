@@ -94,7 +94,7 @@ def test_the_average_follows_the_weights() -> None:
     trainer = tiny_trainer(tiny_run())
     for _ in range(3):
         trainer.train_step()
-    fast, slow = trainer.network.head.weight, trainer.ema.head.weight
+    fast, slow = trainer.network.head.later.weight, trainer.ema.head.later.weight
     assert 0 < (fast - slow).norm() < fast.norm()
 
 
@@ -117,7 +117,7 @@ def test_progress_names_the_loss_at_pure_noise() -> None:
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     trainer = tiny_trainer(tiny_run())
     checkpoint = trainer.checkpoint()
-    del checkpoint.tensors["network/head.weight"]  # type: ignore[attr-defined]
+    del checkpoint.tensors["network/head.later.weight"]  # type: ignore[attr-defined]
     with pytest.raises(AnyviewError, match=r"of another network"):
         trainer.restore(checkpoint)
 
