@@ -129,20 +129,22 @@ def test_cancel_ends_within_one_step(slow_package: ModelPackage) -> None:
         worker.synthesize([source(0)], TARGET, SynthesisOptions(steps=1))
 
 
-def test_a_killed_process_fails_its_job_and_the_next_job_works(worker: Worker) -> None:
-    before = worker.synthesize([source(0)], TARGET, SynthesisOptions())
+def test_a_killed_process_fails_its_job_and_the_next_job_works(slow_package: ModelPackage) -> None:
+    short = SynthesisOptions(steps=2)
+    with started(slow_package) as worker:
+        before = worker.synthesize([source(0)], TARGET, short)
 
-    def kill(stage: str, step: int, steps: int) -> None:
-        if stage == "denoise" and worker.pid is not None:
-            os.kill(worker.pid, signal.SIGKILL)
+        def kill(stage: str, step: int, steps: int) -> None:
+            if stage == "denoise" and worker.pid is not None:
+                os.kill(worker.pid, signal.SIGKILL)
 
-    with pytest.raises(AnyviewError) as died:
-        worker.synthesize([source(0)], TARGET, SynthesisOptions(), kill)
-    assert died.value.code == "worker_died"
-    assert "signal 9 (SIGKILL, usually because memory ran out)" in died.value.message
-    assert worker.deaths == 1
-    after = worker.synthesize([source(0)], TARGET, SynthesisOptions())
-    np.testing.assert_array_equal(after.frames, before.frames)
+        with pytest.raises(AnyviewError) as died:
+            worker.synthesize([source(0)], TARGET, SynthesisOptions(), kill)
+        assert died.value.code == "worker_died"
+        assert "signal 9 (SIGKILL, usually because memory ran out)" in died.value.message
+        assert worker.deaths == 1
+        after = worker.synthesize([source(0)], TARGET, short)
+        np.testing.assert_array_equal(after.frames, before.frames)
 
 
 def test_a_process_that_died_between_jobs_is_replaced(worker: Worker) -> None:
