@@ -68,7 +68,6 @@ class Pipeline:
     """
 
     def __init__(self, package: ModelPackage, provider: str = AUTO, threads: int = 0) -> None:
-        refuse_unavailable(package.contract)
         self.package = package
         self.provider = choose_provider(provider)
         files = {name: package.graph(name) for name in GRAPHS}
@@ -85,7 +84,7 @@ class Pipeline:
         """What `target` would have seen while the sources saw their clips.
 
         Raises:
-            AnyviewError: what `check_request` refuses; `cancelled` within one step.
+            AnyviewError: what `check_request` refuses; `cancelled` within one step; `not_finite`.
         """
         contract = self.package.contract
         sigmas = check_request(contract, sources, target, options)
@@ -105,9 +104,8 @@ class Pipeline:
             contract, clips[0].world_from_cam, target.world_from_cam
         )
         context = self._condition(clips[0], anchor_from_world, scene_scale)
-        rays, clamped = conditioning.unshuffle_rays(
-            contract, camera, anchor_from_world @ target.world_from_cam, scene_scale
-        )
+        anchor_from_cam = anchor_from_world @ target.world_from_cam
+        rays, clamped = self._rays(camera, anchor_from_cam, scene_scale)
         conditioned = time.perf_counter()
         noise = sampler.unit_noise(options.seed, contract.latent.of(len(clips[0]), *size))
         latent = sampler.sample(
@@ -137,36 +135,45 @@ class Pipeline:
         self, clip: Clip, anchor_from_world: NDArray[np.float64], scene_scale: float
     ) -> dict[str, Array]:
         """The source as the denoiser sees it: opaque tensors, the same for every step."""
-        contract = self.package.contract
-        (latent,) = self._graphs["encode"](frames=conditioning.video_tensor(clip.images)).values()
-        rays, _ = conditioning.unshuffle_rays(
-            contract, clip.frames[0].camera, anchor_from_world @ clip.world_from_cam, scene_scale
-        )
+        latent = self._encode(conditioning.video_tensor(clip.images))
+        anchor_from_cam = anchor_from_world @ clip.world_from_cam
+        rays, _ = self._rays(clip.frames[0].camera, anchor_from_cam, scene_scale)
         return self._graphs["condition"](latent=latent, rays=rays)
 
+    def _rays(
+        self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float
+    ) -> tuple[Array, float]:
+        """Rays of a view (1, R, T', H', W') as the contract codes them; share of moments clamped.
+
+        Ray code `autoencoder`: rays and moments are two videos, each coded as images are.
+        """
+        contract = self.package.contract
+        if contract.ray_code == "unshuffle":
+            return conditioning.unshuffle_rays(contract, camera, anchor_from_cam, scene_scale)
+        values, clamped = conditioning.ray_video(camera, anchor_from_cam, scene_scale)
+        videos = np.ascontiguousarray(values.transpose(3, 0, 1, 2)[None])
+        latents = [self._encode(videos[:, :3]), self._encode(videos[:, 3:])]
+        return np.concatenate(latents, axis=1), clamped
+
+    def _encode(self, video: Array) -> Array:
+        """(1, 3, T, H, W) in [-1, 1] -> latent (1, C, T', H', W')."""
+        (latent,) = self._graphs["encode"](frames=video).values()
+        return latent
+
     def _network(self, rays: Array, context: dict[str, Array]) -> sampler.Network:
-        denoise = self._graphs["denoise"]
+        denoise, name = self._graphs["denoise"], self.package.contract.name
 
         def network(noisy: Array, t: Array) -> Array:
             (prediction,) = denoise(noisy=noisy, t=t, rays=rays, **context).values()
+            if not np.isfinite(prediction).all():
+                raise AnyviewError(
+                    "not_finite",
+                    f"model '{name}' made values that are not finite at t = {float(t[0]):.4f}; it "
+                    "may know the noise levels of its own speeds only: leave steps at 0",
+                )
             return prediction
 
         return network
-
-
-def refuse_unavailable(contract: Contract) -> None:
-    """Name what the contract foresees and this version does not run.
-
-    Raises:
-        AnyviewError: `not_available`.
-    """
-    for name, value in (("family", "joint"), ("ray_code", "autoencoder")):
-        if getattr(contract, name) == value:
-            raise AnyviewError(
-                "not_available",
-                f"model '{contract.name}' has {name} '{value}', which is not available in this "
-                "version",
-            )
 
 
 def check_request(

@@ -22,7 +22,6 @@ from anyview_ros.model.joint.position import Grid
 from anyview_ros.model.joint.transformer import JointTransformer
 
 STEPS = 35
-FAST_STEPS = 12
 LATENT = LatentShape(LATENT_CHANNELS)
 
 
@@ -47,17 +46,23 @@ class JointModel:
 
 
 def joint_contract(
-    name: str, frames: int, size: tuple[int, int], scene_scale: float, licence: str
+    name: str,
+    clip: tuple[int, int, int],
+    scene_scale: float,
+    licence: str,
+    steps: int = STEPS,
+    frame_period: float = 0.1,
 ) -> Contract:
     """The contract of a package of this family, as the release samples.
 
     Args:
-        frames: T = 1 + 4k.
-        size: (H, W) of source and target, multiples of 16.
+        clip: (T, H, W) of source and target: T = 1 + 4k, sides multiples of 16.
+        frame_period: seconds between frames. The released network was trained at many.
 
     Raises:
         AnyviewError: `invalid_size`; `invalid_model` for other impossible values.
     """
+    frames, *size = clip
     if any(side % STRIDE for side in size):
         raise AnyviewError(
             "invalid_size", f"sides must be multiples of {STRIDE} pixels, got {size[0]} x {size[1]}"
@@ -71,13 +76,10 @@ def joint_contract(
         pixel_rule="integer_grid",
         prediction="velocity",
         solver="ab2",
-        sigmas={
-            "exact": tuple(karras_sigmas(STEPS)),
-            "fast": tuple(karras_sigmas(FAST_STEPS)),
-        },
+        sigmas={"exact": tuple(karras_sigmas(steps))},
         frames=(frames,),
-        frame_period=0.1,
-        sizes=(size,),
+        frame_period=frame_period,
+        sizes=((size[0], size[1]),),
         latent=LATENT,
         max_sources=1,
         known_frames=False,

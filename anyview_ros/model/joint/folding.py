@@ -239,9 +239,8 @@ class LevelTable(nn.Module):
 
     def forward(self, t: Tensor) -> AllTerms:
         """t (1,)."""
-        apart = (self.times - t).abs()
-        known = apart.amin() <= TIME_TOLERANCE
-        index = torch.where(known, apart.argmin(), len(self.times))
+        apart, nearest = (self.times - t).abs().min(dim=0)
+        index = torch.where(apart <= TIME_TOLERANCE, nearest, len(self.times))
         blocks = [
             BlockTerms(*(Terms(*rows[None, 3 * i : 3 * i + 3].unbind(1)) for i in range(3)))
             for rows in self.blocks[index]

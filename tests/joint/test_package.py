@@ -1,0 +1,129 @@
+"""A package of the joint family in the pipeline that every robot runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from anyview_ros.contract import load_package
+from anyview_ros.engine.conditioning import resize_camera
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Clip, Frame, View
+from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
+from anyview_ros.tools.scene_layout import Scene
+from tests.joint.conftest import golden_model
+from tests.joint.golden import GOLDEN
+
+FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
+
+
+@pytest.fixture(scope="module")
+def pipeline(package):
+    return Pipeline(load_package(package), "cpu", threads=1)
+
+
+def request():
+    """The golden scene as a robot's request: a posed clip and a view."""
+    episode = Scene(GOLDEN / "scene_tiny").episode()
+    source = episode.source
+    frames = [
+        Frame(100 * (k + 1), image, source.camera, pose)
+        for k, (image, pose) in enumerate(zip(episode.images, source.world_from_cam, strict=True))
+    ]
+    return Clip(tuple(frames)), View(episode.target.camera, episode.target.world_from_cam)
+
+
+def at_size(view, height, width):
+    """The view at another size by the release's pixel rule, so that its frames are not resized."""
+    camera = resize_camera(view.camera, (height, width), "integer_grid")
+    return View(camera, view.world_from_cam)
+
+
+def test_the_pipeline_makes_the_frames_of_the_release(pipeline):
+    clip, view = request()
+    made = pipeline.synthesize([clip], at_size(view, 48, 96), SynthesisOptions())
+    with np.load(GOLDEN / "e2e_tiny.npz") as golden:
+        apart = np.abs(made.frames.astype(int) - golden["parity/frames_uint8"])
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.05
+    assert (made.steps, made.generated_size, made.scene_scale) == (4, (48, 96), 0.125)
+
+
+def test_poses_seeds_and_pixels_change_the_frames(pipeline):
+    clip, view = request()
+    view = at_size(view, 48, 96)
+    moved = view.world_from_cam.copy()
+    moved[4:, 0, 3] += 0.5
+    first, *rest = clip.frames
+    darker = Clip((replace(first, image=first.image // 2), *rest))
+    right = pipeline.synthesize([clip], view, SynthesisOptions()).frames.astype(int)
+    for source, target, seed in (
+        (clip, View(view.camera, moved), 0),
+        (clip, view, 1),
+        (darker, view, 0),
+    ):
+        made = pipeline.synthesize([source], target, SynthesisOptions(seed=seed)).frames
+        assert np.abs(made - right).max() > 1
+
+
+def test_a_package_with_a_table_makes_no_frames_at_other_noise_levels(pipeline):
+    clip, view = request()
+    with pytest.raises(AnyviewError, match="leave steps at 0") as e:
+        pipeline.synthesize([clip], view, SynthesisOptions(steps=3))
+    assert e.value.code == "not_finite"
+
+
+def test_bfloat16_weights_are_stored_as_they_are(package):
+    graph = onnx.load(package / "denoise.onnx", load_external_data=False).graph
+    outside = [t for t in graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    kept = {kind: [t for t in outside if t.data_type == kind] for kind in (BFLOAT16, FLOAT)}
+    assert sum(len(tensors) for tensors in kept.values()) == len(outside)
+    # Embedding, and of two blocks four projections, the text's query and the MLP, and the head:
+    # the text's keys and values and the modulations are folded away.
+    block = 5 * 128 * 128 + 2 * 128 * 512
+    values = sum(np.prod(tensor.dims) for tensor in kept[BFLOAT16])
+    assert values == 48 * 4 * 128 + 2 * block + 128 * 16 * 4
+    # What was computed in float32 keeps all its bits.
+    assert {"levels.blocks", "levels.final", "cosine"} <= {tensor.name for tensor in kept[FLOAT]}
+
+
+def test_the_contract_samples_as_the_release_does():
+    contract = joint_contract("x", (41, 304, 576), 1 / 16, "Apache-2.0")
+    assert len(contract.sigmas["exact"]) == 36
+    assert contract.latent.of(41, 304, 576) == (16, 11, 38, 72)
+    assert (contract.solver, contract.anchor, contract.pixel_rule) == (
+        "ab2",
+        "target",
+        "integer_grid",
+    )
+    sigmas = np.array(sorted(contract.sigmas["exact"]), np.float32)
+    np.testing.assert_array_equal(noise_times(contract), sigmas / (sigmas + np.float32(1)))
+
+
+@pytest.mark.parametrize(
+    ("clip", "code"), [((5, 48, 90), "invalid_size"), ((6, 48, 96), "invalid_model")]
+)
+def test_clips_that_cannot_be_exported_are_refused(clip, code):
+    with pytest.raises(AnyviewError) as e:
+        joint_contract("x", clip, 1 / 16, "Apache-2.0")
+    assert e.value.code == code
+
+
+def test_pieces_of_time_are_a_choice_of_memory_alone():
+    contract = joint_contract("x", (9, 32, 48), 1 / 16, "Apache-2.0")
+    whole, pieces = (graph_specs(contract, golden_model(piece=piece)) for piece in (0, 1))
+    for name in ("encode", "decode"):
+        inputs = whole[name].inputs.values()
+        torch.testing.assert_close(
+            pieces[name].module(*inputs), whole[name].module(*inputs), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_the_network_without_a_table_takes_any_time():
+    contract = joint_contract("x", (5, 32, 48), 1 / 16, "Apache-2.0")
+    denoise = graph_specs(contract, golden_model())["denoise"]
+    inputs = {**denoise.inputs, "t": torch.tensor([0.123])}
+    assert denoise.module(*inputs.values()).isfinite().all()
