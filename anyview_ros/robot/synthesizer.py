@@ -142,9 +142,7 @@ class Synthesizer:
         except AnyviewError as error:
             return ClipResult(success=False, code=error.code, message=error.message)
         except Exception as error:  # a bug must neither end the node nor leave the caller waiting
-            if (
-                self._node.context.ok()
-            ):  # else a signal has ended ROS, and this is what it looks like
+            if self._node.context.ok():  # else a signal has ended ROS, and all calls fail so
                 self._node.get_logger().error(traceback.format_exc())
             return ClipResult(success=False, code="internal_error", message=repr(error))
 
@@ -168,10 +166,10 @@ class Synthesizer:
             synthesis = self._synthesized(asked, sources, model, ticket, on_stage)
             made = Made(asked, camera.asked, sources, synthesis, model, queue_s)
             clip = self._clip(made, camera)
+            on_stage(Stage("publish", synthesis.steps, synthesis.steps, 0.0))
             if asked.camera is None:
                 camera.topics.publish(clip)
             else:
-                on_stage(Stage("publish", synthesis.steps, synthesis.steps, 0.0))
                 camera.topics.publish_and_close(clip)
             return _result(clip, camera.asked.frame_id if asked.return_frames else "")
 

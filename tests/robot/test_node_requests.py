@@ -71,7 +71,7 @@ def test_the_action_tells_its_steps(street: Street) -> None:
     assert status == GoalStatus.STATUS_SUCCEEDED, answer.message
     assert (len(answer.stamps), answer.infos[0].steps) == (9, 20)
     stages = [f.stage for f in goal.feedback]
-    assert stages[-1] in ("denoise", "decode")
+    assert stages[-1] in ("denoise", "decode", "publish"), "the last ones may come too late"
     denoised = [f for f in goal.feedback if f.stage == "denoise"]
     assert {f.steps for f in denoised} == {20}
     assert [f.step for f in denoised] == sorted({f.step for f in denoised})
