@@ -1,0 +1,157 @@
+"""Source clips and target poses of a request, over real buffers and a tree that a test writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anyview_ros.contract import Contract, load_package
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Frame
+from anyview_ros.geometry import rigid
+from anyview_ros.msg import ClipRequest, VirtualCamera
+from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
+from anyview_ros.robot.fixed_frame import FixedFrame
+from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer
+from anyview_ros.robot.ledger import Ledger
+from anyview_ros.robot.messages import RectifiedCamera
+from anyview_ros.robot.requests import asked_camera, asked_clip
+from anyview_ros.robot.tf import FrameTree
+from tests.packages import make_package
+from tests.robot.rig import CAMERA, PERIOD_NS, base_from_cam, picture, world_from_base
+
+
+class Tree:
+    """Poses by frame: a function of the stamp."""
+
+    def __init__(self) -> None:
+        self.poses: dict[str, Callable[[int], NDArray[np.float64]]] = {
+            "base_link": world_from_base,
+            **{
+                f"{name}_optical_frame": lambda ns, name=name: (
+                    world_from_base(ns) @ base_from_cam(name)
+                )
+                for name in ("front", "left")
+            },
+        }
+
+    def on_arrival(self, listener: Callable[[], None]) -> None:
+        self.listener = listener
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.float64]:
+        if source not in self.poses:
+            raise AnyviewError("tf_unknown_frame", f"frame '{source}' is unknown")
+        return self.poses[source](stamp_ns)
+
+    def frames(self) -> tuple[str, ...]:
+        return tuple(self.poses)
+
+
+@pytest.fixture(scope="module")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+    """As the tests' package, for up to two sources."""
+    folder: Path = tmp_path_factory.mktemp("models") / "two"
+    return load_package(make_package(folder, max_sources=2)).contract
+
+
+def stream(name: str, numbers: Sequence[int], problem: str = "") -> Any:
+    """A camera stream whose buffer holds the frames of these numbers, 10 Hz."""
+    ledger = Ledger()
+    buffer = FrameBuffer(f"/{name}/image_raw", BufferLimits(10**10, 100, 10**9), ledger)
+    for k in numbers:
+        ledger.accept()
+        pose = world_from_base(k * PERIOD_NS) @ base_from_cam(name)
+        buffer.add(Frame(k * PERIOD_NS, picture(name, k), CAMERA, pose))
+    problems = [SimpleNamespace(code="x", text=problem)] if problem else []
+    return SimpleNamespace(
+        buffer=buffer,
+        latest_info=RectifiedCamera(CAMERA, np.eye(4)) if numbers else None,
+        source_frame_id=f"{name}_optical_frame",
+        status=lambda: SimpleNamespace(topic=f"/{name}/image_raw", problems=problems),
+    )
+
+
+def gather(contract: Contract, streams: dict[str, Any], request: ClipRequest) -> ClipSources:
+    fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
+    gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale)
+    camera = asked_camera(request.camera, contract)
+    return gatherer.gather(asked_clip(request, contract), camera, lambda: False)
+
+
+def request(parent: str = "front_optical_frame", *sources: str) -> ClipRequest:
+    """A camera that stands where the front camera stands."""
+    return ClipRequest(camera=VirtualCamera(name="a", parent_frame=parent, sources=list(sources)))
+
+
+def test_the_best_source_with_a_full_clip_is_taken(contract: Contract) -> None:
+    full, short = range(1, 15), range(10, 15)
+    both = gather(
+        contract, {"left": stream("left", full), "front": stream("front", full)}, request()
+    )
+    assert both.names == ("front",)
+    other = gather(
+        contract, {"left": stream("left", full), "front": stream("front", short)}, request()
+    )
+    assert other.names == ("left",)
+
+
+def test_without_a_full_clip_the_best_sources_refusal_is_told(contract: Contract) -> None:
+    streams = {"left": stream("left", range(13, 15)), "front": stream("front", range(10, 15))}
+    with pytest.raises(AnyviewError, match="need 9 frames .* have 5 of '/front/image_raw'; wait"):
+        gather(contract, streams, request())
+
+
+def test_without_a_frame_the_problem_of_the_stream_is_told(contract: Contract) -> None:
+    with pytest.raises(AnyviewError, match="of '/left/image_raw' is there: K is zero") as refused:
+        gather(contract, {"left": stream("left", [], "K is zero")}, request())
+    assert refused.value.code == "empty_buffer"
+
+
+def test_without_a_camera_that_is_said(contract: Contract) -> None:
+    with pytest.raises(AnyviewError, match="no Image topic with a camera_info") as refused:
+        gather(contract, {}, request())
+    assert refused.value.code == "no_sources"
+
+
+def test_several_sources_share_a_grid_that_ends_where_all_have_frames(contract: Contract) -> None:
+    streams = {"left": stream("left", range(1, 13)), "front": stream("front", range(1, 15))}
+    gathered = gather(contract, streams, request("odom", "front", "left"))
+    assert gathered.names == ("front", "left")
+    expected = tuple(k * PERIOD_NS for k in range(4, 13))
+    assert [clip.stamps_ns for clip in gathered.clips] == [expected, expected]
+    assert (gathered.stamps_ns, gathered.newest_ns) == (expected, expected[-1])
+
+
+def test_the_target_moves_with_its_parent(contract: Contract) -> None:
+    asked = request("base_link")
+    asked.camera.pose.position.z = 4.0
+    gathered = gather(contract, {"front": stream("front", range(1, 10))}, asked)
+    expected = [world_from_base(ns) @ rigid(np.eye(3), (0, 0, 4.0)) for ns in gathered.stamps_ns]
+    np.testing.assert_allclose(gathered.target.world_from_cam, expected)
+    assert gathered.target.camera == CAMERA
+
+
+def test_a_parent_that_never_comes_is_waited_for_and_named(contract: Contract) -> None:
+    with pytest.raises(AnyviewError, match="'nowhere' is unknown"):
+        gather(contract, {"front": stream("front", range(1, 10))}, request("nowhere"))
+
+
+def test_a_transform_that_comes_late_is_not_missed() -> None:
+    tree = Tree()
+    fixed = FixedFrame(cast(FrameTree, tree), "odom", timeout_s=20.0)
+    asked: list[int] = []
+
+    def look() -> NDArray[np.float64]:
+        asked.append(1)
+        if len(asked) == 2:
+            tree.poses["late"] = lambda ns: np.eye(4)
+        return fixed.world_from("late", 1)
+
+    np.testing.assert_array_equal(fixed.wait_for(look), np.eye(4))
+    assert len(asked) == 2
