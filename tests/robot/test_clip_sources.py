@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from anyview_ros.msg import ClipRequest, VirtualCamera
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import rigid
-from anyview_ros.msg import ClipRequest, VirtualCamera
 from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer
@@ -103,7 +103,7 @@ def test_the_best_source_with_a_full_clip_is_taken(contract: Contract) -> None:
 
 def test_without_a_full_clip_the_best_sources_refusal_is_told(contract: Contract) -> None:
     streams = {"left": stream("left", range(13, 15)), "front": stream("front", range(10, 15))}
-    with pytest.raises(AnyviewError, match="need 9 frames .* have 5 of '/front/image_raw'; wait"):
+    with pytest.raises(AnyviewError, match=r"need 9 frames .* have 5 of '/front/image_raw'; wait"):
         gather(contract, streams, request())
 
 
