@@ -260,8 +260,16 @@ def p_with(index: int, value: float) -> list[float]:
         (with_fields(k=k_with(6, 1.0)), "inconsistent_camera_info", "fx 0 cx; 0 fy cy; 0 0 1"),
         (with_fields(p=p_with(11, 1.0)), "inconsistent_camera_info", "row 0 0 1 0"),
         (with_fields(p=p_with(0, 480.0)), "inconsistent_camera_info", "another camera than K"),
-        (with_fields(r=[2.0, 0, 0, 0, 1, 0, 0, 0, 1]), "inconsistent_camera_info", "a rotation"),
-        (with_fields(r=[1.0, 0, 0, 0, 1, 0, 0, 0, -1]), "inconsistent_camera_info", "a rotation"),
+        (
+            with_fields(r=[2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]),
+            "inconsistent_camera_info",
+            "a rotation",
+        ),
+        (
+            with_fields(r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0]),
+            "inconsistent_camera_info",
+            "a rotation",
+        ),
         (
             with_fields(r=euler2mat(0.1, 0, 0).ravel()),
             "inconsistent_camera_info",
