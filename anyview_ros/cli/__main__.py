@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a model on the procedural worlds",
     "export": "turn a checkpoint into a model package",
     "score": "measure a model package on held-out scenes beside its baselines",
+    "convert": "turn the released AnyView network into a model package",
     "verify": "hold the joint family against golden vectors of the official code",
 }
 

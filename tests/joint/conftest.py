@@ -5,28 +5,44 @@ from pathlib import Path
 import pytest
 import torch
 
-from anyview_ros.model.joint.export import JointModel, export_joint_package, joint_contract
-from anyview_ros.tools.verify.networks import Weights
+from anyview_ros.cli.__main__ import main
+from anyview_ros.model.joint import config, release
 from anyview_ros.tools.verify.run import CHECKS, Golden
-from anyview_ros.tools.verify.torch_networks import joint_autoencoder, joint_transformer
+from anyview_ros.tools.verify.torch_networks import tensors
 from tests.joint.golden import GOLDEN
 
+NETWORK = config.JointConfig(width=128, blocks=2, heads=4, lora=16, text_width=64, text_tokens=12)
+CODER = config.AutoencoderConfig(width=8)
 
-def golden_model(**options) -> JointModel:
-    """The networks of the golden files in parity, and the text of the end-to-end file."""
+
+def write_release(folder: Path) -> Path:
+    """The three files of a release, with the golden networks in them."""
     golden = Golden(GOLDEN, CHECKS)
-    networks = []
-    for file, build in (("dit_tiny_a.npz", joint_transformer), ("vae_tiny.npz", joint_autoencoder)):
-        inputs = golden.inputs(file)
-        networks.append(build(Weights(inputs.config(), inputs.state()), "parity"))
-    text = torch.from_numpy(golden.inputs("e2e_tiny.npz")["text_emb"])
-    return JointModel(*networks, text, **options)
+    network, coder, scene = (
+        golden.inputs(file) for file in ("dit_tiny_a.npz", "vae_tiny.npz", "e2e_tiny.npz")
+    )
+    state = {f"net.{name}": value.bfloat16() for name, value in tensors(network.state()).items()}
+    state["net.accum_iteration"] = torch.tensor(7)
+    torch.save({"model": state}, folder / release.NETWORK)
+    torch.save(tensors(coder.state()), folder / release.AUTOENCODER)
+    text = {"t5_text_embeddings": torch.from_numpy(scene["text_emb"])}
+    torch.save(text, folder / release.TEXT)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """9 frames of 48 x 96, 4 steps: the chain of e2e_tiny.npz as a package."""
-    folder = tmp_path_factory.mktemp("models") / "joint-tiny"
-    contract = joint_contract("joint-tiny", (9, 48, 96), 0.125, "Apache-2.0", steps=4)
-    export_joint_package(folder, contract, golden_model(tabulated=True))
-    return folder
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_release(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="session")
+def package(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """9 frames of 48 x 96, 4 steps: the chain of e2e_tiny.npz, converted as a user would."""
+    out = tmp_path_factory.mktemp("models")
+    arguments = ["convert", str(released), "--out", str(out), "--name", "joint-tiny", "--table"]
+    arguments += ["--clip", "9", "48", "96", "--steps", "4", "--scene-scale", "0.125"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(config.NETWORKS, "anyview_dvs_2b", NETWORK)
+        patch.setitem(config.AUTOENCODERS, "cosmos_predict2", CODER)
+        assert main(arguments) == 0
+    return out / "joint-tiny"

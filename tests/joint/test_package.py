@@ -13,8 +13,9 @@ from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
+from anyview_ros.model.joint.release import read_release
 from anyview_ros.tools.scene_layout import Scene
-from tests.joint.conftest import golden_model
+from tests.joint.conftest import CODER, NETWORK
 from tests.joint.golden import GOLDEN
 
 FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
@@ -112,9 +113,10 @@ def test_clips_that_cannot_be_exported_are_refused(clip, code):
     assert e.value.code == code
 
 
-def test_pieces_of_time_are_a_choice_of_memory_alone():
+def test_pieces_of_time_are_a_choice_of_memory_alone(released):
     contract = joint_contract("x", (9, 32, 48), 1 / 16, "Apache-2.0")
-    whole, pieces = (graph_specs(contract, golden_model(piece=piece)) for piece in (0, 1))
+    model = read_release(released, NETWORK, CODER)
+    whole, pieces = (graph_specs(contract, replace(model, piece=piece)) for piece in (0, 1))
     for name in ("encode", "decode"):
         inputs = whole[name].inputs.values()
         torch.testing.assert_close(
@@ -122,8 +124,33 @@ def test_pieces_of_time_are_a_choice_of_memory_alone():
         )
 
 
-def test_the_network_without_a_table_takes_any_time():
+def test_the_network_without_a_table_takes_any_time(released):
     contract = joint_contract("x", (5, 32, 48), 1 / 16, "Apache-2.0")
-    denoise = graph_specs(contract, golden_model())["denoise"]
+    denoise = graph_specs(contract, read_release(released, NETWORK, CODER))["denoise"]
     inputs = {**denoise.inputs, "t": torch.tensor([0.123])}
     assert denoise.module(*inputs.values()).isfinite().all()
+
+
+def test_the_card_says_what_it_is(package):
+    card = (package / "README.md").read_text()
+    assert card.startswith("# joint-tiny")
+    assert "9 frames of 48 x 96, 4 steps" in card
+    assert "NVIDIA Open Model License" in card
+
+
+def test_a_release_of_other_sizes_is_refused(released):
+    for network, coder in (
+        (JointConfig(128, 3, 4, 16, 64, 12), CODER),
+        (NETWORK, AutoencoderConfig(width=10)),
+    ):
+        with pytest.raises(AnyviewError, match="does not fit") as e:
+            read_release(released, network, coder)
+        assert e.value.code == "checkpoint_mismatch"
+    with pytest.raises(AnyviewError, match=r"reads texts of 13 x 64, .* holds 12 x 64"):
+        read_release(released, replace(NETWORK, text_tokens=13), CODER)
+
+
+def test_an_incomplete_release_is_refused(tmp_path):
+    (tmp_path / "tokenizer.pth").write_text("")
+    with pytest.raises(AnyviewError, match=r"lacks anyview_dvs_2b\.pt, default_text_emb\.pt"):
+        read_release(tmp_path, NETWORK, CODER)

@@ -99,8 +99,8 @@ class AutoencoderConfig:
             )
 
 
-NETWORKS: Mapping[str, JointConfig] = {"anyview_dvs_2b": JointConfig()}
-AUTOENCODERS: Mapping[str, AutoencoderConfig] = {"cosmos_predict2": AutoencoderConfig()}
+NETWORKS: dict[str, JointConfig] = {"anyview_dvs_2b": JointConfig()}
+AUTOENCODERS: dict[str, AutoencoderConfig] = {"cosmos_predict2": AutoencoderConfig()}
 
 
 @dataclass(frozen=True)
