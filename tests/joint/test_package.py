@@ -139,10 +139,8 @@ def test_the_card_says_what_it_is(package):
 
 
 def test_a_release_of_other_sizes_is_refused(released):
-    for network, coder in (
-        (JointConfig(128, 3, 4, 16, 64, 12), CODER),
-        (NETWORK, AutoencoderConfig(width=10)),
-    ):
+    deeper, wider = replace(NETWORK, blocks=3), replace(CODER, width=10)
+    for network, coder in ((deeper, CODER), (NETWORK, wider)):
         with pytest.raises(AnyviewError, match="does not fit") as e:
             read_release(released, network, coder)
         assert e.value.code == "checkpoint_mismatch"
