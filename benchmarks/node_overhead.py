@@ -102,6 +102,7 @@ class Robot:
     """Publishes three cameras from a thread and calls the node."""
 
     def __init__(self, node: Node) -> None:
+        self._node = node
         self._tf = node.create_publisher(TFMessage, "/tf", 10)
         self._images = {n: node.create_publisher(Image, f"/{n}/image_raw", 10) for n in NAMES}
         self._infos = {n: node.create_publisher(CameraInfo, f"/{n}/camera_info", 10) for n in NAMES}
@@ -120,8 +121,15 @@ class Robot:
     def synthesize(self, request: ClipRequest) -> ClipResult:
         assert self._action.wait_for_server(DEADLINE_S)
         goal = SynthesizeClip.Goal(request=request)
-        handle = _result(self._action.send_goal_async(goal))
-        return _result(handle.get_result_async()).result.result
+        handle = self._call(self._action.send_goal_async, goal)
+        return self._call(handle.get_result_async).result.result
+
+    def _call(self, ask: Any, *arguments: Any) -> Any:
+        """The answer; asked for on the executor's thread, for rclpy's action client may miss an
+        answer that comes while another thread is still noting the question."""
+        executor = self._node.executor
+        assert executor is not None
+        return _result(_result(executor.create_task(ask, *arguments)))
 
     def _publish(self) -> None:
         stamp_ns = next(self._stamps_ns)  # a camera's own clock ticks evenly, a busy machine not

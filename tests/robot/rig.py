@@ -237,7 +237,21 @@ class Caller:
         """The accepted goal's handle."""
         assert self.action.wait_for_server(DEADLINE_S)
         goal = SynthesizeClip.Goal(request=request)
-        return result_of(self.action.send_goal_async(goal, lambda m: feedback(m.feedback)))
+        return self.ask(self.action.send_goal_async, goal, lambda m: feedback(m.feedback))
+
+    def ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer to a call of an action's client or goal handle."""
+        return result_of(self.ask_async(call, *arguments))
+
+    def ask_async(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Makes the call on the executor's thread; returns the future of its answer.
+
+        From another thread rclpy's action client may miss an answer: it arrives while the call
+        has not noted its question yet, and is taken for that of somebody else.
+        """
+        executor = self._graph.node.executor
+        assert executor is not None
+        return result_of(executor.create_task(call, *arguments))
 
 
 def _ends_with(lists: list[list[Any]], stamp: Any) -> bool:

@@ -53,10 +53,14 @@ class Goal:
     def __init__(self, caller: Caller, request: ClipRequest) -> None:
         self.feedback: list[Any] = []
         self.handle = caller.send_goal(request, self.feedback.append)
-        self._result = self.handle.get_result_async()
+        self._caller = caller
+        self._result = caller.ask_async(self.handle.get_result_async)
 
     def wait_for_step(self, step: int) -> None:
         wait_for(lambda: any(f.step >= step for f in self.feedback), f"step {step}")
+
+    def cancel(self) -> None:
+        self._caller.ask(self.handle.cancel_goal_async)
 
     def result(self) -> tuple[int, Any]:
         """Status of the goal, and the answer."""
@@ -84,7 +88,7 @@ def test_cancel_ends_a_goal_within_one_step(street: Street) -> None:
     _, _, caller = street
     goal = Goal(caller, asked("chase"))
     goal.wait_for_step(3)
-    result_of(goal.handle.cancel_goal_async())
+    goal.cancel()
     seen = goal.feedback[-1].step
     status, answer = goal.result()
     assert status == GoalStatus.STATUS_CANCELED
@@ -107,9 +111,9 @@ def test_four_requests_wait_and_the_next_is_refused(street: Street) -> None:
     states = caller.call("list_virtual_cameras").states
     assert states == ["running"], "short calls are answered while five requests block"
     cancelled = waiting.pop(1)
-    result_of(cancelled.handle.cancel_goal_async())
+    cancelled.cancel()
     assert cancelled.result()[1].code == "cancelled", "also while waiting"
-    result_of(running.handle.cancel_goal_async())
+    running.cancel()
     assert running.result()[1].code == "cancelled"
     assert [goal.result()[1].success for goal in waiting] == [True] * 3
     assert caller.synthesize(asked("chase", speed="draft")).success
