@@ -47,7 +47,7 @@ def link(
     message = TransformStamped(child_frame_id=child)
     message.header.frame_id = parent
     message.header.stamp = time_message(at_ms * MS)
-    message.transform.translation.x, message.transform.translation.y = x, y
+    message.transform.translation.x, message.transform.translation.y = float(x), float(y)
     message.transform.rotation.z, message.transform.rotation.w = np.sin(yaw / 2), np.cos(yaw / 2)
     return message
 
