@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.pipeline import SynthesisOptions, check_sampling
+from anyview_ros.engine.sampler import MAX_SEED
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import transform_from_pose
@@ -21,7 +22,6 @@ from anyview_ros.robot.messages import seconds, stamp_ns
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
-MAX_SEED = 42949672  # the reference noise multiplies the seed by 100 in 32 bits
 MAX_RETURNED_BYTES = 16_000_000  # the middleware keeps results for a while
 MAX_CLIP_BYTES = 1 << 30
 PERIOD_TOLERANCE = 0.01
