@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rclpy.node import Node
@@ -23,6 +23,7 @@ from anyview_ros.tools.checks import CameraFacts, GraphFacts, ModelFacts, Transp
 from anyview_ros.tools.dds_profile import VARIABLES, named_profile, profile_file
 
 SHARED_MEMORY = "/dev/shm"
+PATIENCE_S = 2.0  # beyond tf_timeout_s, for a verdict on frames that wait for their pose
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 # What cameras are looked at with when the model itself is the trouble.
 STAND_IN = Contract(
@@ -82,6 +83,7 @@ def look_at_graph(node: Node, settings: Settings, contract: Contract, seconds: f
     try:
         time.sleep(seconds)
         streams = inputs.streams()
+        _await_verdicts(list(streams.values()), settings.tf_timeout_s + PATIENCE_S)
         return GraphFacts(
             domain=os.environ.get("ROS_DOMAIN_ID", "0"),
             fixed_frame=settings.fixed_frame,
@@ -93,6 +95,18 @@ def look_at_graph(node: Node, settings: Settings, contract: Contract, seconds: f
         )
     finally:
         inputs.close()
+
+
+def _await_verdicts(streams: Sequence[CameraStream], seconds: float) -> None:
+    """Let frames that wait for their pose find it, or be given up with the reason."""
+    deadline = time.monotonic() + seconds
+    while any(map(_undecided, streams)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _undecided(stream: CameraStream) -> bool:
+    status = stream.status()
+    return status.ledger.pending_tf > 0 and not (status.ledger.buffered or status.problems)
 
 
 def look_at_transport() -> TransportFacts:

@@ -86,7 +86,7 @@ def test_cameras_that_are_not_well(model: Path) -> None:
                 publishers[f"/{name}/image_raw"].publish(message)
 
         node.create_timer(0.1, publish)
-        status, said = check(78, model, "--seconds", "4")
+        status, said = check(78, model, "--seconds", "8")
     assert status == 1
     for words in (
         "bad   camera placed: '/test' cannot hear '/placed/image_raw': Best effort publisher",
