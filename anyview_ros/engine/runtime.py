@@ -53,6 +53,8 @@ class Graph:
 
     def __init__(self, file: Path, provider: str, threads: int = 0) -> None:
         ort = _onnxruntime()
+        if provider == "cuda":
+            ort.preload_dlls()  # CUDA and cuDNN from wheels are not on the loader's path
         try:
             self._session = ort.InferenceSession(
                 str(file), _session_options(ort, threads), [PROVIDERS[provider]]
