@@ -83,6 +83,23 @@ def test_a_file_that_is_no_npz_fails(golden):
     assert "cannot be read as npz" in faults(golden, SMALL)
 
 
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [("{}", "KeyError"), ("no", "config of dit_tiny_b.npz"), ("[1]", "no JSON object")],
+)
+def test_a_config_that_says_nothing_fails(golden, config, text):
+    change(golden / "dit_tiny_b.npz", config=np.array(config))
+    assert len(lines("dit_tiny_b.npz", path=golden)) == 1
+    assert text in faults(golden, "dit_tiny_b.npz")
+
+
+def test_a_truncated_file_fails(golden):
+    content = (golden / SMALL).read_bytes()
+    (golden / SMALL).unlink()
+    (golden / SMALL).write_bytes(content[: len(content) // 2])
+    assert "[invalid_golden]" in faults(golden, SMALL)
+
+
 def test_a_missing_scene_fails(golden):
     (golden / "scene_tiny").unlink()
     assert "metadata.json cannot be read" in faults(golden, "scene_tiny")
@@ -101,7 +118,7 @@ def first_lines(path: Path) -> list[str]:
 def test_an_unknown_file_fails(golden):
     (golden / "more.npz").write_text("")
     unknown, index = first_lines(golden)
-    assert unknown.split() == ["more.npz", "any", "FAIL:", "unknown", "file"]
+    assert unknown.split() == ["more.npz", "any", "FAIL", "unknown", "file"]
     assert "more.npz is not listed" in index
 
 

@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
@@ -51,7 +53,7 @@ class Inputs:
 
     Args:
         file: the .npz.
-        readable: names that may be read; None = the header, see `Check`.
+        readable: names that may be read.
 
     Raises:
         AnyviewError: `invalid_golden` when the file is no npz of plain arrays.
@@ -80,11 +82,7 @@ class Inputs:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of any array, references included: how much there is to compute is no secret."""
-        with self._arrays.zip.open(f"{name}.npy") as stream:
-            version = np.lib.format.read_magic(stream)
-            assert version == (1, 0)
-            shape, _, _ = np.lib.format.read_array_header_1_0(stream)
-        return tuple(shape)
+        return tuple(self._arrays[name].shape)
 
     def number(self, name: str) -> int:
         return int(self[name])
@@ -110,13 +108,16 @@ def weights(names: Collection[str]) -> Roles:
     return {"config": Input(), **{name: Input() for name in names if name.startswith("sd/")}}
 
 
-def open_arrays(file: Path) -> Any:
+def open_arrays(file: Path) -> NpzFile:
     """The arrays of an npz by name.
 
     Raises:
         AnyviewError: `invalid_golden`.
     """
     try:
-        return np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        arrays = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise AnyviewError("invalid_golden", f"{file} cannot be read as npz: {error}") from None
+    if not isinstance(arrays, NpzFile):
+        raise AnyviewError("invalid_golden", f"{file} is one array, not an npz of several")
+    return arrays

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,6 +39,7 @@ MODULES = (
 CHECKS: Mapping[str, Check] = {check.file: check for m in MODULES for check in m.CHECKS}
 SCENE, SCENE_ARRAYS = "scene_tiny", "e2e_tiny.npz"  # the same clip, as files and as arrays
 README, INDEX = "README.md", "INDEX.txt"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ class Comparison:
 
     Args:
         arrays: references compared.
-        worst: the figures of the array that uses most of its tolerance.
+        worst, worst_name: the figures of the array that uses most of its tolerance, and its name.
         faults: what is wrong; empty = good.
     """
 
     arrays: int = 0
     worst: tuple[Measure, ...] = ()
+    worst_name: str = ""
     faults: tuple[str, ...] = ()
 
 
@@ -78,10 +82,11 @@ class Line:
     def __str__(self) -> str:
         mode = self.mode if self.precision in (self.mode, "") else f"{self.mode} ({self.precision})"
         figures = ", ".join(map(str, self.found.worst))
+        verdict = "ok" if self.good else "FAIL"
+        count = f"{self.found.arrays} arrays" if self.found.arrays else ""
+        words = f"{self.file:<25} {mode:<13} {verdict:<4} {count:>9}  {figures:<54}"
         faults = "; ".join((*self.faults, *self.found.faults))
-        verdict = "ok" if self.good else f"FAIL: {faults}"
-        compared = f"{self.found.arrays:>3} arrays" if self.found.arrays else ""
-        return f"{self.file:<25} {mode:<13} {compared:<10}  {figures:<52} {verdict}"
+        return f"{words} {faults or self.found.worst_name}".rstrip()
 
 
 def verify(path: Path, networks: Networks) -> Iterator[Line]:
@@ -107,34 +112,44 @@ def verify(path: Path, networks: Networks) -> Iterator[Line]:
 def verify_scene(golden: Golden) -> Line:
     """The scene folder, read as a scene, against the same clip in arrays."""
     expected = {name: Reference(ANY, EXACT) for name in EPISODE_ARRAYS}
-    try:
+
+    def found() -> Comparison:
         # Inputs elsewhere, but what the reader of scenes must find.
         references = golden.inputs(SCENE_ARRAYS)
         ours = episode_arrays(Scene(golden.path / SCENE).episode())
-        found = compare({name: references[name] for name in expected}, expected, ours)
-    except AnyviewError as error:
-        return Line(SCENE, ANY, faults=(str(error),))
-    return Line(SCENE, ANY, "", found)
+        return compare({name: references[name] for name in expected}, expected, ours)
+
+    comparison, fault = attempted(found)
+    return Line(SCENE, ANY, "", comparison or Comparison(), fault)
 
 
 def verify_file(check: Check, golden: Golden, networks: Networks) -> Iterator[Line]:
     """A line for each mode the file has references of."""
-    try:
-        roles = golden.roles(check.file)
-        inputs = golden.inputs(check.file)
-    except AnyviewError as error:
-        yield Line(check.file, ANY, faults=(str(error),))
+    opened, fault = attempted(lambda: (golden.roles(check.file), golden.inputs(check.file)))
+    if opened is None:
+        yield Line(check.file, ANY, faults=fault)
         return
+    roles, inputs = opened
     faults = misfits(roles, inputs.names)
-    references = open_arrays(golden.path / check.file)
-    modes = {role.mode for role in roles.values() if isinstance(role, Reference)}
+    references = {name: role for name, role in roles.items() if isinstance(role, Reference)}
+    modes = {role.mode for role in references.values()}
     for mode in (m for m in (ANY, *MODES) if m in modes):
         setting = Setting(inputs, golden, mode, networks)
-        expected = {n: r for n, r in roles.items() if isinstance(r, Reference) and r.mode == mode}
-        ours, crash = computed(check, setting) if not faults else ({}, ())
-        found = compare(references, expected, ours) if ours else Comparison()
         precision = "" if mode == ANY else setting.precision
-        yield Line(check.file, mode, precision, found, (*faults, *crash))
+        if faults:
+            yield Line(check.file, mode, precision, faults=faults)
+            continue
+        expected = {name: role for name, role in references.items() if role.mode == mode}
+        found, fault = attempted(partial(computed_and_compared, check, setting, expected))
+        yield Line(check.file, mode, precision, found or Comparison(), fault)
+
+
+def computed_and_compared(
+    check: Check, setting: Setting, expected: Mapping[str, Reference]
+) -> Comparison:
+    """Ours of one mode, computed before any reference is read, against the references."""
+    ours = check.compute(setting)
+    return compare(open_arrays(setting.inputs.file), expected, ours)
 
 
 def misfits(roles: Roles, names: frozenset[str]) -> tuple[str, ...]:
@@ -145,16 +160,16 @@ def misfits(roles: Roles, names: frozenset[str]) -> tuple[str, ...]:
     )
 
 
-def computed(check: Check, setting: Setting) -> tuple[Outputs, tuple[str, ...]]:
-    """Ours by name, or why there are none."""
+def attempted(call: Callable[[], Result]) -> tuple[Result | None, tuple[str, ...]]:
+    """The result of a call, or why there is none."""
     try:
-        return check.compute(setting), ()
+        return call(), ()
     except AnyviewError as error:
-        return {}, (f"[{error.code}] {error}",)
-    except Exception as error:  # one broken check must not hide the verdict on the others
+        return None, (f"[{error.code}] {error}",)
+    except Exception as error:  # one broken file must not hide the verdict on the others
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
-        return {}, (f"{type(error).__name__} at {place}: {error}",)
+        return None, (f"{type(error).__name__} at {place}: {error}",)
 
 
 def compare(
@@ -163,6 +178,7 @@ def compare(
     """Ours against the references of one mode."""
     faults = [f"{name} was computed but is no reference" for name in ours.keys() - expected.keys()]
     worst: tuple[Measure, ...] = ()
+    worst_name = ""
     for name, role in expected.items():
         if name not in ours:
             faults.append(f"{name} was not computed")
@@ -171,8 +187,8 @@ def compare(
         if fault:
             faults.append(f"{name}: {fault}")
         if measures and (not worst or used(measures) > used(worst)):
-            worst = measures
-    return Comparison(len(expected), worst, tuple(faults))
+            worst, worst_name = measures, name
+    return Comparison(len(expected), worst, worst_name, tuple(faults))
 
 
 def measured(ours: Array, reference: Array, role: Reference) -> tuple[tuple[Measure, ...], str]:
@@ -187,5 +203,9 @@ def measured(ours: Array, reference: Array, role: Reference) -> tuple[tuple[Meas
 
 
 def used(measures: tuple[Measure, ...]) -> float:
-    """Share of the tolerance that is used up; a nan counts as all of it and more."""
-    return max(np.inf if np.isnan(m.used) else m.used for m in measures)
+    """Share of the tolerance that the first figure uses up; a nan counts as all of it and more.
+
+    The others are limits that a single element reaches, such as one step of a grid.
+    """
+    share = measures[0].used
+    return np.inf if np.isnan(share) else share

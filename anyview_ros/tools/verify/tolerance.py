@@ -39,7 +39,7 @@ class Measure:
 
     def __str__(self) -> str:
         sign = ">=" if self.at_least else "<="
-        return f"{self.name} {self.value:.2e} {sign} {self.limit:.0e}"
+        return f"{self.name} {self.value:.2e} {sign} {self.limit:g}"
 
 
 class Tolerance(Protocol):
