@@ -23,7 +23,7 @@ from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.geometry import rigid
 from anyview_ros.tools.demo import DEFAULT_MODEL
 from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 
 TO_THE_LEFT = rigid(np.eye(3), (0.0, 1.8, 0.0))
@@ -61,12 +61,12 @@ def _request(contract: Contract) -> tuple[Clip, View]:
     frames = []
     for k in range(max(contract.frames)):
         stamp_ns = 1_000_000_000 + k * period_ns
-        world_from_cam = world.world_from_base(stamp_ns) @ front.base_from_cam
+        world_from_cam = world.world_from_link("base", stamp_ns) @ front.link_from_cam
         image = render(world.scene_at(stamp_ns), front.camera, world_from_cam)
         frames.append(Frame(stamp_ns, image, front.camera, world_from_cam))
     clip = Clip(tuple(frames))
-    base_from_target = TO_THE_LEFT @ front.base_from_cam
-    bases = [world.world_from_base(stamp_ns) for stamp_ns in clip.stamps_ns]
+    base_from_target = TO_THE_LEFT @ front.link_from_cam
+    bases = [world.world_from_link("base", stamp_ns) for stamp_ns in clip.stamps_ns]
     return clip, View(front.camera, np.stack(bases) @ base_from_target)
 
 

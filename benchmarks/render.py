@@ -24,11 +24,10 @@ def main() -> None:
     os.environ["NUMBA_NUM_THREADS"] = str(arguments.threads)  # numba reads it once, when imported
     from anyview_ros.frames import Camera
     from anyview_ros.worlds.raycast import render
-    from anyview_ros.worlds.rigs import STREET_RIG
     from anyview_ros.worlds.world import make_world
 
     worlds = [make_world("street", seed) for seed in range(arguments.seeds)]
-    poses = [w.world_from_base(STAMP_NS) @ STREET_RIG[0].base_from_cam for w in worlds]
+    poses = [w.world_from_link(w.rig[0].link, STAMP_NS) @ w.rig[0].link_from_cam for w in worlds]
     views = list(zip([w.scene_at(STAMP_NS) for w in worlds], poses, strict=True))
     print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.threads} threads")
     start = time.perf_counter()

@@ -12,18 +12,25 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
+from anyview_ros.geometry import BODY_FROM_OPTICAL, inverse, rigid
 from anyview_ros.robot.video import Trajectory, open_footage, read_trajectory
 from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.world import make_world
 
 FIXED_FRAME = "odom"
-BASE_FRAME = "base_link"
 VIDEO_CAMERA = "front"
 FIRST_STAMP_NS = 1_000_000_000  # stamp 0 means "not set" in ROS
 # Footage without poses: a camera that looks ahead at eye height over the ground of the fixed frame.
 STANDING_CAMERA = rigid(BODY_FROM_OPTICAL[:3, :3], (0.0, 0.0, 1.6))
+
+
+def link_frame(link: str) -> str:
+    """Frame id of a link of `World.world_from_link`."""
+    return f"{link}_link"
+
+
+BASE_FRAME = link_frame(BASE)
 
 
 def optical_frame(camera: str) -> str:
@@ -65,7 +72,7 @@ class Source(Protocol):
 
 
 class WorldSource:
-    """A vehicle with the rig of `worlds.rigs` in a procedural world.
+    """A robot with its rig in a procedural world.
 
     Args:
         kind, seed: of `worlds.make_world`.
@@ -77,10 +84,13 @@ class WorldSource:
         self._world = make_world(kind, seed)
         self._period_ns = period_ns
         self._num_moments = num_moments
-        self.cameras = {c.name: c.camera for c in STREET_RIG}
+        self.cameras = {c.name: c.camera for c in self._world.rig}
         self.static_links = tuple(
-            Link(BASE_FRAME, optical_frame(c.name), c.base_from_cam) for c in STREET_RIG
+            Link(link_frame(c.link), optical_frame(c.name), c.link_from_cam)
+            for c in self._world.rig
         )
+        # Links that move against the base, each a child of it in TF.
+        self._moving = sorted({c.link for c in self._world.rig} - {BASE})
         self.world = {"kind": kind, "seed": seed, "fixed_frame": FIXED_FRAME}
 
     def moments(self) -> Iterator[Moment]:
@@ -90,12 +100,15 @@ class WorldSource:
             k += 1
 
     def _moment(self, stamp_ns: int) -> Moment:
-        world_from_base = self._world.world_from_base(stamp_ns)
+        at = {link: self._world.world_from_link(link, stamp_ns) for link in (BASE, *self._moving)}
+        base_from_world = inverse(at[BASE])
+        links = [Link(FIXED_FRAME, BASE_FRAME, at[BASE])]
+        links += [Link(BASE_FRAME, link_frame(m), base_from_world @ at[m]) for m in self._moving]
         scene = self._world.scene_at(stamp_ns)
         images = {
-            c.name: render(scene, c.camera, world_from_base @ c.base_from_cam) for c in STREET_RIG
+            c.name: render(scene, c.camera, at[c.link] @ c.link_from_cam) for c in self._world.rig
         }
-        return Moment(stamp_ns, (Link(FIXED_FRAME, BASE_FRAME, world_from_base),), images)
+        return Moment(stamp_ns, tuple(links), images)
 
 
 class VideoSource:

@@ -29,7 +29,7 @@ from anyview_ros.tools.dds_profile import with_profile
 from anyview_ros.tools.demo_cameras import beside_the_video, on_the_car
 from anyview_ros.tools.recorder import Recorder
 from anyview_ros.tools.session import Session
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.street_rig import STREET_RIG
 
 DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from anyview_ros.geometry import look_at, quaternion_xyzw, rigid
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.robot.rig_sources import BASE_FRAME, VIDEO_CAMERA, optical_frame
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.street_rig import STREET_RIG
 
 SHIFT_M = 1.8
 
@@ -18,7 +18,7 @@ def on_the_car() -> list[VirtualCamera]:
     """A raised camera behind the car, and the front camera moved to the left."""
     front = STREET_RIG[0]
     chase = look_at((-7.0, 0.0, 3.6), (8.0, 0.0, 0.6))
-    to_the_left = rigid(np.eye(3), (0.0, SHIFT_M, 0.0)) @ front.base_from_cam
+    to_the_left = rigid(np.eye(3), (0.0, SHIFT_M, 0.0)) @ front.link_from_cam
     return [
         _camera("chase", BASE_FRAME, chase, front.name),
         _camera("shift_left", BASE_FRAME, to_the_left, front.name),

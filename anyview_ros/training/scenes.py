@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.rigs import Mount, sample_source, sample_target
-from anyview_ros.worlds.world import make_world
+from anyview_ros.worlds.rigs import Mount
+from anyview_ros.worlds.world import World, make_world
 
 MEAN_IMAGE = "mean.png"  # in a package: the mean of its training scenes, a baseline
 LATEST_START_S = 60.0
@@ -88,17 +88,22 @@ def render_scene(config: SceneConfig, seed: int) -> SceneViews:
     world = make_world(config.world, seed)
     start_ns = round(1e9 * rng.uniform(1.0, LATEST_START_S))
     stamps = start_ns + config.period_ns * np.arange(config.frames)
-    mounts = [sample_source(rng) for _ in range(config.sources)]
-    mounts += [sample_target(rng, mounts[i % config.sources]) for i in range(config.targets)]
+    mounts = [world.sample_source(rng) for _ in range(config.sources)]
+    mounts += [world.sample_target(rng, mounts[i % config.sources]) for i in range(config.targets)]
     cameras = [_camera(mount, config.size, rng) for mount in mounts]
-    bases = np.stack([world.world_from_base(stamp) for stamp in stamps.tolist()])
-    poses = np.stack([mount.world_from_cam(bases) for mount in mounts])
+    poses = np.stack([_poses(world, mount, stamps.tolist()) for mount in mounts])
     images = np.empty((config.views, config.frames, *config.size, 3), np.uint8)
     for k, stamp in enumerate(stamps.tolist()):
         scene = world.scene_at(stamp)
         for v, camera in enumerate(cameras):
             images[v, k] = render(scene, camera, poses[v, k])
     return SceneViews(images, tuple(cameras), poses, stamps)
+
+
+def _poses(world: World, mount: Mount, stamps_ns: list[int]) -> NDArray[np.float64]:
+    """(T, 4, 4) world_from_cam."""
+    links = [world.world_from_link(mount.link, stamp) for stamp in stamps_ns]
+    return mount.world_from_cam(np.stack(links))
 
 
 def _camera(mount: Mount, size: tuple[int, int], rng: np.random.Generator) -> Camera:

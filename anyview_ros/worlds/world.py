@@ -6,22 +6,20 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.geometry import rigid
-from anyview_ros.worlds.blocks import block
-from anyview_ros.worlds.movers import stacked
-from anyview_ros.worlds.plan import VIEW, street_plan
-from anyview_ros.worlds.scene import Rows, Scene
-from anyview_ros.worlds.traffic import Traffic
-
-NS = 1e-9
-_PLAN, _TRAFFIC, _BLOCK = range(3)  # what a random stream is for
+from anyview_ros.worlds.rigs import Mount, RigCamera
+from anyview_ros.worlds.scene import Scene
+from anyview_ros.worlds.street import StreetWorld
 
 
 class World(Protocol):
-    """A world that anyone can render at any stamp: truth for any camera."""
+    """A robot with cameras in a world that anyone can render at any stamp: truth for any camera.
+
+    In the fixed frame z points up and is 0 on what the robot's base stands on.
+    """
 
     @property
     def kind(self) -> str: ...
@@ -29,50 +27,29 @@ class World(Protocol):
     @property
     def seed(self) -> int: ...
 
-    def world_from_base(self, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) float64: the vehicle's base on the ground, x forward, y left, z up."""
+    @property
+    def rig(self) -> tuple[RigCamera, ...]: ...
+
+    def world_from_link(self, link: str, stamp_ns: int) -> NDArray[np.float64]:
+        """(4, 4) float64, smooth in time; every world has `rigs.BASE`: x forward, y left, z up.
+
+        Raises:
+            AnyviewError: `unknown_link`.
+        """
         ...
 
     def scene_at(self, stamp_ns: int) -> Scene: ...
 
+    def sample_source(self, rng: Generator) -> Mount:
+        """A camera as robots of this kind carry it."""
+        ...
 
-class StreetWorld:
-    """An endless street with traffic; the ground is z = 0 of the fixed frame.
-
-    Coordinates are float32 in a Scene: their grain stays under 1 mm for the first 8 km.
-    """
-
-    kind = "street"
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self._plan = street_plan(self._random(_PLAN))
-        self._traffic = Traffic(self._plan, self._random(_TRAFFIC))
-        self._block = lru_cache(maxsize=32)(self._build_block)
-
-    def world_from_base(self, stamp_ns: int) -> NDArray[np.float64]:
-        x, y, yaw = self._traffic.ego_pose(stamp_ns * NS)
-        c, s = np.cos(yaw), np.sin(yaw)
-        return rigid([[c, -s, 0], [s, c, 0], [0, 0, 1]], [x, y, 0])
-
-    def scene_at(self, stamp_ns: int) -> Scene:
-        t = stamp_ns * NS
-        x, _, _ = self._traffic.ego_pose(t)
-        first = int(np.floor((x - VIEW) / self._plan.block))
-        last = int(np.floor((x + VIEW) / self._plan.block))
-        blocks = [self._block(index) for index in range(first, last + 1)]
-        rows, groups = stacked([*blocks, self._traffic.at(t)])
-        return Scene(rows, groups, self._plan.environment)
-
-    def _build_block(self, index: int) -> tuple[Rows, Rows]:
-        return block(self._plan, self._random(_BLOCK, index), index)
-
-    def _random(self, purpose: int, index: int = 0) -> np.random.Generator:
-        # A seed sequence takes no negative numbers, but blocks lie behind the start as well.
-        return np.random.default_rng([self.seed, purpose, index + 2**31])
+    def sample_target(self, rng: Generator, source: Mount) -> Mount:
+        """A camera to be synthesized from what that source sees."""
+        ...
 
 
-_WORLDS = {"street": StreetWorld}
+_WORLDS = {world.kind: world for world in (StreetWorld,)}
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,7 @@ from anyview_ros.robot.messages import camera_from_info, rgb_from_image, stamp_n
 from anyview_ros.robot.transform_buffer import TransformBuffer
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 from tests.graph import Graph, child, graph
 
@@ -119,7 +119,7 @@ def test_every_image_can_be_placed(street: Heard) -> None:
     for rig_camera in STREET_RIG:
         for stamp in street.stamps(rig_camera.name):
             placed = transforms.lookup("odom", f"{rig_camera.name}_optical_frame", stamp)
-            expected = world.world_from_base(stamp) @ rig_camera.base_from_cam
+            expected = world.world_from_link("base", stamp) @ rig_camera.link_from_cam
             np.testing.assert_allclose(placed, expected, atol=1e-9)
 
 
@@ -130,7 +130,7 @@ def test_images_are_the_world_and_nothing_else(street: Heard) -> None:
     for rig_camera in STREET_RIG:
         message = street.images[rig_camera.name][-1]
         stamp = stamp_ns(message.header.stamp)
-        world_from_cam = world.world_from_base(stamp) @ rig_camera.base_from_cam
+        world_from_cam = world.world_from_link("base", stamp) @ rig_camera.link_from_cam
         rendered = render(world.scene_at(stamp), rig_camera.camera, world_from_cam)
         np.testing.assert_array_equal(rgb_from_image(message), rendered)
 

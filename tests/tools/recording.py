@@ -24,14 +24,14 @@ from anyview_ros.robot.rig_sources import Link
 from anyview_ros.robot.sim_rig import tf_message
 from anyview_ros.tools.definitions import Definitions
 from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 
 CAMERA = Camera.from_fov(64, 36, 1.4)
 STAMPS = tuple(1_000_000_000 + k * 100_000_000 for k in range(9))
 SEED = 5
 ERROR = 8  # of every value of every virtual image
-BASE_FROM_VIRTUAL = rigid(np.eye(3), (0.0, 1.8, 0.0)) @ STREET_RIG[0].base_from_cam
+BASE_FROM_VIRTUAL = rigid(np.eye(3), (0.0, 1.8, 0.0)) @ STREET_RIG[0].link_from_cam
 LEDGER = {
     "received": 12,
     "pending_tf": 1,
@@ -74,7 +74,7 @@ class Recording:
         return path
 
     def _topics(self) -> dict[str, Sequence[Any]]:
-        front = STREET_RIG[0].base_from_cam
+        front = STREET_RIG[0].link_from_cam
         links = (
             Link("base_link", "front_optical_frame", front),
             Link("base_link", "left_optical_frame", self.base_from_virtual),
@@ -103,7 +103,7 @@ class Recording:
 
 
 def base(stamp: int) -> NDArray[np.float64]:
-    return make_world("street", SEED).world_from_base(stamp)
+    return make_world("street", SEED).world_from_link("base", stamp)
 
 
 def seen(stamp: int, base_from_cam: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from anyview_ros.tools.bag import Bag
 from anyview_ros.tools.report import Report, report_of
 from anyview_ros.tools.report_files import write_report
 from anyview_ros.tools.truth import Truth
-from anyview_ros.worlds.rigs import STREET_RIG
+from anyview_ros.worlds.street_rig import STREET_RIG
 from tests.tools.recording import BASE_FROM_VIRTUAL, ERROR, LEDGER, STAMPS, Recording, seen
 
 MIDDLE = STAMPS[4]
@@ -52,7 +52,7 @@ def test_psnr_beside_the_baselines(tmp_path: Path) -> None:
     assert quality.virtual == pytest.approx(20 * math.log10(255 / ERROR), abs=0.02)
     copies, colours = [], []
     for stamp in STAMPS:
-        truth, source = seen(stamp, BASE_FROM_VIRTUAL), seen(stamp, STREET_RIG[0].base_from_cam)
+        truth, source = seen(stamp, BASE_FROM_VIRTUAL), seen(stamp, STREET_RIG[0].link_from_cam)
         copies.append(decibels(source, truth))
         colours.append(decibels(np.rint(source.mean(axis=(0, 1))), truth))
     assert quality.copy_of_source == pytest.approx(fmean(copies), abs=0.02)
@@ -172,7 +172,7 @@ def test_the_contact_sheet_shows_source_virtual_and_truth(tmp_path: Path) -> Non
     sheet = np.asarray(Pillow.open(tmp_path / "contact_sheet.png"))
     # Last column, from the bottom: truth, virtual, source; tiles of 256 x 144, gaps of 4.
     tiles = [sheet[-144 - 148 * k : sheet.shape[0] - 148 * k, -256:] for k in range(3)]
-    front = STREET_RIG[0].base_from_cam
+    front = STREET_RIG[0].link_from_cam
     truth, source = seen(STAMPS[-1], BASE_FROM_VIRTUAL), seen(STAMPS[-1], front)
     for tile, expected in zip(tiles, (truth, truth, source), strict=True):
         small = cv2.resize(tile, (64, 36), interpolation=cv2.INTER_AREA)

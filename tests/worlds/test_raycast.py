@@ -15,8 +15,8 @@ import pytest
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
 from anyview_ros.worlds.raycast import render, render_clip, render_depth
-from anyview_ros.worlds.rigs import STREET_RIG
 from anyview_ros.worlds.scene import SUN, Finish, Scene, ellipsoid
+from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 from tests.worlds.reference import STEP, first_inside, inside, noon, random_primitive
 
@@ -135,7 +135,9 @@ def test_size_need_not_be_a_multiple_of_a_tile() -> None:
 def test_a_clip_is_its_frames() -> None:
     world, camera = make_world("street", 2), Camera.from_fov(32, 24, 1.2)
     stamps = [10**9, 2 * 10**9, 3 * 10**9]
-    poses = np.stack([world.world_from_base(s) @ STREET_RIG[0].base_from_cam for s in stamps])
+    poses = np.stack(
+        [world.world_from_link("base", s) @ STREET_RIG[0].link_from_cam for s in stamps]
+    )
     clip = render_clip(world, camera, poses, stamps)
     assert clip.shape == (3, 24, 32, 3)
     np.testing.assert_array_equal(clip[1], render(world.scene_at(stamps[1]), camera, poses[1]))
@@ -148,7 +150,7 @@ def test_threads_may_render_at_the_same_time() -> None:
     stamps = [k * 10**9 for k in range(8)]
 
     def frame(stamp: int) -> np.ndarray:
-        pose = world.world_from_base(stamp) @ STREET_RIG[0].base_from_cam
+        pose = world.world_from_link("base", stamp) @ STREET_RIG[0].link_from_cam
         return render(world.scene_at(stamp), camera, pose)
 
     alone = [frame(stamp) for stamp in stamps]
@@ -162,10 +164,10 @@ def street_digest() -> str:
     world, camera = make_world("street", 11), Camera.from_fov(72, 40, 1.3)
     digest = hashlib.sha256()
     for stamp in (3_700_000_000, 95_000_000_000):
-        base = world.world_from_base(stamp)
+        base = world.world_from_link("base", stamp)
         digest.update(base.tobytes())
         for mounted in STREET_RIG[:2]:
-            image = render(world.scene_at(stamp), camera, base @ mounted.base_from_cam)
+            image = render(world.scene_at(stamp), camera, base @ mounted.link_from_cam)
             digest.update(image.tobytes())
     return digest.hexdigest()
 

@@ -9,10 +9,11 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.worlds.plan import street_plan
 from anyview_ros.worlds.raycast import render, render_depth
-from anyview_ros.worlds.rigs import STREET_RIG
 from anyview_ros.worlds.scene import GROUP_RADIUS
+from anyview_ros.worlds.street import StreetWorld
+from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.traffic import Traffic
-from anyview_ros.worlds.world import StreetWorld, make_world
+from anyview_ros.worlds.world import make_world
 
 SECOND = 10**9
 SEEDS = range(6)
@@ -50,15 +51,15 @@ def test_seeds_and_stamps_make_a_difference() -> None:
 @pytest.mark.parametrize("seed", [1, 4])
 def test_the_street_never_ends(seed: int, minute: int) -> None:
     world, stamp = make_world("street", seed), minute * 60 * SECOND
-    scene, base = world.scene_at(stamp), world.world_from_base(stamp)
+    scene, base = world.scene_at(stamp), world.world_from_link("base", stamp)
     offset = scene.groups[:, 0] - base[0, 3]
     for low, high in ((-150, -75), (-75, 0), (0, 75), (75, 150)):
         assert ((offset > low) & (offset < high)).sum() > 15
     camera = Camera.from_fov(96, 54, 1.4)
-    image = render(scene, camera, base @ STREET_RIG[0].base_from_cam)
+    image = render(scene, camera, base @ STREET_RIG[0].link_from_cam)
     assert image.reshape(-1, 3).std(axis=0).min() > 12
     # Houses on both sides: far fewer rays reach the sky than above an empty plain (a half).
-    depth = render_depth(scene, camera, base @ STREET_RIG[0].base_from_cam)
+    depth = render_depth(scene, camera, base @ STREET_RIG[0].link_from_cam)
     assert np.isinf(depth).mean() < 0.4
 
 
@@ -66,7 +67,7 @@ def test_the_street_never_ends(seed: int, minute: int) -> None:
 def test_the_car_drives_smoothly_along_its_heading(seed: int) -> None:
     world = make_world("street", seed)
     step = SECOND // 20
-    poses = np.stack([world.world_from_base(k * step) for k in range(1200)])
+    poses = np.stack([world.world_from_link("base", k * step) for k in range(1200)])
     velocity = np.diff(poses[:, :2, 3], axis=0) * 20
     speed = np.linalg.norm(velocity, axis=1)
     assert 2.0 < speed.min() <= speed.max() < 17.0
@@ -82,7 +83,7 @@ def test_nanoseconds_count() -> None:
     """A nanosecond moves the car by nanometres, not by a rounded stamp's jump."""
     world = make_world("street", 3)
     stamp = 1_700_000_000 * SECOND // 1000
-    before, after = (world.world_from_base(stamp + d)[0, 3] for d in (0, 1000))
+    before, after = (world.world_from_link("base", stamp + d)[0, 3] for d in (0, 1000))
     assert 1e-6 < after - before < 2e-5
 
 
