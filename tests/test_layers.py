@@ -50,17 +50,19 @@ def layer(module: str) -> str:
 
 
 def imports(module: str) -> Iterator[str]:
-    """Every absolute name imported anywhere in a module, inside functions as well."""
+    """Every absolute name imported anywhere in a module, inside functions as well.
+
+    Of `from a import b` both `a` and `a.b`: b may be a module.
+    """
     tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.module, f"{module}: relative import"
-            if node.module == "anyview_ros":
-                yield from (f"anyview_ros.{alias.name}" for alias in node.names)
-            else:
+            if node.module != "anyview_ros":
                 yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("module", modules())
@@ -96,3 +98,14 @@ def test_import_loads_nothing_of_other_layers(module: str, unwanted: str) -> Non
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert loaded.stdout.strip() == ""
+
+
+def test_no_circle_of_imports() -> None:
+    known = set(modules())
+    ahead = {
+        module: {name.removeprefix("anyview_ros.") for name in imports(module)} & known
+        for module in known
+    }
+    while free := {module for module, used in ahead.items() if not used & ahead.keys()}:
+        ahead = {module: used for module, used in ahead.items() if module not in free}
+    assert not ahead, f"these import each other, or modules that do: {sorted(ahead)}"

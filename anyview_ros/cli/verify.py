@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anyview_ros.tools.verify.networks import ENGINES, open_networks
+from anyview_ros.tools.verify.engines import ENGINES, open_networks
 from anyview_ros.tools.verify.run import verify
 
 

@@ -20,6 +20,7 @@ from anyview_ros.engine.runtime import load_graphs
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.network import RAY_VALUES, OneWayDenoiser
+from anyview_ros.model.quiet import quiet_exporter
 
 TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
 STORED_AS_FP16 = 1024  # values: smaller tensors, norms and tables, keep their 32 bits
@@ -192,15 +193,16 @@ def _large(module: nn.Module) -> Iterator[Tensor]:
 
 
 def onnx_model(spec: GraphSpec) -> onnx.ModelProto:
-    program = torch.onnx.export(
-        spec.module.eval(),
-        tuple(spec.inputs.values()),
-        input_names=list(spec.inputs),
-        output_names=list(spec.outputs),
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    with quiet_exporter():
+        program = torch.onnx.export(
+            spec.module.eval(),
+            tuple(spec.inputs.values()),
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     for part in (model.graph, *model.graph.node, *model.graph.value_info):

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from anyview_ros.tools.verify.networks import Networks, open_networks
+from anyview_ros.tools.verify.engines import open_networks
+from anyview_ros.tools.verify.networks import Networks
 from anyview_ros.tools.verify.run import CHECKS, Golden, Line, verify_file, verify_scene
 
 GOLDEN = Path(__file__).parent.parent / "golden"

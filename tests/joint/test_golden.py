@@ -3,7 +3,7 @@
 import pytest
 
 from anyview_ros.engine import sampler
-from anyview_ros.tools.verify.networks import open_networks
+from anyview_ros.tools.verify.engines import open_networks
 from anyview_ros.tools.verify.run import CHECKS, Golden, verify_file
 from tests.joint.golden import FILES, GOLDEN, lines
 

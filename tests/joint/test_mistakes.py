@@ -10,7 +10,7 @@ from anyview_ros import frames
 from anyview_ros.engine import conditioning, official, sampler
 from anyview_ros.model.joint import autoencoder, causal, layers, loss, position, transformer
 from anyview_ros.tools import metrics, scene_layout
-from anyview_ros.tools.verify import networks
+from anyview_ros.tools.verify.engines import open_networks
 from anyview_ros.tools.verify.run import CHECKS, Golden, verify_file, verify_scene
 from tests.joint.golden import FILES, GOLDEN
 
@@ -193,7 +193,7 @@ def first_line(file):
     golden = Golden(GOLDEN, CHECKS)
     if file == "scene_tiny":
         return verify_scene(golden)
-    return next(verify_file(CHECKS[file], golden, networks.open_networks("torch")))
+    return next(verify_file(CHECKS[file], golden, open_networks("torch")))
 
 
 @pytest.mark.parametrize(("file", "mistake"), MISTAKES, ids=lambda x: getattr(x, "__name__", x))

@@ -10,10 +10,19 @@ from anyview_ros.cli.__main__ import main
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.config import JointConfig
 from anyview_ros.model.joint.transformer import JointTransformer
+from anyview_ros.tools.verify.engines import open_networks
 from anyview_ros.tools.verify.golden import MODES, Inputs
-from anyview_ros.tools.verify.networks import Call, Weights, open_networks
+from anyview_ros.tools.verify.networks import Call, Weights
 from anyview_ros.tools.verify.run import verify
-from anyview_ros.tools.verify.tolerance import Bf16Steps, Elementwise, Exact, Relative, Score
+from anyview_ros.tools.verify.tolerance import (
+    Bf16Steps,
+    Elementwise,
+    Exact,
+    Measure,
+    PeakRatio,
+    Relative,
+    Score,
+)
 from tests.joint.golden import GOLDEN, lines
 from tests.joint.networks import normal, random_weights
 
@@ -201,3 +210,22 @@ def test_bf16_steps_are_counted_across_zero():
 def test_values_that_are_no_bfloat16_are_no_match():
     with pytest.raises(ValueError, match="not bfloat16"):
         Bf16Steps(1.0).measure(np.array([1.001], np.float32), np.array([1.0], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("measure", "text"),
+    [
+        (Measure("rel", 1.2345e-6, 2e-5), "rel 1.23e-06 <= 2e-05"),
+        (Measure("differing", 0.0, 0.0), "differing 0 <= 0"),
+        (Measure("bf16 steps", 1.0, 1.0), "bf16 steps 1 <= 1"),
+        (Measure("max", np.nan, 1.0), "max nan <= 1"),
+    ],
+)
+def test_figures_can_be_read(measure, text):
+    assert str(measure) == text
+
+
+def test_decibels_are_no_powers_of_ten():
+    frames = np.full((2, 4, 4, 3), 100, np.uint8)
+    (measure,) = PeakRatio(45.0).measure(frames + 1, frames)
+    assert str(measure) == "psnr 48.1 >= 45 dB"

@@ -1,19 +1,17 @@
-"""The networks under test, as numpy sees them; torch and ONNX Runtime each have their own."""
+"""The networks under test, as numpy sees them; each engine has its own (`engines.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from anyview_ros.engine.sampler import Network
-from anyview_ros.errors import AnyviewError
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]  # of the target, of the source
-ENGINES = ("torch", "onnx")
 
 
 @dataclass(frozen=True)
@@ -95,34 +93,3 @@ class Networks(Protocol):
     def loss(self, weights: Weights, clean: Pair, text: Array, draws: Mapping[str, Array]) -> Pair:
         """Noise levels (B,) and training loss () of given random draws, in f32."""
         ...
-
-
-def open_networks(engine: str) -> Networks:
-    """The networks of `torch` or `onnx`.
-
-    Raises:
-        AnyviewError: `unknown_engine`, or `no_torch` where torch is not installed.
-    """
-    makers: dict[str, Callable[[], Networks]] = {"torch": _torch, "onnx": _onnx}
-    if engine not in makers:
-        raise AnyviewError("unknown_engine", f"engine must be torch or onnx, got '{engine}'")
-    try:
-        return makers[engine]()
-    except ImportError as error:
-        raise AnyviewError(
-            "no_torch",
-            f"the networks are written in torch, which is not installed ({error}); "
-            "run 'pip install anyview_ros[train]'",
-        ) from None
-
-
-def _torch() -> Networks:
-    from anyview_ros.tools.verify.torch_networks import TorchNetworks
-
-    return TorchNetworks()
-
-
-def _onnx() -> Networks:
-    from anyview_ros.tools.verify.onnx_networks import OnnxNetworks
-
-    return OnnxNetworks()

@@ -19,12 +19,14 @@ class Measure:
     Args:
         name: what was measured.
         value, limit: good while value <= limit, or value >= limit where `at_least`.
+        unit: of both.
     """
 
     name: str
     value: float
     limit: float
     at_least: bool = False
+    unit: str = ""
 
     @property
     def good(self) -> bool:
@@ -39,7 +41,7 @@ class Measure:
 
     def __str__(self) -> str:
         sign = ">=" if self.at_least else "<="
-        return f"{self.name} {self.value:.2e} {sign} {self.limit:g}"
+        return f"{self.name} {self.value:.3g} {sign} {self.limit:g} {self.unit}".rstrip()
 
 
 class Tolerance(Protocol):
@@ -174,7 +176,7 @@ class PeakRatio:
     def measure(self, ours: Array, reference: Array) -> tuple[Measure, ...]:
         error = np.mean((ours.astype(np.float64) - reference) ** 2) / 255.0**2
         value = float("inf") if error == 0 else -10.0 * float(np.log10(error))
-        return (Measure("psnr", value, self.decibels, at_least=True),)
+        return (Measure("psnr", value, self.decibels, at_least=True, unit="dB"),)
 
 
 def bf16_rank(values: Array) -> NDArray[np.int64]:
