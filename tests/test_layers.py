@@ -21,11 +21,21 @@ LAYERS = {
     "values": (),
     "engine": ("values",),
     "worlds": ("values",),
-    "robot": ("values", "engine", "worlds", "generated"),
+    "footage": ("values", "engine"),
+    "robot": ("values", "engine", "worlds", "footage", "generated"),
     "model": ("values", "engine"),
-    "training": ("values", "engine", "worlds", "model"),
-    "tools": ("values", "engine", "worlds", "robot", "model", "training", "generated"),
-    "cli": ("values", "engine", "worlds", "robot", "model", "training", "tools"),
+    "training": ("values", "engine", "worlds", "footage", "model"),
+    "tools": (
+        "values",
+        "engine",
+        "worlds",
+        "footage",
+        "robot",
+        "model",
+        "training",
+        "generated",
+    ),
+    "cli": ("values", "engine", "worlds", "footage", "robot", "model", "training", "tools"),
 }
 # package -> the layers, or the one module, that may import it
 HOMES = {
@@ -88,6 +98,7 @@ def test_rules_name_layers_that_exist() -> None:
         ("geometry", "torch rclpy onnxruntime numba cv2"),
         ("engine.pipeline", "torch rclpy numba"),
         ("worlds.world", "torch rclpy onnxruntime"),
+        ("footage.scene_layout", "torch rclpy onnxruntime numba"),
         ("robot.node", "torch"),
         ("cli.__main__", "torch rclpy onnxruntime numba numpy"),
     ],

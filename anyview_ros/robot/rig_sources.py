@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.video import Trajectory, open_footage, read_trajectory
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import BODY_FROM_OPTICAL, inverse, rigid
-from anyview_ros.robot.video import Trajectory, open_footage, read_trajectory
 from anyview_ros.worlds.raycast import render
 from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.world import make_world

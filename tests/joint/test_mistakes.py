@@ -8,8 +8,9 @@ import torch
 
 from anyview_ros import frames
 from anyview_ros.engine import conditioning, official, sampler
+from anyview_ros.footage import scene_layout
 from anyview_ros.model.joint import autoencoder, causal, layers, loss, position, transformer
-from anyview_ros.tools import metrics, scene_layout
+from anyview_ros.tools import metrics
 from anyview_ros.tools.verify.engines import open_networks
 from anyview_ros.tools.verify.run import CHECKS, Golden, verify_file, verify_scene
 from tests.joint.golden import FILES, GOLDEN

@@ -11,10 +11,10 @@ from anyview_ros.contract import load_package
 from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
 from anyview_ros.model.joint.release import read_release
-from anyview_ros.tools.scene_layout import Scene
 from tests.joint.conftest import CODER, NETWORK
 from tests.joint.golden import GOLDEN
 

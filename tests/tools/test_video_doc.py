@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from anyview_ros.cli import demo
+from anyview_ros.footage.video import read_trajectory
 from anyview_ros.geometry import BODY_FROM_OPTICAL
 from anyview_ros.robot.rig_sources import STANDING_CAMERA
 from anyview_ros.robot.sim_rig import PARAMETERS
-from anyview_ros.robot.video import read_trajectory
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "video.md").read_text()
 

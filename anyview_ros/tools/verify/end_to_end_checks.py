@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anyview_ros.engine import conditioning, official, sampler
+from anyview_ros.footage.scene_layout import Episode, Track, camera_of
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
-from anyview_ros.tools.scene_layout import Episode, Track, camera_of
 from anyview_ros.tools.verify import tolerance
 from anyview_ros.tools.verify.autoencoder_checks import to_unit
 from anyview_ros.tools.verify.camera_checks import Posed, camera_latent, packed, plucker_video

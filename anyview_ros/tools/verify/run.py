@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.tools.scene_layout import Scene
+from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.tools.verify import (
     autoencoder_checks,
     camera_checks,

@@ -22,9 +22,9 @@ from PIL import Image
 
 from anyview_ros.engine.official import scene_scale
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.video import VideoFile
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
-from anyview_ros.robot.video import VideoFile
 
 MAX_FRAMES = 41  # the released network takes no more at once
 DEFAULT_INPUT, DEFAULT_TARGET = "cam1", "cam0"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.video import nearest_to_grid, open_footage, read_trajectory
 from anyview_ros.geometry import look_at, quaternion_xyzw
-from anyview_ros.robot.video import nearest_to_grid, open_footage, read_trajectory
 from anyview_ros.tools.h264 import VideoWriter
 
 MS = 1_000_000

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.geometry import inverse, look_at
-from anyview_ros.tools.scene_layout import Scene
 
 HEIGHT, WIDTH = 32, 48
 K = np.array([[40.0, 0, 23.5], [0, 41.0, 15.5], [0, 0, 1]], np.float32)
@@ -125,7 +125,7 @@ def test_names_lengths_and_scales_can_be_given(tmp_path):
 )
 def test_the_size_of_the_target(tmp_path, monkeypatch, changes, with_truth, size):
     monkeypatch.setattr(
-        "tests.tools.test_scene_layout.POSES",
+        "tests.footage.test_scene_layout.POSES",
         {"cam1": POSES["left"], "cam0": POSES["right"]},
     )
     specific = {"scale_factor": 0.1, **changes.get("specific", {})}
@@ -157,7 +157,7 @@ def test_an_unknown_camera(tmp_path):
 
 def test_skew(tmp_path, monkeypatch):
     skewed = K + np.array([[0, 0.5, 0], [0, 0, 0], [0, 0, 0]], np.float32)
-    monkeypatch.setattr("tests.tools.test_scene_layout.K", skewed)
+    monkeypatch.setattr("tests.footage.test_scene_layout.K", skewed)
     error = refused(write(tmp_path / "s"))
     assert error.code == "skewed_camera"
     assert "got 0.5" in error.message
