@@ -27,6 +27,7 @@ class StreetWorld:
     """
 
     kind = "street"
+    scene_scale = 1 / 16
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -28,6 +28,11 @@ class World(Protocol):
     def seed(self) -> int: ...
 
     @property
+    def scene_scale(self) -> float:
+        """What multiplies Plücker moments: about one over the distance that matters, in metres."""
+        ...
+
+    @property
     def rig(self) -> tuple[RigCamera, ...]: ...
 
     def world_from_link(self, link: str, stamp_ns: int) -> NDArray[np.float64]:
