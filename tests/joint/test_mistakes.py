@@ -8,7 +8,7 @@ import torch
 
 from anyview_ros import frames
 from anyview_ros.engine import conditioning, official, sampler
-from anyview_ros.footage import scene_layout
+from anyview_ros.footage import scene_storage, track
 from anyview_ros.model.joint import autoencoder, causal, layers, loss, position, transformer
 from anyview_ros.tools import metrics
 from anyview_ros.tools.verify.engines import open_networks
@@ -148,8 +148,8 @@ def conditioning_not_augmented(plant):
 
 
 def frames_in_reverse(plant):
-    right = scene_layout.Scene._listed
-    plant(scene_layout.Scene, "_listed", lambda *arguments: right(*arguments)[::-1])
+    right = scene_storage.FrameStorage._listed
+    plant(scene_storage.FrameStorage, "_listed", lambda *arguments: right(*arguments)[::-1])
 
 
 def intrinsics_of_the_wrong_axis(plant):
@@ -158,7 +158,7 @@ def intrinsics_of_the_wrong_axis(plant):
     def turned(width, height, fx, fy, cx, cy):
         return right(width, height, fy, fx, cx, cy)
 
-    plant(scene_layout, "Camera", turned)
+    plant(track, "Camera", turned)
 
 
 MISTAKES = (

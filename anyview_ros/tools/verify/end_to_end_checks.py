@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anyview_ros.engine import conditioning, official, sampler
-from anyview_ros.footage.scene_layout import Episode, Track, camera_of
+from anyview_ros.footage.scene_layout import Episode
+from anyview_ros.footage.track import Track, camera_of
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
 from anyview_ros.tools.verify import tolerance
