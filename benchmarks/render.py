@@ -1,8 +1,8 @@
-"""Frames a second of the street's renderer, and what building a scene costs.
+"""Frames a second of the renderer, and what building a scene costs.
 
-    python benchmarks/render.py [--threads 2] [--seeds 4] [--seconds 3]
+    python benchmarks/render.py [--world street] [--threads 2] [--seeds 4] [--seconds 3]
 
-One scene for each seed, seen by the front camera of the rig; times are wall time of this process.
+One scene for each seed, seen by the first camera of the rig; times are wall time of this process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     from anyview_ros.worlds.raycast import render
     from anyview_ros.worlds.world import make_world
 
-    worlds = [make_world("street", seed) for seed in range(arguments.seeds)]
+    worlds = [make_world(arguments.world, seed) for seed in range(arguments.seeds)]
     poses = [w.world_from_link(w.rig[0].link, STAMP_NS) @ w.rig[0].link_from_cam for w in worlds]
     views = list(zip([w.scene_at(STAMP_NS) for w in worlds], poses, strict=True))
     print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.threads} threads")
@@ -67,6 +67,7 @@ def _rate(call: Callable[[], object], seconds: float) -> float:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--world", default="street")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0)

@@ -44,7 +44,7 @@ def awning(rng: Generator, x: tuple[float, float], y: float, outwards: float) ->
     rotation = np.array(
         [[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]]
     )
-    finish = Finish(pick(rng, AWNINGS), CONCRETE, STRIPES, rng.uniform(0.5, 1.2))
+    finish = Finish(pick(rng, AWNINGS), CONCRETE, STRIPES, rng.uniform(0.25, 0.6))
     return box(center, (0.5 * (x[1] - x[0]), 0.6, 0.03), finish, rotation)[None]
 
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from anyview_ros.worlds.device import device, dot, inlined
-from anyview_ros.worlds.scene import GROUP_CENTER, GROUP_RADIUS, SUN
+from anyview_ros.worlds.scene import GROUND, GROUP_CASTS, GROUP_CENTER, GROUP_RADIUS, SUN
 from anyview_ros.worlds.shapes import MISS, ONE, ZERO
 
 TILE = 8  # pixels a side
@@ -83,14 +83,14 @@ def row_candidates(groups, environment, view, top, width, visible, casting):
     for g in range(groups.shape[0]):
         x, y, z, radius = ball(groups, g, GROUP_CENTER, GROUP_RADIUS)
         a = to_camera(view, x - view[9], y - view[10], z - view[11])
-        fall = (z + radius) / sun[2]
+        fall = (z - environment[GROUND] + radius) / sun[2]
         b = (a[0] - towards[0] * fall, a[1] - towards[1] * fall, a[2] - towards[2] * fall)
-        if capsule_meets(planes, a, b, radius):
+        if capsule_meets(planes, a, a, radius):
+            visible[seen] = g
+            seen += 1
+        if (groups[g, GROUP_CASTS] > ZERO) & capsule_meets(planes, a, b, radius):
             casting[shading] = g
             shading += 1
-            if capsule_meets(planes, a, a, radius):
-                visible[seen] = g
-                seen += 1
     return seen, shading
 
 

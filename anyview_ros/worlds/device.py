@@ -109,6 +109,12 @@ def band(center, half_width, x, footprint):
 
 
 @inlined
+def bars(period, share, x, width):
+    """Coverage of bars that fill `share` of every period."""
+    return band(0.5, 0.5 * share, fraction(x / period), width / period)
+
+
+@inlined
 def lattice_value(i, j, seed):
     """Hash of integers to [0, 1); the finalizer is lowbias32 (Chris Wellons, hash-prospector)."""
     h = (i * 0x9E3779B1 ^ j * 0x85EBCA77 ^ seed * 0xC2B2AE3D) & 0xFFFFFFFF

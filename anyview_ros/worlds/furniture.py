@@ -34,7 +34,7 @@ def tree(rng: Generator, x: float, y: float) -> Rows:
     """A trunk and two to four overlapping crowns, 4 to 8 m tall."""
     trunk = rng.uniform(2.2, 3.6)
     leaf = pick(rng, LEAVES)
-    bark = Finish(BARK, material=NOISE, scale=3.0)
+    bark = Finish(BARK, material=NOISE, scale=0.33)
     rows = [rod((x, y, 0), (x, y, trunk + 0.6), rng.uniform(0.09, 0.17), bark)]
     spread = rng.uniform(0.9, 1.6)
     for _ in range(rng.integers(2, 5)):
@@ -93,7 +93,7 @@ def traffic_light(x: float, y: float, yaw: float, lit: int) -> Rows:
 
 
 def bench(x: float, y: float) -> Rows:
-    wood = Finish(BARK * 1.6, material=NOISE, scale=4.0)
+    wood = Finish(BARK * 1.6, material=NOISE, scale=0.25)
     return np.stack(
         [
             box((x, y, 0.43), (0.8, 0.22, 0.03), wood),

@@ -10,6 +10,7 @@ import math
 
 from anyview_ros.worlds.device import (
     band,
+    bars,
     clamped,
     device,
     fractal_noise,
@@ -48,12 +49,6 @@ CROSSWALK_START, CROSSWALK_END, STOP_LINE = 0.6, 3.4, 4.0  # metres from the sid
 def beyond(edge, x, width):
     """Coverage in [0, 1] of x > edge by a pixel of that width."""
     return clamped((x - edge) / max(width, 1e-4) + 0.5, 0.0, 1.0)
-
-
-@inlined
-def bars(period, share, x, width):
-    """Coverage of bars that fill `share` of every period."""
-    return band(0.5, 0.5 * share, fraction(x / period), width / period)
 
 
 @device

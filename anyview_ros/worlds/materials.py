@@ -9,16 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from anyview_ros.worlds.device import (
-    band,
     device,
     fractal_noise,
-    fraction,
     mixed,
     row_vector,
     scaled,
     smoothstep,
+    vector,
 )
-from anyview_ros.worlds.facades import facade, roof, wall_axes
+from anyview_ros.worlds.facades import facade, roof
 from anyview_ros.worlds.paint import (
     coach,
     sign,
@@ -28,26 +27,34 @@ from anyview_ros.worlds.paint import (
     vehicle_screen,
     wheel,
 )
+from anyview_ros.worlds.patterns import pattern
 from anyview_ros.worlds.scene import (
     ACCENT,
     COACH,
     COLOR,
     FACADE,
+    FLOOR,
+    FLOOR_ACCENT,
+    FLOOR_COLOR,
+    FLOOR_SCALE,
     FOLIAGE,
     HALF,
+    LABEL,
     MATERIAL,
     NOISE,
     ROOF,
     SCALE,
     SEED,
+    SHAPE,
     SIGN,
     SIGNAL,
-    STRIPES,
+    TEXTURE_SEED,
     VEHICLE_BODY,
     VEHICLE_CABIN,
     VEHICLE_SCREEN,
     WHEEL,
 )
+from anyview_ros.worlds.wares import surface_axes, ware
 
 
 @device
@@ -84,17 +91,31 @@ def surface(primitives, k, p, normal, width):
     material, seed = int(primitives[k, MATERIAL]), int(primitives[k, SEED])
     scale, half = np.float64(primitives[k, SCALE]), row_vector(primitives, k, HALF)
     color, accent = row_vector(primitives, k, COLOR), row_vector(primitives, k, ACCENT)
+    if material >= LABEL:
+        shape = int(primitives[k, SHAPE])
+        return ware(material, color, accent, shape, half, p, normal, scale, seed, width)
+    if material >= NOISE:
+        u, v, fit = surface_axes(int(primitives[k, SHAPE]), half, p, normal, scale)
+        return pattern(material, color, accent, u, v, fit, seed, width), 1.0, 0.0
     if material == FACADE:
         return facade(color, accent, half, p, normal, scale, seed, width)
     if material == ROOF:
         return roof(color, accent, p, normal, width)
     if material == FOLIAGE:
         return foliage(color, accent, p, scale, seed, width)
-    if material == NOISE:
-        u, v = wall_axes(p, normal)
-        noise = fractal_noise(u * scale, v * scale, seed, 4, width * scale)
-        return scaled(color, 0.65 + 0.7 * noise), 1.0, 0.0
-    if material == STRIPES:
-        u, _ = wall_axes(p, normal)
-        return mixed(color, accent, band(0.5, 0.25, fraction(u / scale), width / scale)), 1.0, 0.0
     return painted(material, color, accent, half, p, normal, scale, seed, width)
+
+
+@device
+def floor_surface(environment, x, y, width):
+    """Albedo of a room's floor."""
+    return pattern(
+        int(environment[FLOOR]),
+        vector(environment, FLOOR_COLOR),
+        vector(environment, FLOOR_ACCENT),
+        x,
+        y,
+        np.float64(environment[FLOOR_SCALE]),
+        int(environment[TEXTURE_SEED]),
+        width,
+    )

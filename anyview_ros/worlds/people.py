@@ -39,7 +39,7 @@ class Person:
 def random_person(rng: Generator) -> Person:
     """An adult or a child, some with a bag; 8 or 9 primitives."""
     skin, hair = Finish(pick(rng, SKIN)), Finish(pick(rng, HAIR))
-    top = Finish(pick(rng, CLOTHES), material=NOISE, scale=5.0, seed=int(rng.integers(999)))
+    top = Finish(pick(rng, CLOTHES), material=NOISE, scale=0.2, seed=int(rng.integers(999)))
     legs = Finish(pick(rng, TROUSERS))
     parts = [
         (ellipsoid((0.01, 0, 1.61), (0.1, 0.085, 0.13), skin), HIP, 0.0),

@@ -98,6 +98,7 @@ def _weather(rng: Generator) -> Rows:
     e[scene.ZENITH : scene.ZENITH + 3], e[scene.HORIZON : scene.HORIZON + 3] = zenith, horizon
     e[scene.FOG], e[scene.HAZE_RANGE] = rng.choice([0.0008, 0.0015, 0.004]), rng.uniform(98, 112)
     e[scene.AMBIENT], e[scene.CLOUDS] = rng.uniform(0.6, 0.85), clouds
+    e[scene.OCCLUSION] = 1.2
     e[scene.EXPOSURE], e[scene.TEXTURE_SEED] = exposure, rng.integers(1, 9999)
     e[scene.ASPHALT : scene.ASPHALT + 3] = np.array([1.0, 1.0, 1.03]) * rng.uniform(0.07, 0.16)
     e[scene.PAVING : scene.PAVING + 3] = np.array([1.0, 0.96, 0.9]) * rng.uniform(0.22, 0.42)

@@ -11,8 +11,8 @@ Rows = NDArray[np.float32]
 
 # Columns of a primitive. Names ending in no number are one value wide, the others start a range.
 SHAPE, CENTER, ROTATION, HALF = 0, 1, 4, 13
-MATERIAL, COLOR, ACCENT, SCALE, SEED, RADIUS, GLOSS = 16, 17, 20, 23, 24, 25, 26
-COLUMNS = 27
+MATERIAL, COLOR, ACCENT, SCALE, SEED, RADIUS, GLOSS, STANDS = 16, 17, 20, 23, 24, 25, 26, 27
+COLUMNS = 28
 
 BOX, ELLIPSOID, CYLINDER = 0, 1, 2
 
@@ -21,8 +21,6 @@ BOX, ELLIPSOID, CYLINDER = 0, 1, 2
     FACADE,
     ROOF,
     FOLIAGE,
-    NOISE,
-    STRIPES,
     VEHICLE_BODY,
     VEHICLE_CABIN,
     VEHICLE_SCREEN,
@@ -30,11 +28,28 @@ BOX, ELLIPSOID, CYLINDER = 0, 1, 2
     WHEEL,
     SIGN,
     SIGNAL,
-) = range(13)
+    NOISE,
+    STRIPES,
+    WOOD,
+    MARBLE,
+    CHECKS,
+    GINGHAM,
+    TILES,
+    BRICK,
+    DOTS,
+    TERRAZZO,
+    RUG,
+    LABEL,
+    VESSEL,
+    SEGMENTS,
+    PUZZLE,
+    BOOK,
+    PICTURE,
+) = range(28)
 
-# Columns of a bounding group: a sphere around the primitives first..last-1.
-GROUP_CENTER, GROUP_RADIUS, GROUP_FIRST, GROUP_LAST = 0, 3, 4, 5
-GROUP_COLUMNS = 6
+# Columns of a bounding group: a sphere around the primitives first..last-1; do they cast shadows?
+GROUP_CENTER, GROUP_RADIUS, GROUP_FIRST, GROUP_LAST, GROUP_CASTS = 0, 3, 4, 5, 6
+GROUP_COLUMNS = 7
 
 # Columns of the environment. Colours are linear, lengths in metres.
 SUN, SUNLIGHT, ZENITH, HORIZON = 0, 3, 6, 9
@@ -42,7 +57,10 @@ FOG, HAZE_RANGE, AMBIENT, CLOUDS, EXPOSURE, TEXTURE_SEED = 12, 13, 14, 15, 16, 1
 ASPHALT, PAVING, GRASS = 18, 21, 24
 LANE_WIDTH, LANES, ROAD_HALF, SIDEWALK, BLOCK, SIDE_HALF, YELLOW_LINE = 27, 28, 29, 30, 31, 32, 33
 PARKING = 34
-ENVIRONMENT_COLUMNS = 35
+# Height of the ground; height above what things stand on below which the sky's light fades; and
+# what the ground is: a street, or where FLOOR is not 0 the material of a floor.
+GROUND, OCCLUSION, FLOOR, FLOOR_SCALE, FLOOR_COLOR, FLOOR_ACCENT = 35, 36, 37, 38, 39, 42
+ENVIRONMENT_COLUMNS = 45
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,7 @@ class Scene:
 
     Args:
         primitives: (N, COLUMNS) float32: shape, centre, world_from_local rotation (row-major),
-            half sizes, material, linear colours.
+            half sizes, material, linear colours, height of what it stands on.
         groups: (G, GROUP_COLUMNS) float32; every primitive lies in exactly one group.
         environment: (ENVIRONMENT_COLUMNS,) float32: sun, sky, fog and the ground's layout.
     """
@@ -144,7 +162,7 @@ def bounding_groups(rows: Rows, sizes: ArrayLike) -> Rows:
         middle = 0.5 * (low.min(axis=0) + high.max(axis=0))
         group[:3] = middle
         group[GROUP_RADIUS] = 1.001 * (np.linalg.norm(inside - middle, axis=1) + reach).max()
-        group[GROUP_FIRST], group[GROUP_LAST] = first, last
+        group[GROUP_FIRST], group[GROUP_LAST], group[GROUP_CASTS] = first, last, 1.0
     return groups
 
 

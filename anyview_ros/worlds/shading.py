@@ -21,16 +21,19 @@ from anyview_ros.worlds.device import (
     vector,
 )
 from anyview_ros.worlds.ground import ground_surface
-from anyview_ros.worlds.materials import surface
+from anyview_ros.worlds.materials import floor_surface, surface
 from anyview_ros.worlds.scene import (
     AMBIENT,
     CLOUDS,
     EXPOSURE,
+    FLOOR,
     FOG,
     GLOSS,
     HAZE_RANGE,
     HORIZON,
+    OCCLUSION,
     SHAPE,
+    STANDS,
     SUN,
     SUNLIGHT,
     TEXTURE_SEED,
@@ -45,8 +48,7 @@ from anyview_ros.worlds.shapes import (
     world_direction,
 )
 
-GROUND, SKY = -1, -2  # codes of rays that meet no primitive
-OCCLUSION_HEIGHT = 1.2  # metres above the ground below which the sky's light fades
+ON_GROUND, SKY = -1, -2  # codes of rays that meet no primitive
 
 
 @device
@@ -120,7 +122,10 @@ def ground_color(environment, p, d, footprint, lit):
     flat = 1.0 / math.sqrt(d[0] * d[0] + d[1] * d[1] + 1e-9)
     along_x, along_y = abs(d[0]) * flat, abs(d[1]) * flat
     wide_x, wide_y = along_x * long + along_y * footprint, along_y * long + along_x * footprint
-    albedo = ground_surface(environment, p[0], p[1], wide_x, wide_y)
+    if environment[FLOOR] > 0.0:
+        albedo = floor_surface(environment, p[0], p[1], math.sqrt(wide_x * wide_y))
+    else:
+        albedo = ground_surface(environment, p[0], p[1], wide_x, wide_y)
     return daylight(environment, albedo, (0.0, 0.0, 1.0), lit, 1.0)
 
 
@@ -134,7 +139,9 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
     n = world_direction(place, normal)
     width = footprint / math.sqrt(max(-dot(n, d), 0.1))
     albedo, gloss, glow = surface(primitives, k, q, normal, width)
-    openness = 0.55 + 0.45 * smoothstep(0.0, OCCLUSION_HEIGHT, p[2] + 0.4 * max(n[2], 0.0))
+    fades = np.float64(environment[OCCLUSION])
+    above = p[2] - primitives[k, STANDS] + fades / 3.0 * max(n[2], 0.0)
+    openness = 0.55 + 0.45 * smoothstep(0.0, fades, above)
     color = added(daylight(environment, albedo, n, lit, openness), scaled(albedo, glow))
     gloss *= float(primitives[k, GLOSS])
     if gloss > 0.0:
@@ -146,7 +153,7 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
 def surface_color(primitives, environment, code, p, d, t, pixel_angle, lit):
     if code == SKY:
         return sky_color(environment, d)
-    if code == GROUND:
+    if code == ON_GROUND:
         color = ground_color(environment, p, d, t * pixel_angle, lit)
     else:
         color = primitive_color(primitives, environment, code, p, d, t * pixel_angle, lit)

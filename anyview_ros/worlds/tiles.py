@@ -25,6 +25,7 @@ from anyview_ros.worlds.scene import (
     BOX,
     CENTER,
     ELLIPSOID,
+    GROUND,
     GROUP_CENTER,
     GROUP_FIRST,
     GROUP_LAST,
@@ -33,7 +34,7 @@ from anyview_ros.worlds.scene import (
     RADIUS,
     SHAPE,
 )
-from anyview_ros.worlds.shading import GROUND, SKY, pixel_color
+from anyview_ros.worlds.shading import ON_GROUND, SKY, pixel_color
 from anyview_ros.worlds.shapes import (
     MISS,
     ONE,
@@ -48,7 +49,7 @@ from anyview_ros.worlds.shapes import (
 )
 
 DOWNWARDS = np.float32(-1e-5)
-GROUND_CODE, SKY_CODE, FACES = np.int32(GROUND), np.int32(SKY), np.int32(4)
+GROUND_CODE, SKY_CODE, FACES = np.int32(ON_GROUND), np.int32(SKY), np.int32(4)
 # A shadow ray starts a little nearer to the camera than the surface, so as not to meet it again.
 LIFT, LIFT_SHARE = np.float32(0.003), np.float32(3e-4)
 
@@ -72,9 +73,9 @@ def aim(view, left, top, samples, rays):
 
 
 @device
-def see_ground(view, rays, near, code):
+def see_ground(view, ground, rays, near, code):
     _, _, dz = rays
-    height = view[11]
+    height = view[11] - ground
     for i in range(near.size):
         down = dz[i] < DOWNWARDS
         t = -height / (dz[i] if down else -ONE)
@@ -116,7 +117,7 @@ def see_primitive(primitives, k, view, rays, near, code):
 
 @device
 def see(primitives, groups, candidates, view, cone, rays, near, code):
-    see_ground(view, rays, near, code)
+    """Let the groups `candidates` hide what is behind them."""
     for g in candidates:
         if cone_meets(view, cone, ball(groups, g, GROUP_CENTER, GROUP_RADIUS)):
             for k in range(int(groups[g, GROUP_FIRST]), int(groups[g, GROUP_LAST])):
@@ -194,6 +195,7 @@ def draw_tile_row(scene, view, samples, row, image, distance):
     for left in range(0, width, TILE):
         aim(view, left, top, samples, rays)
         cone = tile_cone(view, left, top)
+        see_ground(view, environment[GROUND], rays, near, code)
         see(primitives, groups, visible[:seen], view, cone, rays, near, code)
         start_shadow_rays(view, rays, near, starts, lit)
         frame = shadow_frame(environment, cone[0])

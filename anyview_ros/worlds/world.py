@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.worlds.rigs import Mount, RigCamera
 from anyview_ros.worlds.scene import Scene
 from anyview_ros.worlds.street import StreetWorld
+from anyview_ros.worlds.table import TableWorld
 
 
 class World(Protocol):
@@ -54,7 +56,7 @@ class World(Protocol):
         ...
 
 
-_WORLDS = {world.kind: world for world in (StreetWorld,)}
+_WORLDS: dict[str, Callable[[int], World]] = {"street": StreetWorld, "table": TableWorld}
 
 
 @lru_cache(maxsize=64)

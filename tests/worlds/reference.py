@@ -66,6 +66,7 @@ def noon(rows: Rows, sizes: list[int]) -> Scene:
     e[columns.ZENITH : columns.ZENITH + 3] = 0.3
     e[columns.HORIZON : columns.HORIZON + 3] = 0.5
     e[columns.HAZE_RANGE], e[columns.AMBIENT], e[columns.EXPOSURE] = 1e4, 0.5, 1.0
+    e[columns.OCCLUSION] = 1.2
     e[columns.ASPHALT : columns.ASPHALT + 3] = 0.2
     # All is road: no side street for a kilometre and a street wider than any view.
     e[columns.BLOCK], e[columns.ROAD_HALF], e[columns.LANE_WIDTH] = 2000.0, 1000.0, 3.0
