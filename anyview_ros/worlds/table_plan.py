@@ -172,8 +172,8 @@ def _orbiting(rng: Generator, free: _FreeSpace) -> list[tuple[Thing, Orbit]]:
 
 def _standing(rng: Generator, free: _FreeSpace) -> list[Rows]:
     rows = []
-    for _ in range(rng.integers(4, 10)):
-        thing = KINDS[rng.integers(len(KINDS))](rng).sized(rng.uniform(1.0, 1.45))
+    for kind in rng.permutation(len(KINDS))[: rng.integers(4, 10)]:
+        thing = KINDS[kind](rng).sized(rng.uniform(1.0, 1.45))
         center = free.anywhere(rng, thing.radius)
         if center is not None:
             angle = rng.uniform(-np.pi, np.pi)
