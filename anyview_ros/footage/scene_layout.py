@@ -21,6 +21,7 @@ from anyview_ros.footage.scene_storage import FrameStorage, Storage, VideoStorag
 from anyview_ros.footage.track import Track, camera_of, check_rigid
 from anyview_ros.geometry import inverse
 
+METADATA = "metadata.json"
 MAX_FRAMES = 41  # the released network takes no more at once
 DEFAULT_INPUT, DEFAULT_TARGET = "cam1", "cam0"
 TRANSFORMS = ("cam2world", "world2cam")
@@ -57,11 +58,13 @@ class Scene:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        metadata = _metadata(path / "metadata.json")
+        metadata = _metadata(path / METADATA)
         self.info = _table(metadata, "info")
         self.specific = _table(metadata, "specific")
         self.cameras = tuple(str(name) for name in metadata.get("cameras", ()))
         self.resolution = metadata.get("resolution")
+        self.num_frames = self._number("num_frames", metadata.get("num_frames"))
+        self.framerate = self._number("framerate", metadata.get("framerate"))
         self.extension = str(_table(metadata, "rgb").get("extension", "png")).lstrip(".")
         usual = "videos" if self.extension == "mp4" else "frames"
         stored = self._one_of("info.storage", self.info.get("storage", usual), STORAGES)
@@ -128,12 +131,12 @@ class Scene:
         """
         lowdim = self.storage.lowdim(camera, places)
         where = f"{self.path}, camera '{camera}'"
-        shapes = lowdim.intrinsics.shape, lowdim.extrinsics.shape
-        if shapes != ((len(places), 3, 3), (len(places), 4, 4)):
+        lengths = {len(places), len(lowdim.intrinsics), len(lowdim.extrinsics)}
+        if len(lengths) > 1:
             raise AnyviewError(
                 "incomplete_scene",
-                f"{where}: {len(places)} frames need intrinsics ({len(places)}, 3, 3) and "
-                f"extrinsics ({len(places)}, 4, 4), got {shapes[0]} and {shapes[1]}",
+                f"{where}: {len(places)} frames need as many intrinsics and extrinsics, got "
+                f"{len(lowdim.intrinsics)} and {len(lowdim.extrinsics)}",
             )
         poses = lowdim.extrinsics.astype(np.float64)
         check_rigid(poses, where)
@@ -189,6 +192,14 @@ class Scene:
                 "invalid_scene", f"{self.path}: a resolution is [H, W], got {size}"
             ) from None
         return height, width
+
+    def _number(self, name: str, value: object) -> float | None:
+        """A positive number, None where the metadata holds none."""
+        if value is None or (isinstance(value, int | float) and value > 0):
+            return value
+        raise AnyviewError(
+            "invalid_scene", f"{self.path}: {name} must be a positive number, got {value!r}"
+        )
 
     def _one_of(self, name: str, value: object, allowed: tuple[str, ...]) -> str:
         if value not in allowed:

@@ -16,21 +16,15 @@ from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.images import image_size, read_image
 from anyview_ros.footage.video import VideoFile
 
 INTRINSICS, EXTRINSICS, STAMP = "intrinsics", "extrinsics", "stamp_ns"
-REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-}
-JPEG = (".jpg", ".jpeg")
+SHAPES = {INTRINSICS: (3, 3), EXTRINSICS: (4, 4)}  # a frame
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,10 @@ class Storage(Protocol):
 
     def has_images(self, camera: str) -> bool: ...
 
+    def size(self, camera: str) -> tuple[int, int]:
+        """(H, W) of the first image."""
+        ...
+
     def lowdim(self, camera: str, places: range) -> Lowdim:
         """Raises AnyviewError `incomplete_scene`."""
         ...
@@ -67,8 +65,7 @@ class Storage(Protocol):
         """(H, W, 3) RGB of the frames there are; alpha is dropped.
 
         Args:
-            at_least: (H, W) that are enough: a jpeg may then come at a half, a quarter or an
-                eighth of its size. (0, 0) asks for all of it.
+            at_least: (H, W) that are enough, see `images.read_image`.
 
         Raises:
             AnyviewError: `unreadable_video`, `unreadable_image`.
@@ -93,9 +90,12 @@ class FrameStorage:
     def has_images(self, camera: str) -> bool:
         return bool(self._listed("rgb", camera, self._extension))
 
+    def size(self, camera: str) -> tuple[int, int]:
+        return image_size(self._listed("rgb", camera, self._extension)[0])
+
     def lowdim(self, camera: str, places: range) -> Lowdim:
         files = self._listed("lowdim", camera, "npz")[_slice(places)]
-        frames = [_arrays(file) for file in files]
+        frames = [_arrays(file, stacked=False) for file in files]
         stamps = [frame[STAMP] for frame in frames if STAMP in frame]
         return Lowdim(
             np.stack([frame[INTRINSICS] for frame in frames]),
@@ -135,6 +135,10 @@ class VideoStorage:
     def has_images(self, camera: str) -> bool:
         return self._video(camera).is_file()
 
+    def size(self, camera: str) -> tuple[int, int]:
+        width, height = VideoFile(self._video(camera)).size
+        return height, width
+
     def lowdim(self, camera: str, places: range) -> Lowdim:
         stacked = self._stacked(camera)
         stamps = stacked.get(STAMP)
@@ -160,60 +164,28 @@ class VideoStorage:
         return self._scene / "rgb" / f"{camera}.mp4"
 
     def _stacked(self, camera: str) -> Mapping[str, NDArray[Any]]:
-        return _arrays(self._scene / "lowdim" / f"{camera}.npz")
-
-
-def read_image(file: Path, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB of an image file, see `Storage.images`.
-
-    Raises:
-        AnyviewError: `unreadable_image`.
-    """
-    try:
-        with Image.open(file) as image:
-            factor = _reduction(file, (image.height, image.width), at_least)
-            if factor == 1:
-                return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise _unreadable(file, error) from None
-    # libjpeg shrinks while it decodes, which costs a fraction of decoding all of it.
-    bgr = cv2.imread(str(file), REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
-    if bgr is None:
-        raise _unreadable(file, "it is damaged")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _reduction(file: Path, size: tuple[int, int], at_least: tuple[int, int]) -> int:
-    """The largest reduction of a jpeg that divides its size and leaves enough."""
-    if file.suffix.lower() not in JPEG or min(at_least) < 1:
-        return 1
-    for factor in REDUCED:
-        if all(
-            side % factor == 0 and side // factor >= enough
-            for side, enough in zip(size, at_least, strict=True)
-        ):
-            return factor
-    return 1
-
-
-def _unreadable(file: Path, reason: object) -> AnyviewError:
-    return AnyviewError(
-        "unreadable_image",
-        f"'{file}' cannot be read as an image ({reason}); restore it, or remove its scene",
-    )
+        return _arrays(self._scene / "lowdim" / f"{camera}.npz", stacked=True)
 
 
 def _slice(places: range) -> slice:
     return slice(places.start, places.stop, places.step)
 
 
-def _arrays(file: Path) -> Mapping[str, NDArray[Any]]:
-    """`intrinsics`, `extrinsics` and, where there are, `stamp_ns`."""
+def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
+    """`intrinsics`, `extrinsics` and, where there are, `stamp_ns`; of one frame or stacked."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in (INTRINSICS, EXTRINSICS)}
-            return found | {name: arrays[name] for name in (STAMP,) if name in arrays.files}
+            found = {name: arrays[name] for name in SHAPES}
+            found |= {name: arrays[name] for name in (STAMP,) if name in arrays.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise AnyviewError(
             "incomplete_scene", f"{file} must hold intrinsics and extrinsics: {error}"
         ) from None
+    for name, shape in SHAPES.items():
+        if found[name].ndim != 2 + stacked or found[name].shape[-2:] != shape:
+            wanted = ("T", *shape) if stacked else shape
+            raise AnyviewError(
+                "incomplete_scene",
+                f"{file}: {name} must be of shape {wanted}, got {found[name].shape}",
+            )
+    return found

@@ -1,0 +1,81 @@
+"""Read image files, and jpegs no larger than they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anyview_ros.errors import AnyviewError
+
+REDUCED = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+}
+JPEG = (".jpg", ".jpeg")
+
+
+def image_size(file: Path) -> tuple[int, int]:
+    """(H, W) of an image file.
+
+    Raises:
+        AnyviewError: `unreadable_image`.
+    """
+    with _opened(file) as image:
+        return image.height, image.width
+
+
+def read_image(file: Path, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of an image file; alpha is dropped.
+
+    Args:
+        at_least: (H, W) that are enough: a jpeg may then come at a half, a quarter or an eighth
+            of its size. (0, 0) asks for all of it.
+
+    Raises:
+        AnyviewError: `unreadable_image`.
+    """
+    factor = _reduction(file, image_size(file), at_least) if min(at_least) > 0 else 1
+    if factor == 1:
+        with _opened(file) as image:
+            return np.asarray(image.convert("RGB"))
+    # libjpeg shrinks while it decodes, which costs a fraction of decoding all of it.
+    bgr = cv2.imread(str(file), REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
+    if bgr is None:
+        raise _unreadable(file, "it is damaged")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(file) as image:
+            yield image
+    except (OSError, Image.DecompressionBombError) as error:
+        raise _unreadable(file, error) from None
+
+
+def _reduction(file: Path, size: tuple[int, int], at_least: tuple[int, int]) -> int:
+    """The largest reduction of a jpeg that divides its size and leaves enough."""
+    if file.suffix.lower() not in JPEG:
+        return 1
+    for factor in REDUCED:
+        if all(
+            side % factor == 0 and side // factor >= enough
+            for side, enough in zip(size, at_least, strict=True)
+        ):
+            return factor
+    return 1
+
+
+def _unreadable(file: Path, reason: object) -> AnyviewError:
+    return AnyviewError(
+        "unreadable_image",
+        f"'{file}' cannot be read as an image ({reason}); restore it, or remove its scene",
+    )

@@ -1,0 +1,170 @@
+"""Scenes from files: clips of the scenes below a folder, at the size of the model.
+
+The folder holds scenes in the unified layout (docs/data.md) at any depth; a scene with one camera
+is of the 2D kind. Nothing is decoded before it is asked for, but what the names of the files and
+the metadata tell is checked when the folder is opened, before hours of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.engine.conditioning import resize_camera, resize_image
+from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.scene_layout import METADATA, Scene
+from anyview_ros.frames import Camera
+from anyview_ros.training.scenes import SceneViews
+
+RESAMPLER, PIXEL_RULE = "area", "pixel_centre"  # as the contracts of our own models have them
+PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third of 10 a second
+
+
+@dataclass(frozen=True)
+class Window:
+    """One clip: the frames of a scene at these places."""
+
+    scene: Scene
+    cameras: tuple[str, ...]
+    places: range
+
+
+class FileScenes:
+    """Clips of T frames from every scene below a folder, in order of path and time.
+
+    A scene is cut into as many clips as it has room for, none of which share a frame. Where
+    frames come faster than the period, every n-th is taken. Cameras without images are left out.
+
+    Args:
+        root: folder with scenes.
+        frames: T of a clip.
+        period: seconds between frames.
+        size: (H, W) to which images are squeezed, as the robot does.
+
+    Raises:
+        AnyviewError: `no_scenes`; `too_few_frames` when no scene has room for a clip;
+            `invalid_scene`, `incomplete_scene`, `unsuitable_period` for a scene.
+    """
+
+    def __init__(self, root: Path, frames: int, period: float, size: tuple[int, int]) -> None:
+        self.root, self.frames, self.period, self.size = root, frames, period, size
+        scenes = [Scene(path) for path in scene_folders(root)]
+        self._windows = [window for scene in scenes for window in self._cut(scene)]
+        if not self._windows:
+            raise AnyviewError(
+                "too_few_frames",
+                f"need a scene of {frames} frames {period:g} s apart below {root}, none of the "
+                f"{len(scenes)} scenes is as long; lower the number of frames or the period",
+            )
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, index: int) -> SceneViews:
+        """A clip as all its cameras saw it, see `load`."""
+        return self.load(index, range(len(self.cameras(index))))
+
+    def cameras(self, index: int) -> tuple[str, ...]:
+        """Names of the cameras of a clip, in the order of its views."""
+        return self._windows[index].cameras
+
+    def scene(self, index: int) -> Scene:
+        """The scene of a clip: its path, its scene scale."""
+        return self._windows[index].scene
+
+    def load(self, index: int, views: Sequence[int]) -> SceneViews:
+        """A clip as some of its cameras saw it; the others are not decoded.
+
+        Raises:
+            AnyviewError: `incomplete_scene`, `unreadable_image`, `unreadable_video`,
+                `invalid_pose`, `invalid_camera`, `skewed_camera`, each with the scene.
+        """
+        window = self._windows[index]
+        loaded = [self._view(window, window.cameras[view]) for view in views]
+        images, cameras, poses = zip(*loaded, strict=True)
+        stamps = _stamps(window, window.cameras[views[0]])
+        return SceneViews(np.stack(images), cameras, np.stack(poses), stamps)
+
+    def _view(
+        self, window: Window, name: str
+    ) -> tuple[NDArray[np.uint8], Camera, NDArray[np.float64]]:
+        """Images (T, H, W, 3), the camera at their size and its poses (T, 4, 4)."""
+        scene, places = window.scene, window.places
+        track = scene.track(name, places, scene.storage.size(name))
+        images = scene.images(name, places, at_least=self.size)
+        resized = np.stack([resize_image(image, self.size, RESAMPLER) for image in images])
+        camera = resize_camera(track.camera, self.size, PIXEL_RULE)
+        return resized, camera, track.world_from_cam
+
+    def _cut(self, scene: Scene) -> list[Window]:
+        cameras = tuple(name for name in scene.cameras if scene.storage.has_images(name))
+        count = _checked_length(scene, cameras)
+        step = self._step(scene)
+        span = (self.frames - 1) * step + 1
+        starts = range(0, count - span + 1, self.frames * step)
+        return [Window(scene, cameras, range(a, a + span, step)) for a in starts]
+
+    def _step(self, scene: Scene) -> int:
+        """Frames of the scene from one frame of a clip to the next."""
+        if scene.framerate is None:
+            return 1
+        step = max(1, round(self.period * scene.framerate))
+        if abs(step / scene.framerate - self.period) > PACE_TOLERANCE * self.period:
+            raise AnyviewError(
+                "unsuitable_period",
+                f"{scene.path} has {scene.framerate:g} frames a second, of which no whole number "
+                f"is near {self.period:g} s; take a period of {step / scene.framerate:g} s, or "
+                "convert the recording anew",
+            )
+        return step
+
+
+def scene_folders(root: Path) -> list[Path]:
+    """Every folder with scene metadata at or below a folder, sorted.
+
+    Raises:
+        AnyviewError: `no_scenes`.
+    """
+    found = sorted(file.parent for file in root.rglob(METADATA) if _is_visible(file, root))
+    if not found:
+        raise AnyviewError(
+            "no_scenes",
+            f"there is no scene (a folder with {METADATA}) at or below {root}; make some with "
+            "'anyview convert bag' or 'anyview convert video'",
+        )
+    return found
+
+
+def _is_visible(file: Path, root: Path) -> bool:
+    """Not in a hidden folder, as scenes are while they are written."""
+    return not any(part.startswith(".") for part in file.relative_to(root).parts)
+
+
+def _checked_length(scene: Scene, cameras: tuple[str, ...]) -> int:
+    """Number of frames, once all cameras and the metadata agree on it."""
+    if not cameras:
+        raise AnyviewError("incomplete_scene", f"{scene.path}: none of its cameras has images")
+    for name in cameras:
+        if fault := scene.storage.fault(name):
+            raise AnyviewError("incomplete_scene", f"{scene.path}, camera '{name}': {fault}")
+    counts = {name: scene.storage.num_poses(name) for name in cameras}
+    told = {} if scene.num_frames is None else {"metadata.json": scene.num_frames}
+    if len({*counts.values(), *told.values()}) > 1:
+        raise AnyviewError(
+            "incomplete_scene",
+            f"{scene.path}: all cameras need as many frames, got {counts | told}",
+        )
+    return min(counts.values())
+
+
+def _stamps(window: Window, camera: str) -> NDArray[np.int64]:
+    """(T,) acquisition times; from the frame rate where they are not recorded."""
+    recorded = window.scene.storage.lowdim(camera, window.places).stamps_ns
+    if recorded is not None:
+        return recorded
+    rate = window.scene.framerate or 1.0
+    return np.array([round(place * 1e9 / rate) for place in window.places], np.int64)
