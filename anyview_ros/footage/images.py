@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
 JPEG = (".jpg", ".jpeg")
+# What Pillow raises for files that are no images: SyntaxError for a wrong checksum in a png.
+BROKEN = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
 def image_size(file: Path) -> tuple[int, int]:
@@ -57,7 +60,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(file) as image:
             yield image
-    except (OSError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise _unreadable(file, error) from None
 
 

@@ -90,10 +90,13 @@ class Scene:
         """
         source = self._camera(source or self._role("input", DEFAULT_INPUT))
         target = self._camera(target or self._role("target", DEFAULT_TARGET))
-        count = self._num_frames(num_frames, source, target)
-        clip = range(count)
+        clip = range(self._num_frames(num_frames, source, target))
+        self.check_files(source)
         images = self.images(source, clip)
-        truth = self.images(target, clip) if self.storage.has_images(target) else None
+        truth = None
+        if self.storage.has_images(target):
+            self.check_files(target)
+            truth = self.images(target, clip)
         size = self._native_size(target, truth, images)
         return Episode(
             images=images,
@@ -102,6 +105,11 @@ class Scene:
             scene_scale=scale or self.scene_scale(),
             truth=truth,
         )
+
+    def check_files(self, camera: str) -> None:
+        """Raises AnyviewError `incomplete_scene` unless images and poses of a camera belong."""
+        if fault := self.storage.fault(camera):
+            raise AnyviewError("incomplete_scene", f"{self.path}, camera '{camera}': {fault}")
 
     def images(
         self, camera: str, places: range, at_least: tuple[int, int] = (0, 0)

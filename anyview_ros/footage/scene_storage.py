@@ -25,6 +25,7 @@ from anyview_ros.footage.video import VideoFile
 
 INTRINSICS, EXTRINSICS, STAMP = "intrinsics", "extrinsics", "stamp_ns"
 SHAPES = {INTRINSICS: (3, 3), EXTRINSICS: (4, 4)}  # a frame
+NUMBERS = "fiu"  # kinds of dtype
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,13 @@ def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
             "incomplete_scene", f"{file} must hold intrinsics and extrinsics: {error}"
         ) from None
     for name, shape in SHAPES.items():
-        if found[name].ndim != 2 + stacked or found[name].shape[-2:] != shape:
+        values = found[name]
+        fits = values.ndim == 2 + stacked and values.shape[-2:] == shape
+        if not fits or values.dtype.kind not in NUMBERS:
             wanted = ("T", *shape) if stacked else shape
             raise AnyviewError(
                 "incomplete_scene",
-                f"{file}: {name} must be of shape {wanted}, got {found[name].shape}",
+                f"{file}: {name} must be numbers of shape {wanted}, got {values.dtype} of shape "
+                f"{values.shape}",
             )
     return found

@@ -149,8 +149,7 @@ def _checked_length(scene: Scene, cameras: tuple[str, ...]) -> int:
     if not cameras:
         raise AnyviewError("incomplete_scene", f"{scene.path}: none of its cameras has images")
     for name in cameras:
-        if fault := scene.storage.fault(name):
-            raise AnyviewError("incomplete_scene", f"{scene.path}, camera '{name}': {fault}")
+        scene.check_files(name)
     counts = {name: scene.storage.num_poses(name) for name in cameras}
     told = {} if scene.num_frames is None else {"metadata.json": scene.num_frames}
     if len({*counts.values(), *told.values()}) > 1:

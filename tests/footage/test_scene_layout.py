@@ -184,11 +184,47 @@ def test_poses_that_are_not_rigid(tmp_path, matrix):
 def test_missing_images_and_cameras(tmp_path):
     scene = write(tmp_path / "s")
     (scene / "rgb" / "left" / f"{2:010d}.png").unlink()
-    (scene / "rgb" / "left" / f"{5:010d}.png").unlink()
-    (scene / "rgb" / "left" / f"{6:010d}.png").unlink()
-    assert "needs 5 images of one size, has 4" in refused(scene).message
+    assert "'left': 6 images and 7 poses, missing: image 0000000002" in refused(scene).message
+    Image.new("RGB", (8, 8)).save(scene / "rgb" / "left" / f"{2:010d}.png")
+    assert "needs 5 images of one size" in refused(scene).message
     np.savez(scene / "lowdim" / "left" / f"{0:010d}.npz", intrinsics=K)
     assert "must hold intrinsics and extrinsics" in refused(scene, num_frames=1).message
+
+
+def test_images_of_the_target_belong_to_its_poses_too(tmp_path):
+    scene = write(tmp_path / "s", images=("left", "right"))
+    (scene / "lowdim" / "right" / f"{6:010d}.npz").unlink()
+    error = refused(scene)
+    assert error.code == "incomplete_scene"
+    assert "'right': 7 images and 6 poses" in error.message
+
+
+def test_images_that_are_broken(tmp_path):
+    scene = write(tmp_path / "s")
+    file = scene / "rgb" / "left" / f"{1:010d}.png"
+    whole = file.read_bytes()
+    for broken in (b"", whole[:40], whole[:-30], whole.replace(b"IHDR", b"IHDX")):
+        file.write_bytes(broken)
+        error = refused(scene)
+        assert error.code == "unreadable_image"
+        assert str(file) in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "text"),
+    [
+        ("intrinsics", np.eye(2), "(3, 3), got float64 of shape (2, 2)"),
+        ("extrinsics", np.eye(4)[:3], "(4, 4), got float64 of shape (3, 4)"),
+        ("extrinsics", np.full((4, 4), "x"), "got <U1 of shape (4, 4)"),
+    ],
+)
+def test_lowdim_arrays_of_the_wrong_kind(tmp_path, name, values, text):
+    scene = write(tmp_path / "s")
+    arrays = {"intrinsics": K, "extrinsics": POSES["left"][0], name: values}
+    np.savez(scene / "lowdim" / "left" / f"{0:010d}.npz", **arrays)
+    error = refused(scene)
+    assert error.code == "incomplete_scene"
+    assert text in error.message
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_unreadable_videos(tmp_path: Path, content: bytes | None) -> None:
     [
         (lambda a: a["extrinsics"].__imul__(2.0), "invalid_pose", "must be rigid"),
         (lambda a: a["extrinsics"].fill(np.nan), "invalid_pose", "frame 2"),
-        (lambda a: a.update(extrinsics=np.eye(3)), "incomplete_scene", "got (3, 3)"),
+        (lambda a: a.update(extrinsics=np.eye(3)), "incomplete_scene", "of shape (3, 3)"),
         (lambda a: a.pop("intrinsics"), "incomplete_scene", "must hold intrinsics"),
     ],
 )
