@@ -59,8 +59,10 @@ def _street_front(plan: StreetPlan, rng: Generator, span: Span, side: float) -> 
         if span[1] - x - width < 6.0:
             width = span[1] - x
         corner = x == span[0] or x + width == span[1]
-        if not corner and rng.random() < 0.18:
+        if not corner and rng.random() < (0.12 if plan.suburban else 0.18):
             things += _garden(plan, rng, (x, x + width), side)
+        elif plan.suburban:
+            things += _cottage(plan, rng, (x, x + width), side)
         else:
             things += _house(
                 plan, rng, (x, x + width), side, 0.0 if corner else rng.uniform(0, 1.5)
@@ -74,6 +76,19 @@ def _house(plan: StreetPlan, rng: Generator, span: Span, side: float, setback: f
     things = [building(rng, span, _mirrored(front, front + rng.uniform(8.0, 12.0), side), (2, 6))]
     if rng.random() < 0.25:
         things.append(awning(rng, (span[0] + 0.5, span[1] - 0.5), side * front, -side))
+    return things
+
+
+def _cottage(plan: StreetPlan, rng: Generator, span: Span, side: float) -> list[Rows]:
+    """A low house behind a front garden, a hedge along the sidewalk, a tree beside it."""
+    gap = rng.uniform(1.0, 2.2)
+    front = plan.front + rng.uniform(2.5, 5.0)
+    y = _mirrored(front, front + rng.uniform(7.0, 9.5), side)
+    things = [building(rng, (span[0] + gap, span[1] - gap), y, (1, 2))]
+    if rng.random() < 0.7:
+        things.append(hedge(rng, (span[0] + 0.3, span[1] - 2.2), side * (plan.front + 0.4)))
+    if rng.random() < 0.5:
+        things.append(tree(rng, span[0] + 0.2, side * (plan.front + rng.uniform(1.5, 4.0))))
     return things
 
 
@@ -95,7 +110,8 @@ def _side_streets(plan: StreetPlan, rng: Generator, span: Span, side: float) -> 
             depth = rng.uniform(8.0, 11.0)
             x = (span[0], span[0] + depth) if left else (span[1] - depth, span[1])
             if rng.random() < 0.88:
-                things.append(building(rng, x, _mirrored(y, y + length, side), (2, 5)))
+                storeys = (1, 3) if plan.suburban else (2, 5)
+                things.append(building(rng, x, _mirrored(y, y + length, side), storeys))
             else:
                 things.append(tree(rng, 0.5 * (x[0] + x[1]), side * (y + 0.5 * length)))
             y += length + rng.uniform(0.0, 2.0)
@@ -120,7 +136,7 @@ def _side_street_ahead(
 
 def _backdrop(plan: StreetPlan, rng: Generator, span: Span, side: float) -> list[Rows]:
     """Taller houses in the second row, seen over roofs and through gardens."""
-    if rng.random() < 0.3:
+    if plan.suburban or rng.random() < 0.3:
         return []
     width = rng.uniform(12.0, 20.0)
     x = rng.uniform(span[0] + 10.0, max(span[1] - 10.0 - width, span[0] + 10.5))

@@ -23,6 +23,7 @@ class StreetPlan:
         road_half: from the middle to the kerb, parking included.
         block: distance between side streets; `side_half` is half of a side street's width.
         ego_lane: y of the ego car's lane.
+        suburban: low houses apart from each other, with gardens.
         environment: row for the renderer.
     """
 
@@ -35,6 +36,7 @@ class StreetPlan:
     side_half: float
     ego_lane: float
     signals: bool
+    suburban: bool
     environment: Rows
 
     @property
@@ -71,14 +73,17 @@ def street_plan(rng: Generator) -> StreetPlan:
         side_half,
         (right_lane + 0.5 - 0.5 * lanes) * lane_width,
         bool(rng.random() < 0.6),
+        bool(lanes == 2 and rng.random() < 0.5),
         environment,
     )
 
 
 def _weather(rng: Generator) -> Rows:
-    """Sun, sky and ground colours: clear, partly clouded or (three in ten) overcast."""
+    """Sun, sky and ground colours: clear or clouded, one in six a low sun, three in ten grey."""
     e = np.zeros(scene.ENVIRONMENT_COLUMNS, np.float32)
     azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 1.15)
+    if rng.random() < 0.17:
+        elevation = rng.uniform(0.26, 0.4)  # lower, shadows would reach from block to block
     flat = np.cos(elevation)
     e[scene.SUN : scene.SUN + 3] = (
         np.cos(azimuth) * flat,
@@ -86,7 +91,7 @@ def _weather(rng: Generator) -> Rows:
         np.sin(elevation),
     )
     warmth = (1.15 - elevation) / 0.75
-    sunlight = np.array([1.0, 0.95 - 0.1 * warmth, 0.88 - 0.22 * warmth]) * rng.uniform(1.0, 1.5)
+    sunlight = np.array([1.0, 0.95 - 0.1 * warmth, 0.88 - 0.26 * warmth]) * rng.uniform(1.0, 1.5)
     zenith = np.array([0.2, 0.36, 0.68]) * rng.uniform(0.7, 1.1)
     horizon = np.array([0.7, 0.77, 0.84]) * rng.uniform(0.8, 1.0)
     clouds, exposure = rng.uniform(0.1, 0.9), rng.uniform(1.0, 1.3)
@@ -96,7 +101,10 @@ def _weather(rng: Generator) -> Rows:
         sunlight, clouds, exposure = sunlight * 0.3, 0.4, 1.5 * exposure
     e[scene.SUNLIGHT : scene.SUNLIGHT + 3] = sunlight
     e[scene.ZENITH : scene.ZENITH + 3], e[scene.HORIZON : scene.HORIZON + 3] = zenith, horizon
-    e[scene.FOG], e[scene.HAZE_RANGE] = rng.choice([0.0008, 0.0015, 0.004]), rng.uniform(98, 112)
+    e[scene.FOG], e[scene.HAZE_RANGE] = (
+        rng.choice([0.0008, 0.0015, 0.004, 0.009]),
+        rng.uniform(98, 112),
+    )
     e[scene.AMBIENT], e[scene.CLOUDS] = rng.uniform(0.6, 0.85), clouds
     e[scene.OCCLUSION] = 1.2
     e[scene.EXPOSURE], e[scene.TEXTURE_SEED] = exposure, rng.integers(1, 9999)

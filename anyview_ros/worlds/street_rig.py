@@ -14,7 +14,8 @@ from anyview_ros.geometry import BODY_FROM_OPTICAL, look_at, rigid
 from anyview_ros.worlds.rigs import Mount, RigCamera, mounted, rolled
 
 DIRECTIONS = np.radians([0.0, 55.0, -55.0, 110.0, -110.0, 180.0])  # of a surround rig, left is +
-ROOF, NOSE = 1.5, 2.35  # metres: what is mounted lower than the roof sits ahead of the nose
+# Metres: what is mounted lower than this, just above the roof, sits ahead of the nose.
+ROOF, NOSE = 1.75, 2.35
 
 
 def _rig_camera(name: str, position: ArrayLike, yaw_degrees: float) -> RigCamera:
@@ -34,7 +35,7 @@ def sample_source(rng: Generator) -> Mount:
     height = rng.uniform(1.2, 2.2)
     yaw = rng.choice(DIRECTIONS, p=[0.4, 0.17, 0.17, 0.08, 0.08, 0.1]) + rng.normal(0, 0.08)
     pitch, fov = np.radians(rng.uniform(-8, 2)), np.radians(rng.uniform(55, 95))
-    # Below the roof the car itself would fill the view: such cameras sit at its front or sides.
+    # Lower down the car itself would fill the view: such cameras sit at its front or sides.
     x = rng.uniform(-0.2, 0.8) if height > ROOF else NOSE * np.cos(yaw)
     y = rng.uniform(-0.5, 0.5) if height > ROOF else 1.05 * np.sin(yaw)
     return Mount(mounted((x, y, height), yaw, pitch), fov)
