@@ -34,7 +34,7 @@ class TableWorld:
     """A robot arm, things that it carries, things that roll or turn, things that stand."""
 
     kind = "table"
-    scene_scale = 1.0
+    scene_scale = 0.5
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
