@@ -75,7 +75,7 @@ def _add_camera(session: Session) -> None:
     """Ask until the node knows the car's frame: its model loads, the rig compiles."""
     client = session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
     session.wait(client.wait_for_service, START_S, "the node", "see its log")
-    request = AddVirtualCamera.Request(camera=on_the_car()[0])
+    request = AddVirtualCamera.Request(camera=on_the_car().cameras[0])
     deadline = time.monotonic() + START_S
     while True:
         answer = session.answer(lambda: client.call_async(request), ANSWER_S, "an answer")
@@ -88,7 +88,7 @@ def _add_camera(session: Session) -> None:
 def _work(session: Session, node_pid: int, duration_s: float) -> list[Sample]:
     client = session.node.create_client(Synthesize, "/anyview/synthesize")
     session.wait(client.wait_for_service, START_S, "the service", "see the node's log")
-    camera = VirtualCamera(name=on_the_car()[0].name)
+    camera = VirtualCamera(name=on_the_car().cameras[0].name)
     request = Synthesize.Request(request=ClipRequest(camera=camera))
     started, samples = time.monotonic(), []
     while (elapsed := time.monotonic() - started) < duration_s:

@@ -1,4 +1,4 @@
-"""`anyview demo`: see virtual cameras work, from a simulated car or a video."""
+"""`anyview demo`: see virtual cameras work: on a simulated robot, a stereo pair or a video."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 
 from anyview_ros.tools.children import interrupt_once
 from anyview_ros.tools.demo import DEFAULT_MODEL, DemoPlan, run_demo
+from anyview_ros.tools.demo_cameras import SCENES
 from anyview_ros.tools.report_files import REPORT, SHEET, VIDEO, table, write_report
 
-STREET = "street"
 # Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).
 DOMAINS = range(1, 102)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--source", default=STREET, help="'street', a video file, or a folder of images"
+        "--source",
+        default=next(iter(SCENES)),
+        help=f"{', '.join(SCENES)}, a video file, or a folder of images",
     )
     parser.add_argument(
         "--hfov", type=float, default=0.0, help="horizontal field of view of a video, degrees"
@@ -26,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--poses", type=Path, help="camera poses of a video, TUM format (docs/video.md)"
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="simulated time")
-    parser.add_argument("--seed", type=int, default=0, help="which street")
+    parser.add_argument("--seed", type=int, default=0, help="which street or table")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
     parser.add_argument("--domain", type=_domain, help="ROS_DOMAIN_ID; a random one if not given")
@@ -39,8 +41,8 @@ def run(args: Namespace) -> int:
         seconds=args.seconds,
         model=args.model,
         domain=args.domain or random.choice(DOMAINS),
+        source=args.source,
         seed=args.seed,
-        video=None if args.source == STREET else Path(args.source),
         hfov_deg=args.hfov,
         poses=args.poses,
     )

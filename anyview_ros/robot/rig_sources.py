@@ -1,9 +1,10 @@
-"""What a rig of cameras sees, moment by moment: a procedural world, or real footage."""
+"""What a rig of cameras sees, moment by moment: a procedural world, a still, or real footage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.stereo_pair import MOTORCYCLE, motorcycle
 from anyview_ros.footage.video import Trajectory, open_footage, read_trajectory
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import BODY_FROM_OPTICAL, inverse, rigid
@@ -20,6 +22,7 @@ from anyview_ros.worlds.world import make_world
 
 FIXED_FRAME = "odom"
 VIDEO_CAMERA = "front"
+STILL_CAMERA = "left"
 FIRST_STAMP_NS = 1_000_000_000  # stamp 0 means "not set" in ROS
 # Footage without poses: a camera that looks ahead at eye height over the ground of the fixed frame.
 STANDING_CAMERA = rigid(BODY_FROM_OPTICAL[:3, :3], (0.0, 0.0, 1.6))
@@ -94,10 +97,8 @@ class WorldSource:
         self.world = {"kind": kind, "seed": seed, "fixed_frame": FIXED_FRAME}
 
     def moments(self) -> Iterator[Moment]:
-        k = 0
-        while not self._num_moments or k < self._num_moments:
-            yield self._moment(FIRST_STAMP_NS + k * self._period_ns)
-            k += 1
+        for stamp_ns in _grid(self._period_ns, self._num_moments):
+            yield self._moment(stamp_ns)
 
     def _moment(self, stamp_ns: int) -> Moment:
         at = {link: self._world.world_from_link(link, stamp_ns) for link in (BASE, *self._moving)}
@@ -109,6 +110,29 @@ class WorldSource:
             c.name: render(scene, c.camera, at[c.link] @ c.link_from_cam) for c in self._world.rig
         }
         return Moment(stamp_ns, tuple(links), images)
+
+
+class StillSource:
+    """The left camera of a stereo pair at `STANDING_CAMERA`, seeing one picture all the time.
+
+    Args:
+        period_ns: between two moments.
+        num_moments: how many; 0 = without end.
+
+    Raises:
+        AnyviewError: as `stereo_pair.motorcycle`.
+    """
+
+    def __init__(self, period_ns: int, num_moments: int = 0) -> None:
+        pair = motorcycle()
+        self._image, self._period_ns, self._num_moments = pair.left, period_ns, num_moments
+        self.cameras = {STILL_CAMERA: pair.left_camera}
+        self.static_links = (Link(FIXED_FRAME, optical_frame(STILL_CAMERA), STANDING_CAMERA),)
+        self.world = {"kind": MOTORCYCLE, "fixed_frame": FIXED_FRAME}
+
+    def moments(self) -> Iterator[Moment]:
+        for stamp_ns in _grid(self._period_ns, self._num_moments):
+            yield Moment(stamp_ns, (), {STILL_CAMERA: self._image})
 
 
 class VideoSource:
@@ -154,7 +178,7 @@ class VideoSource:
 
     def moments(self) -> Iterator[Moment]:
         """Frames outside the poses' time are left out: no pose is extrapolated."""
-        count, offset_ns = 0, None
+        shown, offset_ns = 0, None
         for time_ns, image in self._footage.frames(self._period_ns):
             if offset_ns is None:
                 offset_ns = max(0, FIRST_STAMP_NS - time_ns)
@@ -162,10 +186,10 @@ class VideoSource:
             if not (self._stands or links):
                 continue
             yield Moment(time_ns + offset_ns, links, {VIDEO_CAMERA: image})
-            count += 1
-            if count == self._num_moments:
+            shown += 1
+            if shown == self._num_moments:
                 return
-        if not count:
+        if not shown:
             raise AnyviewError(
                 "invalid_poses",
                 f"no frame of '{self._path}' lies within the poses' time, "
@@ -179,6 +203,12 @@ class VideoSource:
         if world_from_cam is None:
             return ()
         return (Link(FIXED_FRAME, optical_frame(VIDEO_CAMERA), world_from_cam),)
+
+
+def _grid(period_ns: int, num_moments: int) -> Iterator[int]:
+    """Stamps a period apart; without end where there shall be 0."""
+    for k in range(num_moments) if num_moments else count():
+        yield FIRST_STAMP_NS + k * period_ns
 
 
 def _standing() -> Trajectory:

@@ -1,4 +1,4 @@
-"""The node `sim_rig`: a car in a procedural world, or a video, as a robot's cameras in ROS.
+"""The node `sim_rig`: a procedural world, a still or a video as a robot's cameras in ROS.
 
 Publishes `<camera>/image_raw` and `<camera>/camera_info` with equal stamps, /tf before the images
 it places, /tf_static, /clock, and `~/world`: which world it is, so that whoever needs the truth of
@@ -35,12 +35,14 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.stereo_pair import MOTORCYCLE
 from anyview_ros.geometry import quaternion_xyzw
 from anyview_ros.robot.messages import image_message, info_message, time_message
 from anyview_ros.robot.rig_sources import (
     Link,
     Moment,
     Source,
+    StillSource,
     VideoSource,
     WorldSource,
     optical_frame,
@@ -69,8 +71,12 @@ def _whole(low: int, high: int) -> dict[str, object]:
 
 # Name: default, description, range. All are read once, at the start.
 PARAMETERS: dict[str, tuple[ParameterValue, str, dict[str, object]]] = {
-    "world": ("street", "procedural world; not used with a source", {}),
-    "seed": (0, "which street of all the streets", _whole(0, 2**31 - 1)),
+    "world": (
+        "street",
+        "`street` or `table`; or `motorcycle`, a still of scikit-image; not used with a source",
+        {},
+    ),
+    "seed": (0, "which of all the streets or tables", _whole(0, 2**31 - 1)),
     "rate": (10.0, "images a second of each camera, in simulated time", _at_least(0.01)),
     "seconds": (0.0, "simulated seconds until the cameras stop; 0 = never", _at_least(0.0)),
     "source": ("", "video file or folder of images to play in place of a world", {}),
@@ -144,6 +150,8 @@ class SimRig(Node):
             )
         numba.config.NUMBA_NUM_THREADS = int(values["render_threads"])  # type: ignore[attr-defined]
         kind, seed = str(values["world"]), int(values["seed"])
+        if kind == MOTORCYCLE:
+            return StillSource(self.period_ns, num_moments)
         return WorldSource(kind, seed, self.period_ns, num_moments)
 
     def _publisher(self, message_type: type, topic: str) -> Publisher:

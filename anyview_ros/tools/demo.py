@@ -22,14 +22,13 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.robot.messages import time_message
 from anyview_ros.robot.parameters import NODE_PARAMETERS
-from anyview_ros.robot.rig_sources import VIDEO_CAMERA, VideoSource
+from anyview_ros.robot.rig_sources import VideoSource
 from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.tools.children import Children
 from anyview_ros.tools.dds_profile import with_profile
-from anyview_ros.tools.demo_cameras import beside_the_video, on_the_car
+from anyview_ros.tools.demo_cameras import SCENES, DemoScene, scene_of
 from anyview_ros.tools.recorder import Recorder
 from anyview_ros.tools.session import Session
-from anyview_ros.worlds.street_rig import STREET_RIG
 
 DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"
@@ -51,8 +50,8 @@ class DemoPlan:
         seconds: of simulated time.
         model: package, by name or path.
         domain: ROS_DOMAIN_ID.
-        seed: of the street.
-        video: file or folder of images to play in place of the street.
+        source: a name in `demo_cameras.SCENES`, or the path of a video or a folder of images.
+        seed: of the street or the table.
         hfov_deg: horizontal field of view of the video's camera.
         poses: file of poses of the video's camera.
     """
@@ -61,18 +60,22 @@ class DemoPlan:
     seconds: float
     model: str
     domain: int
+    source: str = "street"
     seed: int = 0
-    video: Path | None = None
     hfov_deg: float = 0.0
     poses: Path | None = None
+
+    @property
+    def plays_video(self) -> bool:
+        return self.source not in SCENES
 
 
 def run_demo(plan: DemoPlan) -> Path:
     """Run it; returns the folder of the recorded bag.
 
     Raises:
-        AnyviewError: `unknown_model` and others of the package, those of `VideoSource`,
-            `invalid_seconds`, `child_ended`, `timeout`, and whatever the node answers.
+        AnyviewError: `unknown_model` and others of the package, those of `VideoSource` and of
+            `scene_of`, `invalid_seconds`, `child_ended`, `timeout`, and whatever the node answers.
     """
     contract = load_package(find_package(plan.model)).contract
     clip_s = max(contract.frames) * contract.frame_period
@@ -82,16 +85,17 @@ def run_demo(plan: DemoPlan) -> Path:
             f"seconds must be {clip_s:g} (one clip of the model '{contract.name}') to "
             f"{MAX_SECONDS:g}, got {plan.seconds:g}",
         )
-    if plan.video:  # refuse here, in one line, what the rig would refuse in its log
+    scene = scene_of(plan.source)
+    if plan.plays_video:  # refuse here, in one line, what the rig would refuse in its log
         period_ns = round(contract.frame_period * 1e9)
-        VideoSource(plan.video, math.radians(plan.hfov_deg), plan.poses, period_ns)
+        VideoSource(Path(plan.source), math.radians(plan.hfov_deg), plan.poses, period_ns)
     plan.out.mkdir(parents=True, exist_ok=True)
     _remove_earlier(plan.out / BAG)
     with ExitStack() as stack:
         children = stack.enter_context(Children(plan.out, _environment(plan)))
         os.environ.update(_environment(plan))  # Fast DDS reads it when the session starts
         session = stack.enter_context(Session("demo", plan.domain, children.check))
-        demo = _Demo(plan, contract, children, session)
+        demo = _Demo(plan, scene, contract, children, session)
         stack.enter_context(closing(demo.recorder))
         demo.run()
     return plan.out / BAG
@@ -101,12 +105,16 @@ class _Demo:
     """The steps, in order."""
 
     def __init__(
-        self, plan: DemoPlan, contract: Contract, children: Children, session: Session
+        self,
+        plan: DemoPlan,
+        scene: DemoScene,
+        contract: Contract,
+        children: Children,
+        session: Session,
     ) -> None:
         self._plan, self._contract = plan, contract
         self._children, self._session = children, session
-        self._cameras = beside_the_video() if plan.video else on_the_car()
-        self._source = VIDEO_CAMERA if plan.video else STREET_RIG[0].name
+        self._scene, self._cameras, self._source = scene, scene.cameras, scene.source
         self._stamps: dict[str, int] = {}  # newest of each topic that matters
         self._first_ns = 0
         self.recorder = Recorder(session.node, plan.out / BAG, self._note_stamp)
@@ -124,6 +132,7 @@ class _Demo:
     def _start_processes(self) -> None:
         plan = self._plan
         node = {"model": plan.model, "use_sim_time": "true", "buffer_s": f"{plan.seconds + 5:.1f}"}
+        node |= {"scene_scale": f"{self._scene.scene_scale:.6f}"}
         self._children.start(NODE, "anyview_ros.robot.node", _parameters(node))
         rig = {
             "seed": str(plan.seed),
@@ -131,8 +140,10 @@ class _Demo:
             "seconds": f"{plan.seconds:.6f}",
             "readers": "2",  # the node and the recorder
         }
-        if plan.video:
-            rig |= {"source": str(plan.video), "hfov_deg": f"{plan.hfov_deg:.6f}"}
+        if plan.plays_video:
+            rig |= {"source": plan.source, "hfov_deg": f"{plan.hfov_deg:.6f}"}
+        else:
+            rig |= {"world": plan.source}
         if plan.poses:
             rig |= {"poses": str(plan.poses)}
         self._children.start(RIG, "anyview_ros.robot.sim_rig", _parameters(rig))

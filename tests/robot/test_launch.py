@@ -115,11 +115,13 @@ def test_the_dds_profile_is_set_unless_the_user_has_one(monkeypatch: pytest.Monk
     assert not named(actions, "SetEnvironmentVariable")
 
 
-def test_the_street_starts_after_the_profile_is_set() -> None:
-    _, actions = described("demo_street.launch.py")
+@pytest.mark.parametrize("world", ["street", "table"])
+def test_the_rig_starts_after_the_profile_is_set(world: str) -> None:
+    _, actions = described(f"demo_{world}.launch.py")
     kinds = [type(action).__name__ for action in actions]
     assert kinds.index("IncludeLaunchDescription") < kinds.index("Node")
     (rig,) = named(actions, "Node")
     assert (CHECKOUT / "scripts" / rig.named["executable"]).is_file()
+    assert rig.named["parameters"][0].get("world", "street") == world
     (include,) = named(actions, "IncludeLaunchDescription")
     assert dict(include.named["launch_arguments"])["use_sim_time"] == "true"

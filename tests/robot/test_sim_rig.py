@@ -20,14 +20,16 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
+from anyview_ros.footage.stereo_pair import motorcycle
 from anyview_ros.geometry import look_at, quaternion_xyzw
 from anyview_ros.robot import sim_rig
 from anyview_ros.robot.messages import camera_from_info, rgb_from_image, stamp_ns
+from anyview_ros.robot.rig_sources import STANDING_CAMERA
 from anyview_ros.robot.transform_buffer import TransformBuffer
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.street_rig import STREET_RIG
-from anyview_ros.worlds.world import make_world
+from anyview_ros.worlds.rigs import BASE
+from anyview_ros.worlds.world import World, make_world
 from tests.graph import Graph, child, graph
 
 PERIOD_NS = 100_000_000
@@ -56,6 +58,11 @@ class Heard:
     def stamps(self, camera: str) -> list[int]:
         return [stamp_ns(m.header.stamp) for m in self.images[camera]]
 
+    def shown(self) -> World:
+        """The world that the rig says it shows."""
+        named = json.loads(self.world[0].data)
+        return make_world(named["kind"], named["seed"])
+
     def transforms(self) -> TransformBuffer:
         buffer = TransformBuffer(cache_ns=10**12)
         for messages, static in ((self.tf, False), (self.static, True)):
@@ -76,14 +83,15 @@ def listen(live: Graph, cameras: tuple[str, ...]) -> Heard:
     )
 
 
-@pytest.fixture(scope="module")
-def street() -> Iterator[Heard]:
-    """A second and a half of the street, heard to its end."""
+@pytest.fixture(scope="module", params=["street", "table"])
+def robot(request: pytest.FixtureRequest) -> Iterator[Heard]:
+    """A second and a half of a world, heard to its end."""
     last_ns = 1_000_000_000 + (MOMENTS - 1) * PERIOD_NS
-    cameras = tuple(camera.name for camera in STREET_RIG)
+    cameras = tuple(camera.name for camera in make_world(request.param, SEED).rig)
+    arguments = parameters(world=request.param, seed=SEED, seconds=MOMENTS * 0.1, readers=1)
     with graph(71) as live:
         heard = listen(live, cameras)
-        with child(parameters(seed=SEED, seconds=MOMENTS * 0.1, readers=1), 71):
+        with child(arguments, 71):
             live.wait_until(
                 lambda: all(heard.stamps(c)[-1:] == [last_ns] for c in cameras), "last images", 60
             )
@@ -93,46 +101,77 @@ def street() -> Iterator[Heard]:
         yield heard
 
 
-def test_stamps_advance_by_exactly_the_period(street: Heard) -> None:
-    for camera in street.images:
-        stamps = street.stamps(camera)
+def test_stamps_advance_by_exactly_the_period(robot: Heard) -> None:
+    for camera in robot.images:
+        stamps = robot.stamps(camera)
         assert stamps == [1_000_000_000 + k * PERIOD_NS for k in range(MOMENTS)]
 
 
-def test_the_cameras_stop_and_the_clock_goes_on(street: Heard) -> None:
-    clock = [stamp_ns(message.clock) for message in street.clock]
+def test_the_cameras_stop_and_the_clock_goes_on(robot: Heard) -> None:
+    clock = [stamp_ns(message.clock) for message in robot.clock]
     assert {b - a for a, b in pairwise(clock)} == {PERIOD_NS}
-    assert set(street.stamps("front")) <= set(clock)
-    assert clock[-1] > street.stamps("front")[-1]
+    assert set(robot.stamps("front")) <= set(clock)
+    assert clock[-1] > robot.stamps("front")[-1]
 
 
-def test_images_and_infos_come_in_pairs(street: Heard) -> None:
-    for rig_camera in STREET_RIG:
-        images, infos = street.images[rig_camera.name], street.infos[rig_camera.name]
+def test_images_and_infos_come_in_pairs(robot: Heard) -> None:
+    for rig_camera in robot.shown().rig:
+        images, infos = robot.images[rig_camera.name], robot.infos[rig_camera.name]
         assert [m.header for m in images] == [m.header for m in infos]
         assert images[0].header.frame_id == f"{rig_camera.name}_optical_frame"
         assert camera_from_info(infos[0]).camera == rig_camera.camera
 
 
-def test_every_image_can_be_placed(street: Heard) -> None:
-    transforms, world = street.transforms(), make_world("street", SEED)
-    for rig_camera in STREET_RIG:
-        for stamp in street.stamps(rig_camera.name):
+def test_every_image_can_be_placed(robot: Heard) -> None:
+    transforms, world = robot.transforms(), robot.shown()
+    for rig_camera in robot.shown().rig:
+        for stamp in robot.stamps(rig_camera.name):
             placed = transforms.lookup("odom", f"{rig_camera.name}_optical_frame", stamp)
-            expected = world.world_from_link("base", stamp) @ rig_camera.link_from_cam
+            expected = world.world_from_link(rig_camera.link, stamp) @ rig_camera.link_from_cam
             np.testing.assert_allclose(placed, expected, atol=1e-9)
 
 
-def test_images_are_the_world_and_nothing_else(street: Heard) -> None:
-    named = json.loads(street.world[0].data)
-    assert named == {"kind": "street", "seed": SEED, "fixed_frame": "odom"}
-    world = make_world(named["kind"], named["seed"])
-    for rig_camera in STREET_RIG:
-        message = street.images[rig_camera.name][-1]
+def test_images_are_the_world_and_nothing_else(robot: Heard) -> None:
+    named = json.loads(robot.world[0].data)
+    assert named == {"kind": robot.shown().kind, "seed": SEED, "fixed_frame": "odom"}
+    world = robot.shown()
+    for rig_camera in robot.shown().rig:
+        message = robot.images[rig_camera.name][-1]
         stamp = stamp_ns(message.header.stamp)
-        world_from_cam = world.world_from_link("base", stamp) @ rig_camera.link_from_cam
+        world_from_cam = world.world_from_link(rig_camera.link, stamp) @ rig_camera.link_from_cam
         rendered = render(world.scene_at(stamp), rig_camera.camera, world_from_cam)
         np.testing.assert_array_equal(rgb_from_image(message), rendered)
+
+
+def test_the_hand_has_a_frame_of_its_own_at_every_image(robot: Heard) -> None:
+    """Exactly the links that move against the base are children of it in /tf."""
+    moving = {camera.link for camera in robot.shown().rig} - {BASE}
+    expected = [("odom", "base_link"), *(("base_link", f"{link}_link") for link in moving)]
+    first = sorted(robot.images)[0]
+    assert len(robot.tf) == len(robot.stamps(first))
+    for message, stamp in zip(robot.tf, robot.stamps(first), strict=True):
+        links = [(t.header.frame_id, t.child_frame_id) for t in message.transforms]
+        assert links == expected
+        assert {stamp_ns(t.header.stamp) for t in message.transforms} == {stamp}
+    places = [m.transforms[-1].transform.translation for m in robot.tf]
+    assert len({(p.x, p.y, p.z) for p in places}) > 1  # it moves
+
+
+def test_a_still_is_seen_for_ever() -> None:
+    with graph(72) as live:
+        heard = listen(live, ("left",))
+        with child(parameters(world="motorcycle", seconds=0.3, readers=1), 72):
+            live.wait_until(
+                lambda: len(heard.images["left"]) == len(heard.infos["left"]) == 3, "images", 60
+            )
+    assert heard.stamps("left") == [1_000_000_000, 1_100_000_000, 1_200_000_000]
+    pair = motorcycle()
+    for message, info in zip(heard.images["left"], heard.infos["left"], strict=True):
+        np.testing.assert_array_equal(rgb_from_image(message), pair.left)
+        assert camera_from_info(info).camera == pair.left_camera
+    placed = heard.transforms().lookup("odom", "left_optical_frame", 1_200_000_000)
+    np.testing.assert_allclose(placed, STANDING_CAMERA, atol=1e-9)
+    assert json.loads(heard.world[0].data) == {"kind": "motorcycle", "fixed_frame": "odom"}
 
 
 def test_a_video_keeps_its_times_and_its_poses(tmp_path: Path) -> None:
