@@ -43,7 +43,7 @@ HOMES = {
     "rclpy": ("robot", "tools"),
     "tf2_ros": ("robot",),
     "torch": ("model", "training", "tools", "cli"),
-    "numba": ("worlds", "robot", "training"),
+    "numba": ("worlds", "robot", "training", "tools"),
     "rosbags": ("tools",),
 }
 

@@ -16,8 +16,8 @@ COMMANDS = {
     "check": "look at topics, camera info, TF, transport and model before anything is requested",
     "train": "train a model on the procedural worlds",
     "export": "turn a checkpoint into a model package",
-    "score": "measure a model package on held-out scenes beside its baselines",
-    "convert": "turn the released AnyView network into a model package",
+    "bench": "measure a model package on a benchmark, or on worlds, beside its baselines",
+    "convert": "turn a bag, a video or the released AnyView network into our forms",
     "verify": "hold the joint family against golden vectors of the official code",
 }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from anyview_ros.errors import AnyviewError
@@ -105,5 +105,7 @@ def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.f
 
 def _window_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Means over all whole windows: (H, W, C) -> (H - 6, W - 6, C)."""
-    rows = sliding_window_view(x, SSIM_WINDOW, axis=0).mean(axis=-1)
-    return np.asarray(sliding_window_view(rows, SSIM_WINDOW, axis=1).mean(axis=-1))
+    border = SSIM_WINDOW // 2
+    means = cv2.boxFilter(x, cv2.CV_64F, (SSIM_WINDOW, SSIM_WINDOW))
+    # OpenCV drops the channel axis of one-channel images.
+    return np.asarray(means, np.float64).reshape(x.shape)[border:-border, border:-border]

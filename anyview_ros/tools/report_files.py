@@ -49,9 +49,9 @@ def table(report: Report) -> str:
         [name, s.images, s.infos, s.unpaired, s.repeated_stamps, s.gaps]
         for name, s in {**report.sources, **virtual_streams}.items()
     ]
-    lines = _aligned([STREAM_HEADER, *streams])
+    lines = aligned([STREAM_HEADER, *streams])
     if report.virtual:
-        lines += ["", *_aligned([VIRTUAL_HEADER, *_virtual_rows(report)])]
+        lines += ["", *aligned([VIRTUAL_HEADER, *_virtual_rows(report)])]
     lines += ["", f"truth: {report.truth}"]
     lines += [
         f"ledger of {name}: " + ", ".join(f"{key} {count}" for key, count in ledger.items())
@@ -72,7 +72,7 @@ def _virtual_rows(report: Report) -> Iterator[list[object]]:
         yield [name, wrong, *psnr, stages, figures.latency_s, figures.steps, figures.model]
 
 
-def _aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
     """First column to the left, the others to the right."""
     cells = [[f"{c:.2f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -57,6 +57,7 @@ class World(Protocol):
 
 
 _WORLDS: dict[str, Callable[[int], World]] = {"street": StreetWorld, "table": TableWorld}
+KINDS = tuple(_WORLDS)
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +68,7 @@ def make_world(kind: str, seed: int) -> World:
         AnyviewError: `unknown_world` when there is no such kind, or the seed is negative.
     """
     if kind not in _WORLDS:
-        raise AnyviewError("unknown_world", f"world must be one of {sorted(_WORLDS)}, got '{kind}'")
+        raise AnyviewError("unknown_world", f"world must be one of {sorted(KINDS)}, got '{kind}'")
     if seed < 0:
         raise AnyviewError("unknown_world", f"the seed of a world must be 0 or larger, got {seed}")
     return _WORLDS[kind](seed)

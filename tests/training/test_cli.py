@@ -1,4 +1,4 @@
-"""The commands of docs/training.md, in small: train, interrupt, resume, export, score."""
+"""The commands of docs/training.md, in small: train, interrupt, resume, export, bench."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from anyview_ros.cli import __main__ as cli
-from anyview_ros.cli import export, score, train
+from anyview_ros.cli import bench, export, train
 from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
 from tests.training.tiny import CONFIG
@@ -34,7 +34,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_train_interrupt_resume_export_score(config: Path) -> None:
+def test_train_interrupt_resume_export_bench(config: Path) -> None:
     folder = config.parent
     cache, out = folder / "cache", folder / "out"
     long = folder / "long.toml"
@@ -64,13 +64,15 @@ def test_train_interrupt_resume_export_score(config: Path) -> None:
     package = folder / "models" / "tiny"
     assert (package / "training.toml").read_text() == ONE_SHARD
 
-    scored = run("score", package, "--seeds", "900000:900003", "--cache", cache, "--publish")
+    asked = ["--worlds", "--kinds", "street", "--seeds", "900000:900002", "--splits", "narrow"]
+    asked += ["--speeds", "exact,draft", "--no-perceptual", "--publish"]
+    benched = run("bench", "--model", package, *asked, "--out", folder / "bench")
+    assert benched.returncode == 0, benched.stderr
     scores = load_package(package).contract.scores
-    assert scores["clips"] == 6
-    assert scores["world_seeds"] == "900000:900003"
+    assert scores["world_seeds"] == "900000:900002"
     for name in ("exact", "draft", "copy of the source", "wrong target pose"):
-        assert re.search(rf"\d+\.\d\d dB  {name}", scored.stdout)
-    assert (scored.returncode == 0) == ("not good enough" not in scored.stdout)
+        figure = scores["kinds"]["street"][name]["psnr"]
+        assert re.search(rf"^{name} +{figure:.2f} ", benched.stdout, re.M)
     assert "sheet.png" in json.loads((package / "manifest.json").read_text())["files"]
 
 
@@ -84,7 +86,7 @@ def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:
 def test_every_command_of_the_docs_is_one_that_exists() -> None:
     import argparse
 
-    modules = {"train": train, "export": export, "score": score}
+    modules = {"train": train, "export": export, "bench": bench}
     commands = re.findall(r"^\./anyview (.*)$", DOCS.read_text(), re.MULTILINE)
     assert {shlex.split(line)[0] for line in commands} == set(modules)
     for line in commands:

@@ -1,0 +1,140 @@
+"""`anyview bench ROOT --model NAME` and `anyview bench --worlds --model NAME [--seeds A:B]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anyview_ros.contract import ModelPackage
+    from anyview_ros.tools.bench.run import Plan
+    from anyview_ros.tools.bench.suite import Suite
+
+SEEDS = (900000, 900016)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("root", nargs="?", type=Path, help="benchmark root with a splits.json")
+    what.add_argument("--worlds", action="store_true", help="synthetic splits, made from seeds")
+    parser.add_argument("--model", required=True, help="name or folder of a model package")
+    parser.add_argument("--out", type=Path, help="folder (default: out/bench/MODEL-WHAT)")
+    parser.add_argument(
+        "--splits", type=names, default=(), help="only these, or groups of them: A,B"
+    )
+    parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
+    parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
+    parser.add_argument("--speeds", type=names, default=("exact",), help="of the model: A,B")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
+    parser.add_argument("--workers", type=int, default=1, help="processes; they share the cores")
+    parser.add_argument("--provider", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument(
+        "--no-perceptual", action="store_true", help="leave the perceptual distance out"
+    )
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write scores and contact sheet into the package (with --worlds)",
+    )
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
+def seed_range(text: str) -> tuple[int, int]:
+    first, last = map(int, text.split(":"))
+    return first, last
+
+
+def run(args: argparse.Namespace) -> int:
+    from anyview_ros.contract import find_package, load_package
+    from anyview_ros.tools.bench.publish import publish
+    from anyview_ros.tools.bench.verdict import scores
+
+    package = load_package(find_package(args.model))
+    plan = planned(args, package)
+    content = _with_progress(plan, args.workers)
+    _print_results(plan, content)
+    if args.publish and args.worlds and not content["failed"]:
+        publish(package, scores(content), plan.out / "contact_sheet.png")
+    return 1 if content["failed"] else 0
+
+
+def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
+    """What the arguments ask for.
+
+    Raises:
+        AnyviewError: `unknown_speed`, `unknown_split`, `unknown_kind`, `invalid_benchmark`, ...
+    """
+    from anyview_ros.tools.bench import perceptual
+    from anyview_ros.tools.bench.evaluation import Asking
+    from anyview_ros.tools.bench.run import Plan
+    from anyview_ros.tools.bench.suite import chosen
+
+    speeds = chosen(args.speeds, package.contract.sigmas, "speed")
+    what = "worlds" if args.worlds else args.root.resolve().name
+    return Plan(
+        suite=suite_of(args, package),
+        package=package,
+        asking=Asking(speeds, args.seed),
+        metric=perceptual.NONE if args.no_perceptual else perceptual.metric_name(),
+        provider=args.provider,
+        out=args.out or Path("out") / "bench" / f"{package.contract.name}-{what}",
+    )
+
+
+def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
+    from anyview_ros.tools.bench.root_suite import RootSuite
+    from anyview_ros.tools.bench.suite import chosen
+    from anyview_ros.tools.bench.world_suite import CHANGES, WorldSuite
+    from anyview_ros.worlds.world import KINDS
+
+    if not args.worlds:
+        return RootSuite.of(package.contract, args.root, args.splits)
+    kinds, changes = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, CHANGES, "split")
+    return WorldSuite.of(package.contract, kinds, changes, args.seeds)
+
+
+def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    from anyview_ros.tools.bench.bench import bench
+    from anyview_ros.tools.bench.evaluation import Outcome
+    from anyview_ros.tools.bench.run import Failure
+
+    total, done, calls = len(plan.suite.episodes()), len(plan.done()), 0
+    if done:
+        print(f"{done} of {total} episodes are done in {plan.out}", file=sys.stderr)
+    started = time.perf_counter()
+    with tqdm(total=total, initial=done, unit="episode", file=sys.stderr) as bar:
+
+        def show(result: Outcome | Failure) -> None:
+            nonlocal calls
+            bar.update()
+            if isinstance(result, Failure):
+                bar.write(f"{result.name}: [{result.code}] {result.message}", file=sys.stderr)
+            else:
+                calls += result.calls
+
+        content = bench(plan, workers, show)
+    seconds = time.perf_counter() - started
+    if calls:
+        print(f"{calls} clips in {seconds:.1f} s, {calls / seconds:.2f} clips/s", file=sys.stderr)
+    return content
+
+
+def _print_results(plan: Plan, content: dict[str, Any]) -> None:
+    from anyview_ros.tools.bench.results import lines
+
+    print("\n".join(lines(content)))
+    print(f"perceptual distance: {content['perceptual']}")
+    for note in content["notes"]:
+        print(f"not reached: {note}")
+    for failure in content["failed"]:
+        print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")
+    print(f"{plan.out}{os.sep}: results.json, results.csv, contact_sheet.png, index.html")

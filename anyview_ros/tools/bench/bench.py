@@ -1,0 +1,44 @@
+"""The whole way of `anyview bench`: evaluate, sum up, write everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anyview_ros.tools.bench import results as results_module
+from anyview_ros.tools.bench.evaluation import Outcome
+from anyview_ros.tools.bench.page import SHEET, write_page
+from anyview_ros.tools.bench.results import summary
+from anyview_ros.tools.bench.run import Failure, Plan, Results, begin, evaluate_all
+from anyview_ros.tools.bench.sheet import row_names, write_sheet
+from anyview_ros.tools.bench.suite import Episode
+from anyview_ros.tools.bench.verdict import notes
+from anyview_ros.tools.bench.world_suite import WorldSuite
+
+
+def bench(
+    plan: Plan, workers: int, on_episode: Callable[[Outcome | Failure], None]
+) -> dict[str, Any]:
+    """Evaluate what is missing of a run, and write its results; returns what results.json holds.
+
+    Raises:
+        AnyviewError: as `begin` and `evaluate_all`; bad episodes are in the results instead.
+    """
+    begin(plan)
+    found = evaluate_all(plan, workers, on_episode)
+    unmet: list[str] = []
+    if isinstance(plan.suite, WorldSuite):
+        unmet = notes(summary(found, plan.suite.groups)["groups"], plan.asking.speeds[0])
+    content = results_module.write(plan, found, unmet)
+    _write_sheet(plan, found)
+    write_page(plan.out, content)
+    return content
+
+
+def _write_sheet(plan: Plan, found: Results) -> None:
+    if not found.outcomes:
+        return
+    names = row_names(list(found.outcomes[0].rows))
+    alike = [o for o in found.outcomes if row_names(list(o.rows)) == names]
+    strips = {o.name: plan.folder(Episode(o.split, o.name)) / f"{o.name}.png" for o in alike}
+    write_sheet(plan.out / SHEET, strips, names)

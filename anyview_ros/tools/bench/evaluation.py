@@ -1,0 +1,224 @@
+"""One episode: ask the model, score it beside its baselines and wrong questions, keep pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from anyview_ros.contract import ModelPackage
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.tools.bench import figures
+from anyview_ros.tools.bench.baselines import COPY, baselines
+from anyview_ros.tools.bench.perceptual import Perceptual
+from anyview_ros.tools.bench.pose_error import pose_error
+from anyview_ros.tools.bench.question import (
+    Images,
+    Question,
+    answer,
+    windows,
+    with_images_of,
+    with_pose_of,
+)
+from anyview_ros.tools.bench.sheet import write_strip
+from anyview_ros.tools.bench.suite import Episode, Suite
+from anyview_ros.tools.h264 import VideoWriter
+from anyview_ros.tools.montage import fitted, grid, label
+
+WRONG_POSE = "wrong target pose"
+WRONG_SOURCE = "source of another scene"
+OTHER_SEED = "another noise seed"
+MEAN_IMAGES = ("mean-{kind}.png", "mean.png")  # in a package: of the worlds of one kind, of all
+VIDEO_HEIGHT = 216  # pixels of a tile
+DIGITS = 4  # of figures; a mean must not depend on the threads that computed it
+
+Row = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Figures of an episode.
+
+    Args:
+        rows: by method, then by figure; None where a figure cannot be had.
+        facts: of the question itself.
+        calls: of the model.
+    """
+
+    split: str
+    name: str
+    rows: dict[str, Row]
+    facts: Row
+    calls: int
+
+    @classmethod
+    def read(cls, file: Path) -> Outcome:
+        return cls(**json.loads(file.read_text()))
+
+    def write(self, file: Path) -> None:
+        """Write JSON that is there whole or not at all."""
+        partial = file.with_suffix(".part")
+        partial.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
+        partial.rename(file)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the model is asked.
+
+    Args:
+        speeds: of the package; the first one makes the pictures and gets the wrong questions.
+        seed: of the noise, the same for every episode.
+    """
+
+    speeds: tuple[str, ...]
+    seed: int = 0
+
+
+class Evaluator:
+    """Evaluates episodes of a suite, one at a time.
+
+    Args:
+        pipeline: of the package that is evaluated.
+        perceptual: None leaves that figure out.
+    """
+
+    def __init__(
+        self, suite: Suite, pipeline: Pipeline, asking: Asking, perceptual: Perceptual | None
+    ) -> None:
+        self._suite, self._pipeline, self._asking = suite, pipeline, asking
+        self._perceptual = perceptual
+
+    def evaluate(self, episode: Episode, folder: Path) -> Outcome:
+        """Figures of an episode; `<name>.json`, `.mp4` and `.png` appear in the folder.
+
+        Raises:
+            AnyviewError: what the suite, or the model, refuses.
+        """
+        question = self._suite.question(episode)
+        drawn = {s: self._answer(question, s) for s in self._asking.speeds}
+        made = baselines(question, self._mean_image(question))
+        rows = {name: self._scored(frames, question) for name, frames in (drawn | made).items()}
+        for speed, frames in drawn.items():
+            rows[speed] |= _pose_figures(frames, question)
+        first = next(iter(drawn.values()))
+        wrong = dict(self._wrong(question, episode, first))
+        calls = len(windows(len(question.source), self._pipeline.package.contract.frames))
+        outcome = Outcome(
+            episode.split,
+            episode.name,
+            {name: _rounded(row) for name, row in (rows | wrong).items()},
+            _rounded(_facts(question)),
+            calls * (len(drawn) + len(wrong)),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_video(folder / f"{episode.name}.mp4", question, first, made[COPY])
+        write_strip(folder / f"{episode.name}.png", first, question.truth, made)
+        outcome.write(folder / f"{episode.name}.json")
+        return outcome
+
+    def _answer(self, question: Question, speed: str, seed_offset: int = 0) -> Images:
+        options = SynthesisOptions(speed=speed, seed=self._asking.seed + seed_offset)
+        return answer(self._pipeline, question, options)
+
+    def _scored(self, frames: Images, question: Question) -> dict[str, float]:
+        scores = clip_figures(frames, question, self._pipeline.package.contract.frames)
+        if self._perceptual is not None:
+            picked = self._suite.perceptual_frames(len(frames))
+            scores["perceptual"] = self._perceptual(frames[picked], question.truth[picked])
+        return scores
+
+    def _wrong(
+        self, question: Question, episode: Episode, right: Images
+    ) -> Iterator[tuple[str, dict[str, float]]]:
+        """What changes with the pose, the source and the noise."""
+        stranger = self._suite.stranger(episode)
+        if stranger is None:
+            return
+        speed, lengths = self._asking.speeds[0], self._pipeline.package.contract.frames
+        for name, asked in (
+            (WRONG_POSE, with_pose_of(question, stranger)),
+            (WRONG_SOURCE, with_images_of(question, stranger)),
+        ):
+            yield name, clip_figures(self._answer(asked, speed), question, lengths)
+        reseeded = self._answer(question, speed, seed_offset=1)
+        layout = figures.layout(reseeded, right)
+        yield OTHER_SEED, clip_figures(reseeded, question, lengths) | layout
+
+    def _mean_image(self, question: Question) -> Images | None:
+        kind = question.shown.world.kind if question.shown else ""
+        return mean_image(self._pipeline.package, kind)
+
+
+def clip_figures(frames: Images, question: Question, lengths: tuple[int, ...]) -> dict[str, float]:
+    """Every figure that needs nothing but the frames and the question."""
+    truth = question.truth
+    scores = figures.whole_clip(frames, truth)
+    if question.shown is not None:
+        seen = question.shown.covisible
+        scores["covisible_psnr"] = figures.region_psnr(frames, truth, seen)
+        scores["hidden_psnr"] = figures.region_psnr(frames, truth, ~seen)
+    scores["sharpness"] = figures.sharpness(frames, truth)
+    scores["unsteadiness"] = figures.unsteadiness(frames, truth)
+    seams = [window.start for window in windows(len(truth), lengths)[1:]]
+    if seams:
+        scores["seam_unsteadiness"] = figures.unsteadiness(frames, truth, seams)
+    return scores
+
+
+def _pose_figures(frames: Images, question: Question) -> dict[str, float]:
+    """Pose error at the middle frame, where the world is known."""
+    if question.shown is None:
+        return {}
+    k = len(frames) // 2
+    rotation, translation = pose_error(
+        frames[k],
+        question.shown.world.scene_at(question.source[k].stamp_ns),
+        question.target.camera,
+        question.target.world_from_cam[k],
+        question.scene_scale,
+    )
+    return {"rotation_deg": rotation, "translation_m": translation}
+
+
+def _facts(question: Question) -> dict[str, float]:
+    facts = {"frames": float(len(question.truth))}
+    if question.shown is not None:
+        facts["overlap"] = float(question.shown.covisible.mean())
+        facts["between_axes_deg"] = question.shown.rotation_deg
+    return facts
+
+
+def mean_image(package: ModelPackage, kind: str) -> Images | None:
+    """(H, W, 3), the mean of the model's training clips, where its package has it."""
+    for name in MEAN_IMAGES:
+        file = package.path / name.format(kind=kind)
+        if file.is_file():
+            return np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR_RGB), np.uint8)
+    return None
+
+
+def write_video(file: Path, question: Question, drawn: Images, source: Images) -> None:
+    """source | generated | truth, at the pace of the stamps."""
+    height, width = question.truth.shape[1:3]
+    tile = (round(VIDEO_HEIGHT * width / height), VIDEO_HEIGHT)
+    labels = [label(text, tile[0]) for text in ("source", "generated", "truth")]
+
+    def side_by_side(k: int) -> Images:
+        return grid([labels, [fitted(clip[k], *tile) for clip in (source, drawn, question.truth)]])
+
+    size = side_by_side(0).shape
+    partial = file.with_suffix(".part.mp4")
+    with VideoWriter(partial, (size[1], size[0])) as video:
+        for k in range(len(drawn)):
+            video.write(side_by_side(k), k * question.period_ns)
+    partial.rename(file)
+
+
+def _rounded(row: dict[str, float]) -> Row:
+    return {k: round(v, DIGITS) if math.isfinite(v) else None for k, v in row.items()}
