@@ -20,7 +20,7 @@ pin ros-jazzy -c run.txt
 # Without numpy, which is there before them: 2 from run.txt, or Ubuntu's 1.26 beside a sourced ROS.
 pin onnxruntime -c run.txt -c ros-jazzy.txt --no-emit-package numpy
 pin onnxruntime-gpu -c run.txt -c ros-jazzy.txt --no-emit-package numpy
-pin test -c run.txt -c ros-jazzy.txt -c onnxruntime.txt
+pin test -c run.txt -c ros-jazzy.txt -c onnxruntime.txt --no-emit-package numpy --no-emit-package pillow
 pin train -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt
 # A sourced ROS runs on Ubuntu's Python 3.12, and its message bindings need numpy 1.26.
 PYTHON_VERSION=3.12 pin sourced-ros
