@@ -96,6 +96,47 @@ def seen_rectified(
     return mean_of_blocks(scene(rays @ rectified_from_raw), samples)
 
 
+def looked_up(image: NDArray[Any], info: CameraInfo, size: tuple[int, int], samples: int) -> Floats:
+    """(h, w, C) the whole image rectified the slow way, for a window of all and no binning.
+
+    Every pixel is the mean of samples x samples bilinear lookups, where OpenCV projects them.
+    """
+    return mean_of_lookups(image, projected(info, size, samples), samples)
+
+
+def projected(info: CameraInfo, size: tuple[int, int], samples: int) -> Floats:
+    """(h * samples, w * samples, 2) where OpenCV finds the rectified camera's pixels."""
+    rows, columns = size[0] * samples, size[1] * samples
+    u = (np.arange(columns) + 0.5) * info.width / columns - 0.5
+    v = (np.arange(rows) + 0.5) * info.height / rows - 0.5
+    grid = np.stack([*np.meshgrid(u, v), np.ones((rows, columns))], axis=-1).reshape(-1, 3)
+    rays = grid @ np.linalg.inv(info.p.reshape(3, 4)[:, :3]).T @ info.r.reshape(3, 3)
+    k, d = info.k.reshape(3, 3), np.array(info.d)
+    if info.distortion_model == "equidistant":
+        pixels = cv2.fisheye.distortPoints((rays[:, :2] / rays[:, 2:]).reshape(-1, 1, 2), k, d)
+    else:
+        pixels, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), k, d)
+    return np.asarray(pixels.reshape(rows, columns, 2))
+
+
+def mean_of_lookups(image: NDArray[Any], points: Floats, samples: int) -> Floats:
+    """(h, w, C) of (H, W, C) and (h * samples, w * samples, 2) pixels x, y."""
+    found = bilinear(image.astype(float), points[..., 0], points[..., 1])
+    shape = len(points) // samples, samples, points.shape[1] // samples, samples, -1
+    return np.asarray(found.reshape(shape).mean(axis=(1, 3)))
+
+
+def bilinear(image: Floats, x: Floats, y: Floats) -> Floats:
+    """(..., C) at pixels x, y; the border's pixels go on outside."""
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    fx, fy = (x - x0)[..., None], (y - y0)[..., None]
+    columns = [np.clip(x0 + i, 0, image.shape[1] - 1) for i in (0, 1)]
+    rows = [np.clip(y0 + i, 0, image.shape[0] - 1) for i in (0, 1)]
+    above = image[rows[0], columns[0]] * (1 - fx) + image[rows[0], columns[1]] * fx
+    below = image[rows[1], columns[0]] * (1 - fx) + image[rows[1], columns[1]] * fx
+    return np.asarray(above * (1 - fy) + below * fy)
+
+
 def mean_of_blocks(image: Floats, side: int) -> NDArray[np.uint8]:
     height, width = image.shape[0] // side, image.shape[1] // side
     blocks = image.reshape(height, side, width, side, -1).mean(axis=(1, 3))
