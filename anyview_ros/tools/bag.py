@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,12 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
+from rosbags.typesys import Stores, get_typestore
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.inputs import IMAGE_TYPE, OUTPUT, cameras_of
 from anyview_ros.robot.messages import rgb_from_image, stamp_ns
 
+COMPRESSED_TYPE = "sensor_msgs/msg/CompressedImage"
+COMPRESSED = "/compressed"  # as image_transport names the topic beside the raw one
 OUTPUT_FOLDER = f"/{OUTPUT}/"
+
+
+@dataclass(frozen=True)
+class RecordedMessage:
+    """A message that begins with a header, of which nothing else has been read.
+
+    Args:
+        topic, message_type: where it was recorded.
+        stamp_ns: of the header, 0 where there is none.
+        frame_id: of the header.
+        content: as it is in the bag.
+    """
+
+    topic: str
+    message_type: str
+    stamp_ns: int
+    frame_id: str
+    content: bytes
 
 
 class Bag:
@@ -31,7 +54,9 @@ class Bag:
         self._path = path
         self._index: dict[str, dict[int, tuple[Connection, int]]] = {}
         try:
-            self._reader = AnyReader([path])
+            # Recorders before Iron wrote no definitions into sqlite3 bags.
+            usual = get_typestore(Stores.ROS2_JAZZY)
+            self._reader = AnyReader([path], default_typestore=usual)
         except (AnyReaderError, OSError, AssertionError) as error:
             raise self._unreadable(error) from None
 
@@ -55,6 +80,15 @@ class Bag:
         every_topic = {c.topic for c in self._reader.connections}
         return cameras_of(self.topics(IMAGE_TYPE), every_topic, namespace)
 
+    def camera_topics(self) -> dict[str, str]:
+        """As `sources`, of raw or compressed images; raw where both were recorded."""
+        raw = dict.fromkeys(self.topics(IMAGE_TYPE))
+        compressed = {t.removesuffix(COMPRESSED): t for t in self.topics(COMPRESSED_TYPE)}
+        recorded = compressed | {topic: topic for topic in raw}
+        every_topic = {c.topic for c in self._reader.connections}
+        found = cameras_of(recorded, every_topic, "/")
+        return {name: recorded[topic] for name, topic in found.items()}
+
     def virtual_cameras(self) -> dict[str, str]:
         """Image topics `.../virtual/<name>/image_raw` by name."""
         topics = [t for t in self.topics(IMAGE_TYPE) if OUTPUT_FOLDER in t]
@@ -64,6 +98,28 @@ class Bag:
         """Messages of a topic in the order they were recorded; none if there is no such topic."""
         for message, _, _ in self._read(topic):
             yield message
+
+    def recorded(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
+        """Messages with a header on any of the topics, in the order they were recorded."""
+        connections = [c for c in self._reader.connections if c.topic in topics]
+        for connection, _, raw in self._reader.messages(connections) if connections else ():
+            stamp, frame_id = header_of(raw)
+            yield RecordedMessage(connection.topic, connection.msgtype, stamp, frame_id, raw)
+
+    def message(self, recorded: RecordedMessage) -> Any:
+        """The whole message.
+
+        Raises:
+            AnyviewError: `invalid_message`.
+        """
+        try:
+            return self._reader.deserialize(recorded.content, recorded.message_type)
+        except (AnyReaderError, ValueError, IndexError, struct.error) as error:
+            raise AnyviewError(
+                "invalid_message",
+                f"a message of '{recorded.topic}' is no {recorded.message_type} ({error}); the "
+                "recording is damaged there",
+            ) from None
 
     def stamps(self, topic: str) -> list[int]:
         """Header stamps in nanoseconds, in the order they were recorded."""
@@ -102,6 +158,21 @@ class Bag:
             f"'{self._path}' cannot be read as a rosbag2 folder ({error}); give the folder that "
             "holds metadata.yaml, of a recording that was ended properly",
         )
+
+
+def header_of(raw: bytes) -> tuple[int, str]:
+    """Stamp in nanoseconds and frame of a serialized message; 0 and "" where there is no header.
+
+    CDR: four bytes that tell the order of bytes, then int32, uint32, and a string with its length.
+    Images are large, and reading them whole for their stamps takes as long as decoding them.
+    """
+    try:
+        order = "<" if raw[1] & 1 else ">"
+        sec, nanosec, length = struct.unpack_from(f"{order}iII", raw, 4)
+    except (struct.error, IndexError):
+        return 0, ""
+    frame_id = bytes(raw[16 : 16 + max(length - 1, 0)]).decode(errors="replace")
+    return sec * 1_000_000_000 + nanosec, frame_id
 
 
 def sibling(topic: str, name: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import av
 import cv2
 import numpy as np
 
@@ -79,15 +80,20 @@ class SceneWriter:
             self.discard()
 
     def add(self, camera: str, frame: Frame) -> None:
-        """Append a frame; all frames of a camera have one size."""
-        self._cameras[camera].add(frame)
+        """Append a frame; all frames of a camera have one size.
+
+        Raises:
+            AnyviewError: `cannot_write`, for a full disk.
+        """
+        with self._writing():
+            self._cameras[camera].add(frame)
 
     def close(self) -> None:
         """Complete the scene.
 
         Raises:
-            AnyviewError: `incomplete_scene` unless all cameras have as many frames; the scene is
-                discarded then.
+            AnyviewError: `cannot_write`; `incomplete_scene` unless all cameras have as many
+                frames, and the scene is discarded then.
         """
         counts = {name: camera.count for name, camera in self._cameras.items()}
         if len(set(counts.values())) != 1 or 0 in counts.values():
@@ -96,11 +102,11 @@ class SceneWriter:
                 "incomplete_scene",
                 f"all cameras of {self._path} need the same number of frames, got {counts}",
             )
-        for camera in self._cameras.values():
-            camera.close()
-        text = json.dumps(self._metadata(), indent=1)
-        (self._partial / METADATA).write_text(text)
-        self._partial.rename(self._path)
+        with self._writing():
+            for camera in self._cameras.values():
+                camera.close()
+            (self._partial / METADATA).write_text(json.dumps(self._metadata(), indent=1))
+            self._partial.rename(self._path)
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -108,6 +114,16 @@ class SceneWriter:
             with suppress(Exception):  # the disk may be full; it is removed anyway
                 camera.close()
         shutil.rmtree(self._partial, ignore_errors=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            raise AnyviewError(
+                "cannot_write",
+                f"{self._path} cannot be written ({error}); make room, or write elsewhere",
+            ) from None
 
     def _metadata(self) -> dict[str, Any]:
         names = list(self._cameras)

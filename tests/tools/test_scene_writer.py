@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -114,3 +115,14 @@ def test_a_scene_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(AnyviewError, match="exists already") as e:
         write_scene(tmp_path / "s", VIEWS, NOTES)
     assert e.value.code == "scene_exists"
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(AnyviewError, match="No space left on device") as e:
+        write_scene(tmp_path / "s", VIEWS, NOTES)
+    assert e.value.code == "cannot_write"
+    assert list(tmp_path.iterdir()) == []
