@@ -39,8 +39,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def package(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """9 frames of 48 x 96, 4 steps: the chain of e2e_tiny.npz, converted as a user would."""
     out = tmp_path_factory.mktemp("models")
-    arguments = ["convert", "release", str(released), "--out", str(out), "--name", "joint-tiny", "--table"]
-    arguments += ["--clip", "9", "48", "96", "--steps", "4", "--scene-scale", "0.125"]
+    arguments = ["convert", "release", str(released), "--out", str(out), "--name", "joint-tiny"]
+    arguments += ["--table", "--clip", "9", "48", "96", "--steps", "4", "--scene-scale", "0.125"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(config.NETWORKS, "anyview_dvs_2b", NETWORK)
         patch.setitem(config.AUTOENCODERS, "cosmos_predict2", CODER)
