@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.tools.bag_cameras import BagOptions, bag_cameras
     from anyview_ros.tools.bag_scenes import write_bag_scenes
     from anyview_ros.tools.scene_plan import plan_scenes
+    from anyview_ros.tools.scene_splits import list_scenes
 
     folders = folders_from(args, args.bag)
     options = BagOptions(tuple(args.cameras), args.fixed_frame, args.rectify)
@@ -40,8 +41,12 @@ def run(args: argparse.Namespace) -> int:
         plan = plan_scenes(cameras, args.frames, folders.notes.period_ns)
         topics = {name: camera.topic for name, camera in cameras.items()}
         print(f"{len(plan.scenes)} scenes of {', '.join(topics)}", flush=True)
-        with progress(folders, len(list(plan.shots()))) as advance:
-            failed = write_bag_scenes(bag, topics, plan, folders, args.longer_side, advance)
+        try:
+            with progress(folders, len(list(plan.shots()))) as advance:
+                failed = write_bag_scenes(bag, topics, plan, folders, args.longer_side, advance)
+        finally:  # also of those that were complete when it was stopped
+            if len(topics) > 1:
+                list_scenes(folders)
     return report(folders, len(plan.scenes) - len(failed), [*plan.reasons(), *failures(failed)])
 
 

@@ -12,11 +12,14 @@ from rosbags.rosbag2 import StoragePlugin
 
 from anyview_ros.cli import convert_scenes
 from anyview_ros.cli.__main__ import main
+from anyview_ros.contract import load_package
 from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.robot.messages import time_message
+from anyview_ros.tools.bench.root_suite import RootSuite
 from anyview_ros.training.files import FileScenes
 from tests.footage.pictures import ramp
+from tests.packages import make_package
 from tests.tools.rig_bag import (
     BASE_FROM_FRONT,
     BASE_FROM_LEFT,
@@ -36,6 +39,11 @@ def convert(recording: RigRecording, folder: Path, *options: object) -> Path:
     return folder / "out"
 
 
+def names(out: Path) -> list[str]:
+    """Of the scenes; nothing else is there but the split file."""
+    return sorted(path.name for path in out.iterdir() if path.name != "splits.json")
+
+
 def refused(
     recording: RigRecording, folder: Path, capsys: pytest.CaptureFixture[str], *options: object
 ) -> str:
@@ -49,7 +57,7 @@ def refused(
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
 def test_scenes_hold_what_was_recorded(tmp_path: Path, storage: StoragePlugin) -> None:
     out = convert(RigRecording(storage=storage), tmp_path)
-    assert sorted(path.name for path in out.iterdir()) == ["drive-0000", "drive-0001"]
+    assert names(out) == ["drive-0000", "drive-0001"]
     for number in range(2):
         scene = Scene(out / f"drive-{number:04d}")
         assert scene.cameras == ("front", "left")
@@ -85,7 +93,8 @@ def test_no_pose_is_extrapolated(tmp_path: Path, capsys: pytest.CaptureFixture[s
     recording = RigRecording()
     recording.transforms_ns = stamps(21, FIRST_NS + 250 * MS, 50 * MS)  # until 1.25 s
     out = convert(recording, tmp_path)
-    (scene,) = map(Scene, out.iterdir())
+    (name,) = names(out)
+    scene = Scene(out / name)
     lowdim = scene.storage.lowdim("front", range(9))
     assert lowdim.stamps_ns is not None
     assert lowdim.stamps_ns.tolist() == stamps(9, FIRST_NS + 300 * MS)
@@ -99,7 +108,8 @@ def test_lost_images_are_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     recording = RigRecording()
     del recording.left.stamps_ns[4]
     out = convert(recording, tmp_path)
-    (scene,) = map(Scene, out.iterdir())
+    (name,) = names(out)
+    scene = Scene(out / name)
     lowdim = scene.storage.lowdim("front", range(9))
     assert lowdim.stamps_ns is not None
     assert lowdim.stamps_ns[0] == FIRST_NS + 500 * MS
@@ -165,7 +175,7 @@ def test_a_single_camera_info_serves_all_images(tmp_path: Path) -> None:
         info.header.stamp = time_message(FIRST_NS + 300 * MS)
 
     recording.front.change_info = once
-    assert len(list(convert(recording, tmp_path).iterdir())) == 2
+    assert len(names(convert(recording, tmp_path))) == 2
 
 
 def test_a_new_calibration_begins_a_new_scene(tmp_path: Path) -> None:
@@ -176,7 +186,9 @@ def test_a_new_calibration_begins_a_new_scene(tmp_path: Path) -> None:
 
     recording = RigRecording()
     recording.front.change_info = zoom
-    (scene,) = map(Scene, convert(recording, tmp_path).iterdir())
+    out = convert(recording, tmp_path)
+    (name,) = names(out)
+    scene = Scene(out / name)
     assert scene.track("front", range(9), (48, 64)).camera.fx == 75.0
 
 
@@ -202,7 +214,7 @@ def test_a_damaged_image_costs_its_scene_only(
     recording = RigRecording()
     getattr(recording, camera).change_image = damage
     out = convert(recording, tmp_path)
-    assert [path.name for path in out.iterdir()] == ["drive-0001"]
+    assert names(out) == ["drive-0001"]
     assert "1 scenes: invalid_image, e.g. " in capsys.readouterr().out
 
 
@@ -227,7 +239,7 @@ def test_images_recorded_out_of_order(tmp_path: Path, capsys: pytest.CaptureFixt
         image.header.stamp = time_message(times.get(stamp, stamp))
 
     recording.front.change_image = swap
-    assert [path.name for path in convert(recording, tmp_path).iterdir()] == ["drive-0001"]
+    assert names(convert(recording, tmp_path)) == ["drive-0001"]
     assert "1 scenes: out_of_order" in capsys.readouterr().out
 
 
@@ -305,7 +317,7 @@ def test_scenes_are_never_written_over(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(again) == 1
     assert "error [scene_exists]" in capsys.readouterr().err
     assert main([*again, "--name", "again"]) == 0
-    assert len(list(out.iterdir())) == 4
+    assert len(names(out)) == 4
 
 
 def test_ctrl_c_leaves_complete_scenes_only(
@@ -321,7 +333,7 @@ def test_ctrl_c_leaves_complete_scenes_only(
     bag = RigRecording().write(tmp_path / "drive")
     out = tmp_path / "out"
     assert main(["convert", "bag", str(bag), "--out", str(out), "--frames", "9"]) == 130
-    assert [path.name for path in out.iterdir()] == ["drive-0000"]
+    assert names(out) == ["drive-0000"]
     assert f"1 complete scenes are in {out}" in capsys.readouterr().err
     assert len(FileScenes(out, 9, 0.1, (24, 32))) == 1
 
@@ -343,4 +355,37 @@ def test_a_full_disk_keeps_what_is_complete(
     out = tmp_path / "out"
     assert main(["convert", "bag", str(bag), "--out", str(out), "--frames", "9"]) == 1
     assert "error [cannot_write]" in capsys.readouterr().err
-    assert [path.name for path in out.iterdir()] == ["drive-0000"]
+    assert names(out) == ["drive-0000"]
+
+
+def test_the_scenes_are_a_benchmark_root(tmp_path: Path) -> None:
+    out = convert(RigRecording(), tmp_path)
+    bag = str(tmp_path / "drive")
+    assert main(["convert", "bag", bag, "--out", str(out), "--frames", "5", "--name", "night"]) == 0
+    contract = load_package(make_package(tmp_path / "tiny")).contract
+    suite = RootSuite.of(contract, out, ())
+    assert {split: len(episodes) for split, episodes in suite.names.items()} == {
+        "drive": 2,
+        "night": 4,
+    }
+    question = suite.question(suite.episodes()[1])
+    assert len(question.source) == 9
+    assert question.scene_scale == 0.0625
+    np.testing.assert_allclose(
+        question.target.world_from_cam[0],
+        world_from_base(FIRST_NS + 920 * MS) @ BASE_FROM_LEFT,
+        atol=1e-9,
+    )
+
+
+def test_a_split_file_that_is_none_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "splits.json").write_text("mine")
+    bag = RigRecording().write(tmp_path / "drive")
+    assert main(["convert", "bag", str(bag), "--out", str(out), "--frames", "9"]) == 1
+    assert "error [invalid_benchmark]" in capsys.readouterr().err
+    assert (out / "splits.json").read_text() == "mine"
+    assert names(out) == ["drive-0000", "drive-0001"]
