@@ -13,8 +13,9 @@ import pytest
 from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.tools.bench.evaluation import Asking
+from anyview_ros.tools.bench.publish import seal
 from anyview_ros.tools.bench.question import Question
-from anyview_ros.tools.bench.run import Failure, Plan, attempt, begin, evaluate_all
+from anyview_ros.tools.bench.run import Failure, Plan, attempt, begin, evaluate_all, identity
 from anyview_ros.tools.bench.suite import Episode
 from tests.bench.scenes import world_suite
 from tests.packages import make_package
@@ -78,3 +79,17 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path, changes: dict[str, Any]) ->
     with pytest.raises(AnyviewError) as e:
         begin(replace(first, **changes))
     assert e.value.code == "other_run"
+
+
+def test_a_run_goes_on_after_its_package_got_its_scores(tmp_path: Path) -> None:
+    before = plan(tmp_path, world_suite())
+    folder = before.package.path
+    (folder / "README.md").write_text("the card")
+    (folder / "sheet.png").touch()
+    seal(before.package, {"kinds": {}})
+    published = load_package(folder)
+    assert published.sha256 != before.package.sha256
+    assert identity(published) == identity(before.package)
+    (folder / "denoise.onnx").write_bytes(b"other weights")
+    seal(published, {})
+    assert identity(load_package(folder)) != identity(before.package)

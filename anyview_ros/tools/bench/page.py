@@ -61,7 +61,7 @@ def _head(title: str, content: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"<p>{escape(speeds)}, seed {content['seed']}, {len(content['episodes'])} episodes; "
         f"perceptual distance: {escape(content['perceptual'])}; "
-        f"model {content['model']['manifest_sha256'][:12]}</p>"
+        f"model {content['model']['sha256'][:12]}</p>"
     )
     if content["failed"]:
         yield f'<h2 class="failed">{len(content["failed"])} episodes failed</h2><ul>'
