@@ -54,9 +54,13 @@ def seed_range(text: str) -> tuple[int, int]:
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.contract import find_package, load_package
     from anyview_ros.tools.bench.publish import publish
+    from anyview_ros.tools.bench.seal import seal_card
     from anyview_ros.tools.bench.verdict import scores
 
-    package = load_package(find_package(args.model))
+    folder = find_package(args.model)
+    if args.publish:
+        seal_card(folder)  # it may have been written since
+    package = load_package(folder)
     plan = planned(args, package)
     content = _with_progress(plan, args.workers)
     _print_results(plan, content)

@@ -28,6 +28,7 @@ from anyview_ros.tools.bench.page import write_page
 from anyview_ros.tools.bench.publish import publish
 from anyview_ros.tools.bench.results import lines, summary, write
 from anyview_ros.tools.bench.run import Failure, Plan, Results
+from anyview_ros.tools.bench.seal import seal_card
 from tests.bench.scenes import world_suite
 from tests.packages import make_package
 
@@ -148,15 +149,30 @@ def test_the_page_needs_nothing_but_the_folder(written: tuple[Plan, dict[str, An
     assert "street: not &lt;sharp&gt;" in text
 
 
-def test_publishing_seals_what_is_there(written: tuple[Plan, dict[str, Any]]) -> None:
+def test_publishing_fills_the_card_and_seals_what_is_there(
+    written: tuple[Plan, dict[str, Any]],
+) -> None:
     plan, content = written
     folder, sheet = plan.package.path, plan.out / "contact_sheet.png"
     cv2.imwrite(str(sheet), np.full((4, 4, 3), 9, np.uint8))
-    publish(plan.package, verdict.scores(content), sheet)
-    sealed = load_package(folder)
-    assert "sheet.png" in sealed.contract.files
-    assert sealed.contract.scores["kinds"]["street"]["exact"]["psnr"] == 10.5
-    assert sealed.contract.scores["world_seeds"] == "7:9"
-    (folder / "sheet.png").write_bytes(b"x")
-    with pytest.raises(AnyviewError, match=r"'sheet.png' in .* has sha256"):
+    card = folder / "README.md"
+    card.write_text("# A model\n<!-- scores -->\nold\n<!-- /scores -->\nthe rest\n")
+    for _ in range(2):  # the second time changes nothing
+        publish(plan.package, verdict.scores(content), sheet)
+        sealed = load_package(folder)
+        assert {"sheet.png", "README.md"} <= sealed.contract.files.keys()
+        assert sealed.contract.scores["kinds"]["street"]["exact"]["psnr"] == 10.5
+        assert sealed.contract.scores["world_seeds"] == "7:9"
+        assert card.read_text() == (
+            "# A model\n<!-- scores -->\n\n| street | PSNR dB | turned deg |\n| --- | --- | --- |\n"
+            f"| exact | 10.50 | 0.000 |\n| {COPY} | 1.00 |  |\n\n<!-- /scores -->\nthe rest\n"
+        )
+    card.write_text("edited")
+    with pytest.raises(AnyviewError, match=r"'README.md' in .* has sha256"):
+        load_package(folder)
+    seal_card(folder)
+    assert load_package(folder).contract.scores == sealed.contract.scores
+    (folder / "decode.onnx").write_bytes(b"x")
+    seal_card(folder)
+    with pytest.raises(AnyviewError, match=r"'decode.onnx' in .* has sha256"):
         load_package(folder)

@@ -13,9 +13,9 @@ import pytest
 from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.tools.bench.evaluation import Asking
-from anyview_ros.tools.bench.publish import seal
 from anyview_ros.tools.bench.question import Question
-from anyview_ros.tools.bench.run import Failure, Plan, attempt, begin, evaluate_all, identity
+from anyview_ros.tools.bench.run import Failure, Plan, attempt, begin, evaluate_all
+from anyview_ros.tools.bench.seal import identity, seal
 from anyview_ros.tools.bench.suite import Episode
 from tests.bench.scenes import world_suite
 from tests.packages import make_package

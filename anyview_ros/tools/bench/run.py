@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from anyview_ros.contract import ModelPackage
 from anyview_ros.errors import AnyviewError
 from anyview_ros.tools.bench import perceptual
 from anyview_ros.tools.bench.evaluation import Asking, Evaluator, Outcome
-from anyview_ros.tools.bench.publish import SHEET
+from anyview_ros.tools.bench.seal import identity
 from anyview_ros.tools.bench.suite import Episode, Suite
 
 EPISODES, SETTINGS = "episodes", "run.json"
@@ -75,14 +74,6 @@ class Plan:
         """Episodes that an earlier call finished."""
         files = {e: self.folder(e) / f"{e.name}.json" for e in self.suite.episodes()}
         return {e: Outcome.read(file) for e, file in files.items() if file.is_file()}
-
-
-def identity(package: ModelPackage) -> str:
-    """sha256 of what the figures depend on: all but the card and what publishing writes."""
-    fields = asdict(package.contract)
-    fields["files"] = {k: v for k, v in fields["files"].items() if k not in ("README.md", SHEET)}
-    del fields["scores"]
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
