@@ -13,6 +13,7 @@ from anyview_ros.worlds.device import (
     bars,
     clamped,
     device,
+    faded,
     fractal_noise,
     fraction,
     inlined,
@@ -34,6 +35,8 @@ from anyview_ros.worlds.scene import (
     WOOD,
 )
 
+DOT = 0.28  # radius of a dot, of the pattern's scale
+
 
 @inlined
 def alternating(scale, x, width):
@@ -47,6 +50,7 @@ def wood(color, accent, u, v, scale, seed, width):
     board = math.floor(v / scale)
     shift = 40.0 * lattice_value(board, 3, seed)
     tone = lattice_value(board, math.floor(u / (9.0 * scale) + shift), seed)
+    tone = faded(tone, 0.5, scale, width)
     grain = fractal_noise(0.3 * u / scale + shift, 3.0 * v / scale, seed, 4, 3.0 * width / scale)
     joint = bars(scale, 0.96, v, width)
     shade = (0.82 + 0.3 * tone) * (0.72 + 0.28 * joint)
@@ -58,8 +62,8 @@ def marble(color, accent, u, v, scale, seed, width):
     u, v = u / scale, v / scale
     cloud = fractal_noise(u, v, seed, 5, width / scale)
     ridge = fractal_noise(1.3 * u + 2.0 * cloud, 1.3 * v, seed + 7, 5, 1.3 * width / scale)
-    vein = clamped(1.0 - 22.0 * abs(ridge - 0.5), 0.0, 1.0)
-    return scaled(mixed(color, accent, clamped(0.8 * vein + cloud - 0.55, 0.0, 1.0)), 1.0)
+    vein = faded(clamped(1.0 - 22.0 * abs(ridge - 0.5), 0.0, 1.0), 0.2, 0.5 * scale, width)
+    return mixed(color, accent, clamped(0.8 * vein + cloud - 0.55, 0.0, 1.0))
 
 
 @device
@@ -67,7 +71,7 @@ def tiles(color, accent, u, v, scale, seed, width):
     """Square tiles, joints in the second colour, each tile a little brighter or darker."""
     joint = bars(scale, 0.95, u, width) * bars(scale, 0.95, v, width)
     tone = lattice_value(math.floor(u / scale), math.floor(v / scale), seed)
-    return mixed(accent, scaled(color, 0.85 + 0.3 * tone), joint)
+    return mixed(accent, scaled(color, 0.85 + 0.3 * faded(tone, 0.5, scale, width)), joint)
 
 
 @device
@@ -76,7 +80,7 @@ def bricks(color, accent, u, v, scale, seed, width):
     course = math.floor(v / (0.35 * scale))
     u = u + 0.5 * scale * (course & 1)
     joint = bars(scale, 0.94, u, width) * bars(0.35 * scale, 0.86, v, width)
-    tone = lattice_value(math.floor(u / scale), course, seed)
+    tone = faded(lattice_value(math.floor(u / scale), course, seed), 0.5, 0.35 * scale, width)
     return mixed(accent, scaled(color, 0.75 + 0.5 * tone), joint)
 
 
@@ -86,7 +90,8 @@ def dots(color, accent, u, v, scale, width):
     row = math.floor(v / scale)
     x = fraction(u / scale + 0.5 * (row & 1)) - 0.5
     y = fraction(v / scale) - 0.5
-    return mixed(color, accent, band(0.0, 0.28, math.sqrt(x * x + y * y), width / scale))
+    dot = band(0.0, DOT, math.sqrt(x * x + y * y), width / scale)
+    return mixed(color, accent, faded(dot, math.pi * DOT * DOT, 0.5 * scale, width))
 
 
 @device
@@ -97,7 +102,8 @@ def terrazzo(color, accent, u, v, scale, seed, width):
     y = v / scale - j - 0.3 - 0.4 * lattice_value(i, j, seed + 1)
     size = 0.12 + 0.18 * lattice_value(i, j, seed + 2)
     chip = band(0.0, size, math.sqrt(x * x + y * y), width / scale)
-    tone = lattice_value(i, j, seed + 3)
+    chip = faded(chip, math.pi * size * size, 0.5 * scale, width)
+    tone = faded(lattice_value(i, j, seed + 3), 0.5, scale, width)
     return mixed(color, scaled(mixed(color, accent, tone), 0.5 + tone), chip)
 
 
@@ -108,7 +114,7 @@ def rug(color, accent, u, scale, seed, width):
     soft = clamped(width / scale, 0.05, 1.0)
     share = smoothstep(1.0 - soft, 1.0, fraction(u / scale))
     here, there = lattice_value(k, 1, seed), lattice_value(k + 1, 1, seed)
-    return mixed(color, accent, here + (there - here) * share)
+    return mixed(color, accent, faded(here + (there - here) * share, 0.5, scale, width))
 
 
 @device

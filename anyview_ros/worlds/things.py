@@ -246,6 +246,7 @@ def toy_car(rng: Generator) -> Thing:
     glass = Finish(RUBBER_BLACK * 2.0, gloss=0.6)
     rows = [
         box((0, 0, middle), half, paint),
+        box((0, 0, middle), (0.35 * half[0], half[1] + 0.006, 0.004), Finish(DARK_STEEL)),  # sills
         box((-0.15 * half[0], 0, middle + half[2] + cabin[2]), cabin, glass),
         box((-0.15 * half[0], 0, middle + half[2] + 2 * cabin[2]), (*cabin[:2], 0.003), paint),
     ]

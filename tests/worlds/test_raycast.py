@@ -15,7 +15,17 @@ import pytest
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
 from anyview_ros.worlds.raycast import render, render_clip, render_depth
-from anyview_ros.worlds.scene import SUN, Finish, Scene, ellipsoid
+from anyview_ros.worlds.scene import (
+    CENTER,
+    GROUND,
+    GROUP_CASTS,
+    GROUP_CENTER,
+    STANDS,
+    SUN,
+    Finish,
+    Scene,
+    ellipsoid,
+)
 from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 from tests.worlds.reference import STEP, first_inside, inside, noon, random_primitive
@@ -108,6 +118,37 @@ def test_shadows_fall_where_the_reference_finds_the_sun_hidden() -> None:
     hidden = np.any([inside(row, towards).any(axis=-1) for row in rows], axis=0)
     assert (darker != hidden).mean() < 0.02
     assert 0.1 < hidden.mean() < 0.9
+
+
+def test_a_group_that_casts_no_shadow_leaves_the_ground_as_it_was() -> None:
+    rng = np.random.default_rng(5)
+    rows = np.stack([random_primitive(rng, np.array([6.0, 0.0, 4.5]), 1.0)])
+    down, camera = look_at((6.0, 0.0, 2.5), (6.01, 0.0, 0.0)), Camera.from_fov(64, 64, 1.9)
+    casting = noon(rows, [1])
+    groups = casting.groups.copy()
+    groups[:, GROUP_CASTS] = 0.0
+    lit = Scene(casting.primitives, groups, casting.environment)
+    away = noon(rows[:1] * 0 + ellipsoid((0, 0, -500), (1, 1, 1), Finish()), [1])
+    np.testing.assert_array_equal(render(lit, camera, down), render(away, camera, down))
+    assert (render(casting, camera, down) != render(lit, camera, down)).mean() > 0.05
+
+
+@pytest.mark.parametrize("height", [-0.7, 0.4])
+def test_the_ground_has_a_height_and_shadows_reach_it(height: float) -> None:
+    """Everything lifted by the same height, camera included, is the same picture."""
+    scene = random_scene(2)
+    primitives, groups = scene.primitives.copy(), scene.groups.copy()
+    primitives[:, CENTER + 2] += height
+    primitives[:, STANDS] = height
+    groups[:, GROUP_CENTER + 2] += height
+    environment = scene.environment.copy()
+    environment[GROUND] = height
+    lifted, pose = Scene(primitives, groups, environment), POSE.copy()
+    pose[2, 3] += height
+    one, other = render(scene, CAMERA, POSE), render(lifted, CAMERA, pose)
+    assert np.mean(np.abs(one.astype(int) - other).max(axis=-1) > 2) < 0.01
+    with_ground_at_0 = Scene(primitives, groups, scene.environment)
+    assert np.mean(render(with_ground_at_0, CAMERA, pose) != one) > 0.1
 
 
 def test_more_samples_at_least_halve_the_error_at_edges() -> None:
