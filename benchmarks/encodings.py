@@ -114,15 +114,15 @@ def main() -> None:
         print(line, flush=True)
 
 
-def street(width: int, height: int) -> NDArray[np.uint8]:
-    """(H, W, 3) what the rig's front camera sees."""
+def street(width: int, height: int, horizontal_fov: float = 1.4) -> NDArray[np.uint8]:
+    """(H, W, 3) what a pinhole at the rig's front camera sees."""
     from anyview_ros.worlds.raycast import render
     from anyview_ros.worlds.world import make_world
 
     world = make_world("street", 3)
     mount = world.rig[0]
     pose = world.world_from_link(mount.link, STAMP_NS) @ mount.link_from_cam
-    return render(world.scene_at(STAMP_NS), Camera.from_fov(width, height, 1.4), pose)
+    return render(world.scene_at(STAMP_NS), Camera.from_fov(width, height, horizontal_fov), pose)
 
 
 def markdown(

@@ -2,8 +2,9 @@
 
 Rectifying 1080p costs three times as much as all the rest of a frame, and most of its pixels are
 then averaged away. So the image is halved while the model does not miss what is lost (OpenCV has
-a fast way for exactly that), looked up at a few points a pixel, and those are averaged. Figures
-and what else was tried: benchmarks/RESULTS.md, Rectification.
+a fast way for exactly that), looked up at a few points a pixel, and those are averaged; where
+there is nothing to rectify, too, for averaging large images by fractions of pixels is slow.
+Figures and what else was tried: benchmarks/RESULTS.md, Rectification.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from anyview_ros.robot.lenses import Lens
 HALVING_SPAN = 2.5  # pixels of the halved image that a pixel of the result spans at least
 SAMPLE_SPAN = 2.0  # bilinear lookups at most so far apart
 MIN_SPAN = 1.25  # below, one lookup a pixel is as good as four
+AVERAGING_SPAN = 3.0  # without a lens; below, OpenCV's exact averaging is cheap enough
 CACHED = 16  # calibrations; a robot's cameras and those of its last reconfiguration
 Image = NDArray[np.uint8]
 
@@ -42,16 +44,19 @@ class Rectifier:
         self._size, self._resampler = size, resampler
         self._maps: tuple[NDArray[np.int16], NDArray[np.uint16]] | None = None
         self._unseen: NDArray[np.bool_] | None = None
+        self._between: tuple[int, int] | None = None
         self.coverage = 1.0
-        width, height = lens.raw.width, lens.raw.height
+        span = _pinhole_span(lens, size) if lens.is_pinhole else _span(lens, size)
+        full = lens.raw.width, lens.raw.height
+        exact = lens.is_pinhole and resampler != "area"
+        self.source_size = full if exact else _halved(full, span)
+        span *= self.source_size[0] / full[0]
+        samples = max(2, int(np.ceil(span / SAMPLE_SPAN)))
         if lens.is_pinhole:
-            self.source_size = _halved((width, height), _pinhole_span(lens, size), resampler)
+            if span >= AVERAGING_SPAN and not exact:
+                self._between = size[1] * samples, size[0] * samples
             return
-        span = _span(lens, size)
-        self.source_size = _halved((width, height), span, "area")
-        span *= self.source_size[0] / width
-        samples = 1 if span <= MIN_SPAN else max(2, int(np.ceil(span / SAMPLE_SPAN)))
-        self._maps = _maps(lens, size, samples, self.source_size)
+        self._maps = _maps(lens, size, 1 if span <= MIN_SPAN else samples, self.source_size)
         _, _, seen = lens.source_pixels(lens.camera.resized(size[1], size[0]))
         self.coverage = float(seen.mean())
         self._unseen = None if seen.all() else ~seen
@@ -73,6 +78,8 @@ class Rectifier:
                 cv2.remap(image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
                 np.uint8,
             )
+        elif self._between is not None:
+            image = np.asarray(cv2.resize(image, self._between, interpolation=cv2.INTER_LINEAR))
         image = resize_image(image, self._size, self._resampler)
         if out is None and self._unseen is None:
             return image
@@ -102,10 +109,10 @@ def _span(lens: Lens, size: tuple[int, int]) -> float:
     return float(min(spans))
 
 
-def _halved(size: tuple[int, int], span: float, resampler: str) -> tuple[int, int]:
+def _halved(size: tuple[int, int], span: float) -> tuple[int, int]:
     """(width, height) after as many halvings as lose nothing that the result would show."""
     width, height = size
-    while resampler == "area" and span >= 2 * HALVING_SPAN and min(width, height) >= 2:
+    while span >= 2 * HALVING_SPAN and min(width, height) >= 2:
         width, height, span = width // 2, height // 2, span / 2
     return width, height
 
