@@ -50,6 +50,9 @@ def test_an_oracle_has_the_best_of_every_figure(tmp_path: Path) -> None:
     assert list(outcome.rows)[2:] == [*b.BASELINES, WRONG_POSE, WRONG_SOURCE, OTHER_SEED]
     for name in (*b.BASELINES, WRONG_POSE, WRONG_SOURCE):
         assert outcome.rows[name]["psnr"] < 30  # type: ignore[operator]
+    for name in (WRONG_POSE, WRONG_SOURCE):
+        cost, left = outcome.rows[name]["cost_db"], outcome.rows[name]["psnr"]
+        assert cost == pytest.approx(99 - left, abs=1e-3)  # type: ignore[operator]
     assert outcome.rows[OTHER_SEED]["layout_correlation"] == 1  # it has no noise
     assert outcome.facts["overlap"] > 0.4  # type: ignore[operator]
     assert outcome.calls == 5

@@ -40,8 +40,8 @@ TABLE: dict[str, dict[str, float | None]] = {
     MEAN_COLOUR: {"psnr": 15.0},
     GROUND_WARP: {"psnr": 19.0, "covisible_psnr": 21.0, "hidden_psnr": 15.0},
     DEPTH_WARP: {"psnr": 21.0, "covisible_psnr": 28.0, "hidden_psnr": 15.5},
-    WRONG_POSE: {"psnr": 18.9},
-    WRONG_SOURCE: {"psnr": 17.9},
+    WRONG_POSE: {"psnr": 18.9, "cost_db": 1.0},
+    WRONG_SOURCE: {"psnr": 17.9, "cost_db": 2.0},
     OTHER_SEED: {"psnr": 19.8, "layout_correlation": 0.95},
 }
 
@@ -83,8 +83,8 @@ def test_a_model_that_shows_everything_has_no_shortfall() -> None:
         (GROUND_WARP, "covisible_psnr", 22.5),
         (GROUND_WARP, "hidden_psnr", 18.5),
         (DEPTH_WARP, "hidden_psnr", 18.0),
-        (WRONG_POSE, "psnr", 19.0),
-        (WRONG_SOURCE, "psnr", 18.1),
+        (WRONG_POSE, "cost_db", 0.99),
+        (WRONG_SOURCE, "cost_db", 1.99),
         ("exact", "sharpness", 0.49),
         (OTHER_SEED, "layout_correlation", 0.8),
     ],

@@ -141,11 +141,13 @@ class Evaluator:
         if stranger is None:
             return
         speed, lengths = self._asking.speeds[0], self._pipeline.package.contract.frames
+        own = figures.whole_clip(right, question.truth)["psnr"]
         for name, asked in (
             (WRONG_POSE, with_pose_of(question, stranger)),
             (WRONG_SOURCE, with_images_of(question, stranger)),
         ):
-            yield name, clip_figures(self._answer(asked, speed), question, lengths)
+            row = clip_figures(self._answer(asked, speed), question, lengths)
+            yield name, row | {"cost_db": own - row["psnr"]}
         reseeded = self._answer(question, speed, seed_offset=1)
         layout = figures.layout(reseeded, right)
         yield OTHER_SEED, clip_figures(reseeded, question, lengths) | layout

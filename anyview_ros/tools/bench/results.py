@@ -29,10 +29,11 @@ FIGURES = {  # figure -> heading of the table, in its order
     "seam_unsteadiness": "at seams",
     "rotation_deg": "turned deg",
     "translation_m": "moved m",
+    "cost_db": "costs dB",
     "layout_psnr": "layout dB",
     "layout_correlation": "layout corr.",
 }
-IN_DB = ("psnr", "covisible_psnr", "hidden_psnr", "layout_psnr")
+IN_DB = ("psnr", "covisible_psnr", "hidden_psnr", "cost_db", "layout_psnr")
 MEDIANS = ("rotation_deg", "translation_m")
 OVERALL = "all groups"
 
