@@ -19,9 +19,11 @@ from PIL import Image as Pillow
 from sensor_msgs.msg import Image
 
 from anyview_ros.cli.__main__ import main
+from anyview_ros.footage.stereo_pair import motorcycle
 from anyview_ros.tools.bag import Bag
 from anyview_ros.tools.children import STOP_SIGNALS
 from anyview_ros.tools.h264 import VideoWriter
+from anyview_ros.tools.metrics import psnr
 from tests.graph import child, graph
 from tests.packages import make_package
 
@@ -69,29 +71,54 @@ def patience() -> float:
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def test_a_short_demo_of_the_street(tmp_path: Path, model: Path) -> None:
-    with demo(80, tmp_path, model, "--seconds", "2", "--seed", "4") as (process, mark):
+# World: its source cameras, its virtual cameras.
+WORLDS = {
+    "street": ({"front", "left", "right"}, {"chase", "shift_left"}),
+    "table": ({"front", "side", "wrist"}, {"above", "aside"}),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_short_demo_of_a_world(world: str, tmp_path: Path, model: Path) -> None:
+    sources, virtual = WORLDS[world]
+    asked = ("--source", world, "--seconds", "2", "--seed", "4")
+    with demo(80, tmp_path, model, *asked) as (process, mark):
         said, errors = process.communicate(timeout=280)
         assert process.returncode == 0, said + errors
         assert marked(mark) == {}
     figures = json.loads((tmp_path / "report.json").read_text())
     assert figures["faults"] == []
-    assert figures["truth"] == "rendered from the world 'street', seed 4"
-    assert set(figures["virtual"]) == {"chase", "shift_left"}
+    assert figures["truth"] == f"rendered from the world '{world}', seed 4"
+    assert set(figures["virtual"]) == virtual
     for camera in figures["virtual"].values():
         assert camera["stream"]["images"] == camera["stream"]["infos"] == 18  # two clips of nine
         assert camera["wrong_stamps"] == camera["stream"]["unpaired"] == 0
         assert camera["quality"]["frames"] == 18
-    for name in ("front", "left", "right"):
+    for name in sources:
         assert figures["sources"][name]["images"] == 20
         assert figures["ledgers"][name]["received"] == 20
-    assert f"{figures['virtual']['chase']['quality']['virtual']:.2f}" in said
+    assert all(f"{c['quality']['virtual']:.2f}" in said for c in figures["virtual"].values())
     sheet = np.asarray(Pillow.open(tmp_path / "contact_sheet.png"))
     assert sheet.std() > 20
     with av.open(str(tmp_path / "clip.mp4")) as container:
         assert len(list(container.decode(video=0))) == 18
     assert main(["report", str(tmp_path / "bag"), "--out", str(tmp_path / "again")]) == 0
     assert json.loads((tmp_path / "again" / "report.json").read_text()) == figures
+
+
+def test_a_demo_of_the_stereo_pair(tmp_path: Path, model: Path) -> None:
+    """The other picture is the truth of the camera that stands in its place."""
+    with demo(84, tmp_path, model, "--source", "motorcycle", "--seconds", "1") as (process, _):
+        said, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, said + errors
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert figures["faults"] == []
+    assert set(figures["sources"]) == {"left"}
+    quality = figures["virtual"]["right"]["quality"]
+    assert quality["frames"] == 9
+    pair = motorcycle()
+    copied = psnr(pair.left / 255.0, pair.right / 255.0)
+    assert quality["copy_of_source"] == pytest.approx(copied, abs=0.01)
 
 
 def test_a_video_that_ends_before_the_demo(tmp_path: Path, model: Path) -> None:
