@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.conditioning import model_size, resize_camera, resize_image
 from anyview_ros.errors import AnyviewError
-from anyview_ros.frames import Camera, Frame
+from anyview_ros.frames import Frame
+from anyview_ros.robot.camera_sight import CameraSight, Sight
 from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer, GridFilter
 from anyview_ros.robot.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.robot.ledger import Ledger
-from anyview_ros.robot.messages import (
-    JUMP_NS,
-    RectifiedCamera,
-    camera_from_info,
-    check_image,
-    rgb_from_image,
-    seconds,
-    stamp_ns,
-)
+from anyview_ros.robot.lenses import RectifiedCamera
+from anyview_ros.robot.messages import JUMP_NS, seconds
 from anyview_ros.robot.stream_health import StreamHealth, StreamStatus
 
 INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
 MAX_PENDING = 64
+MAX_UNDECODED_BYTES = 128 << 20  # in INFO_PATIENCE_NS four frames of 4K at 30 Hz may come
 WORTH_WAITING = {
     "no_camera_info",
     "tf_unknown_frame",
@@ -50,6 +44,12 @@ PENDING_OVERFLOW = AnyviewError(
     f"more than {MAX_PENDING} frames waited for their pose, the oldest is dropped: check TF, or "
     "lower tf_timeout_s",
 )
+UNDECODED_OVERFLOW = AnyviewError(
+    "no_camera_info",
+    f"more than {MAX_UNDECODED_BYTES >> 20} MB of images waited for their first camera info, the "
+    "oldest is dropped; start its publisher or set the camera's camera_info_topic",
+)
+COMPRESSED = "/compressed"  # below the topic of the raw images, as image_transport has it
 CLOCK_REMEDY = "does everything run on one clock, see use_sim_time?"
 
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # FrameTree.lookup
@@ -61,11 +61,12 @@ class StreamOptions:
 
     Args:
         name: of the camera.
-        image_topic, info_topic: fully qualified.
+        image_topic, info_topic: fully qualified; compressed images come on a topic below it.
         fixed_frame: frame in which poses are kept.
         limits: of the frame buffer.
+        transport: raw or compressed.
         reliable: whether images are asked for reliably; best effort matches every publisher.
-        rectify: see `messages.declared_rectified`.
+        rectify: see `camera_info.declared_rectified`.
         tf_timeout_s: how long a frame waits for its pose and camera info, on a steady clock.
     """
 
@@ -74,23 +75,32 @@ class StreamOptions:
     info_topic: str
     fixed_frame: str
     limits: BufferLimits
+    transport: str = "raw"
     reliable: bool = False
     rectify: str = "auto"
     tf_timeout_s: float = 1.0
 
+    @property
+    def topic(self) -> str:
+        """What is subscribed to."""
+        return self.image_topic + (COMPRESSED if self.transport == "compressed" else "")
+
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """An image at the model's size that waits for its camera info and pose.
+    """An image on its way: it waits for its camera info, then for its pose.
 
     Args:
         header: of the image as it came.
         arrived_ns: of the steady clock.
+        message: until it is decoded, then None.
+        sight: from then on.
     """
 
     header: ImageHeader
-    image: NDArray[np.uint8]
     arrived_ns: int
+    message: Any
+    sight: Sight | None = None
 
 
 class CameraIntake:
@@ -117,8 +127,7 @@ class CameraIntake:
     ) -> None:
         self.options = options
         self.ledger = Ledger()
-        self.buffer = FrameBuffer(options.image_topic, options.limits, self.ledger)
-        self._contract = contract
+        self.buffer = FrameBuffer(options.topic, options.limits, self.ledger)
         self._lookup = lookup
         self._on_epoch = on_epoch
         self._now_ns = now_ns
@@ -126,19 +135,26 @@ class CameraIntake:
         self._lock = threading.Lock()
         self._grid = GridFilter(round(contract.frame_period * 1e9))
         self._infos = InfoPairing(options.info_topic)
-        self._health = StreamHealth(options.image_topic)
-        self._pending: deque[_Waiting] = deque()
+        self._health = StreamHealth(options.topic)
+        self._sight = CameraSight(
+            *(options.image_topic, options.transport, options.rectify), contract, self._note
+        )
+        self._pending: dict[int, _Waiting] = {}  # by stamp, in order of stamps
         self._newest_ns: int | None = None
-        self._seen: tuple[RectifiedCamera, str] | None = None
 
-    def on_image(self, message: Image) -> None:
-        """An image came: refuse it, pass over it, or let it wait for its camera info and pose."""
+    def on_image(self, message: Any) -> None:
+        """An image came: refuse it, pass over it, or let it wait for its camera info and pose.
+
+        Args:
+            message: has the fields of sensor_msgs/Image, or of CompressedImage where the options
+                say so.
+        """
         jump = ""
         with self._lock:
             try:
-                check_image(message)
-                jump = self._check_order(stamp_ns(message.header.stamp))
-                self._admit(message)
+                header = self._sight.header(message)
+                jump = self._check_order(header.stamp_ns)
+                self._admit(header, message)
             except AnyviewError as error:
                 self._note(error)
                 self.ledger.drop_arrival(error.code)
@@ -165,14 +181,14 @@ class CameraIntake:
     def seen(self) -> tuple[RectifiedCamera, str] | None:
         """The camera at its own size and its frame_id, of the last image that was understood."""
         with self._lock:
-            return self._seen
+            return self._sight.seen
 
     def status(self) -> StreamStatus:
         """An instant for diagnostics."""
         with self._lock:
             return StreamStatus(
                 self.options.name,
-                self.options.image_topic,
+                self.options.topic,
                 self.ledger.snapshot(),
                 self._health.rate_hz,
                 self._newest_ns,
@@ -201,38 +217,41 @@ class CameraIntake:
             "out_of_order", f"image of {seconds(stamp)} came after the one of {seconds(newest)}"
         )
 
-    def _admit(self, message: Image) -> None:
-        """Decode an image that may be on a grid, and let it wait.
+    def _admit(self, header: ImageHeader, message: Any) -> None:
+        """Let an image wait if it may be on a grid.
 
         Raises:
             AnyviewError: `off_grid`, which is no trouble but the way of most frames of a fast
-                stream.
+                stream: they are never decoded.
         """
-        header = _header(message)
         self._newest_ns = header.stamp_ns
         self._health.saw(header.stamp_ns)
         if not self._grid.keep(header.stamp_ns):
             raise AnyviewError("off_grid", "no clip grid needs this frame")
-        # Decoded before its info is known: what waits must be small, and the size alone decides.
-        nominal = Camera.from_fov(header.width, header.height, 1.0)
-        size = model_size(self._contract, nominal)
-        image = resize_image(rgb_from_image(message), size, self._contract.resampler)
         self.ledger.accept()
-        self._pending.append(_Waiting(header, image, self._now_ns()))
-        if len(self._pending) > MAX_PENDING:
-            self._give_up(self._pending[0], PENDING_OVERFLOW)
+        self._pending[header.stamp_ns] = _Waiting(header, self._now_ns(), message)
         self._advance()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give up the oldest where too much waits."""
+        if len(self._pending) > MAX_PENDING:
+            self._give_up(next(iter(self._pending.values())), PENDING_OVERFLOW)
+        undecoded = [waiting for waiting in self._pending.values() if waiting.sight is None]
+        if sum(len(waiting.message.data) for waiting in undecoded) > MAX_UNDECODED_BYTES:
+            self._give_up(undecoded[0], UNDECODED_OVERFLOW)
 
     def _advance(self) -> None:
         """Move every waiting image as far as it can go, in order of stamps."""
         now = self._now_ns()
         stuck = False
-        for waiting in list(self._pending):
+        for waiting in list(self._pending.values()):
             overdue = now - waiting.arrived_ns >= self._timeout_ns
-            if stuck and not overdue:
-                continue  # transforms that lack for one frame lack for the later ones
             try:
-                frame = self._posed(waiting, now)
+                sight = self._see(waiting, now)
+                if sight is None or (stuck and not overdue):
+                    continue  # transforms that lack for one frame lack for the later ones
+                frame = self._posed(waiting.header, sight)
             except AnyviewError as error:
                 if error.code not in WORTH_WAITING:
                     self._give_up(waiting, error)
@@ -241,12 +260,16 @@ class CameraIntake:
                 else:
                     stuck = error.code != "tf_expired"
                 continue
-            if frame is not None:
-                self._pending.remove(waiting)
-                self.buffer.add(frame)
+            del self._pending[frame.stamp_ns]
+            self.buffer.add(frame)
 
-    def _posed(self, waiting: _Waiting, now: int) -> Frame | None:
-        """The finished frame, or None while its camera info may still come."""
+    def _see(self, waiting: _Waiting, now: int) -> Sight | None:
+        """The image once its camera info is there; None while that may still come.
+
+        It is waited for with the message as it came, because the info says how to rectify.
+        """
+        if waiting.sight is not None:
+            return waiting.sight
         header = waiting.header
         patient = now - waiting.arrived_ns < min(INFO_PATIENCE_NS, self._timeout_ns)
         matched = self._infos.match(header, patient)
@@ -255,38 +278,34 @@ class CameraIntake:
         info, exact = matched
         if not exact:
             self._note(INFO_NOT_PAIRED)
-        options = self.options
-        view = camera_from_info(info, options.rectify, options.image_topic)
-        self._seen = view, header.frame_id
-        fixed_from_frame = self._lookup(options.fixed_frame, header.frame_id, header.stamp_ns)
-        rows, columns = waiting.image.shape[:2]
-        camera = resize_camera(view.camera, (rows, columns), self._contract.pixel_rule)
-        world_from_cam = fixed_from_frame @ view.frame_from_cam
-        return Frame(header.stamp_ns, waiting.image, camera, world_from_cam)
+        sight = self._sight.see(header, waiting.message, info)
+        self._pending[header.stamp_ns] = replace(waiting, message=None, sight=sight)
+        return sight
+
+    def _posed(self, header: ImageHeader, sight: Sight) -> Frame:
+        fixed_frame, stamp = self.options.fixed_frame, header.stamp_ns
+        fixed_from_frame = self._lookup(fixed_frame, header.frame_id, stamp)
+        return Frame(stamp, sight.image, sight.camera, fixed_from_frame @ sight.frame_from_cam)
 
     def _overdue(self, error: AnyviewError) -> AnyviewError:
         waited = f"waited {self.options.tf_timeout_s:.1f} s"
         return AnyviewError(error.code, f"{error.message} ({waited}; {CLOCK_REMEDY})")
 
     def _give_up(self, waiting: _Waiting, error: AnyviewError) -> None:
-        self._pending.remove(waiting)
+        del self._pending[waiting.header.stamp_ns]
         self.ledger.give_up(error.code)
         self._note(error)
 
     def _new_epoch(self, reason: str) -> None:
-        for waiting in list(self._pending):
+        for waiting in list(self._pending.values()):
             self._give_up(waiting, AnyviewError("clock_jump", f"{reason}: starting over"))
         self.buffer.clear()
         self._grid.reset()
         self._infos.new_epoch()
         self._health.new_epoch()
         self._newest_ns = None
+        self._sight.new_epoch()
 
     def _note(self, error: AnyviewError) -> None:
         if error.code != "off_grid":
             self._health.note(error.code, error.message, self._now_ns())
-
-
-def _header(message: Image) -> ImageHeader:
-    header = message.header
-    return ImageHeader(stamp_ns(header.stamp), header.frame_id, message.width, message.height)

@@ -10,6 +10,7 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import (
     HistoryPolicy,
@@ -22,10 +23,10 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import Contract
-from anyview_ros.robot.camera_intake import CameraIntake, StreamOptions
+from anyview_ros.robot.camera_intake import COMPRESSED, CameraIntake, StreamOptions
 from anyview_ros.robot.frame_buffer import FrameBuffer
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.messages import RectifiedCamera, seconds
@@ -65,7 +66,8 @@ class CameraStream:
         self._heard_ns = time.monotonic_ns()
         self._tree = tree
         tree.on_arrival(self._intake.retry)
-        self._images = self._subscribe(Image, options.image_topic, self._on_image, group)
+        kind = CompressedImage if options.transport == "compressed" else Image
+        self._images = self._subscribe(kind, options.topic, self._on_image, group)
         self._infos = self._subscribe(CameraInfo, options.info_topic, self._intake.on_info, group)
         self._timer = node.create_timer(
             RETRY_PERIOD_S,
@@ -121,7 +123,7 @@ class CameraStream:
         callback: Callable[[Any], None],
         group: CallbackGroup,
     ) -> Subscription:
-        images = message_type is Image
+        images = message_type is not CameraInfo
         reliable = images and self._intake.options.reliable
         return self._node.create_subscription(
             message_type,
@@ -135,13 +137,15 @@ class CameraStream:
                 ),
             ),
             callback_group=group,
+            # Mismatches are told by diagnostics, in words that say what to do.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             # Not the reliability: the camera's parameter `reliability` is its one home.
             qos_overriding_options=QoSOverridingOptions(
                 policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
             ),
         )
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Image | CompressedImage) -> None:
         self._heard_ns = time.monotonic_ns()
         self._intake.on_image(message)
 
@@ -149,11 +153,15 @@ class CameraStream:
         topic = self._images.topic_name
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
-            yield Problem(
-                "no_publisher",
-                f"nobody publishes '{topic}'; start the camera or fix {self.name}.image_topic",
-            )
+            yield Problem("no_publisher", f"nobody publishes '{topic}'; {self._other_way()}")
             return
+        if len(publishers) > 1:
+            nodes = ", ".join(sorted(f"'{info.node_name}'" for info in publishers))
+            yield Problem(
+                "two_publishers",
+                f"'{topic}' has {len(publishers)} publishers ({nodes}), whose images mix; stop one "
+                "or remap its topic",
+            )
         mismatches = list(filter(None, map(self._mismatch, publishers)))
         silent_ns = time.monotonic_ns() - self._heard_ns
         for reason in mismatches:
@@ -168,6 +176,16 @@ class CameraStream:
                 f"'{topic}' has a publisher, but no image came for {seconds(silent_ns)}; "
                 f"{LARGE_IMAGE_REMEDY}",
             )
+
+    def _other_way(self) -> str:
+        """What to do when nobody publishes the topic."""
+        options = self._intake.options
+        transport, topic = "compressed", options.image_topic + COMPRESSED
+        if options.transport == "compressed":
+            transport, topic = "raw", options.image_topic
+        if self._node.count_publishers(topic):
+            return f"'{topic}' is published: set {self.name}.transport to '{transport}'"
+        return f"start the camera or fix {self.name}.image_topic"
 
     def _mismatch(self, publisher: TopicEndpointInfo) -> str:
         """Why a publisher's images cannot arrive, empty when they can."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from statistics import median
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.frames import Clip, Frame
+from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.messages import seconds
 
+CAMERA_TOLERANCE = 0.01  # of the image's width: what autofocus may do to the intrinsics of a clip
 STAMP_ROUNDING_NS = 1000  # 30 Hz in whole microseconds puts the third frame 1 us past 0.1 s
 
 _stamp_of = attrgetter("stamp_ns")
@@ -139,7 +140,8 @@ class FrameBuffer:
         Raises:
             AnyviewError: `empty_buffer`; `not_yet` and `too_old` when the end is outside of what
                 is stored; `too_few_frames`; `clip_gap` and `clip_duplicate` when a grid time
-                has no frame within half a period, or none of its own; those of `Clip`.
+                has no frame within half a period, or none of its own; `calibration_changed`;
+                those of `Clip`.
         """
         with self._lock:
             if not self._frames:
@@ -151,9 +153,22 @@ class FrameBuffer:
             end = end_ns or self._frames[-1].stamp_ns
             self._check_end(end, period_ns)
             self._check_start(end, num_frames, period_ns, waiting_helps=end_ns == 0)
-            clip = Clip(tuple(self._on_grid(end, num_frames, period_ns)))
+            frames = tuple(self._on_grid(end, num_frames, period_ns))
+            self._check_camera(frames)
+            clip = Clip(frames)
             self._used.update(clip.stamps_ns)
             return clip
+
+    def _check_camera(self, frames: Sequence[Frame]) -> None:
+        """A clip has one camera: the model is given the rays of one."""
+        for before, after in itertools.pairwise(frames):
+            if change := difference(before.camera, after.camera):
+                raise AnyviewError(
+                    "calibration_changed",
+                    f"the camera of '{self._topic}' changed at {seconds(after.stamp_ns)} "
+                    f"({change} at the model's size): ask for a clip that ends before or begins "
+                    "after that",
+                )
 
     def _check_end(self, end_ns: int, period_ns: int) -> None:
         oldest, newest = self._frames[0].stamp_ns, self._frames[-1].stamp_ns
@@ -246,3 +261,15 @@ class FrameBuffer:
 def _reach(period_ns: int) -> int:
     """Half a period, and a hundredth for the rounding of stamps and the drift of camera clocks."""
     return period_ns * 51 // 100
+
+
+def difference(before: Camera, after: Camera) -> str:
+    """What of a camera changed, in words; empty when a clip may hold frames of both."""
+    sizes = [f"{camera.width}x{camera.height}" for camera in (before, after)]
+    if sizes[0] != sizes[1]:
+        return f"size {sizes[0]} to {sizes[1]}"
+    for name in ("fx", "fy", "cx", "cy"):
+        old, new = getattr(before, name), getattr(after, name)
+        if abs(new - old) > CAMERA_TOLERANCE * after.width:
+            return f"{name} {old:.1f} to {new:.1f}"
+    return ""

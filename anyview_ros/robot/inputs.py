@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
@@ -13,15 +12,16 @@ from rclpy.timer import Timer
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.camera_intake import StreamOptions
+from anyview_ros.robot.camera_intake import COMPRESSED, StreamOptions
 from anyview_ros.robot.camera_stream import CameraStream
+from anyview_ros.robot.executors import ImageGroup, ImageThread
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits
 from anyview_ros.robot.parameters import Settings, declare_camera
 from anyview_ros.robot.tf import FrameTree
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
-IMAGE_TYPE = "sensor_msgs/msg/Image"
+IMAGE_TYPE, COMPRESSED_TYPE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO_TOPIC = "camera_info"
 OUTPUT = "virtual"  # topics below it are made by nodes like this one
 DISCOVERY_PERIOD_S = 0.5
@@ -30,13 +30,13 @@ MAX_BUFFER_BYTES = 512 << 20  # of one camera
 
 
 class Inputs:
-    """Subscriptions to TF and to every source camera, in one mutually exclusive callback group.
+    """Subscriptions to TF and to every source camera, run by a thread of their own.
 
     Args:
         node: subscribes.
         settings: which cameras, and how.
         contract: of the model the frames are for.
-        on_epoch: called with a reason when the stamps of a camera jumped back.
+        on_epoch: called with a camera's name and the reason when its stamps jumped back.
     """
 
     def __init__(
@@ -44,17 +44,18 @@ class Inputs:
         node: Node,
         settings: Settings,
         contract: Contract,
-        on_epoch: Callable[[str], None],
+        on_epoch: Callable[[str, str], None],
     ) -> None:
         self._node = node
         self._settings = settings
         self._contract = contract
         self._on_epoch = on_epoch
-        self._group = MutuallyExclusiveCallbackGroup()
+        self._group = ImageGroup()
         self.tree = FrameTree(node, settings.buffer_s + TF_MARGIN_S, self._group)
         self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
         self._streams: dict[str, CameraStream] = {}
         self.refused: dict[str, AnyviewError] = {}
+        self._only_compressed: set[str] = set()
         self._timer: Timer | None = None
         if settings.cameras:
             for name in settings.cameras:
@@ -67,6 +68,7 @@ class Inputs:
                 callback_group=self._group,
                 clock=STEADY,
             )
+        self._thread = ImageThread(node, self._group)
 
     def streams(self) -> dict[str, CameraStream]:
         """The source cameras by name, as they are now."""
@@ -80,6 +82,7 @@ class Inputs:
 
     def close(self) -> None:
         """End every subscription."""
+        self._thread.stop()
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
         for stream in self.streams().values():
@@ -88,21 +91,32 @@ class Inputs:
 
     def _discover(self) -> None:
         topics = dict(self._node.get_topic_names_and_types())
-        images = [
+        raw = self._published(topics, IMAGE_TYPE)
+        compressed = {
+            name.removesuffix(COMPRESSED)
+            for name in self._published(topics, COMPRESSED_TYPE)
+            if name.endswith(COMPRESSED)
+        }
+        # A driver announces its topics one by one: raw images may still follow.
+        waited_for = (compressed - raw) & self._only_compressed
+        self._only_compressed = compressed - raw
+        found = cameras_of(raw | waited_for, topics, self._node.get_namespace())
+        for name in sorted(found.keys() - self._streams.keys() - self.refused.keys()):
+            self._open(name, found[name], "raw" if found[name] in raw else "compressed")
+
+    def _published(self, topics: Mapping[str, list[str]], message_type: str) -> set[str]:
+        return {
             name
             for name, types in topics.items()
-            if IMAGE_TYPE in types and self._node.count_publishers(name) > 0
-        ]
-        found = cameras_of(images, topics, self._node.get_namespace())
-        for name in sorted(found.keys() - self._streams.keys() - self.refused.keys()):
-            self._open(name, found[name])
+            if message_type in types and self._node.count_publishers(name) > 0
+        }
 
-    def _open(self, name: str, image_topic: str) -> None:
+    def _open(self, name: str, image_topic: str, transport: str = "raw") -> None:
         try:
-            options = self._options(name, image_topic)
+            options = self._options(name, image_topic, transport)
             stream = CameraStream(
                 *(self._node, options, self._contract, self.tree, self._group),
-                on_epoch=lambda camera, reason: self._on_epoch(f"camera '{camera}': {reason}"),
+                on_epoch=self._on_epoch,
             )
         except (AnyviewError, InvalidTopicNameException) as error:
             named = error if isinstance(error, AnyviewError) else None
@@ -110,10 +124,10 @@ class Inputs:
             self._node.get_logger().error(f"camera '{name}' is not used: {error}")
             return
         self._streams = {**self._streams, name: stream}  # replaced whole: readers need no lock
-        self._node.get_logger().info(f"camera '{name}' on {options.image_topic}")
+        self._node.get_logger().info(f"camera '{name}' on {options.topic}")
 
-    def _options(self, name: str, image_topic: str) -> StreamOptions:
-        camera = declare_camera(self._node, name)
+    def _options(self, name: str, image_topic: str, transport: str) -> StreamOptions:
+        camera = declare_camera(self._node, name, transport=transport)
         topic = self._node.resolve_topic_name(camera.image_topic or image_topic)
         info = camera.camera_info_topic or f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
         return StreamOptions(
@@ -122,6 +136,7 @@ class Inputs:
             info_topic=self._node.resolve_topic_name(info),
             fixed_frame=self._settings.fixed_frame,
             limits=self._limits(),
+            transport=camera.transport,
             reliable=camera.reliability == "reliable",
             rectify=camera.rectify,
             tf_timeout_s=self._settings.tf_timeout_s,
@@ -140,7 +155,7 @@ class Inputs:
 def cameras_of(
     image_topics: Iterable[str], all_topics: Container[str], namespace: str
 ) -> dict[str, str]:
-    """Image topic of each camera by name: those with a camera_info beside them.
+    """Topic of the raw images of each camera by name: those with a camera_info beside them.
 
     A camera is named by the namespace of its topics, relative to the node's own: `/front/image_raw`
     is `front`, `/rig/front/image_raw` is `rig_front`. Of several topics beside one camera_info a

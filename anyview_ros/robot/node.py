@@ -13,13 +13,15 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot import diagnostics, parameters
+from anyview_ros.robot.allocator import keep_freed_memory
 from anyview_ros.robot.clip_sources import ClipGatherer
+from anyview_ros.robot.executors import ServiceExecutor
 from anyview_ros.robot.inputs import STEADY, Inputs
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
@@ -28,8 +30,8 @@ from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
 # Blocked at most: all requests there may be, and one caller about virtual cameras. Free: one for
-# images and TF, one for diagnostics, one to answer "busy".
-EXECUTOR_THREADS = (1 + MAX_WAITING) + 1 + 3
+# diagnostics, one to answer "busy".
+SERVICE_THREADS = (1 + MAX_WAITING) + 1 + 2
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
@@ -40,7 +42,7 @@ class Anyview:
         node: has no parameter, service or topic of ours yet.
 
     Raises:
-        AnyviewError: `invalid_parameter`, `not_available`.
+        AnyviewError: `invalid_parameter`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -95,7 +97,9 @@ class Anyview:
         """Subscribe to TF and the cameras, if there is a model to see for."""
         running = self._model.current
         if running is not None:
-            self._inputs = Inputs(self._node, self._settings, running.contract, self._new_epoch)
+            self._inputs = Inputs(
+                self._node, self._settings, running.contract, self._on_camera_jump
+            )
 
     def stop(self, reason: AnyviewError) -> None:
         """End requests and subscriptions; virtual cameras stay."""
@@ -157,11 +161,11 @@ class Anyview:
         inputs = self._inputs
         if inputs is not None:
             inputs.reset(reason)
-        self._new_epoch(reason)
+        self._queue.abort(_clock_jumped(reason))  # buffers are cleared by now: it saw the old time
 
-    def _new_epoch(self, reason: str) -> None:
-        """Buffers are cleared by now, so what is aborted here is all that saw the old time."""
-        self._queue.abort(AnyviewError("clock_jumped", f"{reason}; ask again"))
+    def _on_camera_jump(self, camera: str, reason: str) -> None:
+        """Without /clock a looped recording shows in the stamps of each camera only."""
+        self._queue.abort(_clock_jumped(f"camera '{camera}': {reason}"), source=camera)
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
@@ -172,12 +176,17 @@ class Anyview:
         self._diagnostics.publish(message)
 
 
+def _clock_jumped(reason: str) -> AnyviewError:
+    return AnyviewError("clock_jumped", f"{reason}; ask again")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the node until SIGINT or SIGTERM.
 
     Raises:
         SystemExit: with status 1 after a named error.
     """
+    keep_freed_memory()
     rclpy.init(args=list(arguments) if arguments is not None else None)
     node = rclpy.create_node("anyview")
     try:
@@ -185,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AnyviewError as error:
         rclpy.try_shutdown()
         sys.exit(f"error [{error.code}]: {error}")
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor = ServiceExecutor(SERVICE_THREADS)
     executor.add_node(node)
     anyview.follow_autostart()
     try:

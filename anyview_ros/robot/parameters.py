@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any
 
@@ -29,7 +29,6 @@ class Parameter:
     Args:
         limits: smallest and largest value.
         choices: the words allowed.
-        unavailable: choices that later versions have and this one refuses by name.
         settable: whether it may change while the node runs; the others are set at start.
     """
 
@@ -39,7 +38,6 @@ class Parameter:
     unit: str = ""
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
-    unavailable: tuple[str, ...] = ()
     settable: bool = False
 
     @property
@@ -107,9 +105,9 @@ CAMERA_PARAMETERS = (
     Parameter(
         "transport",
         "raw",
-        "How images travel",
+        "How images travel; compressed: jpeg or png on `<image topic>/compressed`, the default of "
+        "a camera found in the graph without raw images",
         choices=("raw", "compressed"),
-        unavailable=("compressed",),
     ),
     Parameter(
         "reliability",
@@ -120,10 +118,9 @@ CAMERA_PARAMETERS = (
     Parameter(
         "rectify",
         "auto",
-        "auto: the images are rectified if the camera info has no distortion or the topic's name "
-        "says rect; off: they are; on: rectify them here",
+        "auto: rectify the images by their camera info, unless the topic's name says rect; off: "
+        "they are rectified already; on: they are not, whatever the topic is called",
         choices=("auto", "on", "off"),
-        unavailable=("on",),
     ),
 )
 
@@ -157,16 +154,19 @@ def declare(node: Node) -> Settings:
     """Declare the node's parameters and read them.
 
     Raises:
-        AnyviewError: `invalid_parameter` or `not_available`.
+        AnyviewError: `invalid_parameter`.
     """
     return Settings(**{p.name: _declared(node, p, p.name) for p in NODE_PARAMETERS})
 
 
-def declare_camera(node: Node, camera: str) -> CameraSettings:
-    """Declare the parameters `<camera>.*` once and read them; errors as `declare`."""
-    return CameraSettings(
-        **{p.name: _declared(node, p, f"{camera}.{p.name}") for p in CAMERA_PARAMETERS}
-    )
+def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
+    """Declare the parameters `<camera>.*` once and read them; errors as `declare`.
+
+    Args:
+        defaults: of parameters whose default is another one for this camera.
+    """
+    parameters = [replace(p, default=defaults.get(p.name, p.default)) for p in CAMERA_PARAMETERS]
+    return CameraSettings(**{p.name: _declared(node, p, f"{camera}.{p.name}") for p in parameters})
 
 
 def markdown_table() -> str:
@@ -226,19 +226,11 @@ def _allowed(parameter: Parameter, name: str, value: Any) -> Any:
         raise AnyviewError(
             "invalid_parameter", f"'{name}' must be one of {parameter.range}, got '{value}'"
         )
-    if value in parameter.unavailable:
-        raise AnyviewError(
-            "not_available", f"'{name}' {value} is not available in this version of anyview_ros"
-        )
     return value
 
 
 def _cell(parameter: Parameter) -> str:
-    choices = [
-        f"`{choice}`{' (not in this version)' if choice in parameter.unavailable else ''}"
-        for choice in parameter.choices
-    ]
-    words = ", ".join(choices) or parameter.range
+    words = ", ".join(f"`{choice}`" for choice in parameter.choices) or parameter.range
     return f"{words} {parameter.unit}".strip()
 
 

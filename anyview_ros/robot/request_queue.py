@@ -23,6 +23,7 @@ class Ticket:
 
     def __init__(self, camera: str, cancel_requested: Callable[[], bool]) -> None:
         self.camera = camera
+        self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
         self._cancel_requested = cancel_requested
         self._aborted: AnyviewError | None = None
 
@@ -82,11 +83,14 @@ class RequestQueue:
             raise ticket.reason()
         return time.monotonic() - started
 
-    def abort(self, reason: AnyviewError, camera: str | None = None) -> None:
-        """End the requests of one camera, or all."""
+    def abort(
+        self, reason: AnyviewError, camera: str | None = None, source: str | None = None
+    ) -> None:
+        """End the requests of one virtual camera, or those that may use a source, or all."""
         with self._changed:
             for ticket in self._tickets:
-                if camera in (None, ticket.camera):
+                uses = source is None or ticket.sources is None or source in ticket.sources
+                if camera in (None, ticket.camera) and uses:
                     ticket.abort(reason)
             self._changed.notify_all()
 

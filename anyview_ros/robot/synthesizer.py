@@ -160,6 +160,7 @@ class Synthesizer:
             asked = asked_clip(request, model.contract)
             camera = until_answered.enter_context(self._virtual_camera(asked, model))
             sources = self._gatherer().gather(asked, camera.asked, ticket.is_cancelled)
+            ticket.sources = tuple(sources.names)
             check_answer_size(sources.target.camera, len(sources.stamps_ns), asked.return_frames)
             on_stage(Stage("queue", 0, 0, 0.0))
             queue_s = self._queue.wait_turn(ticket)

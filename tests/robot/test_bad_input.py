@@ -390,8 +390,14 @@ BAD_STREAMS = {
         both(k=[50.0, 1.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]),
         "cameras with skew are not supported: K[0][1] must be 0, got 1",
     ),
-    "distorted": (both(d=[0.1] * 5), "images must be rectified, camera info has distortion"),
-    "encoding": (image_only(encoding="16UC1"), "encoding must be one of rgb8, bgr8, mono8"),
+    "coefficients": (both(d=[0.1] * 3), "plumb_bob has 4 or 5 coefficients, got 3"),
+    "absurd": (both(d=[1e9] * 5), "coefficients must be within 1e+06, got"),
+    "lensless": (both(distortion_model="magic", d=[0.1] * 5), "the model must be one of plumb_bob"),
+    "telescope": (
+        both(k=[1e9, 0.0, 32.0, 0.0, 1e9, 24.0, 0.0, 0.0, 1.0]),
+        "focal lengths in K must be 0.01 to 1000 times the image's width and height",
+    ),
+    "encoding": (image_only(encoding="16UC1"), "encoding must be one of rgb8, "),
     "truncated": (truncated, "data must be step x height = 192 x 48 = 9216 bytes, got 9215"),
     "step": (
         image_only(step=100),

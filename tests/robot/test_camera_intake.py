@@ -6,19 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import Contract, load_package
+from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
-from anyview_ros.robot import camera_intake
+from anyview_ros.robot import camera_intake, camera_sight
 from anyview_ros.robot.camera_intake import CameraIntake, StreamOptions
 from anyview_ros.robot.frame_buffer import BufferLimits
 from anyview_ros.robot.messages import image_message, info_message
@@ -256,10 +258,11 @@ def test_camera_info_that_does_not_belong_to_the_image_is_refused(bench: Bench) 
 
 
 def test_refused_messages_are_counted_by_reason_and_named_with_the_topic(bench: Bench) -> None:
-    distorted = info(2000)
-    distorted.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
+    uncalibrated = info(2000)
+    uncalibrated.k = uncalibrated.r = [0.0] * 9
+    uncalibrated.p = [0.0] * 12
     bench.image(2000)
-    bench.intake.on_info(distorted)
+    bench.intake.on_info(uncalibrated)
     depth = image(2100)
     depth.encoding = "16UC1"
     bench.intake.on_image(depth)
@@ -267,12 +270,147 @@ def test_refused_messages_are_counted_by_reason_and_named_with_the_topic(bench: 
     assert bench.counts == {
         "pending": 0,
         "buffered": 0,
-        "unrectified_camera": 1,
+        "uncalibrated_camera": 1,
         "unsupported_encoding": 1,
         "zero_stamp": 1,
     }
-    for code in ("unrectified_camera", "unsupported_encoding", "zero_stamp"):
+    for code in ("uncalibrated_camera", "unsupported_encoding", "zero_stamp"):
         assert bench.problems[code].startswith("'/front/image_raw': ")
+
+
+def coded(at_ms: int, pixels: NDArray[np.uint8], suffix: str = ".jpg") -> CompressedImage:
+    ok, content = cv2.imencode(suffix, pixels[..., ::-1])
+    assert ok
+    message = CompressedImage(header=image(at_ms).header, format=suffix[1:])
+    message.data = content.tobytes()
+    return message
+
+
+def test_compressed_images_are_decoded_at_once_and_the_rest_is_as_raw(contract: Contract) -> None:
+    bench = Bench(contract, replace(OPTIONS, transport="compressed"))
+    ramp = np.linspace(40, 200, CAMERA.width * CAMERA.height * 3)
+    pixels = ramp.reshape(CAMERA.height, CAMERA.width, 3).astype(np.uint8)
+    for at_ms, suffix in ((2000, ".png"), (2100, ".jpg")):
+        bench.intake.on_image(coded(at_ms, pixels, suffix))
+        bench.info(at_ms)
+    png, jpeg = (bench.intake.buffer.clip(ms * MS, 1, 100 * MS).frames[0] for ms in (2000, 2100))
+    np.testing.assert_array_equal(png.image, resize_image(pixels, (24, 32), "area"))
+    assert png.camera == jpeg.camera == CAMERA.resized(32, 24)
+    assert np.abs(jpeg.image.astype(int) - png.image).mean() < 2
+    assert bench.counts == {"pending": 0, "buffered": 2}
+
+
+def test_compressed_nonsense_is_counted_and_the_next_image_is_the_same(contract: Contract) -> None:
+    bench = Bench(contract, replace(OPTIONS, transport="compressed"))
+    good = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
+    truncated, renamed, empty = coded(2100, good), coded(2200, good), coded(2300, good)
+    truncated.data = truncated.data[: len(truncated.data) // 2]
+    renamed.data = b"BM" + bytes(200)
+    empty.data = b""
+    for message in (coded(2000, good), truncated, renamed, empty, coded(2400, good)):
+        bench.intake.on_image(message)
+        bench.info(message.header.stamp.nanosec // MS + 2000)
+    assert bench.counts == {
+        "pending": 0,
+        "buffered": 2,
+        "invalid_image": 1,
+        "unsupported_encoding": 2,
+    }
+    first, last = (bench.intake.buffer.clip(ms * MS, 1, 100 * MS).images for ms in (2000, 2400))
+    assert first.tobytes() == last.tobytes()
+
+
+def test_images_are_rectified_by_the_info_of_their_own_stamp(bench: Bench) -> None:
+    """The lens changes with the third image; each is seen through its own, whoever comes first."""
+    rng = np.random.default_rng(0)
+    pixels = np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    for k in range(4):
+        at_ms = 2000 + 100 * k
+        distorted = info(at_ms)
+        distorted.d = [-0.3, 0.1, 0.0, 0.0, 0.0] if k < 2 else [0.2, 0.0, 0.0, 0.0, 0.0]
+        arrivals = [
+            lambda ms=at_ms: bench.intake.on_image(
+                image_message(pixels, ms * MS, "front_optical_frame")
+            ),
+            lambda message=distorted: bench.intake.on_info(message),
+        ]
+        for arrive in arrivals if k % 2 else reversed(arrivals):
+            arrive()
+    seen = [
+        bench.intake.buffer.clip((2000 + 100 * k) * MS, 1, 100 * MS).images[0] for k in range(4)
+    ]
+    plain = resize_image(pixels, (24, 32), "area")
+    assert np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[2], seen[3])
+    for one, other in ((seen[0], seen[2]), (seen[0], plain), (seen[2], plain)):
+        assert np.abs(one.astype(int) - other).max() > 20
+
+
+def test_another_calibration_is_told_and_no_clip_goes_across(bench: Bench) -> None:
+    for at_ms in (2000, 2100, 2200, 2300, 2400):
+        bench.pair(at_ms)
+    zoomed = replace(CAMERA, fx=60.0)
+    for at_ms in (2500, 2600, 2700, 2800, 2900):
+        bench.image(at_ms)
+        bench.info(at_ms, zoomed)
+    text = "the calibration changed at 2.500 s (fx 25.0 to 30.0 at the model's size)"
+    assert text in bench.problems["calibration_changed"]
+    buffer = bench.intake.buffer
+    assert len(buffer.clip(2400 * MS, 5, 100 * MS)) == len(buffer.clip(0, 5, 100 * MS)) == 5
+    with pytest.raises(AnyviewError, match=r"changed at 2\.500 s \(fx 25\.0 to 30\.0") as error:
+        buffer.clip(2600 * MS, 5, 100 * MS)
+    assert error.value.code == "calibration_changed"
+
+
+def test_a_calibration_that_follows_the_focus_is_one_camera(bench: Bench) -> None:
+    for k in range(5):
+        bench.image(2000 + 100 * k)
+        bench.info(2000 + 100 * k, replace(CAMERA, fx=CAMERA.fx + 0.1 * k))
+    assert not bench.problems
+    clip = bench.intake.buffer.clip(0, 5, 100 * MS)
+    assert clip.frames[4].camera.fx == pytest.approx((CAMERA.fx + 0.4) / 2)
+
+
+def test_images_that_change_their_size_are_told_and_counted(bench: Bench) -> None:
+    """Half the size is the same camera to the model, a square one is not."""
+    half, square = CAMERA.resized(32, 24), Camera(48, 48, 50.0, 50.0, 23.5, 23.5)
+    for k, camera in enumerate([CAMERA, CAMERA, half, half, half, square]):
+        at_ms = 2000 + 100 * k
+        pixels = np.full((camera.height, camera.width, 3), 9, np.uint8)
+        bench.intake.on_image(image_message(pixels, at_ms * MS, "front_optical_frame"))
+        bench.info(at_ms, camera)
+        if k == 2:
+            assert "changed from 64x48 to 32x24 at 2.200 s" in bench.problems["size_changed"]
+            assert "calibration_changed" not in bench.problems
+    assert bench.counts == {"pending": 0, "buffered": 6}
+    assert "changed from 32x24 to 48x48 at 2.500 s" in bench.problems["size_changed"]
+    assert len(bench.intake.buffer.clip(2400 * MS, 5, 100 * MS)) == 5
+    with pytest.raises(AnyviewError, match="size 32x24 to 32x32") as error:
+        bench.intake.buffer.clip(0, 5, 100 * MS)
+    assert error.value.code == "calibration_changed"
+
+
+def test_images_without_info_do_not_fill_the_memory(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_intake, "MAX_UNDECODED_BYTES", 3 * len(image(1).data))
+    for k in range(5):
+        bench.image(2000 + 100 * k)
+    assert bench.counts == {"pending": 3, "buffered": 0, "no_camera_info": 2}
+    bench.info(2400)
+    assert bench.counts["pending"] == 2, "the info of their stamp may come"
+    bench.pass_ms(100)
+    assert bench.counts == {"pending": 0, "buffered": 3, "no_camera_info": 2}
+
+
+def test_a_frame_keeps_nothing_of_its_message(bench: Bench) -> None:
+    """At the model's size nothing is to do, but the message's memory belongs to its topic."""
+    small = CAMERA.resized(32, 24)
+    message = image_message(np.full((24, 32, 3), 7, np.uint8), 2000 * MS, "front_optical_frame")
+    bench.intake.on_image(message)
+    bench.info(2000, small)
+    message.data[0] = 255
+    assert (bench.intake.buffer.clip(0, 1, 100 * MS).images == 7).all()
 
 
 def test_a_stream_declared_rectified_may_have_distortion(contract: Contract) -> None:
@@ -288,10 +426,8 @@ def test_frames_that_no_grid_needs_are_not_decoded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode: Callable[[Image], NDArray[np.uint8]] = camera_intake.rgb_from_image
-    monkeypatch.setattr(
-        camera_intake, "rgb_from_image", lambda m: (decoded.append(1), decode(m))[1]
-    )
+    decode: Callable[[Image], NDArray[np.uint8]] = camera_sight.decode
+    monkeypatch.setattr(camera_sight, "decode", lambda m: (decoded.append(1), decode(m))[1])
     for k in range(31):
         bench.pair(2000 + round(k * 1000 / 30))
     assert len(decoded) == 11

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.contract import Contract, load_package
@@ -245,6 +245,16 @@ def test_what_is_wrong_with_the_connection_is_named(
         assert (
             text == "nobody publishes '/front/image_raw'; start the camera or fix front.image_topic"
         )
+
+        compressed = camera.node.create_publisher(CompressedImage, "/front/image_raw/compressed", 1)
+        wait_for(
+            lambda: (
+                "'/front/image_raw/compressed' is published: set front.transport to 'compressed'"
+                in receiver.problems["no_publisher"]
+            ),
+            "the way out",
+        )
+        camera.node.destroy_publisher(compressed)
 
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         publisher = camera.node.create_publisher(Image, "/front/image_raw", best_effort)

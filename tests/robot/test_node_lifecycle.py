@@ -140,15 +140,14 @@ def test_an_unknown_model_is_named(model: Path) -> None:
 def test_a_bad_parameter_ends_the_node_with_its_name(model: Path) -> None:
     flags = [
         *("--ros-args", "-p", "cameras:=[front]"),
-        *("-p", "front.transport:=compressed", "-p", f"model:={model}"),
+        *("-p", "front.transport:=theora", "-p", f"model:={model}"),
     ]
     arguments = ["anyview_ros.robot.node", *flags]
     with child(arguments, 49, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         said, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert said.strip() == (
-        "error [not_available]: 'front.transport' compressed is not available in this version of "
-        "anyview_ros"
+        "error [invalid_parameter]: 'front.transport' must be one of raw, compressed, got 'theora'"
     )
 
 

@@ -115,18 +115,29 @@ def test_bad_values_are_refused_by_name(override: str, code: str, text: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("override", "code", "text"),
+    ("override", "text"),
     [
-        ("transport:=compressed", "not_available", "'front.transport' compressed is not available"),
-        ("rectify:='on'", "not_available", "'front.rectify' on is not available"),
-        ("reliability:=maybe", "invalid_parameter", "must be one of best_effort, reliable"),
+        ("transport:=theora", "'front.transport' must be one of raw, compressed, got 'theora'"),
+        ("rectify:=maybe", "'front.rectify' must be one of auto, on, off, got 'maybe'"),
+        ("reliability:=maybe", "must be one of best_effort, reliable"),
     ],
 )
-def test_bad_values_of_a_camera_are_refused_by_name(override: str, code: str, text: str) -> None:
+def test_bad_values_of_a_camera_are_refused_by_name(override: str, text: str) -> None:
     with node("-p", f"front.{override}") as opened, pytest.raises(AnyviewError) as refused:
         parameters.declare_camera(opened, "front")
-    assert refused.value.code == code
+    assert refused.value.code == "invalid_parameter"
     assert text in refused.value.message
+
+
+@pytest.mark.parametrize("chosen", ["raw", "compressed"])
+def test_the_default_of_one_camera_is_not_what_the_user_says(chosen: str) -> None:
+    with node("-p", f"front.transport:={chosen}") as opened:
+        assert (
+            parameters.declare_camera(opened, "front", transport="compressed").transport == chosen
+        )
+        assert parameters.declare_camera(opened, "rear", transport="compressed").transport == (
+            "compressed"
+        )
 
 
 def test_descriptors_carry_unit_range_and_what_may_change() -> None:

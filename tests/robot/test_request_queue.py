@@ -86,3 +86,17 @@ def test_states_are_those_of_the_list_service() -> None:
 
 def test_the_callers_wish_is_the_reason_when_nothing_else_is() -> None:
     assert Ticket("chase", never).reason().message == "cancelled by the caller"
+
+
+def test_a_sources_jump_ends_the_requests_that_may_use_it() -> None:
+    queue = RequestQueue()
+    jump = AnyviewError("clock_jumped", "front went back")
+    with (
+        queue.enter("a", lambda: False) as uses,
+        queue.enter("b", lambda: False) as does_not,
+        queue.enter("c", lambda: False) as not_known_yet,
+    ):
+        uses.sources, does_not.sources = ("left", "front"), ("left",)
+        queue.abort(jump, source="front")
+        assert (uses.reason(), not_known_yet.reason()) == (jump, jump)
+        assert not does_not.is_cancelled()
