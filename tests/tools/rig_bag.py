@@ -45,7 +45,9 @@ class RigCameraRecording:
     base_from_cam: NDArray[np.float64]
     stamps_ns: list[int]
     compressed: bool = False
+    compression: str = "png"
     camera: Camera = CAMERA
+    picture: Callable[[int, Camera], NDArray[np.uint8]] = ramp
     with_info: bool = True
     change_image: Callable[[int, Any], None] = lambda stamp_ns, message: None
     change_info: Callable[[int, Any], None] = lambda stamp_ns, message: None
@@ -62,14 +64,18 @@ class RigCameraRecording:
                 yield stamp + 1, f"/{self.name}/camera_info", info
 
     def _image(self, k: int, stamp: int) -> Any:
-        pixels = ramp(k, self.camera)
+        pixels = self.picture(k, self.camera)
         if not self.compressed:
             return image_message(pixels, stamp, f"{self.name}_optical")
-        message = CompressedImage(format="rgb8; png compressed bgr8")
+        message = CompressedImage(format=f"rgb8; {self.compression} compressed bgr8")
         message.header.stamp = time_message(stamp)
         message.header.frame_id = f"{self.name}_optical"
-        message.data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+        message.data = self._compressed(pixels)
         return message
+
+    def _compressed(self, pixels: NDArray[np.uint8]) -> bytes:
+        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        return bytes(cv2.imencode(f".{self.compression}", bgr)[1].tobytes())
 
 
 def stamps(count: int, start_ns: int = FIRST_NS, period_ns: int = 100 * MS) -> list[int]:

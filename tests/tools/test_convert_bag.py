@@ -18,8 +18,11 @@ from anyview_ros.geometry import inverse, rigid
 from anyview_ros.robot.messages import time_message
 from anyview_ros.tools.bench.root_suite import RootSuite
 from anyview_ros.training.files import FileScenes
+from anyview_ros.worlds.raycast import render
+from anyview_ros.worlds.world import make_world
 from tests.footage.pictures import ramp
 from tests.packages import make_package
+from tests.tools.recording import SEED, Recording
 from tests.tools.rig_bag import (
     BASE_FROM_FRONT,
     BASE_FROM_LEFT,
@@ -389,3 +392,25 @@ def test_a_split_file_that_is_none_is_left_alone(
     assert "error [invalid_benchmark]" in capsys.readouterr().err
     assert (out / "splits.json").read_text() == "mine"
     assert names(out) == ["drive-0000", "drive-0001"]
+
+
+def test_a_world_looks_from_the_scene_as_it_did_to_the_camera(tmp_path: Path) -> None:
+    """End to end: the world, rendered from a scene's camera and poses, is the scene's images."""
+    bag = Recording().write(tmp_path / "street")
+    out = tmp_path / "out"
+    arguments = ["convert", "bag", bag, "--out", out, "--frames", 9, "--images", "png"]
+    assert main([str(argument) for argument in arguments]) == 0
+    scene = Scene(out / "street-0000")
+    assert scene.cameras == ("front",)  # virtual cameras are no cameras
+    lowdim = scene.storage.lowdim("front", range(9))
+    assert lowdim.stamps_ns is not None
+    track = scene.track("front", range(9), (36, 64))
+    world = make_world("street", SEED)
+    images = scene.images("front", range(9))
+    for stamp, pose, image in zip(
+        lowdim.stamps_ns.tolist(), track.world_from_cam, images, strict=True
+    ):
+        shown = render(world.scene_at(stamp), track.camera, pose)
+        assert np.mean(shown != image) < 0.001
+    moved = render(world.scene_at(stamp), track.camera, track.world_from_cam[-2])
+    assert np.mean(moved != image) > 0.1
