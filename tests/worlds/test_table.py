@@ -12,11 +12,22 @@ from anyview_ros.worlds.arm import GRIP, solved, world_from_hand
 from anyview_ros.worlds.raycast import render, render_depth
 from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.room import WORKSPACE
-from anyview_ros.worlds.scene import CENTER, GROUP_CASTS, GROUP_RADIUS
+from anyview_ros.worlds.scene import (
+    BOX,
+    CENTER,
+    CYLINDER,
+    ELLIPSOID,
+    GROUP_CASTS,
+    GROUP_RADIUS,
+    HALF,
+    ROTATION,
+    SHAPE,
+)
 from anyview_ros.worlds.table import TableWorld
 from anyview_ros.worlds.table_plan import Orbit, table_plan
 from anyview_ros.worlds.table_rig import DOLLY, HAND
 from anyview_ros.worlds.world import make_world
+from tests.worlds.reference import inside
 
 SECOND = 10**9
 SEEDS = range(12)
@@ -121,6 +132,28 @@ def test_what_stands_keeps_clear_of_what_moves(seed: int) -> None:
         )
         apart = np.linalg.norm(middles[:, None] - middles[None], axis=-1) + np.eye(len(middles))
         assert apart.min() > 0.05
+
+
+def points_in(row: np.ndarray) -> np.ndarray:
+    """(n, 3) points in the world inside a primitive, its surface nearly included."""
+    local = np.random.default_rng(0).uniform(-1, 1, (250, 3))
+    round_axes = {BOX: 0, CYLINDER: 2, ELLIPSOID: 3}[int(row[SHAPE])]
+    local = local[(local[:, :round_axes] ** 2).sum(axis=1) < 1] * row[HALF : HALF + 3]
+    return local @ row[ROTATION : ROTATION + 9].reshape(3, 3).T + row[CENTER : CENTER + 3]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_arm_and_what_it_carries_go_through_nothing(seed: int) -> None:
+    world = TableWorld(seed)
+    table = world._plan
+    for t in np.arange(0.0, table.motion.round_s, 2.9):
+        moving = table.moving_at(t)
+        carried, rolling = moving[: len(table.carried)], moving[len(table.carried) :]
+        arm, _ = world._arm.rows_at(table.motion.hand(t))
+        base = 3  # rows that stand on the table themselves
+        points = np.concatenate([points_in(row) for row in (*arm[base:], *np.concatenate(carried))])
+        for thing in (*table.standing, *rolling):
+            assert not any(inside(row, points).any() for row in thing)
 
 
 def test_walls_cast_no_shadow_and_things_do() -> None:
