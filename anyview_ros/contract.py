@@ -72,6 +72,8 @@ class Contract:
         max_sources: source clips at most.
         known_frames: whether target frames may be given.
         scene_scale: multiplies Plücker moments (1/16 driving, 1/8 indoor).
+        plane_sweep: planes over which the sources are warped into the target, as inverse depths
+            over `scene_scale`; the ground is one more. Empty: the model has rays only.
         files: sha256 of every file of the package but the manifest.
     """
 
@@ -95,6 +97,7 @@ class Contract:
     licence: str
     files: Mapping[str, str]
     scores: Mapping[str, Any] = field(default_factory=dict)
+    plane_sweep: tuple[float, ...] = ()
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -226,6 +229,7 @@ def _contract_from(raw: dict[str, Any]) -> Contract:
     values["latent"] = LatentShape(**raw["latent"])
     values["sizes"] = tuple((int(h), int(w)) for h, w in raw["sizes"])
     values["frames"] = tuple(int(t) for t in raw["frames"])
+    values["plane_sweep"] = tuple(float(d) for d in raw.get("plane_sweep", ()))
     values["sigmas"] = {s: tuple(float(x) for x in levels) for s, levels in raw["sigmas"].items()}
     return Contract(**values)
 

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--cache", type=Path, help="folder of rendered scenes")
     parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
+    parser.add_argument("--loaders", type=int, default=1, help="threads that draw batches")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
 
@@ -36,14 +37,15 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.store import SceneStore, default_cache, renderers
 
     config = read_config(args.config)
-    store = SceneStore(config.scenes, args.cache or default_cache())
+    cache = args.cache or default_cache()
+    stores = {name: SceneStore(scenes, cache) for name, scenes in config.scenes.items()}
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
-    trainer = Trainer(config, store, torch.device("cuda" if cuda else "cpu"))
+    trainer = Trainer(config, stores, torch.device("cuda" if cuda else "cpu"))
     stop = Stop(60 * args.minutes)
     report = Report(config.training.steps, stop)
-    with renderers(store, args.renderers):
-        step = train(trainer, args.out, args.resume, stop, report.add)
+    with renderers(stores, args.renderers):
+        step = train(trainer, args.out, args.resume, stop, report.add, args.loaders)
     print(f"step {step} of {config.training.steps} is saved in {args.out}")
     return 130 if stop.interrupted else 0
 
@@ -71,6 +73,7 @@ class Report:
         self._steps, self._stop = steps, stop
         self._last = time.monotonic()
         self._since: list[Progress] = []
+        self._waited_s = 0.0
 
     def add(self, progress: Progress) -> None:
         self._since.append(progress)
@@ -78,7 +81,7 @@ class Report:
         if now - self._last < REPORT_EVERY_S and progress.step < self._steps:
             return
         print(self._line(now), flush=True)
-        self._last, self._since = now, []
+        self._last, self._since, self._waited_s = now, [], progress.waited_s
 
     def _line(self, now: float) -> str:
         elapsed, count, step = now - self._last, len(self._since), self._since[-1].step
@@ -88,6 +91,7 @@ class Report:
             f"step {step}/{self._steps}  "
             f"loss {sum(p.loss for p in self._since) / count:.5f}  "
             f"at pure noise {sum(pure) / max(1, len(pure)):.5f}  "
-            f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s  "
+            f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s, "
+            f"{(self._since[-1].waited_s - self._waited_s) / elapsed:.0%} waiting  "
             f"{max(0.0, left) / 60:.0f} min left"
         )

@@ -10,7 +10,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.geometry import inverse, plucker
 
-RAY_SAMPLES = 2  # per side of a latent cell, ray code `unshuffle`
+RAY_SPACING = 4  # pixels between the rays of ray code `unshuffle`
 
 
 def model_size(contract: Contract, camera: Camera) -> tuple[int, int]:
@@ -111,22 +111,23 @@ def unshuffle_rays(
 ) -> tuple[NDArray[np.float32], float]:
     """Ray code `unshuffle`: Plücker coordinates laid out as channels of the latent's cells.
 
-    Sampled at 2 x 2 points of each cell, for rays are smooth. The first frame stands for a whole
-    group in time, as in the causal latent.
+    Sampled every 4 pixels, for rays are smooth. The first frame stands for a whole group in time,
+    as in the causal latent.
 
     Args:
         camera: at the model's size.
         anchor_from_cam: (T, 4, 4).
 
     Returns:
-        (1, 6 * time * 2 * 2, T', H', W') float32, channels ordered (coordinate, frame, row,
-        column), and the share of moments that were clamped.
+        (1, 6 * time * height/4 * width/4, T', H', W') float32 for a cell of (time, height, width),
+        channels ordered (coordinate, frame, row, column), and the share of moments clamped.
     """
     latent = contract.latent
     _, groups, rows, columns = latent.of(len(anchor_from_cam), camera.height, camera.width)
-    grid = camera.resized(columns * RAY_SAMPLES, rows * RAY_SAMPLES)
+    down, across = latent.height // RAY_SPACING, latent.width // RAY_SPACING
+    grid = camera.resized(columns * across, rows * down)
     values, clamped = ray_video(grid, anchor_from_cam, scene_scale)
     values = np.concatenate([np.repeat(values[:1], latent.time - 1, axis=0), values])
-    cells = values.reshape(groups, latent.time, rows, RAY_SAMPLES, columns, RAY_SAMPLES, 6)
+    cells = values.reshape(groups, latent.time, rows, down, columns, across, 6)
     channels = cells.transpose(6, 1, 3, 5, 0, 2, 4).reshape(1, -1, groups, rows, columns)
     return np.ascontiguousarray(channels), clamped

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
 from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.runtime import AUTO, Graph, choose_provider, load_graphs
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
@@ -103,13 +104,15 @@ class Pipeline:
         anchor_from_world = conditioning.anchor(
             contract, clips[0].world_from_cam, target.world_from_cam
         )
-        context = self._condition(clips[0], anchor_from_world, scene_scale)
         anchor_from_cam = anchor_from_world @ target.world_from_cam
         rays, clamped = self._rays(camera, anchor_from_cam, scene_scale)
+        given = {"rays": rays, **self._conditions(clips, anchor_from_world, scene_scale)}
+        if contract.plane_sweep:
+            given["sweep"] = self._sweep(clips, View(camera, target.world_from_cam), scene_scale)
         conditioned = time.perf_counter()
         noise = sampler.unit_noise(options.seed, contract.latent.of(len(clips[0]), *size))
         latent = sampler.sample(
-            sampler.denoiser_of(self._network(rays, context), contract.prediction),
+            sampler.denoiser_of(self._network(given), contract.prediction),
             noise[None],
             sigmas,
             contract.solver,
@@ -131,14 +134,33 @@ class Pipeline:
             decode_s=time.perf_counter() - denoised,
         )
 
+    def _conditions(
+        self, clips: Sequence[Clip], anchor_from_world: NDArray[np.float64], scene_scale: float
+    ) -> dict[str, Array]:
+        """The sources as the denoiser sees them: opaque tensors, the same for every step.
+
+        Those of several sources are laid end to end along the axis before the last.
+        """
+        each = [self._condition(clip, anchor_from_world, scene_scale) for clip in clips]
+        if len(each) == 1:
+            return each[0]
+        return {name: np.concatenate([tensors[name] for tensors in each], -2) for name in each[0]}
+
     def _condition(
         self, clip: Clip, anchor_from_world: NDArray[np.float64], scene_scale: float
     ) -> dict[str, Array]:
-        """The source as the denoiser sees it: opaque tensors, the same for every step."""
         latent = self._encode(conditioning.video_tensor(clip.images))
         anchor_from_cam = anchor_from_world @ clip.world_from_cam
         rays, _ = self._rays(clip.frames[0].camera, anchor_from_cam, scene_scale)
         return self._graphs["condition"](latent=latent, rays=rays)
+
+    def _sweep(self, clips: Sequence[Clip], target: View, scene_scale: float) -> Array:
+        """(1, P, C + 2, T', H', W'): latents of the candidates of a plane sweep, then marks."""
+        contract = self.package.contract
+        depths = [scene_scale * depth for depth in contract.plane_sweep]
+        candidates = plane_sweep(clips, target, depths, contract.latent)
+        latents = [self._encode(conditioning.video_tensor(clip)) for clip in candidates.images]
+        return np.concatenate([np.stack(latents, axis=1), candidates.marks[None]], axis=2)
 
     def _rays(
         self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float
@@ -160,16 +182,22 @@ class Pipeline:
         (latent,) = self._graphs["encode"](frames=video).values()
         return latent
 
-    def _network(self, rays: Array, context: dict[str, Array]) -> sampler.Network:
-        denoise, name = self._graphs["denoise"], self.package.contract.name
+    def _network(self, given: dict[str, Array]) -> sampler.Network:
+        """The denoiser with all but noisy latent and level filled in.
+
+        Some take one level, (1,), others one for each latent frame, (1, T').
+        """
+        denoise, contract = self._graphs["denoise"], self.package.contract
 
         def network(noisy: Array, t: Array) -> Array:
-            (prediction,) = denoise(noisy=noisy, t=t, rays=rays, **context).values()
+            levels = np.full(denoise.inputs["t"], t[0], np.float32)
+            (prediction,) = denoise(noisy=noisy, t=levels, **given).values()
             if not np.isfinite(prediction).all():
                 raise AnyviewError(
                     "not_finite",
-                    f"model '{name}' made values that are not finite at t = {float(t[0]):.4f}; it "
-                    "may know the noise levels of its own speeds only: leave steps at 0",
+                    f"model '{contract.name}' made values that are not finite at t = "
+                    f"{float(t[0]):.4f}; it may know the noise levels of its own speeds only: "
+                    "leave steps at 0",
                 )
             return prediction
 

@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.export import Dim
 
-from anyview_ros.contract import Contract, sha256_of, write_manifest
+from anyview_ros.contract import MANIFEST, Contract, sha256_of, write_manifest
 from anyview_ros.engine.runtime import load_graphs
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.network import RAY_VALUES, OneWayDenoiser
+from anyview_ros.model.network import RAY_VALUES, SWEEP_MARKS, OneWayDenoiser
 from anyview_ros.model.quiet import quiet_exporter
 
 TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
@@ -31,11 +32,16 @@ OPSET = 18
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """A graph of a package: the module, and example inputs by name."""
+    """A graph of a package: the module, example inputs by name, and which of their axes may vary.
+
+    Args:
+        free: by the name of an input, the sizes of axes that are not fixed, see torch.export.Dim.
+    """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: Sequence[str]
+    free: Mapping[str, Mapping[int, Any]] | None = None
 
 
 class Encode(nn.Module):
@@ -74,10 +80,16 @@ class Denoise(nn.Module):
         self.network = network
 
     def forward(
-        self, noisy: Tensor, t: Tensor, rays: Tensor, keys: Tensor, values: Tensor
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        rays: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        sweep: Tensor | None = None,
     ) -> Tensor:
         cached = list(zip(keys.unbind(1), values.unbind(1), strict=True))
-        prediction: Tensor = self.network(noisy, t, rays, cached)
+        prediction: Tensor = self.network(noisy, t, rays, cached, sweep)
         return prediction
 
 
@@ -86,6 +98,7 @@ def export_package(
 ) -> Contract:
     """Write graphs and manifest of a package; returns the contract with the files' hashes.
 
+    The graphs take every size of the contract and any number of its sources; all are compared.
     Large weights are stored in 16 bits and computed with in 32, which halves the package. The
     torch networks are rounded in the same way first, so both sides mean the same numbers.
 
@@ -95,7 +108,11 @@ def export_package(
     """
     for module in (network, codec):
         round_to_fp16(module)
-    return write_package(folder, contract, graph_specs(contract, network, codec))
+    written = write_package(folder, contract, graph_specs(contract, network, codec))
+    for size in contract.sizes:
+        for sources in range(1, contract.max_sources + 1):
+            check(folder, graph_specs(contract, network, codec, size, sources))
+    return written
 
 
 def write_package(
@@ -119,45 +136,85 @@ def write_package(
         weights.take_from(model)
         onnx.save(model, folder / f"{name}.onnx")
     (folder / WEIGHTS).write_bytes(weights.content)
-    errors = compare(folder, specs)
-    apart = {name: error for name, error in errors.items() if not error <= TOLERANCE}
-    if apart:  # a nan is not <= anything, so it is apart too
-        raise AnyviewError(
-            "export_differs",
-            f"ONNX Runtime and torch are apart, relative to the largest value: {apart}, allowed "
-            f"is {TOLERANCE}; {folder} holds no package",
-        )
+    check(folder, specs)
     names = [*(f"{name}.onnx" for name in specs), WEIGHTS]
     written = replace(contract, files={name: sha256_of(folder / name) for name in names})
     write_manifest(folder, written)
     return written
 
 
+def check(folder: Path, specs: Mapping[str, GraphSpec]) -> None:
+    """Raise `export_differs`, and see to it that the folder is no package, where graphs differ."""
+    errors = compare(folder, specs)
+    apart = {name: error for name, error in errors.items() if not error <= TOLERANCE}
+    if apart:  # a nan is not <= anything, so it is apart too
+        (folder / MANIFEST).unlink(missing_ok=True)
+        raise AnyviewError(
+            "export_differs",
+            f"ONNX Runtime and torch are apart, relative to the largest value: {apart}, allowed "
+            f"is {TOLERANCE}; {folder} holds no package",
+        )
+
+
 def graph_specs(
-    contract: Contract, network: OneWayDenoiser, codec: LinearCodec
+    contract: Contract,
+    network: OneWayDenoiser,
+    codec: LinearCodec,
+    size: tuple[int, int] = (0, 0),
+    sources: int = 1,
 ) -> dict[str, GraphSpec]:
-    """The four graphs at the contract's size, with random inputs of a fixed seed."""
+    """The four graphs with random inputs of a fixed seed.
+
+    Args:
+        size: (H, W) of the inputs; (0, 0) is the contract's first.
+        sources: whose keys and values lie end to end.
+    """
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
-    frames, (height, width) = contract.frames[0], contract.sizes[0]
+    frames = contract.frames[0]
+    height, width = size if all(size) else contract.sizes[0]
     channels, *grid = contract.latent.of(frames, height, width)
     latent, rays = normal(1, channels, *grid), normal(1, RAY_VALUES, *grid).clamp(-1, 1)
     condition = Condition(network)
     with torch.no_grad():
-        keys, values = condition(latent, rays)
+        keys, values = (torch.cat([v] * sources, dim=-2) for v in condition(latent, rays))
     noisy, target_rays = normal(1, channels, *grid), normal(1, RAY_VALUES, *grid).clamp(-1, 1)
     video = normal(1, 3, frames, height, width).clamp(-1, 1)
-    cached = {"keys": keys, "values": values}
-    denoise = {"noisy": noisy, "t": torch.tensor([0.7]), "rays": target_rays, **cached}
-    return {
-        "encode": GraphSpec(Encode(codec), {"frames": video}, ["latent"]),
-        "condition": GraphSpec(condition, {"latent": latent, "rays": rays}, list(cached)),
-        "denoise": GraphSpec(Denoise(network), denoise, ["prediction"]),
-        "decode": GraphSpec(Decode(codec), {"latent": latent}, ["frames"]),
+    levels = torch.full((1, grid[0]), 0.7)
+    denoise = {"noisy": noisy, "t": levels, "rays": target_rays, "keys": keys, "values": values}
+    if planes := network.config.planes:
+        denoise["sweep"] = normal(1, planes, channels + SWEEP_MARKS, *grid)
+    in_cells, in_pixels = _free_sizes(contract, network.config.patch)
+    tokens = {3: Dim("tokens", min=4)}
+    free = {
+        "t": {},
+        "keys": tokens,
+        "values": tokens,
+        "sweep": {a + 1: d for a, d in in_cells.items()},
     }
+    view = {"latent": in_cells, "rays": in_cells}
+    denoise_free = {name: free.get(name, in_cells) for name in denoise}
+    return {
+        "encode": GraphSpec(Encode(codec), {"frames": video}, ["latent"], {"frames": in_pixels}),
+        "condition": GraphSpec(
+            condition, {"latent": latent, "rays": rays}, ["keys", "values"], view
+        ),
+        "denoise": GraphSpec(Denoise(network), denoise, ["prediction"], denoise_free),
+        "decode": GraphSpec(Decode(codec), {"latent": latent}, ["frames"], {"latent": in_cells}),
+    }
+
+
+def _free_sizes(contract: Contract, patch: int) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Axes 3 and 4 of latents and of videos: as many tokens a side as a size needs."""
+    latent = contract.latent
+    if len(contract.sizes) == 1:
+        return {}, {}
+    rows, columns = Dim("rows", min=2), Dim("columns", min=2)
+    down, across = patch * latent.height, patch * latent.width
+    return {3: patch * rows, 4: patch * columns}, {3: down * rows, 4: across * columns}
 
 
 def compare(folder: Path, specs: Mapping[str, GraphSpec]) -> dict[str, float]:
@@ -200,6 +257,7 @@ def onnx_model(spec: GraphSpec) -> onnx.ModelProto:
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),
             opset_version=OPSET,
+            dynamic_shapes={k: dict(v) for k, v in spec.free.items()} if spec.free else None,
             dynamo=True,
             verbose=False,
         )

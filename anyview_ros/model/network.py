@@ -18,9 +18,12 @@ from torch.nn import functional
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.position import rotary_angles, rotate
 
-RAY_VALUES = 96  # 6 Plücker values x 4 frames x 2x2 samples a latent cell
+RAY_VALUES = 24  # 6 Plücker values x 4 frames x 1 ray a latent cell
 RAY_OCTAVES = 5
 TIME_OCTAVES = 10
+COARSE = 12  # channels of a candidate that tokens look at: most of an image's variance
+SWEEP_MARKS = 2  # the last channels of a candidate: seen, and how far sources disagree
+UNSEEN = 30.0  # taken from the score of a candidate that no source sees
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,27 @@ class NetworkConfig:
         channels: C of the latent.
         patch: latent cells a token side.
         width, depth, heads: of the transformer; width / heads is a multiple of 8.
+        planes: P of the plane sweep, with the ground; 0 = the network has rays only.
     """
 
-    channels: int = 64
-    patch: int = 2
+    channels: int = 48
+    patch: int = 4
     width: int = 256
     depth: int = 8
     heads: int = 4
+    planes: int = 0
 
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 8:
             raise AnyviewError(
                 "invalid_config",
                 f"width / heads must be a multiple of 8, got {self.width} / {self.heads}",
+            )
+
+        if self.planes and self.channels < COARSE:
+            raise AnyviewError(
+                "invalid_config",
+                f"a plane sweep needs at least {COARSE} channels, got {self.channels}",
             )
 
     @property
@@ -62,6 +73,10 @@ class FramewiseLinear(nn.Module):
         super().__init__()
         self.first = nn.Linear(inputs, outputs)
         self.later = nn.Linear(inputs, outputs)
+
+    def silence(self) -> None:
+        for part in (self.first, self.later):
+            _silent(part)
 
     def forward(self, x: Tensor, latent_frames: int) -> Tensor:
         """Tokens (B, N, inputs) of `latent_frames` frames -> (B, N, outputs)."""
@@ -99,6 +114,46 @@ class Tokens(nn.Module):
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 
+class Sweep(nn.Module):
+    """What target tokens see of the candidates of a plane sweep, and how they copy from them.
+
+    Each latent cell of the output is a mixture of its candidates, and of nothing; the weights come
+    from the token and from how well it likes the coarse content of a candidate. Detail is copied
+    this way, instead of being squeezed through the width of the network.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        cells, planes = config.patch**2, config.planes
+        self.look = FramewiseLinear(cells * planes * (COARSE + SWEEP_MARKS), config.width)
+        self.weigh = FramewiseLinear(config.width, cells * (planes + 1))
+        self.like = FramewiseLinear(config.width, cells * COARSE)
+        self.weigh.silence()
+        self.like.silence()
+
+    def seen(self, sweep: Tensor) -> Tensor:
+        """Candidates (B, P, C + 2, T', H', W') to tokens (B, N, width)."""
+        coarse = torch.cat([sweep[:, :, :COARSE], sweep[:, :, -SWEEP_MARKS:]], dim=2).flatten(1, 2)
+        tokens: Tensor = self.look(patchify(coarse, self.config.patch), sweep.shape[3])
+        return tokens
+
+    def chosen(self, x: Tensor, sweep: Tensor) -> Tensor:
+        """The mixture (B, C, T', H', W') for tokens x (B, N, width)."""
+        batch, planes, _, time, height, width = sweep.shape
+        patch = self.config.patch
+        grid = torch.Size((batch, planes + 1, time, height, width))
+        scores = unpatchify(self.weigh(x, time), grid, patch)
+        grid = torch.Size((batch, COARSE, time, height, width))
+        liked = unpatchify(self.like(x, time), grid, patch)
+        latents, seen = sweep[:, :, :-SWEEP_MARKS], sweep[:, :, -SWEEP_MARKS]
+        match = (liked[:, None] * latents[:, :, :COARSE]).sum(dim=2)
+        scores = torch.cat([scores[:, :1], scores[:, 1:] + match - UNSEEN * (1 - seen)], dim=1)
+        weights = scores.softmax(dim=1)[:, 1:, None]
+        mixture: Tensor = (weights * latents).sum(dim=1)
+        return mixture
+
+
 class Block(nn.Module):
     """Attention and MLP, modulated by the noise level; a table per block, one shared network.
 
@@ -119,8 +174,16 @@ class Block(nn.Module):
         self.shrink = _silent(nn.Linear(4 * width, width))
 
     def modulation(self, level: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-        """Six (B, 1, width): shift, scale, gate of the attention, then of the MLP."""
-        return torch.chunk((level + self.table).to(x), 6, dim=1)
+        """Six (B, N, width): shift, scale, gate of the attention, then of the MLP.
+
+        Args:
+            level: (B, T', 6, width) of the latent frames.
+            x: (B, N, width) tokens, frame by frame.
+        """
+        batch, time = level.shape[:2]
+        frames = (level + self.table).to(x)[:, :, None]
+        shape = (batch, time, x.shape[1] // time, 6, x.shape[2])
+        return torch.unbind(frames.expand(shape).flatten(1, 2), dim=2)
 
     def heads_of(
         self, x: Tensor, angles: Tensor, modulation: tuple[Tensor, ...]
@@ -164,6 +227,7 @@ class OneWayDenoiser(nn.Module):
 
     The output is preconditioned as in EDM (arXiv 2206.00364, table 1) for unit variance, written
     in t = sigma / (1 + sigma): at little noise the input passes, at much noise the network speaks.
+    Each latent frame has a noise level of its own (arXiv 2407.01392): frames that are known have 0.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -172,13 +236,13 @@ class OneWayDenoiser(nn.Module):
         width = config.width
         self.source_tokens = Tokens(config)
         self.target_tokens = Tokens(config)
+        self.sweep = Sweep(config) if config.planes else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.level = nn.Sequential(
             nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), _silent(nn.Linear(width, 6 * width))
         )
         self.head = FramewiseLinear(width, config.channels * config.patch**2)
-        for part in (self.head.first, self.head.later):
-            _silent(part)
+        self.head.silence()
 
     @property
     def stack(self) -> list[Block]:
@@ -196,7 +260,7 @@ class OneWayDenoiser(nn.Module):
         """
         x = self.source_tokens(latent, rays)
         angles = self._angles(latent)
-        level = self._level(latent.new_zeros(len(latent)))  # a source is clean: t = 0
+        level = self._level(latent.new_zeros(len(latent), latent.shape[2]))  # clean: t = 0
         cached = []
         for block in self.stack:
             modulation = block.modulation(level, x)
@@ -206,17 +270,26 @@ class OneWayDenoiser(nn.Module):
         return cached
 
     def forward(
-        self, noisy: Tensor, t: Tensor, rays: Tensor, source: Sequence[tuple[Tensor, Tensor]]
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        rays: Tensor,
+        source: Sequence[tuple[Tensor, Tensor]],
+        sweep: Tensor | None = None,
     ) -> Tensor:
         """x0 of the target.
 
         Args:
             noisy: (B, C, T', H', W'), (x0 + sigma * noise) / (1 + sigma).
-            t: (B,), sigma / (1 + sigma).
-            rays: (B, 96, T', H', W') of the target.
-            source: from `condition`, one source for each target.
+            t: (B, T'), sigma / (1 + sigma) of each latent frame.
+            rays: (B, R, T', H', W') of the target.
+            source: from `condition`, one source for each target; several are laid end to end.
+            sweep: (B, P, C + 2, T', H', W'), the candidates of a plane sweep: latents, marks.
         """
         x = self.target_tokens(noisy, rays)
+        if self.sweep is not None:
+            assert sweep is not None
+            x = x + self.sweep.seen(sweep)
         angles = self._angles(noisy)
         level = self._level(t)
         for block, (source_key, source_value) in zip(self.stack, source, strict=True):
@@ -225,18 +298,19 @@ class OneWayDenoiser(nn.Module):
             key = torch.cat([source_key.to(key), key], dim=2)
             value = torch.cat([source_value.to(value), value], dim=2)
             x = block(x, (query, key, value), modulation)
-        output = self.head(normalised(x), noisy.shape[2])
-        output = unpatchify(output, noisy.shape, self.config.patch)
-        return self._x0(noisy, output, t[:, None, None, None, None])
-
-    def _x0(self, noisy: Tensor, output: Tensor, t: Tensor) -> Tensor:
+        x = normalised(x)
+        output = unpatchify(self.head(x, noisy.shape[2]), noisy.shape, self.config.patch)
+        t = t[:, None, :, None, None]
         power = (1 - t) ** 2 + t**2
-        return noisy * ((1 - t) / power) + output * (t / power.sqrt())
+        if self.sweep is not None and sweep is not None:
+            output = output + self.sweep.chosen(x, sweep) * (t / power.sqrt())
+        x0: Tensor = noisy * ((1 - t) / power) + output * (t / power.sqrt())
+        return x0
 
     def _level(self, t: Tensor) -> Tensor:
-        """(B,) -> modulation (B, 6, width)."""
+        """(B, T') -> modulation (B, T', 6, width)."""
         octaves = 2.0 ** torch.arange(TIME_OCTAVES, device=t.device)
-        phase = t[:, None] * (0.5 * math.pi * octaves)
+        phase = t[..., None] * (0.5 * math.pi * octaves)
         level = self.level(torch.cat([phase.sin(), phase.cos()], dim=-1))
         return torch.unflatten(level, -1, (6, -1))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,22 +13,36 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
-from anyview_ros.training.config import RunConfig
-from anyview_ros.training.scenes import SceneViews
-from anyview_ros.training.store import SceneStore
+from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.training.augmentation import augmented
+from anyview_ros.training.config import MONOCULAR, RunConfig, TrainingConfig
+from anyview_ros.training.monocular import turned_views
+from anyview_ros.training.scenes import SceneConfig, SceneViews
 
 SIGMA_MAX = 80.0
 LEVEL_MEAN, LEVEL_STD = 0.8, 1.4  # of log(sigma) below the highest noise level
+ANY_SOURCE = 0.3  # share of scenes whose sources are any views, not first those of a rig
+
+
+class Scenes(Protocol):
+    """A set of scenes: rendered ones (store) or ones from files."""
+
+    config: SceneConfig
+
+    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)
 class Batch:
-    """S sources and S * K targets, target i of source i // K.
+    """G scenes with S sources and K targets each, scene by scene.
 
     Args:
-        source, target: (S, 3, T, H, W) and (S * K, 3, T, H, W) in [-1, 1].
-        source_rays, target_rays: (S, 96, T', H', W') and (S * K, 96, T', H', W').
-        sigma: (S * K,) noise levels.
+        source, target: (G * S, 3, T, H, W) and (G * K, 3, T, H, W) in [-1, 1].
+        source_rays, target_rays: (G * S, R, T', H', W') and (G * K, R, T', H', W').
+        sweep: (P, T, H, W, 3) uint8 candidates of the plane sweep of each target; () without.
+        marks: (P, 2, T', H', W') beside them.
+        levels: (G * K, T') sigma of each latent frame; 0 where the frame is known.
+        scenes: G.
         noise_seed: of the noise itself, whose shape the codec knows.
     """
 
@@ -34,63 +50,116 @@ class Batch:
     source_rays: Tensor
     target: Tensor
     target_rays: Tensor
-    sigma: Tensor
+    sweep: tuple[Tensor, ...]
+    marks: tuple[Tensor, ...]
+    levels: Tensor
+    scenes: int
     noise_seed: int
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(
-            self.source.to(device),
-            self.source_rays.to(device),
-            self.target.to(device),
-            self.target_rays.to(device),
-            self.sigma.to(device),
-            self.noise_seed,
-        )
+        def moved(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(tensor.to(device) for tensor in value)
+            return value.to(device) if isinstance(value, Tensor) else value
+
+        return Batch(*[moved(getattr(self, field.name)) for field in fields(self)])
 
 
-def draw_batch(run: RunConfig, contract: Contract, store: SceneStore, step: int) -> Batch:
+def draw_batch(
+    run: RunConfig, contract: Contract, stores: Mapping[str, Scenes], step: int
+) -> Batch:
     """The batch of a step: the same at every call, whatever was drawn before."""
     training = run.training
     rng = np.random.default_rng([training.seed, step])
-    pool = training.pool(step, run.scenes.count)
+    name = drawn_name(run, step, rng)
+    scenes = stores[name.removesuffix(MONOCULAR)]
+    scale = scenes.config.scene_scale
+    pool = training.pool(step, scenes.config.count)
+    count = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
     chosen = rng.choice(pool, training.scenes_per_step, replace=False).tolist()
-    sources, targets = [], []
+    depths = [scale * depth for depth in contract.plane_sweep]
+    parts, swept = [], []
     for index in chosen:
-        scene = store[index]
-        source = int(rng.integers(run.scenes.sources))
-        others = [v for v in range(run.scenes.views) if v != source]
-        picked = rng.choice(others, training.targets_per_scene, replace=False).tolist()
-        sources.append(view_tensors(contract, scene, source, source))
-        targets += [view_tensors(contract, scene, view, source) for view in picked]
-    source_video, source_rays = map(_stacked, zip(*sources, strict=True))
-    target_video, target_rays = map(_stacked, zip(*targets, strict=True))
-    sigma = draw_sigmas(rng, len(targets), training.pure_noise)
-    noise_seed = int(rng.integers(2**62))
-    return Batch(source_video, source_rays, target_video, target_rays, sigma, noise_seed)
+        views = augmented(rng, scenes[index])
+        if name.endswith(MONOCULAR):
+            cuts = count + training.targets_per_scene - 1
+            views = turned_views(rng, views, int(rng.integers(len(views.cameras))), cuts)
+            order = rng.permutation(len(views.cameras))
+        else:
+            order = _order(rng, scenes.config)
+        sources, targets = order[:count], order[count : count + training.targets_per_scene]
+        parts.append(scene_tensors(contract, views, sources.tolist(), targets.tolist(), scale))
+        clips = [views.clip(view) for view in sources]
+        swept += [
+            plane_sweep(clips, views.view(v), depths, contract.latent) for v in targets if depths
+        ]
+    source, source_rays, target, target_rays = (
+        torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)
+    )
+    return Batch(
+        source,
+        source_rays,
+        target,
+        target_rays,
+        sweep=tuple(torch.from_numpy(candidates.images) for candidates in swept),
+        marks=tuple(torch.from_numpy(candidates.marks) for candidates in swept),
+        levels=draw_levels(rng, len(target), source_rays.shape[2], training),
+        scenes=len(chosen),
+        noise_seed=int(rng.integers(2**62)),
+    )
 
 
-def view_tensors(
-    contract: Contract, scene: SceneViews, view: int, source: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Video (1, 3, T, H, W) and rays (1, 96, T', H', W') of a view, anchored on a source."""
+def drawn_name(run: RunConfig, step: int, rng: np.random.Generator) -> str:
+    """The scene set of a step, one name of the stage's mixture."""
+    mixture = run.stage(step).mixture
+    shares = np.array(list(mixture.values()))
+    return str(rng.choice(list(mixture), p=shares / shares.sum()))
+
+
+def scene_tensors(
+    contract: Contract,
+    scene: SceneViews,
+    sources: Sequence[int],
+    targets: Sequence[int],
+    scene_scale: float,
+) -> tuple[NDArray[np.generic], ...]:
+    """Source video and rays, target video and rays of one scene, as in `Batch`."""
     anchor_from_world = conditioning.anchor(
-        contract, scene.world_from_cam[source], scene.world_from_cam[view]
+        contract, scene.world_from_cam[sources[0]], scene.world_from_cam[targets[0]]
     )
-    rays, _ = conditioning.unshuffle_rays(
-        contract,
-        scene.cameras[view],
-        anchor_from_world @ scene.world_from_cam[view],
-        contract.scene_scale,
+
+    def rays(view: int) -> NDArray[np.float32]:
+        anchor_from_cam = anchor_from_world @ scene.world_from_cam[view]
+        return conditioning.unshuffle_rays(
+            contract, scene.cameras[view], anchor_from_cam, scene_scale
+        )[0]
+
+    def video(views: Sequence[int]) -> NDArray[np.float32]:
+        return np.concatenate([conditioning.video_tensor(scene.images[view]) for view in views])
+
+    return (
+        video(sources),
+        np.concatenate([rays(view) for view in sources]),
+        video(targets),
+        np.concatenate([rays(view) for view in targets]),
     )
-    return conditioning.video_tensor(scene.images[view]), rays
 
 
-def draw_sigmas(rng: np.random.Generator, count: int, pure_noise: float) -> Tensor:
-    """(count,) noise levels: a share at the highest, the others log-normal below it."""
+def draw_levels(
+    rng: np.random.Generator, count: int, frames: int, training: TrainingConfig
+) -> Tensor:
+    """(count, T') noise levels: a share at the highest, the others log-normal below it; and a
+    share of targets whose first latent frames are known."""
     sigma = np.exp(rng.normal(LEVEL_MEAN, LEVEL_STD, count)).clip(max=SIGMA_MAX)
-    sigma[rng.random(count) < pure_noise] = SIGMA_MAX
-    return torch.from_numpy(sigma.astype(np.float32))
+    sigma[rng.random(count) < training.pure_noise] = SIGMA_MAX
+    known = rng.integers(1, frames, count) * (rng.random(count) < training.known)
+    levels = np.where(np.arange(frames) < known[:, None], 0.0, sigma[:, None])
+    return torch.from_numpy(levels.astype(np.float32))
 
 
-def _stacked(arrays: tuple[NDArray[np.float32], ...]) -> Tensor:
-    return torch.from_numpy(np.concatenate(arrays))
+def _order(rng: np.random.Generator, config: SceneConfig) -> NDArray[np.int64]:
+    """Views in an order of which the first are sources: mostly the rig's."""
+    if rng.random() < ANY_SOURCE:
+        return rng.permutation(config.views)
+    rig, free = np.arange(config.sources), np.arange(config.sources, config.views)
+    return np.concatenate([rng.permutation(rig), rng.permutation(free)])

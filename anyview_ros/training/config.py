@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 from anyview_ros.contract import Contract, LatentShape
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.network import NetworkConfig
 from anyview_ros.training.scenes import SceneConfig
 
 Section = TypeVar("Section")
+MONOCULAR = "/2d"  # after the name of a scene set: pairs made of one view by turning and zooming
 
 
 @dataclass(frozen=True)
@@ -23,24 +25,28 @@ class TrainingConfig:
     Args:
         seed: of weights, order and noise.
         steps: until the learning rate is nothing.
-        scenes_per_step: each with one source clip.
-        targets_per_scene: target clips that share the source's keys and values.
-        first_pool, pool_growth: step s draws from the first first_pool + s * pool_growth scenes,
-            so a run can start before all of them are rendered and its order is still fixed.
+        scenes_per_step: clips of that many scenes.
+        targets_per_scene: target clips that share the sources' keys and values.
+        more_sources: chances of a second and of a third source clip; all scenes of a step alike.
+        known: share of targets whose first frames are given.
+        first_pool, pool_steps: step 0 draws from the first scenes of a set, step `pool_steps` from
+            all, so a run can start before all are rendered and its order is still fixed.
         learning_rate: of both optimizers; Muon's updates are scaled to AdamW's size.
         warmup_steps: over which it rises.
         cooldown: share of the steps, the last ones, over which it falls to nothing.
         ema: share of the old weights that the running average keeps a step.
         pure_noise: share of samples at the highest noise level, where sampling starts.
-        codec_scenes: scenes that the codec is fitted to.
+        codec_scenes: scenes of each set that the codec is fitted to.
     """
 
     seed: int
     steps: int
     scenes_per_step: int
     targets_per_scene: int
+    more_sources: tuple[float, ...]
+    known: float
     first_pool: int
-    pool_growth: float
+    pool_steps: int
     learning_rate: float
     warmup_steps: int
     cooldown: float
@@ -50,7 +56,8 @@ class TrainingConfig:
 
     def pool(self, step: int, count: int) -> int:
         """Number of scenes that step `step` draws from, of `count`."""
-        return min(count, int(self.first_pool + step * self.pool_growth))
+        grown = (count - self.first_pool) * min(1.0, step / self.pool_steps)
+        return min(count, self.first_pool + int(grown))
 
     def rate(self, step: int) -> float:
         """Learning rate: a short rise, a plateau, a straight fall to nothing."""
@@ -60,14 +67,32 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of a run with one mixture of supervision.
+
+    Args:
+        until: the step at which the next stage begins.
+        mixture: shares by the name of a scene set, for its views as they are, or by
+            `<name>/2d`, for pairs made of one of its views.
+    """
+
+    until: int
+    mixture: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """All of it.
 
     Args:
         name: of the package.
         licence: of the package, an SPDX identifier.
-        scene_scale: multiplies Plücker moments, 1 / metres.
-        network, scenes, training: see there.
+        scene_scale: multiplies Plücker moments, 1 / metres, where a request says nothing.
+        plane_sweep: inverse depths of the planes over scene_scale; empty: rays only.
+        network: see there; it gets its planes from `plane_sweep`.
+        scenes: sets of scenes by name.
+        stages: in order; the last one goes on to the end.
+        training: see there.
         speeds: falling noise levels by speed, for the package.
         text: the file it was read from, kept in checkpoints and packages.
     """
@@ -75,14 +100,20 @@ class RunConfig:
     name: str
     licence: str
     scene_scale: float
+    plane_sweep: tuple[float, ...]
     network: NetworkConfig
-    scenes: SceneConfig
+    scenes: Mapping[str, SceneConfig]
+    stages: tuple[Stage, ...]
     training: TrainingConfig
     speeds: Mapping[str, tuple[float, ...]]
     text: str
 
+    def stage(self, step: int) -> Stage:
+        return next((s for s in self.stages if step < s.until), self.stages[-1])
+
     def contract(self) -> Contract:
         """The promises of the package that this run makes, its files and scores still empty."""
+        first = next(iter(self.scenes.values()))
         return Contract(
             name=self.name,
             family="one_way",
@@ -93,16 +124,17 @@ class RunConfig:
             prediction="x0",
             solver="euler",
             sigmas=self.speeds,
-            frames=(self.scenes.frames,),
-            frame_period=self.scenes.frame_period,
-            sizes=(self.scenes.size,),
-            latent=LatentShape(self.network.channels),
-            max_sources=1,
-            known_frames=False,
+            frames=(first.frames,),
+            frame_period=first.frame_period,
+            sizes=tuple(dict.fromkeys(scenes.size for scenes in self.scenes.values())),
+            latent=LatentShape(self.network.channels, TIME_FACTOR, SPACE_FACTOR, SPACE_FACTOR),
+            max_sources=1 + len(self.training.more_sources),
+            known_frames=self.training.known > 0,
             scene_scale=self.scene_scale,
             precision="fp32",
             licence=self.licence,
             files={},
+            plane_sweep=self.plane_sweep,
         )
 
 
@@ -124,22 +156,38 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    required = {"name", "licence", "scene_scale", "network", "scenes", "training", "speeds"}
-    if raw.keys() != required:
-        wrong = ", ".join(sorted(raw.keys() ^ required))
-        raise AnyviewError("invalid_config", f"training config: missing or unknown {wrong}")
-    scenes = dict(raw["scenes"])
-    scenes["size"] = tuple(scenes.get("size", ()))
-    return RunConfig(
+    required = {f.name for f in fields(RunConfig)} - {"text"}
+    if wrong := raw.keys() ^ required:
+        raise AnyviewError(
+            "invalid_config", f"training config: missing or unknown {', '.join(sorted(wrong))}"
+        )
+    sweep = tuple(float(depth) for depth in raw["plane_sweep"])
+    planes = 1 + len(sweep) if sweep else 0
+    run = RunConfig(
         name=raw["name"],
         licence=raw["licence"],
         scene_scale=float(raw["scene_scale"]),
-        network=_section(NetworkConfig, raw["network"], "network"),
-        scenes=_section(SceneConfig, scenes, "scenes"),
-        training=_section(TrainingConfig, raw["training"], "training"),
+        plane_sweep=sweep,
+        network=_section(NetworkConfig, {**raw["network"], "planes": planes}, "network"),
+        scenes={name: _scenes(values, name) for name, values in raw["scenes"].items()},
+        stages=tuple(_section(Stage, values, "stages") for values in raw["stages"]),
+        training=_section(
+            TrainingConfig, _with_tuples(raw["training"], "more_sources"), "training"
+        ),
         speeds={speed: tuple(map(float, levels)) for speed, levels in raw["speeds"].items()},
         text=text,
     )
+    _check(run)
+    return run
+
+
+def _scenes(values: dict[str, Any], name: str) -> SceneConfig:
+    return _section(SceneConfig, _with_tuples(values, "size"), f"scenes.{name}")
+
+
+def _with_tuples(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """TOML's lists as tuples."""
+    return {k: tuple(v) if k in names else v for k, v in values.items()}
 
 
 def _section(section: type[Section], values: dict[str, Any], name: str) -> Section:
@@ -149,3 +197,18 @@ def _section(section: type[Section], values: dict[str, Any], name: str) -> Secti
             "invalid_config", f"[{name}]: missing or unknown {', '.join(sorted(wrong))}"
         )
     return section(**values)
+
+
+def _check(run: RunConfig) -> None:
+    """One clip length for all scenes, and mixtures of scenes that there are."""
+    lengths = {(scenes.frames, scenes.frame_period) for scenes in run.scenes.values()}
+    if len(lengths) != 1:
+        raise AnyviewError(
+            "invalid_config", f"[scenes]: one number of frames and one period, got {lengths}"
+        )
+    named = {name.removesuffix(MONOCULAR) for stage in run.stages for name in stage.mixture}
+    if unknown := named - run.scenes.keys() or not named:
+        raise AnyviewError(
+            "invalid_config",
+            f"[[stages]]: mixtures of {', '.join(run.scenes)}, got {unknown or 'none'}",
+        )

@@ -11,25 +11,45 @@ from anyview_ros.training.batches import Batch
 
 
 def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Tensor:
-    """(S * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
+    """(G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
 
     On the straight path z = (1 - t) x0 + t n with t = sigma / (1 + sigma) (arXiv 2209.03003).
     Only the coded part of the pixels counts: what the codec drops, no prediction can change.
+    Known frames have no noise and no loss. The network runs in bfloat16 where that is safe.
     """
     with torch.no_grad():
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
-        t = batch.sigma / (1 + batch.sigma)
-        share = t[:, None, None, None, None]
-        noise = _noise(x0, batch.noise_seed)
-    repeats = len(x0) // len(source)
-    cached = [
-        (key.repeat_interleave(repeats, 0), value.repeat_interleave(repeats, 0))
-        for key, value in network.condition(source, batch.source_rays)
-    ]
-    predicted = network((1 - share) * x0 + share * noise, t, batch.target_rays, cached)
-    weight = codec.pixel_weight(x0.shape[2])[None, :, :, None, None]
-    losses: Tensor = (weight * (predicted.float() - x0) ** 2).mean(dim=(1, 2, 3, 4))
+        t = batch.levels / (1 + batch.levels)
+        share = t[:, None, :, None, None]
+        noisy = (1 - share) * x0 + share * _noise(x0, batch.noise_seed)
+        sweep = sweep_latents(codec, batch) if network.sweep is not None else None
+    with torch.autocast(x0.device.type, torch.bfloat16):
+        predicted = network(noisy, t, batch.target_rays, _sources(network, source, batch), sweep)
+    errors = (predicted.float() - x0).square().mean(dim=(1, 3, 4)) * codec.pixel_weight(x0.shape[2])
+    unknown = (batch.levels > 0).float()
+    losses: Tensor = (errors * unknown).sum(dim=1) / unknown.sum(dim=1)
     return losses
+
+
+def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
+    """(G * K, P, C + 2, T', H', W') bfloat16: candidates as the network takes them, marks last.
+
+    One target at a time, so that the pixels stay in the cache.
+    """
+    latents = [codec.encode_bytes(images) for images in batch.sweep]
+    return torch.cat([torch.stack(latents), torch.stack(batch.marks).bfloat16()], dim=2)
+
+
+def _sources(network: OneWayDenoiser, source: Tensor, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of the sources of each target, those of several sources end to end."""
+    repeats = len(batch.target) // batch.scenes
+
+    def laid(tensor: Tensor) -> Tensor:
+        sources = torch.unflatten(tensor, 0, (batch.scenes, -1))
+        return sources.transpose(1, 2).flatten(2, 3).repeat_interleave(repeats, 0)
+
+    cached = network.condition(source, batch.source_rays)
+    return [(laid(key), laid(value)) for key, value in cached]
 
 
 def _noise(like: Tensor, seed: int) -> Tensor:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anyview_ros.engine import conditioning
@@ -18,7 +18,8 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, write_checkpoint
 from anyview_ros.model.codec import LinearCodec, fit_codec
 from anyview_ros.model.network import OneWayDenoiser
-from anyview_ros.training.batches import SIGMA_MAX, draw_batch
+from anyview_ros.training.ahead import Ahead
+from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.flow import flow_losses
 from anyview_ros.training.optimizers import Optimizers
@@ -38,12 +39,14 @@ class Progress:
         loss: mean squared pixel error of the batch, in [-1, 1] units.
         pure_noise_loss: of the samples at the highest noise level, nan when there were none.
         samples: targets trained on in this step.
+        waited_s: seconds that the run has waited for batches so far.
     """
 
     step: int
     loss: float
     pure_noise_loss: float
     samples: int
+    waited_s: float = 0.0
 
 
 class Trainer:
@@ -51,40 +54,48 @@ class Trainer:
 
     Args:
         run: the config.
-        store: its scenes; the first `codec_scenes` must be rendered.
+        stores: its scenes by name; the first `codec_scenes` of each must be rendered.
         device: of the networks.
     """
 
-    def __init__(self, run: RunConfig, store: SceneStore, device: torch.device) -> None:
+    def __init__(
+        self, run: RunConfig, stores: Mapping[str, SceneStore], device: torch.device
+    ) -> None:
         torch.manual_seed(run.training.seed)
-        self.run, self.store, self.device = run, store, device
+        self.run, self.stores, self.device = run, stores, device
         self.contract = run.contract()
         self.network = OneWayDenoiser(run.network).to(device)
         self.ema = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizers = Optimizers(self.network)
         self.codec = LinearCodec(run.network.channels).to(device)
-        self.mean_clip = torch.zeros(3, run.scenes.frames, *run.scenes.size)
+        self.mean_clips: dict[str, Tensor] = {}
         self.step = 0
 
     def fit(self) -> None:
-        """Make the codec and the mean image from the first scenes."""
-        clips = [self.store[i].images for i in range(self.run.training.codec_scenes)]
-        frames = torch.cat([_videos(images) for images in clips])
-        self.codec = fit_codec(frames, self.run.network.channels).to(self.device)
-        self.mean_clip = frames.mean(0)
+        """Make the codec, and the mean clip of each set, from the first scenes of all sets."""
+        clips = {name: self._first_clips(store) for name, store in self.stores.items()}
+        self.codec = fit_codec(list(clips.values()), self.run.network.channels).to(self.device)
+        self.mean_clips = {name: frames.mean(0) for name, frames in clips.items()}
 
-    def train_step(self) -> Progress:
+    def _first_clips(self, store: SceneStore) -> Tensor:
+        """(N, 3, T, H, W) in [-1, 1]."""
+        images = np.concatenate([store[i].images for i in range(self.run.training.codec_scenes)])
+        return torch.from_numpy(np.concatenate([conditioning.video_tensor(c) for c in images]))
+
+    def draw(self, step: int) -> Batch:
+        return draw_batch(self.run, self.contract, self.stores, step)
+
+    def train_step(self, batch: Batch) -> Progress:
         """One update on the batch of this step."""
-        batch = draw_batch(self.run, self.contract, self.store, self.step).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            losses = flow_losses(self.network, self.codec, batch)
+        batch = batch.to(self.device)
+        losses = flow_losses(self.network, self.codec, batch)
         losses.mean().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         self._average()
         losses = losses.detach()
-        pure = losses[batch.sigma == SIGMA_MAX]
+        pure = losses[(batch.levels == SIGMA_MAX).all(dim=1)]
         return Progress(self.step, float(losses.mean()), float(pure.mean()), len(losses))
 
     def _average(self) -> None:
@@ -100,7 +111,7 @@ class Trainer:
             ema=self.ema.state_dict(),
             optimizer=self.optimizers.state(),
             codec=self.codec.state_dict(),
-            mean={"clip": self.mean_clip},
+            mean=self.mean_clips,
         )
         return Checkpoint(self.step, self.run.text, tensors)
 
@@ -119,7 +130,7 @@ class Trainer:
                 "invalid_checkpoint", f"the checkpoint is of another network: {error}"
             ) from None
         self.optimizers.load_state(checkpoint.part("optimizer"))
-        self.mean_clip = checkpoint.tensors["mean/clip"]
+        self.mean_clips = checkpoint.part("mean")
         self.step = checkpoint.step
 
 
@@ -129,6 +140,7 @@ def train(
     resume: bool,
     stopped: Callable[[], bool],
     on_step: Callable[[Progress], None] = lambda progress: None,
+    loaders: int = 1,
 ) -> int:
     """Train until the run's steps are done or `stopped()`; returns the step reached.
 
@@ -143,26 +155,23 @@ def train(
         raise AnyviewError(
             "run_exists", f"{latest} exists; continue it with --resume or choose another folder"
         )
-    run, store = trainer.run, trainer.store
+    ready = partial(wait_for, trainer.stores, trainer.run, stopped=stopped)
     if latest.exists():
         trainer.restore(read_checkpoint(latest))
-    elif wait_for(store, run.training.codec_scenes, stopped):
+    elif ready(0):
         trainer.fit()
     else:
         return 0
     out.mkdir(parents=True, exist_ok=True)
     saved = time.monotonic()
-    while trainer.step < run.training.steps and not stopped():
-        if not wait_for(store, run.training.pool(trainer.step, run.scenes.count), stopped):
-            break
-        on_step(trainer.train_step())
-        if time.monotonic() - saved > SAVE_EVERY_S:
-            write_checkpoint(latest, trainer.checkpoint())
-            saved = time.monotonic()
+    with Ahead(trainer.draw, trainer.step, loaders) as batches:
+        while trainer.step < trainer.run.training.steps and not stopped():
+            if not ready(trainer.step + loaders + 1):
+                break
+            progress = trainer.train_step(batches.next())
+            on_step(replace(progress, waited_s=batches.waited_s))
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                write_checkpoint(latest, trainer.checkpoint())
+                saved = time.monotonic()
     write_checkpoint(latest, trainer.checkpoint())
     return trainer.step
-
-
-def _videos(images: NDArray[np.uint8]) -> Tensor:
-    """(V, T, H, W, 3) uint8 -> (V, 3, T, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.concatenate([conditioning.video_tensor(clip) for clip in images]))

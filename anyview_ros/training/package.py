@@ -1,4 +1,4 @@
-"""The package of a run: its averaged weights, its config, and the baseline it is measured by."""
+"""The package of a run: its averaged weights, its config, and baselines it is measured by."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
+from torch import Tensor
 
 from anyview_ros.contract import sha256_of, write_manifest
 from anyview_ros.errors import AnyviewError
@@ -38,14 +38,21 @@ def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
         ) from None
     contract = export_package(folder, run.contract(), network.requires_grad_(False), codec)
     (folder / CONFIG_FILE).write_text(run.text)
-    _write_mean_image(folder / MEAN_IMAGE, checkpoint.tensors["mean/clip"])
-    added = {name: sha256_of(folder / name) for name in (CONFIG_FILE, MEAN_IMAGE)}
-    write_manifest(folder, replace(contract, files={**contract.files, **added}))
+    added = [CONFIG_FILE, *_write_mean_images(folder, run, checkpoint.part("mean"))]
+    files = {**contract.files, **{name: sha256_of(folder / name) for name in added}}
+    write_manifest(folder, replace(contract, files=files))
     return folder
 
 
-def _write_mean_image(file: Path, mean_clip: torch.Tensor) -> None:
-    """(3, T, H, W) in [-1, 1] -> one image, the mean over time."""
-    pixels = mean_clip.mean(dim=1).permute(1, 2, 0).numpy() * 127.5 + 127.5
-    image = np.rint(pixels.clip(0, 255)).astype(np.uint8)
-    cv2.imwrite(str(file), np.ascontiguousarray(image[..., ::-1]))
+def _write_mean_images(folder: Path, run: RunConfig, means: dict[str, Tensor]) -> list[str]:
+    """The mean image of each kind of world, of its first set of scenes; returns their names.
+
+    Args:
+        means: (3, T, H, W) in [-1, 1] by the name of a set.
+    """
+    first = {scenes.world: name for name, scenes in reversed(list(run.scenes.items()))}
+    for world, name in first.items():
+        pixels = means[name].mean(dim=1).permute(1, 2, 0).numpy() * 127.5 + 127.5
+        image = np.rint(pixels.clip(0, 255)).astype(np.uint8)
+        cv2.imwrite(str(folder / MEAN_IMAGE.format(kind=world)), image[..., ::-1].copy())
+    return [MEAN_IMAGE.format(kind=world) for world in first]

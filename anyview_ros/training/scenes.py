@@ -15,7 +15,7 @@ from anyview_ros.worlds.raycast import render
 from anyview_ros.worlds.rigs import Mount
 from anyview_ros.worlds.world import World, make_world
 
-MEAN_IMAGE = "mean.png"  # in a package: the mean of its training scenes, a baseline
+MEAN_IMAGE = "mean-{kind}.png"  # in a package: the mean of scenes of a world, a baseline
 LATEST_START_S = 60.0
 WIDE_SHARE = 0.7  # of cameras that are 16:9, the others are 4:3
 
@@ -26,6 +26,8 @@ class SceneConfig:
 
     Args:
         world: kind of world, `worlds.make_world`.
+        still: the world stands still while the cameras move: 3D supervision, otherwise 4D.
+        scene_scale: multiplies Plücker moments, 1 / metres.
         first_seed, count: scene i is world seed first_seed + i.
         frames: T of a clip.
         frame_period: seconds between frames.
@@ -35,6 +37,8 @@ class SceneConfig:
     """
 
     world: str
+    still: bool
+    scene_scale: float
     first_seed: int
     count: int
     frames: int
@@ -94,7 +98,7 @@ def render_scene(config: SceneConfig, seed: int) -> SceneViews:
     poses = np.stack([_poses(world, mount, stamps.tolist()) for mount in mounts])
     images = np.empty((config.views, config.frames, *config.size, 3), np.uint8)
     for k, stamp in enumerate(stamps.tolist()):
-        scene = world.scene_at(stamp)
+        scene = world.scene_at(int(stamps[0]) if config.still else stamp)
         for v, camera in enumerate(cameras):
             images[v, k] = render(scene, camera, poses[v, k])
     return SceneViews(images, tuple(cameras), poses, stamps)

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
+from anyview_ros.training.config import MONOCULAR, RunConfig
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 
 SHARD = 16  # scenes a file
@@ -38,8 +39,8 @@ class SceneStore:
     """
 
     def __init__(self, config: SceneConfig, cache: Path) -> None:
-        # The number of scenes does not change a scene, so a cache can grow.
-        fields = {k: v for k, v in asdict(config).items() if k != "count"}
+        # The number of scenes and the scale of moments change no pixel, so a cache can grow.
+        fields = {k: v for k, v in asdict(config).items() if k not in ("count", "scene_scale")}
         digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
         self.config = config
         self.cache = cache
@@ -96,15 +97,20 @@ class SceneStore:
 
 
 @contextmanager
-def renderers(store: SceneStore, workers: int) -> Iterator[None]:
-    """Processes that render the missing shards, in order, while the body runs.
+def renderers(stores: Mapping[str, SceneStore], workers: int) -> Iterator[None]:
+    """Processes that render the missing shards, the first of every set first, while the body runs.
 
     They yield to everything else on the machine and end with the body; what is complete stays.
     """
-    missing = [s for s in range(store.shards) if not store.has_shard(s)]
+    missing = [
+        (store.config, store.cache, shard)
+        for shard in range(max(store.shards for store in stores.values()))
+        for store in stores.values()
+        if shard < store.shards and not store.has_shard(shard)
+    ]
     context = multiprocessing.get_context("spawn")
     running = [
-        context.Process(target=_render, args=(store.config, store.cache, missing[i::workers]))
+        context.Process(target=_render, args=(missing[i::workers],))
         for i in range(min(workers, len(missing)))
     ]
     for process in running:
@@ -117,22 +123,36 @@ def renderers(store: SceneStore, workers: int) -> Iterator[None]:
             process.join()
 
 
-def wait_for(store: SceneStore, scenes: int, stopped: Callable[[], bool] = lambda: False) -> bool:
-    """Wait until the first `scenes` scenes are rendered; False when stopped before.
+def wait_for(
+    stores: Mapping[str, SceneStore],
+    run: RunConfig,
+    step: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Wait until the scenes of a step are rendered; False when stopped before.
+
+    Step 0 needs the scenes of all sets that the codec is made from.
 
     Raises:
         AnyviewError: `not_rendered` when they are missing and no renderer of this process runs.
     """
-    while not store.has(scenes):
-        if stopped():
-            return False
-        if not multiprocessing.active_children() and not store.has(scenes):
-            raise AnyviewError(
-                "not_rendered",
-                f"need {scenes} scenes in {store.folder}, and no renderer is running; "
-                "ask for --renderers 1 or more, and see above why one ended",
-            )
-        time.sleep(POLL_S)
+    training = run.training
+    names = {name.removesuffix(MONOCULAR) for name in run.stage(step).mixture}
+    needed = {n: training.pool(step, stores[n].config.count) for n in names}
+    if step == 0:
+        needed = {n: max(needed.get(n, 0), training.codec_scenes) for n in stores}
+    for name, scenes in needed.items():
+        store = stores[name]
+        while not store.has(scenes):
+            if stopped():
+                return False
+            if not multiprocessing.active_children() and not store.has(scenes):
+                raise AnyviewError(
+                    "not_rendered",
+                    f"need {scenes} scenes in {store.folder}, and no renderer is running; "
+                    "ask for --renderers 1 or more, and see above why one ended",
+                )
+            time.sleep(POLL_S)
     return True
 
 
@@ -142,13 +162,12 @@ def default_cache() -> Path:
     return Path(base) / "anyview" / "scenes"
 
 
-def _render(config: SceneConfig, cache: Path, shards: list[int]) -> None:
+def _render(shards: list[tuple[SceneConfig, Path, int]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     os.nice(5)
     numba.config.NUMBA_NUM_THREADS = 1  # type: ignore[attr-defined]  # there is a process for each core that is wanted
-    store = SceneStore(config, cache)
-    for shard in shards:
-        store.render_shard(shard)
+    for config, cache, shard in shards:
+        SceneStore(config, cache).render_shard(shard)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import compare, export_package, graph_specs
 from anyview_ros.model.network import NetworkConfig, OneWayDenoiser
 
-CONFIG = NetworkConfig(channels=8, patch=2, width=32, depth=2, heads=2)
+CONFIG = NetworkConfig(channels=12, patch=2, width=32, depth=2, heads=2, planes=3)
 CONTRACT = Contract(
     name="tiny",
     family="one_way",
@@ -30,14 +30,15 @@ CONTRACT = Contract(
     sigmas={"exact": (80.0, 1.0, 0.0)},
     frames=(5,),
     frame_period=0.1,
-    sizes=((32, 48),),
-    latent=LatentShape(CONFIG.channels),
-    max_sources=1,
-    known_frames=False,
+    sizes=((32, 48), (32, 32)),
+    latent=LatentShape(CONFIG.channels, 4, 4, 4),
+    max_sources=2,
+    known_frames=True,
     scene_scale=0.0625,
     precision="fp32",
     licence="Apache-2.0",
     files={},
+    plane_sweep=(0.0, 1.0),
 )
 
 
@@ -57,17 +58,19 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_an_exported_package_loads_and_synthesizes(package: Path) -> None:
+@pytest.mark.parametrize("width", [48, 32])
+@pytest.mark.parametrize("sources", [1, 2])
+def test_an_exported_package_loads_and_synthesizes(package: Path, width: int, sources: int) -> None:
     loaded = load_package(package)
     assert set(loaded.contract.files) == {"weights.bin", *(f"{name}.onnx" for name in GRAPHS)}
-    camera = Camera.from_fov(48, 32, 1.2)
+    camera = Camera.from_fov(width, 32, 1.2)
     poses = torch.eye(4, dtype=torch.float64).numpy()
-    image = torch.randint(0, 255, (32, 48, 3), dtype=torch.uint8).numpy()
+    image = torch.randint(0, 255, (32, width, 3), dtype=torch.uint8).numpy()
     clip = Clip(tuple(Frame(10**8 * (k + 1), image, camera, poses) for k in range(5)))
     result = Pipeline(loaded, "cpu", 1).synthesize(
-        [clip], View(camera, clip.world_from_cam), SynthesisOptions()
+        [clip] * sources, View(camera, clip.world_from_cam), SynthesisOptions()
     )
-    assert result.frames.shape == (5, 32, 48, 3)
+    assert result.frames.shape == (5, 32, width, 3)
 
 
 def test_graphs_equal_torch_and_a_changed_weight_shows(package: Path) -> None:
@@ -112,7 +115,7 @@ def test_a_graph_apart_from_torch_is_refused(
 def test_equal_weights_are_stored_once_and_in_16_bits(package: Path) -> None:
     network, codec = tiny_model()
     large = sum(p.numel() for p in network.parameters() if p.numel() >= 1024)
-    large += 2 * (codec.first_basis.numel() + codec.group_basis.numel())  # and transposed
+    large += 2 * codec.group_basis.numel()  # and transposed; that of a first frame is small
     assert (package / "weights.bin").stat().st_size == pytest.approx(2 * large, rel=0.01)
     graph = onnx.load(package / "denoise.onnx", load_external_data=False).graph
     inside = [t for t in graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL]

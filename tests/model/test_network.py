@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.network import (
+    RAY_VALUES,
+    SWEEP_MARKS,
     NetworkConfig,
     OneWayDenoiser,
     normalised,
@@ -36,7 +39,7 @@ def network() -> OneWayDenoiser:
 def inputs(seed: int, batch: int = 2) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(batch, CONFIG.channels, *GRID, generator=generator)
-    return latent, torch.randn(batch, 96, *GRID, generator=generator).clamp(-1, 1)
+    return latent, torch.randn(batch, RAY_VALUES, *GRID, generator=generator).clamp(-1, 1)
 
 
 def joint_forward(
@@ -47,8 +50,12 @@ def joint_forward(
     x, count = torch.cat([source_tokens, target_tokens], dim=1), source_tokens.shape[1]
     is_target = torch.arange(x.shape[1]) >= count
     hidden = ~is_target[:, None] & is_target[None, :]  # a source row never sees a target column
+    cells = count // GRID[0]
+    tokens = torch.arange(x.shape[1]) % count
     level = torch.where(
-        is_target[None, :, None, None], net._level(t)[:, None], net._level(0 * t)[:, None]
+        is_target[None, :, None, None],
+        net._level(t)[:, tokens // cells],
+        net._level(0 * t)[:, tokens // cells],
     )
     for block in net.stack:
         shift1, scale1, gate1, shift2, scale2, gate2 = (level + block.table).unbind(2)
@@ -67,7 +74,7 @@ def joint_forward(
             torch.nn.functional.gelu(hidden_values, approximate="tanh")
         )
     output = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), target[0].shape, CONFIG.patch)
-    sigma = (t / (1 - t))[:, None, None, None, None]
+    sigma = (t / (1 - t))[:, None, :, None, None]
     noisy = target[0] * (1 + sigma)
     return noisy / (1 + sigma**2) + output * sigma / (1 + sigma**2).sqrt()
 
@@ -82,20 +89,20 @@ def turned(x: Tensor) -> Tensor:
 
 
 def test_cached_keys_give_what_the_joint_masked_forward_gives(network: OneWayDenoiser) -> None:
-    source, target, t = inputs(1), inputs(2), torch.tensor([0.3, 0.9])
+    source, target, t = inputs(1), inputs(2), torch.tensor([[0.3, 0.5], [0.9, 0.0]])
     fast = network(target[0], t, target[1], network.condition(*source))
     slow = joint_forward(network, source, target, t)
     assert torch.allclose(fast, slow, atol=2e-4 * float(slow.abs().max()))
 
 
 def test_the_target_sees_the_source(network: OneWayDenoiser) -> None:
-    target, t = inputs(2), torch.tensor([0.3, 0.9])
+    target, t = inputs(2), torch.tensor([[0.3, 0.3], [0.9, 0.9]])
     outputs = [network(target[0], t, target[1], network.condition(*inputs(s))) for s in (1, 3)]
     assert (outputs[0] - outputs[1]).abs().max() > 1e-2
 
 
 def test_one_source_serves_many_targets(network: OneWayDenoiser) -> None:
-    (latent, rays), t = inputs(4, batch=3), torch.tensor([0.2, 0.5, 0.8])
+    (latent, rays), t = inputs(4, batch=3), torch.tensor([[0.2, 0.0], [0.5, 0.5], [0.8, 0.8]])
     cached = network.condition(*inputs(1, batch=1))
     together = network(
         latent, t, rays, [(k.expand(3, -1, -1, -1), v.expand(3, -1, -1, -1)) for k, v in cached]
@@ -107,11 +114,69 @@ def test_one_source_serves_many_targets(network: OneWayDenoiser) -> None:
 def test_a_fresh_network_is_the_best_linear_guess() -> None:
     """For unit-variance data the best guess from y = x0 + sigma n alone is y / (1 + sigma^2)."""
     network = OneWayDenoiser(CONFIG).requires_grad_(False)
-    (latent, rays), sigma = inputs(5), torch.tensor([0.5, 3.0])
+    (latent, rays), sigma = inputs(5), torch.tensor([[0.5, 0.5], [3.0, 1.0]])
     t = sigma / (1 + sigma)
-    noisy = latent / (1 + sigma)[:, None, None, None, None]
+    sigma = sigma[:, None, :, None, None]
+    noisy = latent / (1 + sigma)
     guess = network(noisy, t, rays, network.condition(*inputs(1)))
-    assert torch.allclose(guess, latent / (1 + sigma**2)[:, None, None, None, None], atol=1e-5)
+    assert torch.allclose(guess, latent / (1 + sigma**2), atol=1e-5)
+
+
+def test_known_frames_come_back_as_they_are(network: OneWayDenoiser) -> None:
+    """At no noise the answer is the input, whatever the network says."""
+    (latent, rays), t = inputs(8), torch.tensor([[0.0, 0.7], [0.0, 0.2]])
+    answer = network(latent, t, rays, network.condition(*inputs(1)))
+    assert torch.equal(answer[:, :, 0], latent[:, :, 0])
+    assert not torch.allclose(answer[:, :, 1], latent[:, :, 1], atol=1e-2)
+
+
+@pytest.fixture
+def sweeping() -> OneWayDenoiser:
+    return OneWayDenoiser(replace(CONFIG, channels=14, planes=3)).requires_grad_(False)
+
+
+def swept(network: OneWayDenoiser, sweep: Tensor) -> Tensor:
+    """What the network says at the highest noise, where the input says nothing."""
+    generator = torch.Generator().manual_seed(3)
+    latent = torch.randn(1, 14, *GRID, generator=generator)
+    rays = torch.zeros(1, RAY_VALUES, *GRID)
+    source = network.condition(latent, rays)
+    return network(0 * latent, torch.full((1, GRID[0]), 1.0), rays, source, sweep)
+
+
+def candidates() -> Tensor:
+    """Three planes, all seen: (1, 3, 14 + marks, T', H', W')."""
+    sweep = torch.randn(1, 3, 14 + SWEEP_MARKS, *GRID, generator=torch.Generator().manual_seed(9))
+    sweep[:, :, -SWEEP_MARKS:] = torch.tensor([1.0, 0.0])[:, None, None, None]
+    return sweep
+
+
+def test_a_fresh_sweep_mixes_all_candidates_and_nothing_alike(sweeping: OneWayDenoiser) -> None:
+    sweep = candidates()
+    expected = sweep[:, :, :-SWEEP_MARKS].sum(dim=1) / 4
+    assert torch.allclose(swept(sweeping, sweep), expected, atol=1e-5)
+
+
+def test_a_candidate_that_is_not_seen_is_not_copied(sweeping: OneWayDenoiser) -> None:
+    sweep = candidates()
+    sweep[:, 1, -SWEEP_MARKS] = 0.0
+    kept = sweep[:, [0, 2], :-SWEEP_MARKS].sum(dim=1) / 3
+    assert torch.allclose(swept(sweeping, sweep), kept, atol=1e-5)
+
+
+def test_a_token_copies_the_candidate_that_it_likes(sweeping: OneWayDenoiser) -> None:
+    """One latent cell likes bright first channels: there the brightest candidate is copied."""
+    assert sweeping.sweep is not None
+    for part in (sweeping.sweep.like.first, sweeping.sweep.like.later):
+        part.bias.zero_()
+        part.bias[:4] = 1e4  # channel 0 of each of the 2 x 2 cells of a token
+    sweep = candidates()
+    latents = sweep[:, :, :-SWEEP_MARKS]
+    best = latents[:, :, :1].argmax(dim=1, keepdim=True).expand(-1, 1, 14, -1, -1, -1)
+    copied = latents.gather(1, best)[:, 0]
+    positive = latents[:, :, 0].amax(dim=1) > 0.05  # else nothing, of score 0, is liked best
+    answer = swept(sweeping, sweep).permute(0, 2, 3, 4, 1)[positive]
+    assert torch.allclose(answer, copied.permute(0, 2, 3, 4, 1)[positive], atol=1e-4)
 
 
 def test_patches_round_trip() -> None:
@@ -133,6 +198,11 @@ def test_rotary_scores_depend_on_distance_only() -> None:
     elsewhere = rotated_query[0, 0, 0] @ rotated_key[1, 2, 2]
     assert torch.allclose(here, there, atol=1e-5)
     assert not torch.allclose(here, elsewhere, atol=1e-3)
+
+
+def test_a_sweep_needs_coarse_channels() -> None:
+    with pytest.raises(AnyviewError, match="a plane sweep needs at least 12 channels, got 6"):
+        NetworkConfig(channels=6, planes=3)
 
 
 def test_heads_must_divide_the_width() -> None:

@@ -2,68 +2,112 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import plucker
-from anyview_ros.training.batches import SIGMA_MAX, draw_batch, draw_sigmas, view_tensors
+from anyview_ros.training.batches import (
+    SIGMA_MAX,
+    draw_batch,
+    draw_levels,
+    drawn_name,
+    scene_tensors,
+)
 from anyview_ros.training.config import parse_config
 from anyview_ros.training.flow import flow_losses
-from tests.training.tiny import CONFIG, PaintedStore, tiny_run, tiny_trainer
+from tests.training.tiny import CONFIG, painted, tiny_run, tiny_trainer
 
 
-def test_a_step_has_one_batch_whatever_was_drawn_before() -> None:
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 7])
+def test_a_step_has_one_batch_whatever_was_drawn_before(step: int) -> None:
     run = tiny_run()
     contract = run.contract()
-    store = PaintedStore(run.scenes)
-    late = draw_batch(run, contract, store, 7)
-    draw_batch(run, contract, store, 2)
-    again = draw_batch(run, contract, PaintedStore(run.scenes), 7)
-    for name in ("source", "source_rays", "target", "target_rays", "sigma"):
+    stores = painted(run)
+    late = draw_batch(run, contract, stores, step)
+    draw_batch(run, contract, stores, 2)
+    again = draw_batch(run, contract, painted(run), step)
+    for name in ("source", "source_rays", "target", "target_rays", "levels"):
         assert torch.equal(getattr(late, name), getattr(again, name))
     assert late.noise_seed == again.noise_seed
-    assert late.source.shape == (2, 3, 5, 16, 32)
-    assert late.target_rays.shape == (4, 96, 2, 2, 4)
+    assert len(late.source) in (2, 4)  # one or two sources
+    assert late.source.shape[1:] == (3, 5, 16, 32)
+    assert late.target_rays.shape == (4, 24, 2, 4, 8)
+    assert [images.shape for images in late.sweep] == [(3, 5, 16, 32, 3)] * 4
+    assert [marks.shape for marks in late.marks] == [(3, 2, 2, 4, 8)] * 4
 
 
-def test_the_pool_grows_to_all_scenes() -> None:
+def test_all_scenes_are_in_the_pool_after_pool_steps() -> None:
     training = tiny_run().training
-    assert [training.pool(step, 6) for step in (0, 1, 2, 5, 6, 100)] == [3, 3, 4, 5, 6, 6]
+    assert [training.pool(step, 6) for step in (0, 1, 2, 4, 6, 100)] == [3, 3, 4, 5, 6, 6]
 
 
-def test_rays_are_anchored_on_frame_0_of_the_source() -> None:
+def test_stages_mix_what_they_say() -> None:
     run = tiny_run()
-    scene = PaintedStore(run.scenes)[0]
-    _, own = view_tensors(run.contract(), scene, 0, 0)
-    moments = own.reshape(6, 4, 2, 2, 2, 2, 4)[3:]
+    first, last = (
+        Counter(drawn_name(run, step, np.random.default_rng(seed)) for seed in range(400))
+        for step in (3, 4)
+    )
+    assert set(last) == {"street"}
+    assert 150 < first["street/2d"] < 250
+    assert run.stage(10**9) is run.stages[-1]
+
+
+def test_rays_are_anchored_on_frame_0_of_the_first_source() -> None:
+    run = tiny_run()
+    scene = painted(run)["street"][0]
+    _, own, _, rays = scene_tensors(run.contract(), scene, [0], [1], 0.0625)
+    moments = own.reshape(6, 4, 2, 4, 8)[3:]
     assert np.abs(moments).max() < 1e-6  # the source's own centre is the origin
-    _, rays = view_tensors(run.contract(), scene, 1, 0)
     anchor = np.linalg.inv(scene.world_from_cam[0, 0]) @ scene.world_from_cam[1]
     grid = scene.cameras[1].resized(8, 4)
     expected = plucker(grid, anchor)[3, 2, 5]  # frame 3 is the third of the second latent frame
     expected[3:] = np.clip(expected[3:] * 0.0625, -1, 1)
-    cell = rays.reshape(6, 4, 2, 2, 2, 2, 4)
-    assert np.allclose(cell[:, 2, 0, 1, 1, 1, 2], expected, atol=1e-6)
+    cell = rays.reshape(6, 4, 2, 4, 8)
+    assert np.allclose(cell[:, 2, 1, 2, 5], expected, atol=1e-6)
 
 
 def test_noise_levels_have_their_share_at_the_top() -> None:
-    sigma = draw_sigmas(np.random.default_rng(0), 20000, 0.5)
-    share = float((sigma == SIGMA_MAX).float().mean())
-    assert 0.49 < share < 0.53
-    assert float(sigma.min()) > 0
+    training = tiny_run().training
+    levels = draw_levels(np.random.default_rng(0), 20000, 3, training)
+    last = levels[:, -1]
+    assert 0.49 < float((last == SIGMA_MAX).float().mean()) < 0.53
+    assert float(last.min()) > 0
+    known = levels == 0
+    assert 0.23 < float(known[:, 0].float().mean()) < 0.27
+    assert 0.11 < float(known[:, 1].float().mean()) < 0.14  # one or two frames are known
+    assert bool((levels[~known[:, 1]][:, 1] == levels[~known[:, 1]][:, 2]).all())
 
 
-def test_the_loss_of_a_fresh_network_is_that_of_the_codec_mean() -> None:
-    """At sigma 80 a fresh network says almost 0, the mean: the error is the coded variance."""
-    trainer = tiny_trainer(tiny_run(pure_noise=1.0))
-    batch = draw_batch(trainer.run, trainer.contract, trainer.store, 0)
-    losses = flow_losses(trainer.network, trainer.codec, batch)
-    coded = trainer.codec.decode(trainer.codec.encode(batch.target))
-    mean = trainer.codec.decode(torch.zeros_like(trainer.codec.encode(batch.target)))
-    expected = ((coded - mean) ** 2).mean(dim=(1, 2, 3, 4))
-    assert torch.allclose(losses, expected, rtol=0.05)
+def test_the_loss_counts_unknown_frames_only() -> None:
+    trainer = tiny_trainer(tiny_run(pure_noise=1.0, known=0.0))
+    batch = draw_batch(trainer.run, trainer.contract, trainer.stores, 5)
+    levels = batch.levels.clone()
+    levels[0, 0] = 0.0
+    with torch.no_grad():
+        before = flow_losses(trainer.network, trainer.codec, batch)
+        object.__setattr__(batch, "levels", levels)
+        after = flow_losses(trainer.network, trainer.codec, batch)
+    assert torch.allclose(before[1:], after[1:])
+    assert not torch.allclose(before[0], after[0])
+
+
+def test_the_loss_of_a_fresh_network_is_that_of_the_mixed_candidates() -> None:
+    """At sigma 80 a fresh network says the mean of its candidates and of the codec's mean."""
+    trainer = tiny_trainer(tiny_run(pure_noise=1.0, known=0.0))
+    batch = draw_batch(trainer.run, trainer.contract, trainer.stores, 5)
+    codec = trainer.codec
+    losses = flow_losses(trainer.network, codec, batch)
+    coded = codec.decode(codec.encode(batch.target))
+    for i, (images, marks) in enumerate(zip(batch.sweep, batch.marks, strict=True)):
+        latents = codec.encode(images.permute(0, 4, 1, 2, 3) / 127.5 - 1)
+        seen = marks[:, :1]
+        mixed = (latents * seen).sum(0) / (1 + seen.sum(0))
+        expected = ((codec.decode(mixed[None]) - coded[i]) ** 2).mean()
+        assert losses[i].item() == pytest.approx(float(expected), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +115,8 @@ def test_the_loss_of_a_fresh_network_is_that_of_the_codec_mean() -> None:
     [
         ('name = "tiny"\n', "", "missing or unknown name"),
         ("heads = 2", "heads = 2\ncolour = 3", r"\[network\]: missing or unknown colour"),
-        ("sources = 1\n", "", r"\[scenes\]: missing or unknown sources"),
+        ("sources = 2\n", "", r"\[scenes\.street\]: missing or unknown sources"),
+        ("street = 1.0", "road = 1.0", r"\[\[stages\]\]: mixtures of street, got \{'road'\}"),
         ("name = ", "name ", "is no TOML"),
     ],
 )

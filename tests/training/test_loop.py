@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ import torch
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint, write_checkpoint
+from anyview_ros.training import batches
 from anyview_ros.training.loop import LATEST, Progress, Trainer, train
-from tests.training.tiny import PaintedStore, tiny_run, tiny_trainer
+from tests.training.tiny import painted, stepped, tiny_run, tiny_trainer
 
 
 def fresh_trainer() -> Trainer:
     run = tiny_run()
-    return Trainer(run, PaintedStore(run.scenes), torch.device("cpu"))
+    return Trainer(run, painted(run), torch.device("cpu"))
 
 
 def losses_of(trainer: Trainer, out: Path, until: int, resume: bool = False) -> list[float]:
@@ -56,24 +58,26 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_stopped_before_the_scenes_are_there_saves_nothing(tmp_path: Path) -> None:
     trainer = fresh_trainer()
-    trainer.store._painted.clear()  # type: ignore[attr-defined]
+    trainer.stores["street"]._painted.clear()  # type: ignore[attr-defined]
     assert train(trainer, tmp_path, False, lambda: True) == 0
     assert not (tmp_path / LATEST).exists()
 
 
-def test_one_scene_can_be_learned() -> None:
+def test_one_scene_can_be_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the highest noise the answer can come from source and rays alone."""
-    trainer = tiny_trainer(
-        tiny_run(
-            pure_noise=1.0,
-            first_pool=1,
-            pool_growth=0.0,
-            scenes_per_step=1,
-            steps=100,
-            learning_rate=1e-2,
-        )
+    monkeypatch.setattr(batches, "augmented", lambda rng, scene: scene)
+    run = tiny_run(
+        pure_noise=1.0,
+        known=0.0,
+        more_sources=(),
+        first_pool=1,
+        pool_steps=10**9,
+        scenes_per_step=1,
+        steps=100,
+        learning_rate=1e-2,
     )
-    losses = [trainer.train_step().loss for _ in range(80)]
+    trainer = tiny_trainer(replace(run, stages=run.stages[1:]))
+    losses = [stepped(trainer).loss for _ in range(100)]
     assert sum(losses[-10:]) / 10 < 0.2 * losses[0]
 
 
@@ -81,7 +85,7 @@ def test_every_parameter_gets_a_gradient_within_five_steps() -> None:
     trainer = tiny_trainer(tiny_run(warmup_steps=1))
     before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
     for _ in range(5):  # what starts at zero opens the way one layer a step
-        trainer.train_step()
+        stepped(trainer)
     still = {
         name
         for name, p in trainer.network.named_parameters()
@@ -93,7 +97,7 @@ def test_every_parameter_gets_a_gradient_within_five_steps() -> None:
 def test_the_average_follows_the_weights() -> None:
     trainer = tiny_trainer(tiny_run())
     for _ in range(3):
-        trainer.train_step()
+        stepped(trainer)
     fast, slow = trainer.network.head.later.weight, trainer.ema.head.later.weight
     assert 0 < (fast - slow).norm() < fast.norm()
 
@@ -108,10 +112,10 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 
 def test_progress_names_the_loss_at_pure_noise() -> None:
-    trainer = tiny_trainer(tiny_run(pure_noise=1.0))
-    progress = trainer.train_step()
+    trainer = tiny_trainer(tiny_run(pure_noise=1.0, known=0.0))
+    progress = stepped(trainer)
     assert progress.pure_noise_loss == pytest.approx(progress.loss)
-    assert math.isnan(tiny_trainer(tiny_run(pure_noise=0.0)).train_step().pure_noise_loss)
+    assert math.isnan(stepped(tiny_trainer(tiny_run(pure_noise=0.0))).pure_noise_loss)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:

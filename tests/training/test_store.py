@@ -14,7 +14,8 @@ from anyview_ros.training.scenes import render_scene
 from anyview_ros.training.store import SceneStore, renderers, wait_for
 from tests.training.tiny import tiny_run
 
-SCENES = replace(tiny_run().scenes, count=3)
+SCENES = replace(tiny_run().scenes["street"], count=3)
+RUN = tiny_run(first_pool=3)
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_a_scene_follows_from_its_seed() -> None:
     assert np.array_equal(one.images, same.images)
     assert np.array_equal(one.world_from_cam, same.world_from_cam)
     assert not np.array_equal(one.images, other.images)
-    assert one.images.shape == (3, 5, 16, 32, 3)
+    assert one.images.shape == (4, 5, 16, 32, 3)
     assert np.diff(one.stamps_ns).tolist() == [10**8] * 4
 
 
@@ -55,14 +56,21 @@ def test_another_config_has_another_folder_but_more_scenes_have_not(tmp_path: Pa
 
 def test_a_worker_renders_what_is_missing(tmp_path: Path) -> None:
     store = SceneStore(SCENES, tmp_path)
-    with renderers(store, 1):
-        assert wait_for(store, 3)
+    with renderers({"street": store}, 1):
+        assert wait_for({"street": store}, RUN, 0)
     assert np.array_equal(store[1].images, render_scene(SCENES, 1).images)
-    with renderers(store, 1):
-        assert wait_for(store, 3)
+    with renderers({"street": store}, 1):
+        assert wait_for({"street": store}, RUN, 0)
 
 
 def test_waiting_without_a_renderer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnyviewError, match=r"need 3 scenes .* no renderer is running"):
-        wait_for(SceneStore(SCENES, tmp_path), 3)
-    assert not wait_for(SceneStore(SCENES, tmp_path), 3, lambda: True)
+        wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0)
+    assert not wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0, lambda: True)
+
+
+def test_a_still_world_moves_its_cameras_only() -> None:
+    moving, still = (render_scene(replace(SCENES, still=s), 5) for s in (False, True))
+    assert np.array_equal(still.images[:, 0], moving.images[:, 0])
+    assert np.array_equal(still.world_from_cam, moving.world_from_cam)
+    assert not np.array_equal(still.images[:, -1], moving.images[:, -1])

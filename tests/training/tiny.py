@@ -11,7 +11,7 @@ import torch
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at
 from anyview_ros.training.config import RunConfig, parse_config
-from anyview_ros.training.loop import Trainer
+from anyview_ros.training.loop import Progress, Trainer
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 from anyview_ros.training.store import SceneStore
 
@@ -19,31 +19,44 @@ CONFIG = """
 name = "tiny"
 licence = "Apache-2.0"
 scene_scale = 0.0625
+plane_sweep = [0.0, 1.0]
 
 [network]
-channels = 8
+channels = 12
 patch = 2
 width = 32
 depth = 2
 heads = 2
 
-[scenes]
+[scenes.street]
 world = "street"
+still = false
+scene_scale = 0.0625
 first_seed = 0
 count = 6
 frames = 5
 frame_period = 0.1
 size = [16, 32]
-sources = 1
+sources = 2
 targets = 2
+
+[[stages]]
+until = 4
+mixture = { "street/2d" = 0.5, street = 0.5 }
+
+[[stages]]
+until = 40
+mixture = { street = 1.0 }
 
 [training]
 seed = 3
 steps = 40
 scenes_per_step = 2
 targets_per_scene = 2
+more_sources = [0.5]
+known = 0.25
 first_pool = 3
-pool_growth = 0.5
+pool_steps = 6
 learning_rate = 4e-3
 warmup_steps = 4
 cooldown = 0.25
@@ -88,7 +101,16 @@ def painted_scene(config: SceneConfig, seed: int) -> SceneViews:
     return SceneViews(images, cameras, poses, 10**8 * (1 + np.arange(config.frames)))
 
 
+def painted(run: RunConfig) -> dict[str, SceneStore]:
+    return {name: PaintedStore(scenes) for name, scenes in run.scenes.items()}
+
+
 def tiny_trainer(run: RunConfig) -> Trainer:
-    trainer = Trainer(run, PaintedStore(run.scenes), torch.device("cpu"))
+    trainer = Trainer(run, painted(run), torch.device("cpu"))
     trainer.fit()
     return trainer
+
+
+def stepped(trainer: Trainer) -> Progress:
+    """One step of a trainer, on the batch of that step."""
+    return trainer.train_step(trainer.draw(trainer.step))
