@@ -23,6 +23,8 @@ from anyview_ros.robot.lenses import RectifiedCamera
 from anyview_ros.robot.messages import check_header, seconds, stamp_ns
 from anyview_ros.robot.rectification import rectifier
 
+ENOUGH_COVERAGE = 0.95
+
 
 @dataclass(frozen=True, eq=False)
 class Sight:
@@ -88,6 +90,15 @@ class CameraSight:
         lens = lens_from_info(info, self._rectify, self._topic)
         size = model_size(self._contract, lens.camera)
         way = rectifier(lens, size, self._contract.resampler)
+        if way.coverage < ENOUGH_COVERAGE:
+            self._note(
+                AnyviewError(
+                    "rectified_border",
+                    f"{100 - 100 * way.coverage:.0f} % of the rectified image lies outside of "
+                    "what the camera sees, and is black; give the driver a P that crops it "
+                    "(calibration with alpha 0)",
+                )
+            )
         rgb = decode_compressed(message, way.source_size) if self._compressed else decode(message)
         image = way.apply(rgb)
         view = lens.rectified

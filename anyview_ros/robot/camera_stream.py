@@ -29,7 +29,8 @@ from anyview_ros.contract import Contract
 from anyview_ros.robot.camera_intake import COMPRESSED, CameraIntake, StreamOptions
 from anyview_ros.robot.frame_buffer import FrameBuffer
 from anyview_ros.robot.ledger import Ledger
-from anyview_ros.robot.messages import RectifiedCamera, seconds
+from anyview_ros.robot.lenses import RectifiedCamera
+from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.stream_health import LARGE_IMAGE_REMEDY, Problem, StreamStatus
 from anyview_ros.robot.tf import FrameTree
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.messages import image_size, stamp_ns
+from anyview_ros.robot.camera_info import image_size
+from anyview_ros.robot.messages import stamp_ns
 
 REMEMBERED = 64
 

@@ -15,10 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.robot.camera_info import image_size as image_size
-from anyview_ros.robot.camera_info import lens_from_info
 from anyview_ros.robot.encodings import check_encoding, decode
-from anyview_ros.robot.lenses import RectifiedCamera as RectifiedCamera
 
 JUMP_NS = 1_000_000_000  # stamps that step back by more are a clock jump, by less a reordering
 
@@ -76,23 +73,6 @@ def rgb_from_image(message: Any) -> NDArray[np.uint8]:
     """
     check_header(message.header)
     return decode(message)
-
-
-def camera_from_info(info: Any, rectify: str = "auto", topic: str = "") -> RectifiedCamera:
-    """The camera of images that are rectified already; arguments as `lens_from_info`.
-
-    Raises:
-        AnyviewError: `unrectified_camera`, and those of `lens_from_info`.
-    """
-    lens = lens_from_info(info, rectify, topic)
-    if not lens.is_pinhole:
-        raise AnyviewError(
-            "unrectified_camera",
-            f"images must be rectified, camera info has distortion {info.distortion_model} "
-            f"{np.round(info.d, 6).tolist()}; subscribe to image_proc's image_rect, or set the "
-            "camera's parameter rectify to 'off' if its images are rectified already",
-        )
-    return lens.rectified
 
 
 def image_message(rgb: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:

@@ -66,9 +66,10 @@ def raw_rays(info: CameraInfo, samples: int = 1) -> Floats:
     """
     x0, y0 = info.roi.x_offset, info.roi.y_offset
     width, height = info.roi.width or info.width, info.roi.height or info.height
-    step = info.binning_x / samples
-    u = x0 - 0.5 + (np.arange(width // info.binning_x * samples) + 0.5) * step
-    v = y0 - 0.5 + (np.arange(height // info.binning_y * samples) + 0.5) * step
+    binning = max(info.binning_x, 1)
+    step = binning / samples
+    u = x0 - 0.5 + (np.arange(width // binning * samples) + 0.5) * step
+    v = y0 - 0.5 + (np.arange(height // binning * samples) + 0.5) * step
     pixels = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 1, 2)
     k, d = np.array(info.k).reshape(3, 3), np.array(info.d)
     if info.distortion_model == "equidistant":

@@ -346,6 +346,21 @@ def test_images_are_rectified_by_the_info_of_their_own_stamp(bench: Bench) -> No
         assert np.abs(one.astype(int) - other).max() > 20
 
 
+def test_a_black_border_is_told(bench: Bench) -> None:
+    for at_ms, scale in ((2000, 1.0), (2100, 0.7)):
+        distorted = info(at_ms)
+        distorted.d = [-0.1, 0.0, 0.0, 0.0, 0.0]
+        distorted.p[0] *= scale
+        distorted.p[5] *= scale
+        bench.image(at_ms, 90)
+        bench.intake.on_info(distorted)
+        if scale == 1:
+            assert "rectified_border" not in bench.problems
+    assert bench.counts["buffered"] == 2
+    assert "'/front/image_raw': " in bench.problems["rectified_border"]
+    assert "45 % of the rectified image lies outside" in bench.problems["rectified_border"]
+
+
 def test_another_calibration_is_told_and_no_clip_goes_across(bench: Bench) -> None:
     for at_ms in (2000, 2100, 2200, 2300, 2400):
         bench.pair(at_ms)

@@ -20,7 +20,7 @@ from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.robot.ledger import Ledger
-from anyview_ros.robot.messages import RectifiedCamera
+from anyview_ros.robot.lenses import RectifiedCamera
 from anyview_ros.robot.requests import asked_camera, asked_clip
 from anyview_ros.robot.tf import FrameTree
 from tests.packages import make_package

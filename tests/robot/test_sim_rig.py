@@ -23,7 +23,8 @@ from tf2_msgs.msg import TFMessage
 from anyview_ros.footage.stereo_pair import motorcycle
 from anyview_ros.geometry import look_at, quaternion_xyzw
 from anyview_ros.robot import sim_rig
-from anyview_ros.robot.messages import camera_from_info, rgb_from_image, stamp_ns
+from anyview_ros.robot.camera_info import camera_from_info
+from anyview_ros.robot.messages import rgb_from_image, stamp_ns
 from anyview_ros.robot.rig_sources import STANDING_CAMERA
 from anyview_ros.robot.transform_buffer import TransformBuffer
 from anyview_ros.tools.h264 import VideoWriter
