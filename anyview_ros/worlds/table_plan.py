@@ -12,7 +12,9 @@ from anyview_ros.geometry import rigid
 from anyview_ros.worlds.arm_motion import ArmMotion, Carried
 from anyview_ros.worlds.placing import placed
 from anyview_ros.worlds.scene import Rows
-from anyview_ros.worlds.things import GRASPABLE, KINDS, Thing, rolling_ball, toy_car, turntable
+from anyview_ros.worlds.thing import Thing
+from anyview_ros.worlds.things import GRASPABLE, KINDS, turntable
+from anyview_ros.worlds.toys import rolling_ball, toy_car
 
 Floats = NDArray[np.float64]
 

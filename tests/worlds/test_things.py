@@ -9,7 +9,9 @@ import pytest
 from numpy.random import Generator
 
 from anyview_ros.worlds.scene import BOX, CENTER, ELLIPSOID, HALF, ROTATION, SHAPE
-from anyview_ros.worlds.things import GRASPABLE, KINDS, Thing, rolling_ball, turntable
+from anyview_ros.worlds.thing import Thing
+from anyview_ros.worlds.things import GRASPABLE, KINDS, turntable
+from anyview_ros.worlds.toys import rolling_ball
 from tests.worlds.reference import inside
 
 ALL = sorted({*KINDS, rolling_ball, turntable}, key=lambda kind: kind.__name__)
