@@ -20,8 +20,10 @@ from anyview_ros.frames import MAX_SIDE
 from anyview_ros.robot.encodings import ENCODINGS, Encoding, encoding_named, to_rgb
 
 MAX_PIXELS = 36_000_000  # 8K UHD has 33 million; 108 MB of RGB
+MAX_SCANS = 64  # of a progressive jpeg, each a pass over all of the image; encoders write about ten
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8\xff", 0xDA, b"\xff\xd9"
 JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU-T T.81 table B.1, SOF markers
+JPEG_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_GREY = {0, 4}  # colour types without and with alpha
@@ -107,7 +109,7 @@ def _inspect(message: Any) -> tuple[_Header, Encoding | None]:
 
 def _jpeg_header(content: bytes) -> _Header:
     """Walks the segments up to the first scan (ITU-T T.81, B.1.1), then looks for the end."""
-    header, at = None, 2
+    header, progressive, at = None, False, 2
     while at + 4 <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
         if marker == 0xFF or marker in JPEG_WITHOUT_LENGTH:
@@ -116,11 +118,15 @@ def _jpeg_header(content: bytes) -> _Header:
         if marker in JPEG_FRAMES and at + 10 <= len(content):
             height, width, components = struct.unpack_from(">HHB", content, at + 5)
             header = _Header("jpeg", width, height, components == 1)
+            progressive = marker in JPEG_PROGRESSIVE
         if marker == JPEG_SCAN:
             break
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
     if header is None or content.rfind(JPEG_END, at) < 0:
         raise _truncated("jpeg", content, "its end marker is missing")
+    scan = bytes((0xFF, JPEG_SCAN))  # never inside of coded pixels
+    if progressive and content.count(scan, at) > MAX_SCANS:
+        raise _invalid(header, f"it has more than {MAX_SCANS} scans")
     return header
 
 

@@ -71,12 +71,15 @@ def raw_rays(info: CameraInfo, samples: int = 1) -> Floats:
     u = x0 - 0.5 + (np.arange(width // binning * samples) + 0.5) * step
     v = y0 - 0.5 + (np.arange(height // binning * samples) + 0.5) * step
     pixels = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 1, 2)
-    k, d = np.array(info.k).reshape(3, 3), np.array(info.d)
+    k, d = np.array(info.k).reshape(3, 3), np.array([*info.d] or [0.0] * 4)
     if info.distortion_model == "equidistant":
         points = cv2.fisheye.undistortPoints(pixels, k, d)
     else:
         stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 100, 1e-10)
-        points = cv2.undistortPoints(pixels, k, d if d.size else None, criteria=stop)
+        if hasattr(cv2, "undistortPointsIter"):  # OpenCV 4
+            points = cv2.undistortPointsIter(pixels, k, d, np.eye(3), np.eye(3), stop)
+        else:
+            points = cv2.undistortPoints(pixels, k, d, criteria=stop)
     flat = points.reshape(len(v), len(u), 2)
     return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
 

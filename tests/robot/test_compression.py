@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from typing import Any
 
@@ -63,6 +64,18 @@ def test_jpegs_are_decoded_as_pillow_does(format_: str, options: dict[str, Any])
     assert decoded.dtype == np.uint8
     assert np.abs(decoded - pillow_rgb(content)).max() <= 2  # two builds of libjpeg-turbo
     assert np.abs(decoded - scene(46, 70).astype(int)).max() <= 12  # what the jpeg loses
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("cv_bridge") is None, reason="cv_bridge is not installed"
+)
+@pytest.mark.parametrize("content", [jpeg(scene(46, 70)), png(scene(46, 70))])
+def test_decoding_equals_cv_bridge(content: bytes) -> None:
+    from cv_bridge import CvBridge
+
+    message = compressed_message(content, "rgb8; jpeg compressed bgr8")
+    expected = CvBridge().compressed_imgmsg_to_cv2(message, "rgb8")
+    np.testing.assert_array_equal(decode_compressed(message), expected)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +222,13 @@ def bomb_jpeg(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def many_scans(count: int) -> bytes:
+    """A progressive jpeg whose last scan is repeated; each costs a pass over the whole image."""
+    content = jpeg(scene(40, 48), progressive=True)
+    at = content.rindex(b"\xff\xda")
+    return content[:at] + content[at:-2] * count + content[-2:]
+
+
 JPEG, PNG = jpeg(scene(40, 48)), png(scene(40, 48))
 MILLIONS = MAX_PIXELS // 1_000_000
 
@@ -229,6 +249,7 @@ MILLIONS = MAX_PIXELS // 1_000_000
         (bomb_png(0, 5), "png", "invalid_image", "png of 0x5 pixels is refused: a side must be"),
         (bomb_jpeg(65500, 65500), "jpeg", "invalid_image", "jpeg of 65500x65500 .* 1..8192"),
         (bomb_jpeg(8000, 8000), "jpeg", "invalid_image", f"at most {MILLIONS} million pixels"),
+        (many_scans(100), "jpeg", "invalid_image", "jpeg of 48x40 .* more than 64 scans"),
         (bomb_jpeg(64, 0), "jpeg", "invalid_image", "jpeg of 64x0 pixels"),
         (b"", "jpeg", "unsupported_encoding", "jpeg or png, got format 'jpeg' and 0 bytes"),
         (b"\0\0\0\x01g", "h264", "unsupported_encoding", "'h264' and 5 bytes .* '00 00 00 01'"),
