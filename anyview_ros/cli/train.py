@@ -34,11 +34,10 @@ def run(args: argparse.Namespace) -> int:
 
     from anyview_ros.training.config import read_config
     from anyview_ros.training.loop import Trainer, train
-    from anyview_ros.training.store import SceneStore, default_cache, renderers
+    from anyview_ros.training.store import default_cache, open_stores, renderers
 
     config = read_config(args.config)
-    cache = args.cache or default_cache()
-    stores = {name: SceneStore(scenes, cache) for name, scenes in config.scenes.items()}
+    stores = open_stores(config, args.cache or default_cache())
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
     trainer = Trainer(config, stores, torch.device("cuda" if cuda else "cpu"))

@@ -76,7 +76,10 @@ def draw_batch(
     scale = scenes.config.scene_scale
     pool = training.pool(step, scenes.config.count)
     count = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
-    chosen = rng.choice(pool, training.scenes_per_step, replace=False).tolist()
+    if not name.endswith(MONOCULAR):
+        count = min(count, scenes.config.views - 1)  # one view is left to be the target
+    few = pool < training.scenes_per_step
+    chosen = rng.choice(pool, training.scenes_per_step, replace=few).tolist()
     depths = [scale * depth for depth in contract.plane_sweep]
     parts, swept = [], []
     for index in chosen:
@@ -86,9 +89,11 @@ def draw_batch(
             views = turned_views(rng, views, int(rng.integers(len(views.cameras))), cuts)
             order = rng.permutation(len(views.cameras))
         else:
-            order = _order(rng, scenes.config)
-        sources, targets = order[:count], order[count : count + training.targets_per_scene]
-        parts.append(scene_tensors(contract, views, sources.tolist(), targets.tolist(), scale))
+            order = _order(rng, scenes.config, len(views.cameras))
+        sources = order[:count].tolist()
+        # Again from the first where there are few.
+        targets = np.resize(order[count:], training.targets_per_scene).tolist()
+        parts.append(scene_tensors(contract, views, sources, targets, scale))
         clips = [views.clip(view) for view in sources]
         swept += [
             plane_sweep(clips, views.view(v), depths, contract.latent) for v in targets if depths
@@ -157,9 +162,9 @@ def draw_levels(
     return torch.from_numpy(levels.astype(np.float32))
 
 
-def _order(rng: np.random.Generator, config: SceneConfig) -> NDArray[np.int64]:
-    """Views in an order of which the first are sources: mostly the rig's."""
-    if rng.random() < ANY_SOURCE:
-        return rng.permutation(config.views)
+def _order(rng: np.random.Generator, config: SceneConfig, views: int) -> NDArray[np.int64]:
+    """Views in an order of which the first are sources: mostly the rig's, where there is one."""
+    if not config.sources or rng.random() < ANY_SOURCE:
+        return rng.permutation(views)
     rig, free = np.arange(config.sources), np.arange(config.sources, config.views)
     return np.concatenate([rng.permutation(rig), rng.permutation(free)])

@@ -12,6 +12,7 @@ from anyview_ros.contract import Contract, LatentShape
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.network import NetworkConfig
+from anyview_ros.training.files import FileConfig
 from anyview_ros.training.scenes import SceneConfig
 
 Section = TypeVar("Section")
@@ -90,7 +91,7 @@ class RunConfig:
         scene_scale: multiplies Plücker moments, 1 / metres, where a request says nothing.
         plane_sweep: inverse depths of the planes over scene_scale; empty: rays only.
         network: see there; it gets its planes from `plane_sweep`.
-        scenes: sets of scenes by name.
+        scenes: sets of scenes by name, rendered or from files.
         stages: in order; the last one goes on to the end.
         training: see there.
         speeds: falling noise levels by speed, for the package.
@@ -102,7 +103,7 @@ class RunConfig:
     scene_scale: float
     plane_sweep: tuple[float, ...]
     network: NetworkConfig
-    scenes: Mapping[str, SceneConfig]
+    scenes: Mapping[str, SceneConfig | FileConfig]
     stages: tuple[Stage, ...]
     training: TrainingConfig
     speeds: Mapping[str, tuple[float, ...]]
@@ -181,8 +182,12 @@ def parse_config(text: str) -> RunConfig:
     return run
 
 
-def _scenes(values: dict[str, Any], name: str) -> SceneConfig:
-    return _section(SceneConfig, _with_tuples(values, "size"), f"scenes.{name}")
+def _scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:
+    """A set with a `root` is of files."""
+    values, place = _with_tuples(values, "size"), f"scenes.{name}"
+    if "root" in values:
+        return _section(FileConfig, values, place)
+    return _section(SceneConfig, values, place)
 
 
 def _with_tuples(values: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -18,10 +18,29 @@ from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.footage.scene_layout import METADATA, Scene
 from anyview_ros.frames import Camera
-from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.scenes import SceneConfig, SceneViews
 
 RESAMPLER, PIXEL_RULE = "area", "pixel_centre"  # as the contracts of our own models have them
 PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third of 10 a second
+
+
+@dataclass(frozen=True)
+class FileConfig:
+    """A set of clips from files, `[scenes.NAME]` with a `root` in a run's config.
+
+    Args:
+        root: folder with scenes, from where the run is started.
+        scene_scale: multiplies Plücker moments, 1 / metres.
+        frames: T of a clip.
+        frame_period: seconds between frames.
+        size: (H, W) in pixels.
+    """
+
+    root: str
+    scene_scale: float
+    frames: int
+    frame_period: float
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -121,6 +140,41 @@ class FileScenes:
                 "convert the recording anew",
             )
         return step
+
+
+class FileStore:
+    """A set of clips from files as a run draws from it: there is nothing to render.
+
+    Raises:
+        AnyviewError: as `FileScenes`.
+    """
+
+    shards = 0
+
+    def __init__(self, config: FileConfig) -> None:
+        self.folder = Path(config.root)
+        self._clips = FileScenes(self.folder, config.frames, config.frame_period, config.size)
+        views = min(len(self._clips.cameras(i)) for i in range(len(self._clips)))
+        # As if rendered: no camera is more of a source than the others.
+        self.config = SceneConfig(
+            world="files",
+            still=False,
+            scene_scale=config.scene_scale,
+            first_seed=0,
+            count=len(self._clips),
+            frames=config.frames,
+            frame_period=config.frame_period,
+            size=config.size,
+            sources=0,
+            targets=views,
+        )
+
+    def has(self, scenes: int) -> bool:
+        """Always: a run that asks for more clips than there are gets some of them twice."""
+        return True
+
+    def __getitem__(self, index: int) -> SceneViews:
+        return self._clips[index]
 
 
 def scene_folders(root: Path) -> list[Path]:

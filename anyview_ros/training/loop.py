@@ -23,7 +23,7 @@ from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.flow import flow_losses
 from anyview_ros.training.optimizers import Optimizers
-from anyview_ros.training.store import SceneStore, wait_for
+from anyview_ros.training.store import Store, wait_for
 
 LATEST = "latest.safetensors"
 SAVE_EVERY_S = 120.0
@@ -58,9 +58,7 @@ class Trainer:
         device: of the networks.
     """
 
-    def __init__(
-        self, run: RunConfig, stores: Mapping[str, SceneStore], device: torch.device
-    ) -> None:
+    def __init__(self, run: RunConfig, stores: Mapping[str, Store], device: torch.device) -> None:
         torch.manual_seed(run.training.seed)
         self.run, self.stores, self.device = run, stores, device
         self.contract = run.contract()
@@ -77,9 +75,10 @@ class Trainer:
         self.codec = fit_codec(list(clips.values()), self.run.network.channels).to(self.device)
         self.mean_clips = {name: frames.mean(0) for name, frames in clips.items()}
 
-    def _first_clips(self, store: SceneStore) -> Tensor:
+    def _first_clips(self, store: Store) -> Tensor:
         """(N, 3, T, H, W) in [-1, 1]."""
-        images = np.concatenate([store[i].images for i in range(self.run.training.codec_scenes)])
+        count = min(self.run.training.codec_scenes, store.config.count)
+        images = np.concatenate([store[i].images for i in range(count)])
         return torch.from_numpy(np.concatenate([conditioning.video_tensor(c) for c in images]))
 
     def draw(self, step: int) -> Batch:

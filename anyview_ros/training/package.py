@@ -16,7 +16,7 @@ from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import export_package
 from anyview_ros.model.network import OneWayDenoiser
 from anyview_ros.training.config import RunConfig
-from anyview_ros.training.scenes import MEAN_IMAGE
+from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 
 CONFIG_FILE = "training.toml"
 
@@ -50,7 +50,8 @@ def _write_mean_images(folder: Path, run: RunConfig, means: dict[str, Tensor]) -
     Args:
         means: (3, T, H, W) in [-1, 1] by the name of a set.
     """
-    first = {scenes.world: name for name, scenes in reversed(list(run.scenes.items()))}
+    rendered = [(n, s.world) for n, s in run.scenes.items() if isinstance(s, SceneConfig)]
+    first = {world: name for name, world in reversed(rendered)}
     for world, name in first.items():
         pixels = means[name].mean(dim=1).permute(1, 2, 0).numpy() * 127.5 + 127.5
         image = np.rint(pixels.clip(0, 255)).astype(np.uint8)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numba
 import numpy as np
@@ -21,10 +21,29 @@ from numpy.typing import NDArray
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.training.config import MONOCULAR, RunConfig
+from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 
 SHARD = 16  # scenes a file
 POLL_S = 1.0
+
+
+class Store(Protocol):
+    """A set of scenes of which some may still be missing."""
+
+    config: SceneConfig
+    folder: Path
+
+    @property
+    def shards(self) -> int:
+        """How many there are to render."""
+        ...
+
+    def has(self, scenes: int) -> bool:
+        """Whether the first `scenes` scenes are there."""
+        ...
+
+    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 class SceneStore:
@@ -96,8 +115,29 @@ class SceneStore:
         return self.folder / f"{shard:05d}.views.npz"
 
 
+def open_stores(run: RunConfig, cache: Path) -> dict[str, Store]:
+    """The sets of scenes of a run by name: rendered ones in the cache, others from their files.
+
+    Raises:
+        AnyviewError: as `FileStore`; `too_few_views` when scenes of one camera are to be more
+            than monocular.
+    """
+    stores: dict[str, Store] = {
+        name: FileStore(scenes) if isinstance(scenes, FileConfig) else SceneStore(scenes, cache)
+        for name, scenes in run.scenes.items()
+    }
+    for name in {name for stage in run.stages for name in stage.mixture} & stores.keys():
+        if stores[name].config.views < 2:
+            raise AnyviewError(
+                "too_few_views",
+                f"[scenes.{name}] has scenes of one camera below {stores[name].folder}, which can "
+                f"only be mixed in as '{name}{MONOCULAR}'",
+            )
+    return stores
+
+
 @contextmanager
-def renderers(stores: Mapping[str, SceneStore], workers: int) -> Iterator[None]:
+def renderers(stores: Mapping[str, Store], workers: int) -> Iterator[None]:
     """Processes that render the missing shards, the first of every set first, while the body runs.
 
     They yield to everything else on the machine and end with the body; what is complete stays.
@@ -106,7 +146,7 @@ def renderers(stores: Mapping[str, SceneStore], workers: int) -> Iterator[None]:
         (store.config, store.cache, shard)
         for shard in range(max(store.shards for store in stores.values()))
         for store in stores.values()
-        if shard < store.shards and not store.has_shard(shard)
+        if isinstance(store, SceneStore) and shard < store.shards and not store.has_shard(shard)
     ]
     context = multiprocessing.get_context("spawn")
     running = [
@@ -124,7 +164,7 @@ def renderers(stores: Mapping[str, SceneStore], workers: int) -> Iterator[None]:
 
 
 def wait_for(
-    stores: Mapping[str, SceneStore],
+    stores: Mapping[str, Store],
     run: RunConfig,
     step: int,
     stopped: Callable[[], bool] = lambda: False,

@@ -1,0 +1,135 @@
+"""A run on scenes from files: which views become pairs, and that it repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from anyview_ros.cli.__main__ import main
+from anyview_ros.errors import AnyviewError
+from anyview_ros.tools.scene_writer import SceneNotes, write_scene
+from anyview_ros.training import batches
+from anyview_ros.training.batches import draw_batch
+from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.loop import Progress, Trainer, train
+from anyview_ros.training.store import open_stores, renderers
+from tests.footage.pictures import PERIOD_NS, frames
+from tests.tools.rig_bag import RigRecording
+from tests.training.tiny import CONFIG
+
+RENDERED = CONFIG[CONFIG.index("[scenes.street]") : CONFIG.index("[[stages]]")]
+FILES = """
+[scenes.street]
+root = "ROOT"
+scene_scale = 0.0625
+frames = 5
+frame_period = 0.1
+size = [16, 32]
+
+"""
+
+
+def run_on(root: Path, mixture: str = "") -> RunConfig:
+    """The tiny run on the scenes of a folder."""
+    text = CONFIG.replace(RENDERED, FILES.replace("ROOT", str(root)))
+    if mixture:
+        text = (
+            text[: text.index("[[stages]]")]
+            + (f"[[stages]]\nuntil = 40\nmixture = {{ {mixture} = 1.0 }}\n\n")
+            + text[text.index("[training]") :]
+        )
+    return parse_config(text)
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Path:
+    """Scenes of a bag with two cameras."""
+    bag = RigRecording().write(tmp_path / "drive")
+    arguments = ["convert", "bag", bag, "--out", tmp_path / "scenes", "--frames", "9"]
+    assert main([str(argument) for argument in arguments]) == 0
+    return tmp_path / "scenes"
+
+
+def test_no_target_is_its_own_source(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[Sequence[int], Sequence[int]]] = []
+    right = batches.scene_tensors
+
+    def seen(contract, scene, sources, targets, scale):
+        drawn.append((sources, targets))
+        return right(contract, scene, sources, targets, scale)
+
+    monkeypatch.setattr(batches, "scene_tensors", seen)
+    run = run_on(converted, "street")
+    stores = open_stores(run, converted)
+    for step in range(20):
+        batch = draw_batch(run, run.contract(), stores, step)
+        assert batch.target.shape == (4, 3, 5, 16, 32)
+        assert batch.source.shape == (2, 3, 5, 16, 32)
+    assert {(tuple(s), tuple(t)) for s, t in drawn} == {((0,), (1, 1)), ((1,), (0, 0))}
+
+
+def test_a_batch_shows_what_the_scene_does(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "augmented", lambda rng, scene: scene)
+    run = run_on(converted, "street")
+    stores = open_stores(run, converted)
+    batch = draw_batch(run, run.contract(), stores, 0)
+    shown = {
+        view.tobytes()
+        for clip in map(stores["street"].__getitem__, range(2))
+        for view in clip.images
+    }
+    for video in batch.source:
+        image = np.rint(video.numpy().transpose(1, 2, 3, 0) * 127.5 + 127.5).astype(np.uint8)
+        assert image.tobytes() in shown
+
+
+def test_scenes_of_one_camera_are_monocular(tmp_path: Path) -> None:
+    notes = SceneNotes("toy", 0.0625, PERIOD_NS)
+    write_scene(tmp_path / "s", {"camera": frames(10)}, notes)
+    run = run_on(tmp_path, '"street/2d"')
+    stores = open_stores(run, tmp_path)
+    assert draw_batch(run, run.contract(), stores, 0).target.shape == (4, 3, 5, 16, 32)
+    with pytest.raises(AnyviewError, match="can only be mixed in as 'street/2d'") as e:
+        open_stores(run_on(tmp_path), tmp_path)
+    assert e.value.code == "too_few_views"
+
+
+def test_a_folder_without_scenes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnyviewError) as e:
+        open_stores(run_on(tmp_path / "none"), tmp_path)
+    assert e.value.code == "no_scenes"
+
+
+@pytest.mark.parametrize("line", ["size = [16, 32]\n", "scene_scale = 0.0625\nframes"])
+def test_a_section_of_files_is_checked(line: str) -> None:
+    text = CONFIG.replace(RENDERED, FILES)
+    assert line in text
+    with pytest.raises(AnyviewError, match=r"\[scenes\.street\]: missing or unknown") as e:
+        parse_config(text.replace(line, line.replace("size", "sizes").replace("frames", "world")))
+    assert e.value.code == "invalid_config"
+
+
+def losses_of(root: Path, out: Path, until: int, resume: bool = False) -> list[float]:
+    run = run_on(root)
+    stores = open_stores(run, root)
+    trainer = Trainer(run, stores, torch.device("cpu"))
+    seen: list[Progress] = []
+    with renderers(stores, 1):
+        train(trainer, out, resume, lambda: trainer.step >= until, seen.append)
+    return [progress.loss for progress in seen]
+
+
+def test_a_resumed_run_on_a_bag_equals_one_that_never_stopped(
+    converted: Path, tmp_path: Path
+) -> None:
+    whole = losses_of(converted, tmp_path / "whole", 8)
+    parts = losses_of(converted, tmp_path / "parts", 3)
+    parts += losses_of(converted, tmp_path / "parts", 8, resume=True)
+    assert len(whole) == 8
+    assert parts == whole
