@@ -7,13 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from anyview_ros.cli import convert_bag, convert_video
 from anyview_ros.tools.h264 import VideoWriter
-from anyview_ros.training.files import FileScenes
+from anyview_ros.training.files import FileConfig, FileScenes
 from tests.footage.pictures import ramp
 from tests.packages import make_package
 from tests.tools.rig_bag import MS, RigRecording
@@ -53,6 +54,13 @@ def test_the_blocks_run(folder: Path) -> None:
     assert printed[0] == "scenes/drive-0000 ('front', 'left') (2, 9, 96, 160, 3)"
     assert printed[-1] == "scenes/walk-0001 ('camera',) (1, 9, 96, 160, 3)"
     assert (folder / "bench" / "results.json").is_file()
+
+
+def test_the_set_of_scenes_is_one_for_a_config() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
+    (values,) = tomllib.loads(text)["scenes"].values()
+    config = FileConfig(**values)
+    assert (config.root, config.size) == ("scenes", [96, 160])
 
 
 def run(kind: str, text: str, folder: Path) -> str:
