@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,12 @@ import torch
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.tools.scene_writer import SceneNotes, write_scene
 from anyview_ros.training import batches
 from anyview_ros.training.batches import draw_batch
 from anyview_ros.training.config import RunConfig, parse_config
-from anyview_ros.training.loop import Progress, Trainer, train
+from anyview_ros.training.loop import LATEST, Progress, Trainer, train
 from anyview_ros.training.store import open_stores, renderers
 from tests.footage.pictures import PERIOD_NS, frames
 from tests.tools.rig_bag import RigRecording
@@ -115,14 +119,26 @@ def test_a_section_of_files_is_checked(line: str) -> None:
     assert e.value.code == "invalid_config"
 
 
-def losses_of(root: Path, out: Path, until: int, resume: bool = False) -> list[float]:
+def losses_of(
+    root: Path,
+    out: Path,
+    until: int,
+    resume: bool = False,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> list[float]:
+    """Losses of a run that is stopped after the step `until`."""
     run = run_on(root)
     stores = open_stores(run, root)
     trainer = Trainer(run, stores, torch.device("cpu"))
-    seen: list[Progress] = []
+    seen: list[float] = []
+
+    def note(progress: Progress) -> None:
+        seen.append(progress.loss)
+        on_step(progress)
+
     with renderers(stores, 1):
-        train(trainer, out, resume, lambda: trainer.step >= until, seen.append)
-    return [progress.loss for progress in seen]
+        train(trainer, out, resume, lambda: trainer.step >= until, note)
+    return seen
 
 
 def test_a_resumed_run_on_a_bag_equals_one_that_never_stopped(
@@ -133,3 +149,33 @@ def test_a_resumed_run_on_a_bag_equals_one_that_never_stopped(
     parts += losses_of(converted, tmp_path / "parts", 8, resume=True)
     assert len(whole) == 8
     assert parts == whole
+
+
+SAVING_ALWAYS = """
+import sys
+from pathlib import Path
+from anyview_ros.training import loop
+from tests.training.test_file_sets import losses_of
+
+loop.SAVE_EVERY_S = 0.0
+losses_of(Path(sys.argv[1]), Path(sys.argv[2]), 30, on_step=lambda p: print(p.step, flush=True))
+"""
+
+
+def test_a_run_on_a_bag_that_was_killed_goes_on_with_the_same_losses(
+    converted: Path, tmp_path: Path
+) -> None:
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-c", SAVING_ALWAYS, str(converted), str(killed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if int(line) == 4:
+                running.kill()  # SIGKILL, in the middle of whatever it does
+                break
+    assert running.returncode == -signal.SIGKILL
+    step = read_checkpoint(killed / LATEST).step
+    assert 3 <= step < 30
+    after = losses_of(converted, killed, step + 4, resume=True)
+    whole = losses_of(converted, tmp_path / "whole", step + 4)
+    assert after == whole[step:]
