@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
     parser.add_argument("--speeds", type=names, default=("exact",), help="of the model: A,B")
     parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
-    parser.add_argument("--workers", type=int, default=1, help="processes; they share the cores")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core, one on a GPU)")
+    parser.add_argument("--threads", type=int, default=1, help="of each worker")
     parser.add_argument("--provider", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument(
         "--no-perceptual", action="store_true", help="leave the perceptual distance out"
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         seal_card(folder)  # it may have been written since
     package = load_package(folder)
     plan = planned(args, package)
-    content = _with_progress(plan, args.workers)
+    content = _with_progress(plan, args.workers or usual_workers(args.provider))
     _print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:
         publish(package, scores(content), plan.out / "contact_sheet.png")
@@ -89,7 +90,14 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
         metric=perceptual.NONE if args.no_perceptual else perceptual.metric_name(),
         provider=args.provider,
         out=args.out or Path("out") / "bench" / f"{package.contract.name}-{what}",
+        threads=args.threads,
     )
+
+
+def usual_workers(provider: str) -> int:
+    from anyview_ros.engine.runtime import choose_provider
+
+    return 1 if choose_provider(provider) == "cuda" else os.cpu_count() or 1
 
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:

@@ -68,7 +68,7 @@ def test_it_beats_the_baselines_on_worlds_it_never_saw(tmp_path: Path) -> None:
     package = load_package(PACKAGE)
     suite = WorldSuite.of(package.contract, ("street",), ("narrow",), (950000, 950004))
     plan = Plan(suite, package, Asking(("exact",)), perceptual.NONE, "cpu", tmp_path)
-    evaluator = open_evaluator(plan, threads=2)
+    evaluator = open_evaluator(plan)
     outcomes = tuple(attempt(evaluator, e, plan.folder(e)) for e in suite.episodes())
     table = summary(Results(outcomes, ()), suite.groups)["groups"]["street"]  # type: ignore[arg-type]
     for name in BEATEN:

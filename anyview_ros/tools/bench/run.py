@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +45,8 @@ class Plan:
         metric: perceptual distance, `perceptual.metric_name()` or `none`.
         provider: of the pipeline.
         out: folder of everything that is written.
+        threads: of each worker process. More than one is for models that need all of the machine:
+            threads that wait for each other lose most of their time to whatever else runs.
     """
 
     suite: Suite
@@ -54,6 +55,7 @@ class Plan:
     metric: str
     provider: str
     out: Path
+    threads: int = 1
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def evaluate_all(
     """Evaluate what is missing.
 
     Args:
-        workers: processes, among which the cores are shared out.
+        workers: processes.
         on_episode: gets each new outcome or failure as it comes.
 
     Raises:
@@ -154,8 +156,7 @@ def _collected(
 def _processes(plan: Plan, count: int) -> Iterator[ProcessPoolExecutor]:
     """Worker processes that end at once when the body does not."""
     context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // count)
-    pool = ProcessPoolExecutor(count, context, _open, (plan, threads))
+    pool = ProcessPoolExecutor(count, context, _open, (plan,))
     try:
         yield pool
     except BaseException:
@@ -170,25 +171,25 @@ def _processes(plan: Plan, count: int) -> Iterator[ProcessPoolExecutor]:
 _evaluator: Evaluator | None = None  # of a worker process
 
 
-def _open(plan: Plan, threads: int) -> None:
+def _open(plan: Plan) -> None:
     """Load the model once a process."""
     global _evaluator
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    _evaluator = open_evaluator(plan, threads)
+    _evaluator = open_evaluator(plan)
 
 
-def open_evaluator(plan: Plan, threads: int) -> Evaluator:
-    """What a worker has: the model and the perceptual metric, each on that many threads."""
+def open_evaluator(plan: Plan) -> Evaluator:
+    """What a worker has: the model and the perceptual metric."""
     import numba
 
     from anyview_ros.engine.pipeline import Pipeline
 
-    numba.config.NUMBA_NUM_THREADS = threads  # type: ignore[attr-defined]
+    numba.config.NUMBA_NUM_THREADS = plan.threads  # type: ignore[attr-defined]
     if plan.metric != perceptual.NONE:
         import torch
 
-        torch.set_num_threads(threads)
-    pipeline = Pipeline(plan.package, plan.provider, threads)
+        torch.set_num_threads(plan.threads)
+    pipeline = Pipeline(plan.package, plan.provider, plan.threads)
     return Evaluator(plan.suite, pipeline, plan.asking, perceptual.load(plan.metric))
 
 
