@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anyview_ros.training.loop import Progress
+    from anyview_ros.training.loop import Progress, Trainer
 
 REPORT_EVERY_S = 15.0
 
@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--cache", type=Path, help="folder of rendered scenes")
     parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
+    parser.add_argument(
+        "--pictures-every", type=float, default=20.0, help="minutes between pictures, 0 = none"
+    )
     parser.add_argument("--loaders", type=int, default=1, help="threads that draw batches")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
@@ -43,8 +46,14 @@ def run(args: argparse.Namespace) -> int:
     trainer = Trainer(config, stores, torch.device("cuda" if cuda else "cpu"))
     stop = Stop(60 * args.minutes)
     report = Report(config.training.steps, stop)
+    pictures = Pictures(trainer, args.out, 60 * args.pictures_every)
+
+    def on_step(progress: Progress) -> None:
+        report.add(progress)
+        pictures.add(progress)
+
     with renderers(stores, args.renderers):
-        step = train(trainer, args.out, args.resume, stop, report.add, args.loaders)
+        step = train(trainer, args.out, args.resume, stop, on_step, args.loaders)
     print(f"step {step} of {config.training.steps} is saved in {args.out}")
     return 130 if stop.interrupted else 0
 
@@ -63,6 +72,24 @@ class Stop:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.interrupted = True
+
+
+class Pictures:
+    """Pictures of held-out scenes, `preview-<step>.png` beside the checkpoint, every so often."""
+
+    def __init__(self, trainer: Trainer, out: Path, every_s: float) -> None:
+        from anyview_ros.training.preview import Preview
+
+        self._trainer, self._out, self._every_s = trainer, out, every_s
+        self._preview = Preview(trainer.run) if every_s > 0 else None
+        self._last = time.monotonic()
+
+    def add(self, progress: Progress) -> None:
+        if self._preview is None or time.monotonic() - self._last < self._every_s:
+            return
+        path = self._out / f"preview-{progress.step:06d}.png"
+        self._preview.write(path, self._trainer.ema, self._trainer.codec)
+        self._last = time.monotonic()
 
 
 class Report:

@@ -22,7 +22,9 @@ RAY_VALUES = 24  # 6 Plücker values x 4 frames x 1 ray a latent cell
 RAY_OCTAVES = 5
 TIME_OCTAVES = 10
 COARSE = 12  # channels of a candidate that tokens look at: most of an image's variance
+SEAM_WIDTH = 64
 SWEEP_MARKS = 2  # the last channels of a candidate: seen, and how far sources disagree
+DETAIL = 0.15  # standard deviation, in latents, of what no token can say
 UNSEEN = 30.0  # taken from the score of a candidate that no source sees
 
 
@@ -154,6 +156,34 @@ class Sweep(nn.Module):
         return mixture
 
 
+class Seams(nn.Module):
+    """Convolutions over cells that smooth the borders of tokens; at first they do nothing."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = self._layers(channels)
+        self.later = self._layers(channels)
+
+    @staticmethod
+    def _layers(channels: int) -> nn.Sequential:
+        layers = nn.Sequential(
+            nn.Conv2d(channels, SEAM_WIDTH, 3, padding=1),
+            nn.GELU(approximate="tanh"),
+            nn.Conv2d(SEAM_WIDTH, channels, 3, padding=1),
+        )
+        for parameter in layers[-1].parameters():
+            nn.init.zeros_(parameter)
+        return layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T', H', W') of the same shape; frame 0 has a code, so layers, of its own."""
+        frames = x.transpose(1, 2)
+        later = frames[:, 1:].flatten(0, 1)
+        smoothed = torch.unflatten(self.later(later), 0, (len(x), -1))
+        added = torch.cat([self.first(frames[:, 0])[:, None], smoothed], dim=1)
+        return x + added.transpose(1, 2)
+
+
 class Block(nn.Module):
     """Attention and MLP, modulated by the noise level; a table per block, one shared network.
 
@@ -225,9 +255,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 class OneWayDenoiser(nn.Module):
     """Predicts the clean latent x0 of the target from a noisy one, its rays and a source.
 
-    The output is preconditioned as in EDM (arXiv 2206.00364, table 1) for unit variance, written
-    in t = sigma / (1 + sigma): at little noise the input passes, at much noise the network speaks.
-    Each latent frame has a noise level of its own (arXiv 2407.01392): frames that are known have 0.
+    The network speaks of x0 itself and not of the noise, which has more dimensions than a token
+    (arXiv 2511.13720); only where the noise is below DETAIL the input passes, as in EDM (arXiv
+    2206.00364, table 1). Each latent frame has a noise level of its own (arXiv 2407.01392): frames
+    that are known have 0.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -243,6 +274,7 @@ class OneWayDenoiser(nn.Module):
         )
         self.head = FramewiseLinear(width, config.channels * config.patch**2)
         self.head.silence()
+        self.seams = Seams(config.channels)
 
     @property
     def stack(self) -> list[Block]:
@@ -299,13 +331,14 @@ class OneWayDenoiser(nn.Module):
             value = torch.cat([source_value.to(value), value], dim=2)
             x = block(x, (query, key, value), modulation)
         x = normalised(x)
-        output = unpatchify(self.head(x, noisy.shape[2]), noisy.shape, self.config.patch)
-        t = t[:, None, :, None, None]
-        power = (1 - t) ** 2 + t**2
+        x0 = unpatchify(self.head(x, noisy.shape[2]), noisy.shape, self.config.patch)
         if self.sweep is not None and sweep is not None:
-            output = output + self.sweep.chosen(x, sweep) * (t / power.sqrt())
-        x0: Tensor = noisy * ((1 - t) / power) + output * (t / power.sqrt())
-        return x0
+            x0 = x0 + self.sweep.chosen(x, sweep)
+        x0 = self.seams(x0)
+        t = t[:, None, :, None, None]
+        power = DETAIL**2 * (1 - t) ** 2 + t**2
+        passed: Tensor = noisy * (DETAIL**2 * (1 - t) / power) + x0 * (t**2 / power)
+        return passed
 
     def _level(self, t: Tensor) -> Tensor:
         """(B, T') -> modulation (B, T', 6, width)."""

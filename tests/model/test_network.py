@@ -11,6 +11,7 @@ from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.network import (
+    DETAIL,
     RAY_VALUES,
     SWEEP_MARKS,
     NetworkConfig,
@@ -73,10 +74,12 @@ def joint_forward(
         x = x + (1 + gate2) * block.shrink(
             torch.nn.functional.gelu(hidden_values, approximate="tanh")
         )
-    output = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), target[0].shape, CONFIG.patch)
+    said = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), target[0].shape, CONFIG.patch)
+    said = net.seams(said)
     sigma = (t / (1 - t))[:, None, :, None, None]
-    noisy = target[0] * (1 + sigma)
-    return noisy / (1 + sigma**2) + output * sigma / (1 + sigma**2).sqrt()
+    y = target[0] * (1 + sigma)
+    share = DETAIL**2 / (DETAIL**2 + sigma**2)  # EDM's c_skip for data of that deviation
+    return share * y + (1 - share) * said
 
 
 def turned(x: Tensor) -> Tensor:
@@ -111,15 +114,22 @@ def test_one_source_serves_many_targets(network: OneWayDenoiser) -> None:
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
-def test_a_fresh_network_is_the_best_linear_guess() -> None:
-    """For unit-variance data the best guess from y = x0 + sigma n alone is y / (1 + sigma^2)."""
+def test_a_fresh_network_passes_what_little_noise_leaves_of_detail() -> None:
+    """The best guess from y = x0 + s n alone, for data of variance d^2, is y / (1 + (s/d)^2)."""
     network = OneWayDenoiser(CONFIG).requires_grad_(False)
-    (latent, rays), sigma = inputs(5), torch.tensor([[0.5, 0.5], [3.0, 1.0]])
+    (latent, rays), sigma = inputs(5), torch.tensor([[0.05, 0.05], [3.0, 1.0]])
     t = sigma / (1 + sigma)
     sigma = sigma[:, None, :, None, None]
-    noisy = latent / (1 + sigma)
-    guess = network(noisy, t, rays, network.condition(*inputs(1)))
-    assert torch.allclose(guess, latent / (1 + sigma**2), atol=1e-5)
+    guess = network(latent / (1 + sigma), t, rays, network.condition(*inputs(1)))
+    assert torch.allclose(guess, latent / (1 + (sigma / DETAIL) ** 2), atol=1e-5)
+
+
+def test_seams_reach_over_the_border_of_a_token(network: OneWayDenoiser) -> None:
+    latent, _ = inputs(6)
+    changed = latent.clone()
+    changed[:, :, :, 0, 1] += 1.0  # the last cell of a token
+    differs = (network.seams(changed) - network.seams(latent)).abs().amax(dim=(0, 1, 2, 3)) > 1e-3
+    assert differs.tolist() == [True, True, True, True, False, False]
 
 
 def test_known_frames_come_back_as_they_are(network: OneWayDenoiser) -> None:

@@ -1,0 +1,104 @@
+"""Pictures of held-out scenes while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anyview_ros.contract import Contract
+from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.training.batches import scene_tensors
+from anyview_ros.training.config import RunConfig
+from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+
+FIRST_SEED = 800_000  # not trained on, and not those of the bench
+SCENES = 2  # of each set
+Image = NDArray[np.uint8]
+
+
+class Preview:
+    """The same few questions at every call: rows of source, truth, and one image a speed.
+
+    Args:
+        run: whose sets of moving, rendered scenes are shown.
+    """
+
+    def __init__(self, run: RunConfig) -> None:
+        self._run, self._contract = run, run.contract()
+        self._scenes = [
+            (render_scene(scenes, FIRST_SEED + i), scenes.scene_scale)
+            for scenes in run.scenes.values()
+            if isinstance(scenes, SceneConfig) and not scenes.still
+            for i in range(SCENES)
+        ]
+
+    def write(self, path: Path, network: OneWayDenoiser, codec: LinearCodec) -> None:
+        """Write a picture of what the network makes of the middle frames."""
+        rows = [
+            np.concatenate(list(self._row(scene, scale, network, codec)), axis=1)
+            for scene, scale in self._scenes
+        ]
+        if not rows:
+            return
+        width = max(row.shape[1] for row in rows)
+        padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+        cv2.imwrite(str(path), np.concatenate(padded)[..., ::-1].copy())
+
+    def _row(
+        self, scene: SceneViews, scale: float, network: OneWayDenoiser, codec: LinearCodec
+    ) -> Iterator[Image]:
+        middle = len(scene.stamps_ns) // 2
+        target = len(scene.cameras) - 1
+        yield scene.images[0, middle]
+        yield scene.images[target, middle]
+        for sigmas in self._contract.sigmas.values():
+            frames = generate(self._contract, scene, target, scale, sigmas, network, codec)
+            yield frames[middle]
+
+
+@torch.no_grad()
+def generate(
+    contract: Contract,
+    scene: SceneViews,
+    target: int,
+    scene_scale: float,
+    sigmas: tuple[float, ...],
+    network: OneWayDenoiser,
+    codec: LinearCodec,
+) -> Image:
+    """(T, H, W, 3): view `target` of a scene from its first view, by the network itself."""
+    device = next(network.parameters()).device
+
+    def tensor(array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    source, source_rays, truth, rays = map(
+        tensor, scene_tensors(contract, scene, [0], [target], scene_scale)
+    )
+    cached = network.condition(codec.encode(source), source_rays)
+    sweep = None
+    if contract.plane_sweep:
+        depths = [scene_scale * depth for depth in contract.plane_sweep]
+        swept = plane_sweep([scene.clip(0)], scene.view(target), depths, contract.latent)
+        videos = [tensor(conditioning.video_tensor(clip)) for clip in swept.images]
+        latents = torch.cat([codec.encode(video) for video in videos])
+        sweep = torch.cat([latents, tensor(swept.marks)], dim=1)[None]
+    shape = codec.encode(truth).shape
+
+    def predict(noisy: NDArray[np.float32], t: NDArray[np.float32]) -> NDArray[np.float32]:
+        levels = torch.full((1, shape[2]), float(t[0]), device=device)
+        x0: NDArray[np.float32] = network(tensor(noisy), levels, rays, cached, sweep).cpu().numpy()
+        return x0
+
+    noise = sampler.unit_noise(0, shape[1:])[None]
+    latent = sampler.sample(sampler.denoiser_of(predict, contract.prediction), noise, sigmas)
+    return conditioning.images_of(codec.decode(tensor(latent)).cpu().numpy())
