@@ -21,6 +21,7 @@ from anyview_ros.training.scenes import SceneConfig, SceneViews
 
 SIGMA_MAX = 80.0
 LEVEL_MEAN, LEVEL_STD = 0.8, 1.4  # of log(sigma) below the highest noise level
+KNOWN_NOISE = 0.3  # highest sigma of frames that are given
 ANY_SOURCE = 0.3  # share of scenes whose sources are any views, not first those of a rig
 
 
@@ -41,7 +42,9 @@ class Batch:
         source_rays, target_rays: (G * S, R, T', H', W') and (G * K, R, T', H', W').
         sweep: (P, T, H, W, 3) uint8 candidates of the plane sweep of each target; () without.
         marks: (P, 2, T', H', W') beside them.
-        levels: (G * K, T') sigma of each latent frame; 0 where the frame is known.
+        levels: (G * K, T') sigma of each latent frame.
+        known: (G * K, T') bool, frames that are given; they have little noise or none, so that the
+            network goes on from frames of its own making too.
         scenes: G.
         noise_seed: of the noise itself, whose shape the codec knows.
     """
@@ -53,6 +56,7 @@ class Batch:
     sweep: tuple[Tensor, ...]
     marks: tuple[Tensor, ...]
     levels: Tensor
+    known: Tensor
     scenes: int
     noise_seed: int
 
@@ -101,6 +105,7 @@ def draw_batch(
     source, source_rays, target, target_rays = (
         torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)
     )
+    levels, known = draw_levels(rng, len(target), source_rays.shape[2], training)
     return Batch(
         source,
         source_rays,
@@ -108,7 +113,8 @@ def draw_batch(
         target_rays,
         sweep=tuple(torch.from_numpy(candidates.images) for candidates in swept),
         marks=tuple(torch.from_numpy(candidates.marks) for candidates in swept),
-        levels=draw_levels(rng, len(target), source_rays.shape[2], training),
+        levels=levels,
+        known=known,
         scenes=len(chosen),
         noise_seed=int(rng.integers(2**62)),
     )
@@ -152,14 +158,19 @@ def scene_tensors(
 
 def draw_levels(
     rng: np.random.Generator, count: int, frames: int, training: TrainingConfig
-) -> Tensor:
-    """(count, T') noise levels: a share at the highest, the others log-normal below it; and a
-    share of targets whose first latent frames are known."""
+) -> tuple[Tensor, Tensor]:
+    """(count, T') noise levels, and which frames are known.
+
+    A share of targets is at the highest level, the others are log-normal below it; the first
+    latent frames of a share are known, half of those without any noise.
+    """
     sigma = np.exp(rng.normal(LEVEL_MEAN, LEVEL_STD, count)).clip(max=SIGMA_MAX)
     sigma[rng.random(count) < training.pure_noise] = SIGMA_MAX
-    known = rng.integers(1, frames, count) * (rng.random(count) < training.known)
-    levels = np.where(np.arange(frames) < known[:, None], 0.0, sigma[:, None])
-    return torch.from_numpy(levels.astype(np.float32))
+    given = rng.integers(1, frames, count) * (rng.random(count) < training.known)
+    known = np.arange(frames) < given[:, None]
+    small = rng.uniform(0, KNOWN_NOISE, count) * (rng.random(count) < 0.5)
+    levels = np.where(known, np.minimum(small, sigma)[:, None], sigma[:, None])
+    return torch.from_numpy(levels.astype(np.float32)), torch.from_numpy(known)
 
 
 def _order(rng: np.random.Generator, config: SceneConfig, views: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
 
     On the straight path z = (1 - t) x0 + t n with t = sigma / (1 + sigma) (arXiv 2209.03003).
     Only the coded part of the pixels counts: what the codec drops, no prediction can change.
-    Known frames have no noise and no loss. The network runs in bfloat16 where that is safe.
+    Known frames have no loss. The network runs in bfloat16 where that is safe.
     """
     with torch.no_grad():
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
@@ -26,7 +26,7 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
     with torch.autocast(x0.device.type, torch.bfloat16):
         predicted = network(noisy, t, batch.target_rays, _sources(network, source, batch), sweep)
     errors = (predicted.float() - x0).square().mean(dim=(1, 3, 4)) * codec.pixel_weight(x0.shape[2])
-    unknown = (batch.levels > 0).float()
+    unknown = (~batch.known).float()
     losses: Tensor = (errors * unknown).sum(dim=1) / unknown.sum(dim=1)
     return losses
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_a_step_has_one_batch_whatever_was_drawn_before(step: int) -> None:
     late = draw_batch(run, contract, stores, step)
     draw_batch(run, contract, stores, 2)
     again = draw_batch(run, contract, painted(run), step)
-    for name in ("source", "source_rays", "target", "target_rays", "levels"):
+    for name in ("source", "source_rays", "target", "target_rays", "levels", "known"):
         assert torch.equal(getattr(late, name), getattr(again, name))
     assert late.noise_seed == again.noise_seed
     assert len(late.source) in (2, 4)  # one or two sources
@@ -72,25 +73,26 @@ def test_rays_are_anchored_on_frame_0_of_the_first_source() -> None:
 
 def test_noise_levels_have_their_share_at_the_top() -> None:
     training = tiny_run().training
-    levels = draw_levels(np.random.default_rng(0), 20000, 3, training)
+    levels, known = draw_levels(np.random.default_rng(0), 20000, 3, training)
     last = levels[:, -1]
+    assert not known[:, -1].any()
     assert 0.49 < float((last == SIGMA_MAX).float().mean()) < 0.53
     assert float(last.min()) > 0
-    known = levels == 0
     assert 0.23 < float(known[:, 0].float().mean()) < 0.27
     assert 0.11 < float(known[:, 1].float().mean()) < 0.14  # one or two frames are known
+    assert 0.45 < float((levels[known[:, 0], 0] == 0).float().mean()) < 0.55
+    assert float(levels[known].max()) <= 0.3
     assert bool((levels[~known[:, 1]][:, 1] == levels[~known[:, 1]][:, 2]).all())
 
 
 def test_the_loss_counts_unknown_frames_only() -> None:
     trainer = tiny_trainer(tiny_run(pure_noise=1.0, known=0.0))
     batch = draw_batch(trainer.run, trainer.contract, trainer.stores, 5)
-    levels = batch.levels.clone()
-    levels[0, 0] = 0.0
+    known = batch.known.clone()
+    known[0, 0] = True
     with torch.no_grad():
         before = flow_losses(trainer.network, trainer.codec, batch)
-        object.__setattr__(batch, "levels", levels)
-        after = flow_losses(trainer.network, trainer.codec, batch)
+        after = flow_losses(trainer.network, trainer.codec, replace(batch, known=known))
     assert torch.allclose(before[1:], after[1:])
     assert not torch.allclose(before[0], after[0])
 
