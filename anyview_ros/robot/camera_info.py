@@ -23,7 +23,8 @@ from anyview_ros.robot.lenses import COEFFICIENTS, Lens, RectifiedCamera
 
 Matrix = NDArray[np.float64]
 
-MATRIX_TOLERANCE = 1e-3  # relative; calibration files are rounded to about six digits
+ROTATION_TOLERANCE = 1e-3  # of R R^T; calibration files are rounded to few digits
+PINHOLE_TOLERANCE = 1e-4  # P and K that close, relative, and R to identity: nothing to rectify
 MIN_FOCAL, MAX_FOCAL = 0.01, 1000.0  # of the image's side: 178.9 and 0.06 degrees
 MAX_CENTRE = 10.0  # of the image's side, from its middle
 MAX_COEFFICIENT = 1e6  # a long lens has radii of 0.05 in the image, and large coefficients
@@ -192,7 +193,8 @@ def _matrices(calibration: _Calibration) -> tuple[Matrix, Matrix, Matrix]:
             raise _inconsistent(f"P must end in a row 0 0 1 0, got {p[2].tolist()}")
     if not r.any():
         r = np.eye(3)
-    if not np.allclose(r @ r.T, np.eye(3), atol=MATRIX_TOLERANCE) or np.linalg.det(r) < 0:
+    rotates = (np.abs(r) <= 2).all() and np.allclose(r @ r.T, np.eye(3), atol=ROTATION_TOLERANCE)
+    if not rotates or np.linalg.det(r) < 0:
         raise _inconsistent(f"R must be a rotation, got {r.tolist()}")
     return k, p, r
 
@@ -243,7 +245,7 @@ def _values(numbers: Any) -> tuple[float, ...]:
 
 
 def _alike(a: Matrix, b: Matrix) -> bool:
-    return bool(np.allclose(a, b, rtol=MATRIX_TOLERANCE, atol=MATRIX_TOLERANCE))
+    return bool(np.allclose(a, b, rtol=PINHOLE_TOLERANCE, atol=PINHOLE_TOLERANCE))
 
 
 def _rows(matrix: Matrix) -> tuple[tuple[float, ...], ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,29 +113,27 @@ def bend(
         (..., 2) float64 x, y and (...) whether the lens sees the ray.
     """
     side = np.hypot(rays[..., 0], rays[..., 1])
+    angle = np.arctan2(side, rays[..., 2])  # off the axis
     with np.errstate(all="ignore"):  # rays behind the lens give nonsense, and are marked so
         if model == "equidistant":
-            angle = np.arctan2(side, rays[..., 2])
             scale = np.where(side > 0, _fisheye(coefficients, angle) / side, 1 / rays[..., 2])
-            limit = fold(lambda a: _fisheye(coefficients, a), float(angle.max()))
+            limit = fold(partial(_fisheye, coefficients), angle)
             ahead = (side > 0) | (rays[..., 2] > 0)
             return rays[..., :2] * scale[..., None], (angle < limit) & ahead
-        flat = rays[..., :2] / rays[..., 2:]
-        in_front = rays[..., 2] > 0
+        flat, in_front = rays[..., :2] / rays[..., 2:], angle < np.pi / 2
         if not model:
             return flat, in_front
         padded = np.pad(np.array(coefficients), (0, 14 - len(coefficients)))
-        radius = np.where(in_front, np.hypot(flat[..., 0], flat[..., 1]), 0.0)
-        limit = fold(lambda r: r * _radial(padded, r * r), float(radius.max()))
-        return _brown(padded, flat), in_front & (radius < limit)
+        limit = fold(partial(_radius, padded), angle[in_front])
+        return _brown(padded, flat), in_front & (angle < limit)
 
 
-def fold(curve: Callable[[Floats], Floats], furthest: float) -> float:
-    """Where a function of the radius stops growing, or infinity if not before `furthest`."""
-    radii = np.linspace(0.0, furthest, FOLD_SAMPLES)
-    values = curve(radii)
-    shrinks = ~(np.diff(values) > 0)  # not finite counts as shrinking
-    return float(radii[np.argmax(shrinks)]) if furthest > 0 and shrinks.any() else np.inf
+def fold(curve: Callable[[Floats], Floats], angles: Floats) -> float:
+    """The angle at which a function of the angle stops growing; infinity if beyond `angles`."""
+    furthest = float(angles.max(initial=0.0))
+    tried = np.linspace(0.0, furthest, FOLD_SAMPLES)
+    shrinks = ~(np.diff(curve(tried)) > 0)  # not finite counts as shrinking
+    return float(tried[np.argmax(shrinks)]) if furthest > 0 and shrinks.any() else np.inf
 
 
 def _fisheye(k: tuple[float, ...], angle: Floats) -> Floats:
@@ -145,6 +144,11 @@ def _fisheye(k: tuple[float, ...], angle: Floats) -> Floats:
 def _radial(d: Floats, r2: Floats) -> Floats:
     above = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
     return np.asarray(above / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7]))))
+
+
+def _radius(d: Floats, angle: Floats) -> Floats:
+    radius = np.tan(angle)
+    return radius * _radial(d, radius * radius)
 
 
 def _brown(d: Floats, flat: Floats) -> Floats:

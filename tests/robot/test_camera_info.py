@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
@@ -15,9 +17,11 @@ from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
 from anyview_ros.robot.camera_info import camera_from_info, image_size, lens_from_info
 from anyview_ros.robot.messages import info_message
+from anyview_ros.robot.rectification import Rectifier
 
 CAMERA = Camera(640, 480, 500.0, 510.0, 330.0, 250.0)
 PLUMB_BOB = {"d": [-0.3, 0.1, 0.0, 0.0, 0.0]}
+RATIONAL = "rational_polynomial"
 FISHEYE = {"d": [0.02, 0.01, 0.0, 0.0], "distortion_model": "equidistant"}
 
 
@@ -141,7 +145,7 @@ def test_a_stream_that_is_rectified_may_have_any_distortion() -> None:
         {"d": [0.0] * 8, "distortion_model": "rational_polynomial"},
         {"d": [], "distortion_model": "equidistant"},
         {"d": [0.0] * 3, "distortion_model": "none"},
-        {"p": p_with(0, 500.1)},  # rounded elsewhere
+        {"p": p_with(0, 500.01)},  # rounded elsewhere
     ],
 )
 def test_no_distortion_is_no_lens(fields: dict[str, object]) -> None:
@@ -159,6 +163,7 @@ def test_no_distortion_is_no_lens(fields: dict[str, object]) -> None:
         {"d": [0.1] * 8 + [0.0] * 6, "distortion_model": "rational_polynomial"},
         {"p": p_with(0, 480.0)},
         {"r": euler2mat(0.1, 0, 0).ravel()},
+        {"r": euler2mat(0.001, 0, 0).ravel()},
     ],
 )
 def test_lenses_that_need_rectifying(fields: dict[str, object]) -> None:
@@ -276,6 +281,71 @@ def test_unusable_camera_infos_are_refused(info: CameraInfo, code: str, text: st
         with pytest.raises(AnyviewError, match=text) as error:
             lens_from_info(info)
         assert error.value.code == code
+
+
+numbers = st.one_of(
+    st.floats(-10, 10), st.floats(), st.sampled_from([0.0, 1.0, 300.0, 500.0, 1e9, -1e9])
+)
+
+
+def nine() -> st.SearchStrategy[list[float]]:
+    """A matrix that is nearly right, or any."""
+    near = st.floats(0.5, 2).map(lambda f: [500 * f, 0, 320, 0, 500, 240, 0, 0, 1])
+    return st.one_of(near, st.lists(numbers, min_size=9, max_size=9))
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=300, deadline=None)
+@given(
+    k=nine(),
+    r=st.one_of(
+        st.just([0.0] * 9),
+        st.tuples(*[st.floats(-3, 3)] * 3).map(lambda a: euler2mat(*a).ravel().tolist()),
+        st.lists(numbers, min_size=9, max_size=9),
+    ),
+    p=st.one_of(
+        st.just([0.0] * 12), st.just(p_with(3, -50.0)), st.lists(numbers, min_size=12, max_size=12)
+    ),
+    d_model=st.one_of(
+        st.tuples(st.lists(st.floats(-1, 1), min_size=4, max_size=5), st.just("plumb_bob")),
+        st.tuples(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.just("equidistant")),
+        st.tuples(st.lists(st.floats(-1, 1), min_size=8, max_size=8), st.just(RATIONAL)),
+        st.tuples(st.lists(numbers, max_size=15), st.sampled_from(["plumb_bob", "x", ""])),
+    ),
+    side=st.one_of(st.just((640, 480)), st.tuples(*[st.integers(0, 2**32 - 1)] * 2)),
+    binning=st.one_of(st.integers(0, 3), st.integers(0, 2**32 - 1)),
+    rectify=st.sampled_from(["auto", "on", "off"]),
+)
+def test_any_camera_info_is_a_lens_or_refused_by_name(
+    k: list[float],
+    r: list[float],
+    p: list[float],
+    d_model: tuple[list[float], str],
+    side: tuple[int, int],
+    binning: int,
+    rectify: str,
+) -> None:
+    info = SimpleNamespace(
+        width=side[0],
+        height=side[1],
+        d=d_model[0],
+        distortion_model=d_model[1],
+        k=k,
+        r=r,
+        p=p,
+        roi=RegionOfInterest(),
+        binning_x=binning % 3,
+        binning_y=binning,
+    )
+    try:
+        lens = lens_from_info(info, rectify)
+    except AnyviewError as error:
+        event(error.code)
+        return
+    event(lens.model or ("pinhole" if lens.is_pinhole else "turned"))
+    made = Rectifier(lens, (6, 8))
+    image = np.full((lens.raw.height, lens.raw.width, 3), 9, np.uint8)
+    assert (made.apply(image) > 0).mean() == pytest.approx(made.coverage)
 
 
 def test_a_stream_that_is_rectified_needs_p() -> None:

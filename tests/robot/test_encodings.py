@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from array import array
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
@@ -207,3 +208,32 @@ def test_unusable_images_are_refused(
         with pytest.raises(AnyviewError, match=text) as error:
             refuse(message)
         assert error.value.code == code
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    encoding=st.sampled_from([*ALL, "", "8UC3"]),
+    width=st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1)),
+    height=st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1)),
+    step=st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1)),
+    rows=st.sampled_from([1.0, 1.5, 0.5]),
+    big=st.integers(0, 255),
+)
+def test_any_image_is_decoded_or_refused_by_name(
+    encoding: str, width: int, height: int, step: int, rows: float, big: int
+) -> None:
+    message = SimpleNamespace(
+        encoding=encoding,
+        width=width,
+        height=height,
+        step=step,
+        is_bigendian=big,
+        data=memoryview(bytes(min(int(step * height * rows), 10_000))),
+    )
+    try:
+        decoded = decode(message)
+    except AnyviewError as error:
+        event(error.code)
+        return
+    event("decoded")
+    assert decoded.shape == (height, width, 3)

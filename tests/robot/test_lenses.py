@@ -94,6 +94,12 @@ def test_a_polynomial_ends_where_it_folds() -> None:
     assert seen.tolist() == [True, True, False, False]
 
 
+def test_a_ray_along_the_image_plane_does_not_hide_where_others_end() -> None:
+    rays = np.array([[0.5, 0.0, 1.0], [1.05, 0.0, 1.0], [1.06, 0.0, 1.0], [1.0, 0.0, 1e-12]])
+    _, seen = bend("plumb_bob", (-0.3, 0.0, 0.0, 0.0), rays)
+    assert seen.tolist() == [True, True, False, False]
+
+
 @pytest.mark.parametrize("model", ["", "plumb_bob"])
 def test_what_lies_behind_is_not_seen(model: str) -> None:
     rays = np.array([[0.1, 0.1, 1.0], [0.1, 0.1, -1.0], [1.0, 0.0, 0.0]])
