@@ -14,9 +14,9 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.camera_intake import COMPRESSED, StreamOptions
 from anyview_ros.robot.camera_stream import CameraStream
-from anyview_ros.robot.executors import ImageGroup, ImageThread
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits
+from anyview_ros.robot.image_thread import ImageGroup, ImageThread
 from anyview_ros.robot.parameters import Settings, declare_camera
 from anyview_ros.robot.tf import FrameTree
 

@@ -13,7 +13,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -21,7 +21,6 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.robot import diagnostics, parameters
 from anyview_ros.robot.allocator import keep_freed_memory
 from anyview_ros.robot.clip_sources import ClipGatherer
-from anyview_ros.robot.executors import ServiceExecutor
 from anyview_ros.robot.inputs import STEADY, Inputs
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
@@ -194,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AnyviewError as error:
         rclpy.try_shutdown()
         sys.exit(f"error [{error.code}]: {error}")
-    executor = ServiceExecutor(SERVICE_THREADS)
+    executor = MultiThreadedExecutor(SERVICE_THREADS)
     executor.add_node(node)
     anyview.follow_autostart()
     try:

@@ -172,7 +172,8 @@ class InferenceProcess:
             os.ftruncate(file, size_of(job.shapes))
             memory = mmap.mmap(file, 0)
             for pixels, clip in zip(pixel_views(memory, job.shapes), sources, strict=False):
-                pixels[:] = clip.images
+                for k, frame in enumerate(clip.frames):
+                    pixels[k] = frame.image
             with suppress(OSError):  # the process died: `reply` finds out how
                 self._connection.send(job)
                 send_handle(self._connection, file, self.pid)

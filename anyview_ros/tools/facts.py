@@ -79,7 +79,7 @@ def look_at_graph(node: Node, settings: Settings, contract: Contract, seconds: f
     Args:
         node: spun by another thread.
     """
-    inputs = Inputs(node, settings, contract, on_epoch=lambda reason: None)
+    inputs = Inputs(node, settings, contract, on_epoch=lambda camera, reason: None)
     try:
         time.sleep(seconds)
         streams = inputs.streams()

@@ -12,11 +12,11 @@ import pytest
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from anyview_ros.robot.executors import ImageGroup, ImageThread, ServiceExecutor
+from anyview_ros.robot.image_thread import ImageGroup, ImageThread
 from tests.graph import LOCAL, Graph, graph
 from tests.robot.rig import wait_for
 
@@ -25,12 +25,12 @@ DOMAIN = 136
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    """With a service executor that runs."""
+    """With an executor of rclpy that runs."""
     os.environ.update(LOCAL)
     context = Context()
     rclpy.init(context=context, domain_id=DOMAIN)
     made = Node("images", context=context)
-    executor = ServiceExecutor(2, context=context)
+    executor = MultiThreadedExecutor(2, context=context)
     executor.add_node(made)
 
     def spin() -> None:

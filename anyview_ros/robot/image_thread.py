@@ -15,22 +15,16 @@ from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.guard_condition import GuardCondition
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
 
 
 class ImageGroup(MutuallyExclusiveCallbackGroup):
-    """Subscriptions and timers that an `ImageThread` runs; a `ServiceExecutor` passes them over."""
-
-
-class ServiceExecutor(MultiThreadedExecutor):
-    """Runs all of its nodes but what is in an `ImageGroup`."""
+    """Subscriptions and timers that an `ImageThread` runs; rclpy's executors pass them over."""
 
     def can_execute(self, entity: Any) -> bool:
-        mine = not isinstance(entity.callback_group, ImageGroup)
-        return mine and bool(super().can_execute(entity))
+        return False  # what an executor asks before it waits for anything
 
 
 class ImageThread:
