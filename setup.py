@@ -24,7 +24,8 @@ from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.build import build
 
 SOURCE = Path(__file__).resolve().parent
-BUILD = SOURCE / "build" / sys.implementation.cache_tag
+# One for each Python and environment, which are those of ROS distributions.
+BUILD = SOURCE / "build" / sys.implementation.cache_tag / Path(sys.prefix).name
 STAGE = BUILD / "stage"
 SITE_PACKAGES = Path(sysconfig.get_path("platlib")).relative_to(sysconfig.get_path("data"))
 

@@ -17,6 +17,7 @@ pin() {
 
 pin run
 pin ros-jazzy -c run.txt
+pin ros-kilted -c run.txt
 # Without numpy, which is there before them: 2 from run.txt, or Ubuntu's 1.26 beside a sourced ROS.
 pin onnxruntime -c run.txt -c ros-jazzy.txt --no-emit-package numpy
 pin onnxruntime-gpu -c run.txt -c ros-jazzy.txt --no-emit-package numpy
@@ -24,3 +25,5 @@ pin test -c run.txt -c ros-jazzy.txt -c onnxruntime.txt --no-emit-package numpy 
 pin train -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt
 # A sourced ROS runs on Ubuntu's Python 3.12, and its message bindings need numpy 1.26.
 PYTHON_VERSION=3.12 pin sourced-ros
+# Lyrical's Ubuntu has Python 3.14 and a numpy 2 that ROS is compiled against.
+PYTHON_VERSION=3.14 pin sourced-lyrical --no-emit-package numpy

@@ -1,9 +1,9 @@
 """The rest of `./anyview`: make .venv where it is not ready, then become the command in it.
 
 Runs on the bare Python that `./anyview` found, so it uses the standard library alone. Everything
-it makes lies in .venv (and build/), whose folder `anyview` holds a stamp for each stage that is
-done and the log of the last preparation. A preparation that was interrupted leaves a marker
-there, and the next call starts over.
+it makes lies in .venv (.venv-kilted over the other distribution) and build/. Its folder `anyview`
+holds a stamp for each stage that is done and the log of the last preparation. A preparation that
+was interrupted leaves a marker there, and the next call starts over.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENV = ROOT / ".venv"
+# ROS 2 distributions there are wheels of, each in an environment of its own: they must not mix.
+VENVS = {"jazzy": ".venv", "kilted": ".venv-kilted"}
+DISTRO = os.environ.get("ANYVIEW_ROS") or "jazzy"
+VENV = ROOT / VENVS.get(DISTRO, ".venv")  # of an unknown one nothing is made, see `main`
 STATE = VENV / "anyview"  # also what tells a .venv of ours from the user's own
 INCOMPLETE = STATE / "incomplete"
 LOG = STATE / "setup.log"
 
-NEEDS_TORCH = ("test", "train", "export", "bench", "convert", "verify")
+NEEDS_TORCH = ("test", "train", "export", "bench", "convert release", "verify")
 PIP = (str(VENV / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check")
 ONNXRUNTIMES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
 # What a sourced ROS or another virtual environment leaves behind; two worlds must not mix.
@@ -72,9 +75,13 @@ class Stage:
 
 
 def main(arguments: Sequence[str]) -> None:
+    if DISTRO not in VENVS:
+        raise LauncherError(f"ANYVIEW_ROS must be {' or '.join(VENVS)}, got '{DISTRO}'")
+    if list(arguments) == ["test", "--both"]:
+        sys.exit(test_both())
     environment = clean_environment(os.environ)
     check_middleware(environment)
-    command = arguments[0] if arguments else ""
+    command = command_of(arguments)
     if not ready(stages(command)):
         check_machine()
         with locked() as lock:
@@ -84,6 +91,21 @@ def main(arguments: Sequence[str]) -> None:
         run = [str(ROOT / "scripts" / "run_tests.py"), *arguments[1:]]
     python = str(VENV / "bin" / "python")
     os.execve(python, [python, *run], environment)
+
+
+def test_both() -> int:
+    """`./anyview test` over each distribution, one after the other; the first status not 0."""
+    call = [sys.executable, "-IS", __file__, "test"]
+    statuses = [
+        subprocess.run(call, env={**os.environ, "ANYVIEW_ROS": distro}).returncode
+        for distro in VENVS
+    ]
+    return next(filter(None, statuses), 0)
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """`demo`, or `convert bag`: a recording is converted without what a release needs."""
+    return " ".join(arguments[: 2 if "convert" in arguments[:1] else 1])
 
 
 def clean_environment(caller: Mapping[str, str]) -> dict[str, str]:
@@ -103,8 +125,8 @@ def check_middleware(environment: Mapping[str, str]) -> None:
     asked = environment.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp"
     if asked != "rmw_fastrtps_cpp":
         raise LauncherError(
-            f"RMW_IMPLEMENTATION is {asked}, .venv has rmw_fastrtps_cpp only: unset it here, or "
-            "build with colcon on your sourced ROS 2 (docs/install.md)"
+            f"RMW_IMPLEMENTATION is {asked}, {VENV.name} has rmw_fastrtps_cpp only: unset it "
+            "here, or build with colcon on your sourced ROS 2 (docs/install.md)"
         )
 
 
@@ -132,10 +154,11 @@ def stages(command: str) -> list[Stage]:
     make_venv = (os.path.realpath(sys.executable), "-m", "venv", str(VENV))
     editable = (*PIP, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     build = ["msg", "srv", "action", "cmake", "CMakeLists.txt", "package.xml", "setup.py"]
-    build += ["scripts/anyview", "scripts/sim_rig", "scripts/synth", "requirements/ros-jazzy.txt"]
+    build += ["scripts/anyview", "scripts/sim_rig", "scripts/synth"]
+    build += [f"requirements/ros-{DISTRO}.txt"]
     wanted = [
         Stage("python", "Python environment", f"{python_version()} {ROOT}", (make_venv,)),
-        required("run", "ROS 2 and other requirements", "ros-jazzy", "run"),
+        required("run", "ROS 2 and other requirements", f"ros-{DISTRO}", "run"),
         onnxruntime(),
         Stage("package", "interfaces, compiled", digest(build), (editable,)),
     ]
@@ -143,6 +166,8 @@ def stages(command: str) -> list[Stage]:
         wanted.append(required("test", "test tools", "test"))
     if command in NEEDS_TORCH:
         wanted.append(required("train", "what torch needs", "train"))
+    # Nothing of torch depends on the distribution: its tests run over the default one only.
+    if command in NEEDS_TORCH and (command != "test" or DISTRO == "jazzy"):
         # A stage of its own: pip wants hashes for all requirements of a command or for none.
         wanted.append(required("torch", "torch", "torch"))
     return wanted
@@ -197,7 +222,7 @@ def locked() -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another call is preparing .venv, waiting for it")
+            say(f"another call is preparing {VENV.name}, waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
     finally:

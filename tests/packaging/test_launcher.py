@@ -53,7 +53,15 @@ def checkout(tmp_path: Path) -> Path:
         (root / name).touch()
     for name in ("anyview", "sim_rig", "synth"):
         (root / "scripts" / name).touch()
-    for name in ("ros-jazzy", "run", "onnxruntime", "onnxruntime-gpu"):
+    for name in (
+        "ros-jazzy",
+        "ros-kilted",
+        "run",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "test",
+        "train",
+    ):
         (root / "requirements" / f"{name}.txt").touch()
     for tool in ("dirname", "readlink"):
         (root / "bin" / tool).symlink_to(str(shutil.which(tool)))
@@ -124,6 +132,13 @@ def test_other_middleware_is_refused(checkout: Path) -> None:
     tool(checkout, "python3", f'exec {bare_python()} "$@"')
     said = call(checkout, RMW_IMPLEMENTATION="rmw_cyclonedds_cpp")
     assert "RMW_IMPLEMENTATION is rmw_cyclonedds_cpp" in said
+
+
+def test_distribution_without_wheels_is_refused(checkout: Path) -> None:
+    tool(checkout, "python3", f'exec {bare_python()} "$@"')
+    assert "ANYVIEW_ROS must be jazzy or kilted, got 'humble'" in call(
+        checkout, ANYVIEW_ROS="humble"
+    )
 
 
 def test_onnxruntime_is_for_cpu_or_gpu(checkout: Path) -> None:
@@ -255,6 +270,24 @@ def test_no_network_is_said_so(launcher: Any) -> None:
     assert launcher.reason(text) == "no network: pip cannot reach its package index"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), False),
+        (("demo", "--source", "table"), False),
+        (("convert", "bag", "drive"), False),
+        (("convert", "release", "folder"), True),
+        (("convert",), False),
+        (("train", "config"), True),
+    ],
+)
+def test_torch_comes_with_the_commands_that_need_it(
+    launcher: Any, arguments: tuple[str, ...], wanted: bool
+) -> None:
+    names = {stage.name for stage in launcher.stages(launcher.command_of(arguments))}
+    assert ("torch" in names) is wanted
+
+
 def test_stamps_follow_what_they_are_made_from(
     launcher: Any, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +311,49 @@ def test_stamps_follow_what_they_are_made_from(
         after = stamps()
         assert {key for key in after if after[key] != before[key]} == changed, name
         before = after
+
+
+@pytest.fixture
+def kilted(tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.delitem(sys.modules, "launcher", raising=False)
+    monkeypatch.delenv("ANYVIEW_ORT", raising=False)
+    monkeypatch.setenv("ANYVIEW_ROS", "kilted")
+    return load(checkout)
+
+
+def test_the_second_distribution_has_an_environment_and_stamps_of_its_own(
+    kilted: Any, checkout: Path
+) -> None:
+    assert kilted.VENV.relative_to(checkout) == Path(".venv-kilted")
+    assert kilted.clean_environment({})["AMENT_PREFIX_PATH"] == str(checkout / ".venv-kilted")
+
+    def stamps() -> dict[str, str]:
+        return {stage.name: stage.stamp for stage in kilted.stages("demo")}
+
+    before = stamps()
+    (checkout / "requirements" / "ros-jazzy.txt").write_text("changed")
+    assert stamps() == before
+    (checkout / "requirements" / "ros-kilted.txt").write_text("changed")
+    assert {name for name in before if stamps()[name] != before[name]} == {"run", "package"}
+
+
+def test_the_second_distribution_is_tested_without_torch(kilted: Any) -> None:
+    assert [stage.name for stage in kilted.stages("test")][-2:] == ["test", "train"]
+    assert kilted.stages("train")[-1].name == "torch"
+
+
+def test_both_distributions_by_one_command(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[list[str], str]] = []
+
+    def run(call: list[str], env: dict[str, str]) -> SimpleNamespace:
+        calls.append((call[-1:], env["ANYVIEW_ROS"]))
+        return SimpleNamespace(returncode={"jazzy": 0, "kilted": 3}[env["ANYVIEW_ROS"]])
+
+    monkeypatch.setattr(launcher.subprocess, "run", run)
+    with pytest.raises(SystemExit) as ended:
+        launcher.main(["test", "--both"])
+    assert ended.value.code == 3
+    assert calls == [(["test"], "jazzy"), (["test"], "kilted")]
 
 
 def test_the_two_builds_of_onnxruntime_replace_each_other(

@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = ROOT / "requirements"
 PINNED = sorted(file.stem for file in LISTS.glob("*.in"))
-TOGETHER = ("run", "ros-jazzy", "onnxruntime", "test", "train")
+TOGETHER = ("run", "onnxruntime", "test", "train")  # and one distribution of ROS
+DISTRIBUTIONS = ("ros-jazzy", "ros-kilted")
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)( ; (?P<marker>.*[^ \\]))?", re.M)
 # import name -> distribution, where the generated packages of the wheels hide it
 ROS = {"anyview_ros", "tf2_msgs"}
@@ -66,9 +67,10 @@ def test_no_list_says_where_to_download(file: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", file.read_text())
 
 
-def test_lists_that_are_installed_together_agree() -> None:
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_lists_that_are_installed_together_agree(distribution: str) -> None:
     versions: dict[tuple[str, str], str] = {}
-    for name in TOGETHER:
+    for name in (distribution, *TOGETHER):
         for key, version in pins(name).items():
             assert versions.setdefault(key, version) == version, f"{key} in {name}.txt"
 
@@ -79,6 +81,14 @@ def test_the_two_builds_of_onnxruntime_are_alternatives() -> None:
     for name in ("onnxruntime", "onnxruntime-gpu"):
         version = next(v for (n, _), v in pins(name).items() if n == name)
         assert tuple(map(int, version.split("."))) >= (1, 29), "external data may leave its folder"
+
+
+def test_distributions_do_not_mix() -> None:
+    for distribution in DISTRIBUTIONS:
+        word = distribution.removeprefix("ros-")
+        wheels = {name for name in names(distribution) if re.match("ros-(jazzy|kilted)-", name)}
+        assert wheels, distribution
+        assert {name.split("-")[1] for name in wheels} == {word}
 
 
 def test_only_tests_training_and_export_need_torch() -> None:
