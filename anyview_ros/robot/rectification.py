@@ -24,6 +24,7 @@ MIN_SPAN = 1.25  # below, one lookup a pixel is as good as four
 AVERAGING_SPAN = 3.0  # without a lens; below, OpenCV's exact averaging is cheap enough
 CACHED = 16  # calibrations; a robot's cameras and those of its last reconfiguration
 Image = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 
 
 class Rectifier:
@@ -46,20 +47,23 @@ class Rectifier:
         self._unseen: NDArray[np.bool_] | None = None
         self._between: tuple[int, int] | None = None
         self.coverage = 1.0
-        span = _pinhole_span(lens, size) if lens.is_pinhole else _span(lens, size)
         full = lens.raw.width, lens.raw.height
+        if lens.is_pinhole:
+            span = min(full[0] / size[1], full[1] / size[0])
+        else:
+            x, y, seen = lens.source_pixels(lens.camera.resized(size[1], size[0]))
+            span = _span(x, y, seen)
+            self.coverage = float(seen.mean())
+            self._unseen = None if seen.all() else ~seen
         exact = lens.is_pinhole and resampler != "area"
         self.source_size = full if exact else _halved(full, span)
         span *= self.source_size[0] / full[0]
         samples = max(2, int(np.ceil(span / SAMPLE_SPAN)))
-        if lens.is_pinhole:
-            if span >= AVERAGING_SPAN and not exact:
-                self._between = size[1] * samples, size[0] * samples
-            return
-        self._maps = _maps(lens, size, 1 if span <= MIN_SPAN else samples, self.source_size)
-        _, _, seen = lens.source_pixels(lens.camera.resized(size[1], size[0]))
-        self.coverage = float(seen.mean())
-        self._unseen = None if seen.all() else ~seen
+        if not lens.is_pinhole:
+            samples = 1 if span <= MIN_SPAN else samples
+            self._maps = _maps(lens, size, samples, self.source_size)
+        elif span >= AVERAGING_SPAN and not exact:
+            self._between = size[1] * samples, size[0] * samples
 
     def apply(self, image: Image, out: Image | None = None) -> Image:
         """The rectified image at the model's size.
@@ -96,17 +100,15 @@ def rectifier(lens: Lens, size: tuple[int, int], resampler: str = "area") -> Rec
     return Rectifier(lens, size, resampler)
 
 
-def _pinhole_span(lens: Lens, size: tuple[int, int]) -> float:
-    return min(lens.raw.width / size[1], lens.raw.height / size[0])
+def _span(x: Floats, y: Floats, seen: NDArray[np.bool_]) -> float:
+    """Pixels of the image from one pixel of the result to the next, as the median of them all.
 
-
-def _span(lens: Lens, size: tuple[int, int]) -> float:
-    """Pixels of the image from one pixel of the result to the next, as the median of them all."""
-    x, y, seen = lens.source_pixels(lens.camera.resized(size[1], size[0]))
-    if min(size) < 2 or not seen.any():
-        return _pinhole_span(lens, size)
-    spans = [np.median(np.hypot(*np.gradient(values))[seen]) for values in (x, y)]
-    return float(min(spans))
+    Args:
+        x, y, seen: of `Lens.source_pixels` at the size of the result.
+    """
+    if min(x.shape) < 2 or not seen.any():
+        return 1.0
+    return float(min(np.median(np.hypot(*np.gradient(values))[seen]) for values in (x, y)))
 
 
 def _halved(size: tuple[int, int], span: float) -> tuple[int, int]:
