@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pictures-every", type=float, default=20.0, help="minutes between pictures, 0 = none"
     )
+    parser.add_argument(
+        "--max-part-size", type=float, default=0, help="MiB of a checkpoint's file, 0 = one file"
+    )
     parser.add_argument("--loaders", type=int, default=1, help="threads that draw batches")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     import torch  # a robot has no torch: only this command and `export` need it
 
     from anyview_ros.training.config import read_config
+    from anyview_ros.training.distributed import joined
     from anyview_ros.training.loop import Trainer, train
     from anyview_ros.training.store import default_cache, open_stores, renderers
 
@@ -43,18 +47,23 @@ def run(args: argparse.Namespace) -> int:
     stores = open_stores(config, args.cache or default_cache())
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
-    trainer = Trainer(config, stores, torch.device("cuda" if cuda else "cpu"))
     stop = Stop(60 * args.minutes)
-    report = Report(config.training.steps, stop)
-    pictures = Pictures(trainer, args.out, 60 * args.pictures_every)
+    with joined(cuda) as device:
+        trainer = Trainer(config, stores, device)
+        first = trainer.rank == 0
+        watchers: list[Report | Pictures] = []
+        if first:
+            watchers = [Report(config.training.steps, stop), Pictures(trainer, args)]
 
-    def on_step(progress: Progress) -> None:
-        report.add(progress)
-        pictures.add(progress)
+        def on_step(progress: Progress) -> None:
+            for watcher in watchers:
+                watcher.add(progress)
 
-    with renderers(stores, args.renderers):
-        step = train(trainer, args.out, args.resume, stop, on_step, args.loaders)
-    print(f"step {step} of {config.training.steps} is saved in {args.out}")
+        with renderers(stores, args.renderers if first else 0):
+            part = round(args.max_part_size * 2**20)
+            step = train(trainer, args.out, args.resume, stop, on_step, args.loaders, part)
+        if first:
+            print(f"step {step} of {config.training.steps} is saved in {args.out}")
     return 130 if stop.interrupted else 0
 
 
@@ -77,11 +86,11 @@ class Stop:
 class Pictures:
     """Pictures of held-out scenes, `preview-<step>.png` beside the checkpoint, every so often."""
 
-    def __init__(self, trainer: Trainer, out: Path, every_s: float) -> None:
+    def __init__(self, trainer: Trainer, args: argparse.Namespace) -> None:
         from anyview_ros.training.preview import Preview
 
-        self._trainer, self._out, self._every_s = trainer, out, every_s
-        self._preview = Preview(trainer.run) if every_s > 0 else None
+        self._trainer, self._out, self._every_s = trainer, args.out, 60 * args.pictures_every
+        self._preview = Preview(trainer.run) if args.pictures_every > 0 else None
         self._last = time.monotonic()
 
     def add(self, progress: Progress) -> None:

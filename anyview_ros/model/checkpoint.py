@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -36,30 +36,81 @@ class Checkpoint:
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace `path` in one step, so that an interrupted write leaves the old file."""
-    partial = path.with_suffix(".part")
+def write_checkpoint(path: Path, checkpoint: Checkpoint, max_part_bytes: int = 0) -> None:
+    """Replace `path`, so that an interrupted write leaves the old checkpoint whole.
+
+    With a limit the tensors are spread over more files, `<stem>-<step>-<part>.safetensors` beside
+    `path`, which names them and is renamed into place last. A tensor is never split.
+
+    Raises:
+        AnyviewError: `checkpoint_not_written` when the disk is full or cannot be written to.
+    """
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+    first, *others = _spread(tensors, max_part_bytes)
+    stem = f"{path.stem}-{checkpoint.step}"
+    named = {f"{stem}-{i}{path.suffix}": part for i, part in enumerate(others, start=2)}
     metadata = {"format": FORMAT, "step": str(checkpoint.step), "config": checkpoint.config}
-    save_file(tensors, partial, metadata)
-    partial.replace(path)
+    try:
+        for name, part in named.items():
+            _save(path.with_name(name), part, {"format": FORMAT})
+        _save(path, first, metadata | {"parts": json.dumps(list(named))})
+    except (OSError, SafetensorError) as error:
+        raise AnyviewError(
+            "checkpoint_not_written",
+            f"cannot write {path}: {error}; the checkpoint before it is whole, make room and "
+            "continue with --resume",
+        ) from None
+    for stale in path.parent.glob(f"{path.stem}-*{path.suffix}"):
+        if stale.name not in named:
+            stale.unlink()
 
 
 def read_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
     """Read what `write_checkpoint` wrote.
 
     Raises:
-        AnyviewError: `invalid_checkpoint` when the file is missing, damaged or something else.
+        AnyviewError: `invalid_checkpoint` when a file is missing, damaged or something else.
     """
+    tensors, metadata = _read(path, device)
+    if "step" not in metadata:
+        raise AnyviewError("invalid_checkpoint", f"{path} is one part of a checkpoint")
+    for name in json.loads(metadata.get("parts", "[]")):
+        tensors |= _read(path.with_name(name), device)[0]
+    return Checkpoint(int(metadata["step"]), metadata["config"], tensors)
+
+
+def _spread(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
+    """Tensors in order, in as many groups as keep each under the limit; one group without."""
+    groups: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if limit and groups[-1] and size + tensor.nbytes > limit:
+            groups.append({})
+            size = 0
+        groups[-1][name] = tensor
+        size += tensor.nbytes
+    return groups
+
+
+def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    partial = path.with_suffix(".part")
+    try:
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read(path: Path, device: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt", device=device) as file:
             metadata = file.metadata() or {}
-            tensors: dict[str, torch.Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+            tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise AnyviewError("invalid_checkpoint", f"cannot read {path}: {error}") from None
     if metadata.get("format") != FORMAT:
         raise AnyviewError("invalid_checkpoint", f"{path} is no checkpoint of 'anyview train'")
-    return Checkpoint(int(metadata["step"]), metadata["config"], tensors)
+    return tensors, metadata
 
 
 def parts(**named: Mapping[str, Tensor]) -> dict[str, Tensor]:

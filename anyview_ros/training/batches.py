@@ -45,8 +45,7 @@ class Batch:
         levels: (G * K, T') sigma of each latent frame.
         known: (G * K, T') bool, frames that are given; they have little noise or none, so that the
             network goes on from frames of its own making too.
-        scenes: G.
-        noise_seed: of the noise itself, whose shape the codec knows.
+        noise_seeds: G, of the noise itself, whose shape the codec knows.
     """
 
     source: Tensor
@@ -57,55 +56,101 @@ class Batch:
     marks: tuple[Tensor, ...]
     levels: Tensor
     known: Tensor
-    scenes: int
-    noise_seed: int
+    noise_seeds: tuple[int, ...]
 
     def to(self, device: torch.device) -> Batch:
         def moved(value: Any) -> Any:
             if isinstance(value, tuple):
-                return tuple(tensor.to(device) for tensor in value)
+                return tuple(moved(part) for part in value)
             return value.to(device) if isinstance(value, Tensor) else value
 
         return Batch(*[moved(getattr(self, field.name)) for field in fields(self)])
 
 
+@dataclass(frozen=True)
+class Question:
+    """Which views of a scene are sources, and which are asked for."""
+
+    scene: SceneViews
+    sources: list[int]
+    targets: list[int]
+
+
 def draw_batch(
-    run: RunConfig, contract: Contract, stores: Mapping[str, Scenes], step: int
+    run: RunConfig,
+    contract: Contract,
+    stores: Mapping[str, Scenes],
+    step: int,
+    share: tuple[int, int] = (0, 1),
 ) -> Batch:
-    """The batch of a step: the same at every call, whatever was drawn before."""
+    """The batch of a step: the same at every call, whatever was drawn before.
+
+    Args:
+        share: (i, n): every n-th scene from the i-th, for one of n processes.
+    """
     training = run.training
     rng = np.random.default_rng([training.seed, step])
     name = drawn_name(run, step, rng)
-    scenes = stores[name.removesuffix(MONOCULAR)]
-    scale = scenes.config.scene_scale
-    pool = training.pool(step, scenes.config.count)
-    count = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
-    if not name.endswith(MONOCULAR):
-        count = min(count, scenes.config.views - 1)  # one view is left to be the target
+    store = stores[name.removesuffix(MONOCULAR)]
+    sources = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
+    pool = training.pool(step, store.config.count)
     few = pool < training.scenes_per_step
-    chosen = rng.choice(pool, training.scenes_per_step, replace=few).tolist()
-    depths = [scale * depth for depth in contract.plane_sweep]
-    parts, swept = [], []
-    for index in chosen:
-        views = augmented(rng, scenes[index])
-        if name.endswith(MONOCULAR):
-            cuts = count + training.targets_per_scene - 1
-            views = turned_views(rng, views, int(rng.integers(len(views.cameras))), cuts)
-            order = rng.permutation(len(views.cameras))
-        else:
-            order = _order(rng, scenes.config, len(views.cameras))
-        sources = order[:count].tolist()
-        # Again from the first where there are few.
-        targets = np.resize(order[count:], training.targets_per_scene).tolist()
-        parts.append(scene_tensors(contract, views, sources, targets, scale))
-        clips = [views.clip(view) for view in sources]
-        swept += [
-            plane_sweep(clips, views.view(v), depths, contract.latent) for v in targets if depths
-        ]
+    chosen = rng.choice(pool, training.scenes_per_step, replace=few)
+    seeds = rng.integers(2**62, size=len(chosen))
+    frames = contract.latent.of(store.config.frames, *store.config.size)[1]
+    shape = len(chosen), training.targets_per_scene, frames
+    levels, known = draw_levels(rng, shape, training)
+    mine = slice(share[0], None, share[1])
+    questions = [
+        draw_question(np.random.default_rng(int(seed)), store, name, int(index), sources, training)
+        for index, seed in zip(chosen[mine], seeds[mine], strict=True)
+    ]
+    return assembled(
+        contract,
+        questions,
+        store.config.scene_scale,
+        levels=levels[mine].flatten(0, 1),
+        known=known[mine].flatten(0, 1),
+        noise_seeds=tuple(seeds[mine].tolist()),
+    )
+
+
+def draw_question(
+    rng: np.random.Generator,
+    store: Scenes,
+    name: str,
+    index: int,
+    sources: int,
+    training: TrainingConfig,
+) -> Question:
+    """Views of a scene in a drawn light, and which of them are sources and targets."""
+    scene = augmented(rng, store[index])
+    if name.endswith(MONOCULAR):
+        cuts = sources + training.targets_per_scene - 1
+        scene = turned_views(rng, scene, int(rng.integers(len(scene.cameras))), cuts)
+        order = rng.permutation(len(scene.cameras))
+    else:
+        order = _order(rng, store.config, len(scene.cameras))
+        sources = min(sources, len(order) - 1)  # one view is left to be the target
+    # Again from the first where there are few.
+    targets = np.resize(order[sources:], training.targets_per_scene)
+    return Question(scene, order[:sources].tolist(), targets.tolist())
+
+
+def assembled(
+    contract: Contract, questions: Sequence[Question], scene_scale: float, **others: Any
+) -> Batch:
+    """The tensors of questions; `others` are the fields of `Batch` that are drawn."""
+    parts = [scene_tensors(contract, q.scene, q.sources, q.targets, scene_scale) for q in questions]
     source, source_rays, target, target_rays = (
         torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)
     )
-    levels, known = draw_levels(rng, len(target), source_rays.shape[2], training)
+    depths = [scene_scale * depth for depth in contract.plane_sweep]
+    swept = []
+    for question in questions if depths else ():
+        clips = [question.scene.clip(view) for view in question.sources]
+        views = [question.scene.view(view) for view in question.targets]
+        swept += [plane_sweep(clips, view, depths, contract.latent) for view in views]
     return Batch(
         source,
         source_rays,
@@ -113,10 +158,7 @@ def draw_batch(
         target_rays,
         sweep=tuple(torch.from_numpy(candidates.images) for candidates in swept),
         marks=tuple(torch.from_numpy(candidates.marks) for candidates in swept),
-        levels=levels,
-        known=known,
-        scenes=len(chosen),
-        noise_seed=int(rng.integers(2**62)),
+        **others,
     )
 
 
@@ -157,19 +199,20 @@ def scene_tensors(
 
 
 def draw_levels(
-    rng: np.random.Generator, count: int, frames: int, training: TrainingConfig
+    rng: np.random.Generator, shape: tuple[int, int, int], training: TrainingConfig
 ) -> tuple[Tensor, Tensor]:
-    """(count, T') noise levels, and which frames are known.
+    """(G, K, T') noise levels, and which frames are known.
 
     A share of targets is at the highest level, the others are log-normal below it; the first
     latent frames of a share are known, half of those without any noise.
     """
-    sigma = np.exp(rng.normal(LEVEL_MEAN, LEVEL_STD, count)).clip(max=SIGMA_MAX)
-    sigma[rng.random(count) < training.pure_noise] = SIGMA_MAX
-    given = rng.integers(1, frames, count) * (rng.random(count) < training.known)
-    known = np.arange(frames) < given[:, None]
-    small = rng.uniform(0, KNOWN_NOISE, count) * (rng.random(count) < 0.5)
-    levels = np.where(known, np.minimum(small, sigma)[:, None], sigma[:, None])
+    *targets, frames = shape
+    sigma = np.exp(rng.normal(LEVEL_MEAN, LEVEL_STD, targets)).clip(max=0.99 * SIGMA_MAX)
+    sigma[rng.random(targets) < training.pure_noise] = SIGMA_MAX
+    given = rng.integers(1, frames, targets) * (rng.random(targets) < training.known)
+    known = np.arange(frames) < given[..., None]
+    small = rng.uniform(0, KNOWN_NOISE, targets) * (rng.random(targets) < 0.5)
+    levels = np.where(known, np.minimum(small, sigma)[..., None], sigma[..., None])
     return torch.from_numpy(levels.astype(np.float32)), torch.from_numpy(known)
 
 

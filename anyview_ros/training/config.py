@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,6 +111,17 @@ class RunConfig:
 
     def stage(self, step: int) -> Stage:
         return next((s for s in self.stages if step < s.until), self.stages[-1])
+
+    def changes(self, other: RunConfig) -> list[str]:
+        """Names of what differs, but for what may change in the middle of a run: the length and
+        the fall of the learning rate, the last stages, the package's name and speeds."""
+        free = {"text", "name", "licence", "speeds", "stages", "training"}
+        fixed = {f.name for f in fields(self)} - free
+        changed = [name for name in fixed if getattr(self, name) != getattr(other, name)]
+        mine = self.training
+        if replace(other.training, steps=mine.steps, cooldown=mine.cooldown) != mine:
+            changed.append("training")
+        return sorted(changed)
 
     def contract(self) -> Contract:
         """The promises of the package that this run makes, its files and scores still empty."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.network import OneWayDenoiser
@@ -21,7 +21,7 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
         t = batch.levels / (1 + batch.levels)
         share = t[:, None, :, None, None]
-        noisy = (1 - share) * x0 + share * _noise(x0, batch.noise_seed)
+        noisy = (1 - share) * x0 + share * _noise(x0, batch.noise_seeds)
         sweep = sweep_latents(codec, batch) if network.sweep is not None else None
     with torch.autocast(x0.device.type, torch.bfloat16):
         predicted = network(noisy, t, batch.target_rays, _sources(network, source, batch), sweep)
@@ -29,6 +29,17 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
     unknown = (~batch.known).float()
     losses: Tensor = (errors * unknown).sum(dim=1) / unknown.sum(dim=1)
     return losses
+
+
+class FlowLoss(nn.Module):
+    """`flow_losses` as a module, which torch's DistributedDataParallel can wrap."""
+
+    def __init__(self, network: OneWayDenoiser) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, codec: LinearCodec, batch: Batch) -> Tensor:
+        return flow_losses(self.network, codec, batch)
 
 
 def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
@@ -42,17 +53,22 @@ def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
 
 def _sources(network: OneWayDenoiser, source: Tensor, batch: Batch) -> list[tuple[Tensor, Tensor]]:
     """Keys and values of the sources of each target, those of several sources end to end."""
-    repeats = len(batch.target) // batch.scenes
+    scenes = len(batch.noise_seeds)
+    repeats = len(batch.target) // scenes
 
     def laid(tensor: Tensor) -> Tensor:
-        sources = torch.unflatten(tensor, 0, (batch.scenes, -1))
+        sources = torch.unflatten(tensor, 0, (scenes, -1))
         return sources.transpose(1, 2).flatten(2, 3).repeat_interleave(repeats, 0)
 
     cached = network.condition(source, batch.source_rays)
     return [(laid(key), laid(value)) for key, value in cached]
 
 
-def _noise(like: Tensor, seed: int) -> Tensor:
-    """Standard normal noise, drawn on the CPU so that every device gets the same numbers."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(like.shape, generator=generator).to(like.device)
+def _noise(like: Tensor, seeds: tuple[int, ...]) -> Tensor:
+    """Standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
+
+    Drawn on the CPU, so that every device gets the same numbers.
+    """
+    shape = (len(like) // len(seeds), *like.shape[1:])
+    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.cat(drawn).to(like.device)

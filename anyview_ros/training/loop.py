@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
@@ -20,8 +21,9 @@ from anyview_ros.model.codec import LinearCodec, fit_codec
 from anyview_ros.model.network import OneWayDenoiser
 from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
-from anyview_ros.training.config import RunConfig
-from anyview_ros.training.flow import flow_losses
+from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.distributed import agreed, gathered, rank_and_processes
+from anyview_ros.training.flow import FlowLoss
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.store import Store, wait_for
 
@@ -62,7 +64,17 @@ class Trainer:
         torch.manual_seed(run.training.seed)
         self.run, self.stores, self.device = run, stores, device
         self.contract = run.contract()
+        self.rank, self.processes = rank_and_processes()
+        if run.training.scenes_per_step % self.processes:
+            raise AnyviewError(
+                "invalid_config",
+                f"scenes_per_step, {run.training.scenes_per_step}, must be a multiple of the "
+                f"number of processes, {self.processes}",
+            )
         self.network = OneWayDenoiser(run.network).to(device)
+        self.loss: nn.Module = FlowLoss(self.network)
+        if self.processes > 1:
+            self.loss = DistributedDataParallel(self.loss)
         self.ema = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizers = Optimizers(self.network)
         self.codec = LinearCodec(run.network.channels).to(device)
@@ -82,19 +94,20 @@ class Trainer:
         return torch.from_numpy(np.concatenate([conditioning.video_tensor(c) for c in images]))
 
     def draw(self, step: int) -> Batch:
-        return draw_batch(self.run, self.contract, self.stores, step)
+        share = self.rank, self.processes
+        return draw_batch(self.run, self.contract, self.stores, step, share)
 
     def train_step(self, batch: Batch) -> Progress:
-        """One update on the batch of this step."""
+        """One update on the batch of this step, or on this process's share of it."""
         batch = batch.to(self.device)
-        losses = flow_losses(self.network, self.codec, batch)
-        losses.mean().backward()  # type: ignore[no-untyped-call]
+        losses = self.loss(self.codec, batch)
+        losses.mean().backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         self._average()
-        losses = losses.detach()
-        pure = losses[batch.levels[:, -1] == SIGMA_MAX]
+        losses, levels = gathered(losses.detach()), gathered(batch.levels)
+        pure = losses[levels[:, -1] == SIGMA_MAX]
         return Progress(self.step, float(losses.mean()), float(pure.mean()), len(losses))
 
     def _average(self) -> None:
@@ -115,11 +128,18 @@ class Trainer:
         return Checkpoint(self.step, self.run.text, tensors)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of the same network.
+        """Go on from a checkpoint of the same run; only its length may have changed.
 
         Raises:
-            AnyviewError: `invalid_checkpoint` when the shapes differ.
+            AnyviewError: `other_config` when it is of another run, `invalid_checkpoint` when the
+                shapes differ.
         """
+        if changed := self.run.changes(parse_config(checkpoint.config)):
+            raise AnyviewError(
+                "other_config",
+                f"the checkpoint is of a run with another {', '.join(changed)}; train with its own "
+                "config, or start anew in another folder",
+            )
         try:
             self.network.load_state_dict(checkpoint.part("network"))
             self.ema.load_state_dict(checkpoint.part("ema"))
@@ -140,11 +160,12 @@ def train(
     stopped: Callable[[], bool],
     on_step: Callable[[Progress], None] = lambda progress: None,
     loaders: int = 1,
+    max_part_bytes: int = 0,
 ) -> int:
     """Train until the run's steps are done or `stopped()`; returns the step reached.
 
     The newest state is always in `out`/latest.safetensors: written every two minutes and at the
-    end. A resumed run gives the same numbers as one that was never stopped.
+    end, by the first process. A resumed run gives the same numbers as one that was never stopped.
 
     Raises:
         AnyviewError: `run_exists` when `out` holds a run and `resume` is not asked for.
@@ -162,15 +183,21 @@ def train(
     else:
         return 0
     out.mkdir(parents=True, exist_ok=True)
+
+    def save() -> None:
+        if trainer.rank == 0:
+            write_checkpoint(latest, trainer.checkpoint(), max_part_bytes)
+
     saved = time.monotonic()
     with Ahead(trainer.draw, trainer.step, loaders) as batches:
-        while trainer.step < trainer.run.training.steps and not stopped():
-            if not ready(trainer.step + loaders + 1):
+        while trainer.step < trainer.run.training.steps:
+            ready(trainer.step + loaders + 1)
+            if agreed(stopped(), trainer.device):
                 break
             progress = trainer.train_step(batches.next())
             on_step(replace(progress, waited_s=batches.waited_s))
             if time.monotonic() - saved > SAVE_EVERY_S:
-                write_checkpoint(latest, trainer.checkpoint())
+                save()
                 saved = time.monotonic()
-    write_checkpoint(latest, trainer.checkpoint())
+    save()
     return trainer.step

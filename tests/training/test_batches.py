@@ -33,12 +33,26 @@ def test_a_step_has_one_batch_whatever_was_drawn_before(step: int) -> None:
     again = draw_batch(run, contract, painted(run), step)
     for name in ("source", "source_rays", "target", "target_rays", "levels", "known"):
         assert torch.equal(getattr(late, name), getattr(again, name))
-    assert late.noise_seed == again.noise_seed
+    assert late.noise_seeds == again.noise_seeds
     assert len(late.source) in (2, 4)  # one or two sources
     assert late.source.shape[1:] == (3, 5, 16, 32)
     assert late.target_rays.shape == (4, 24, 2, 4, 8)
     assert [images.shape for images in late.sweep] == [(3, 5, 16, 32, 3)] * 4
     assert [marks.shape for marks in late.marks] == [(3, 2, 2, 4, 8)] * 4
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_shares_of_a_batch_are_the_batch(step: int) -> None:
+    run = tiny_run()
+    whole = draw_batch(run, run.contract(), painted(run), step)
+    shares = [draw_batch(run, run.contract(), painted(run), step, (i, 2)) for i in (0, 1)]
+    for name in ("source", "source_rays", "target", "target_rays", "levels", "known"):
+        assert torch.equal(torch.cat([getattr(s, name) for s in shares]), getattr(whole, name))
+    assert shares[0].noise_seeds + shares[1].noise_seeds == whole.noise_seeds
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(shares[0].sweep + shares[1].sweep, whole.sweep, strict=True)
+    )
 
 
 def test_all_scenes_are_in_the_pool_after_pool_steps() -> None:
@@ -73,7 +87,8 @@ def test_rays_are_anchored_on_frame_0_of_the_first_source() -> None:
 
 def test_noise_levels_have_their_share_at_the_top() -> None:
     training = tiny_run().training
-    levels, known = draw_levels(np.random.default_rng(0), 20000, 3, training)
+    drawn = draw_levels(np.random.default_rng(0), (5000, 4, 3), training)
+    levels, known = (tensor.flatten(0, 1) for tensor in drawn)
     last = levels[:, -1]
     assert not known[:, -1].any()
     assert 0.49 < float((last == SIGMA_MAX).float().mean()) < 0.53

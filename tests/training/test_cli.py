@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from anyview_ros.cli import __main__ as cli
 from anyview_ros.cli import bench, export, train
@@ -74,6 +75,31 @@ def test_train_interrupt_resume_export_bench(config: Path) -> None:
         figure = scores["kinds"]["street"][name]["psnr"]
         assert re.search(rf"^{name} +{figure:.2f} ", benched.stdout, re.M)
     assert "sheet.png" in json.loads((package / "manifest.json").read_text())["files"]
+
+
+def test_two_processes_train_like_one(config: Path) -> None:
+    """The same weights after a few steps, but for the order of sums and bfloat16."""
+    folder = config.parent
+    short = folder / "short.toml"
+    short.write_text(ONE_SHARD.replace("steps = 40", "steps = 6"))
+    options = ["--cache", folder / "cache", "--threads", 1, "--pictures-every", 0]
+    assert run("train", short, "--out", folder / "one", *options).returncode == 0
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python"]
+    command = [sys.executable, "-m", "anyview_ros.cli", "train", short, "--out", folder / "two"]
+    both = subprocess.run(
+        list(map(str, [*launch, *command, *options])),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert both.returncode == 0, both.stderr
+    assert both.stdout.count("is saved in") == 1  # the first process speaks for both
+    one, two = (read_checkpoint(folder / name / "latest.safetensors") for name in ("one", "two"))
+    assert one.step == two.step == 6
+    moved = one.part("network")
+    for name, weights in two.part("network").items():
+        assert torch.allclose(weights, moved[name], atol=5e-3), name
 
 
 def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import torch
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint, write_checkpoint
 from anyview_ros.training import batches
+from anyview_ros.training.config import parse_config
 from anyview_ros.training.loop import LATEST, Progress, Trainer, train
-from tests.training.tiny import painted, stepped, tiny_run, tiny_trainer
+from tests.training.tiny import CONFIG, painted, stepped, tiny_run, tiny_trainer
 
 
 def fresh_trainer() -> Trainer:
@@ -124,6 +125,21 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     del checkpoint.tensors["network/head.later.weight"]  # type: ignore[attr-defined]
     with pytest.raises(AnyviewError, match=r"of another network"):
         trainer.restore(checkpoint)
+
+
+def test_a_checkpoint_of_another_run_is_refused() -> None:
+    checkpoint = tiny_trainer(tiny_run()).checkpoint()
+    other = parse_config(CONFIG.replace("plane_sweep = [0.0, 1.0]", "plane_sweep = [0.5]"))
+    other = replace(other, training=replace(other.training, seed=4))
+    trainer = Trainer(other, painted(other), torch.device("cpu"))
+    with pytest.raises(AnyviewError, match=r"another network, plane_sweep, training; train with"):
+        trainer.restore(checkpoint)
+
+
+def test_a_run_may_become_longer() -> None:
+    checkpoint = tiny_trainer(tiny_run()).checkpoint()
+    longer = tiny_run(steps=80, cooldown=0.5)
+    Trainer(longer, painted(longer), torch.device("cpu")).restore(checkpoint)
 
 
 def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:

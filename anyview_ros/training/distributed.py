@@ -1,0 +1,51 @@
+"""One run in several processes, as `torchrun` starts them; one process is the plain case."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, distributed
+
+
+def rank_and_processes() -> tuple[int, int]:
+    """This process's number and how many there are: (0, 1) without `torchrun`."""
+    if not distributed.is_initialized():
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+@contextmanager
+def joined(cuda: bool) -> Iterator[torch.device]:
+    """The device of this process, after it has met the others that `torchrun` started."""
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if "RANK" not in os.environ:
+        yield device
+        return
+    distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield device
+    finally:
+        distributed.destroy_process_group()
+
+
+def gathered(share: Tensor) -> Tensor:
+    """The rows of all processes, in every process."""
+    _, processes = rank_and_processes()
+    if processes == 1:
+        return share
+    shares = [torch.empty_like(share) for _ in range(processes)]
+    distributed.all_gather(shares, share)
+    return torch.cat(shares)
+
+
+def agreed(stopped: bool, device: torch.device) -> bool:
+    """Whether any process wants to stop: all must leave the loop at the same step."""
+    if rank_and_processes()[1] == 1:
+        return stopped
+    vote = torch.tensor(float(stopped), device=device)
+    distributed.all_reduce(vote, distributed.ReduceOp.MAX)
+    return bool(vote > 0)
