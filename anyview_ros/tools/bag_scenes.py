@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.errors import AnyviewError
@@ -58,14 +59,19 @@ def read_frame(bag: Bag, image: RecordedMessage, shot: Shot, longer_side: int) -
         AnyviewError: `invalid_message`, `unsupported_encoding`, `invalid_image`, `size_mismatch`.
     """
     message = bag.message(image)
-    compressed = image.message_type == COMPRESSED_TYPE
+    try:
+        return _seen(message, image.message_type == COMPRESSED_TYPE, shot, longer_side)
+    except AnyviewError as error:
+        raise AnyviewError(error.code, f"'{image.topic}': {error}") from None
+
+
+def _seen(message: Any, compressed: bool, shot: Shot, longer_side: int) -> Frame:
     native = check_compressed(message) if compressed else check_encoding(message)
     raw = shot.lens.raw
     if native != (raw.width, raw.height):
         raise AnyviewError(
             "size_mismatch",
-            f"an image of '{image.topic}' is {native[0]}x{native[1]}, its camera info says "
-            f"{raw.width}x{raw.height}",
+            f"an image is {native[0]}x{native[1]}, its camera info says {raw.width}x{raw.height}",
         )
     size = bounded_size((raw.height, raw.width), longer_side)
     rectify = rectifier(shot.lens, size)

@@ -231,7 +231,7 @@ def test_images_of_another_size_than_their_info(
     recording.front.change_info = smaller
     said = refused(recording, tmp_path, capsys)
     assert said.startswith("[no_complete_scene]")
-    assert "2 scenes: size_mismatch, e.g. an image of '/front/image_raw' is 64x48" in said
+    assert "2 scenes: size_mismatch, e.g. '/front/image_raw': an image is 64x48" in said
 
 
 def test_images_recorded_out_of_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
