@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
         seal_card(folder)  # it may have been written since
     package = load_package(folder)
     plan = planned(args, package)
-    content = _with_progress(plan, args.workers or usual_workers(args.provider))
+    usual = 1 if plan.provider == "cuda" else os.cpu_count() or 1
+    content = _with_progress(plan, args.workers or usual)
     _print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:
         publish(package, scores(content), plan.out / "contact_sheet.png")
@@ -76,6 +77,7 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
     Raises:
         AnyviewError: `unknown_speed`, `unknown_split`, `unknown_kind`, `invalid_benchmark`, ...
     """
+    from anyview_ros.engine.runtime import choose_provider
     from anyview_ros.tools.bench import perceptual
     from anyview_ros.tools.bench.evaluation import Asking
     from anyview_ros.tools.bench.run import Plan
@@ -88,16 +90,10 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
         package=package,
         asking=Asking(speeds, args.seed),
         metric=perceptual.NONE if args.no_perceptual else perceptual.metric_name(),
-        provider=args.provider,
+        provider=choose_provider(args.provider),
         out=args.out or Path("out") / "bench" / f"{package.contract.name}-{what}",
         threads=args.threads,
     )
-
-
-def usual_workers(provider: str) -> int:
-    from anyview_ros.engine.runtime import choose_provider
-
-    return 1 if choose_provider(provider) == "cuda" else os.cpu_count() or 1
 
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from anyview_ros.tools.bench.evaluation import (
     Asking,
     Evaluator,
     Outcome,
+    clip_figures,
     mean_image,
 )
 from anyview_ros.tools.bench.sheet import TILE, row_names
@@ -92,3 +94,13 @@ def test_the_mean_image_of_the_kind_or_of_all(
         cv2.imwrite(str(package.path / name), blue_green_red)
     image = mean_image(package, kind)
     assert (None if image is None else int(image[0, 0, 0])) == red
+
+
+def test_seams_are_where_one_call_takes_over_from_the_other() -> None:
+    """15 frames by calls of 9: the second starts at 6, but its frames are taken from 9 on."""
+    question = SUITE.question(SUITE.episodes()[-1])
+    seamed = np.clip(question.truth.astype(int), 0, 200).astype(np.uint8)
+    question = replace(question, truth=seamed.copy())
+    seamed[9:] += 10
+    assert clip_figures(seamed, question, (5, 9))["seam_unsteadiness"] == 10
+    assert "seam_unsteadiness" not in clip_figures(seamed, question, (15,))

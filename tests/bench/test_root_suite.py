@@ -67,6 +67,8 @@ def test_frames_and_intrinsics_go_to_the_grid_of_the_release(
         ('{"splits": {"a": {"episodes": 3}}}', "must be a list, got 3"),
         ('{"splits": {"a": []}, "groups": {"g": ["b"]}}', "group 'g' names 'b'"),
         ('{"splits": ["a"]}', "AttributeError"),
+        ('{"splits": {"a": ["../../b"]}}', "become names of files, got '../../b'"),
+        ('{"splits": {"..": ["b"]}}', "become names of files, got '..'"),
     ],
 )
 def test_a_split_file_that_cannot_be(

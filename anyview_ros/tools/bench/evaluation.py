@@ -167,7 +167,7 @@ def clip_figures(frames: Images, question: Question, lengths: tuple[int, ...]) -
         scores["hidden_psnr"] = figures.region_psnr(frames, truth, ~seen)
     scores["sharpness"] = figures.sharpness(frames, truth)
     scores["unsteadiness"] = figures.unsteadiness(frames, truth)
-    seams = [window.start for window in windows(len(truth), lengths)[1:]]
+    seams = [window.stop for window in windows(len(truth), lengths)[:-1]]
     if seams:
         scores["seam_unsteadiness"] = figures.unsteadiness(frames, truth, seams)
     return scores

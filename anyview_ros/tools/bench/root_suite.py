@@ -10,6 +10,7 @@ size at which the release runs that size, once, by Lanczos; scores are taken the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from anyview_ros.tools.bench.question import Images, Question
 from anyview_ros.tools.bench.suite import Episode, chosen
 
 SPLITS = "splits.json"
+PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,12 @@ def _read_splits(
             f"{file} must be a JSON object with 'splits' and 'groups': "
             f"{type(error).__name__} {error}",
         ) from None
+    names = {name for split, (_, episodes) in splits.items() for name in (split, *episodes)}
+    if odd := sorted(name for name in names if not PLAIN_NAME.fullmatch(name)):
+        raise AnyviewError(
+            "invalid_benchmark",
+            f"{file}: names of splits and episodes become names of files, got '{odd[0]}'",
+        )
     absent = [(g, name) for g, names in groups.items() for name in names if name not in splits]
     if absent:
         group, name = absent[0]
@@ -147,11 +155,11 @@ def _read_splits(
 
 def _split(name: str, split: Any) -> tuple[str, tuple[str, ...]]:
     if isinstance(split, list):
-        return name, tuple(map(str, split))
+        return name, tuple(dict.fromkeys(map(str, split)))
     episodes = split["episodes"]
     if not isinstance(episodes, list):
         raise TypeError(f"episodes of split '{name}' must be a list, got {episodes!r}")
-    return str(split.get("dir", name)), tuple(map(str, episodes))
+    return str(split.get("dir", name)), tuple(dict.fromkeys(map(str, episodes)))
 
 
 def _kept(

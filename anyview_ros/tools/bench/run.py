@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from anyview_ros.contract import ModelPackage
+from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.tools.bench import perceptual
 from anyview_ros.tools.bench.evaluation import Asking, Evaluator, Outcome
@@ -181,8 +182,6 @@ def _open(plan: Plan) -> None:
 def open_evaluator(plan: Plan) -> Evaluator:
     """What a worker has: the model and the perceptual metric."""
     import numba
-
-    from anyview_ros.engine.pipeline import Pipeline
 
     numba.config.NUMBA_NUM_THREADS = plan.threads  # type: ignore[attr-defined]
     if plan.metric != perceptual.NONE:
