@@ -15,9 +15,11 @@ COMMANDS = {
     "report": "recompute every figure of a recorded bag from the bag alone",
     "check": "look at topics, camera info, TF, transport and model before anything is requested",
     "train": "train a model on the procedural worlds",
-    "export": "turn a checkpoint into a model package",
+    "ablate": "train a run's variants at a small budget: what is each of its parts worth?",
+    "export": "turn a checkpoint, or imported weights, into a model package",
     "bench": "measure a model package on a benchmark, or on worlds, beside its baselines",
-    "convert": "turn a bag, a video or the released AnyView network into our forms",
+    "import": "turn the files of the AnyView release into weights that export takes",
+    "convert": "turn a bag or a video into scenes",
     "verify": "hold the joint family against golden vectors of the official code",
 }
 

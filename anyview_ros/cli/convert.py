@@ -1,4 +1,4 @@
-"""`anyview convert release|bag|video ...`: what others have made, in the forms that we read."""
+"""`anyview convert bag|video ...`: what others have made, in the forms that we read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from importlib import import_module
 KINDS = {
     "bag": "a recorded bag with camera info and TF into scenes",
     "video": "a video, or a folder of images, into scenes of one standing camera",
-    "release": "the released AnyView network into a model package",
 }
 
 

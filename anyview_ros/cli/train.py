@@ -12,6 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from anyview_ros.training.loop import Progress, Trainer
 
 REPORT_EVERY_S = 15.0
@@ -36,8 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch  # a robot has no torch: only this command and `export` need it
-
     from anyview_ros.training.config import read_config
     from anyview_ros.training.distributed import joined
     from anyview_ros.training.loop import Trainer, train
@@ -45,10 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
     config = read_config(args.config)
     stores = open_stores(config, args.cache or default_cache())
-    torch.set_num_threads(args.threads or os.cpu_count() or 1)
-    cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
     stop = Stop(60 * args.minutes)
-    with joined(cuda) as device:
+    with joined(use_device(args)) as device:
         trainer = Trainer(config, stores, device)
         first = trainer.rank == 0
         watchers: list[Report | Pictures] = []
@@ -65,6 +63,15 @@ def run(args: argparse.Namespace) -> int:
         if first:
             print(f"step {step} of {config.training.steps} is saved in {args.out}")
     return 130 if stop.interrupted else 0
+
+
+def use_device(args: argparse.Namespace) -> torch.device:
+    """The device asked for, with as many threads of the CPU as asked for."""
+    import torch
+
+    torch.set_num_threads(args.threads or os.cpu_count() or 1)
+    cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if cuda else "cpu")
 
 
 class Stop:

@@ -37,6 +37,7 @@ class NetworkConfig:
         patch: latent cells a token side.
         width, depth, heads: of the transformer; width / heads is a multiple of 8.
         planes: P of the plane sweep, with the ground; 0 = the network has rays only.
+        rays: whether tokens know their rays; without, an ablation, no camera is known.
     """
 
     channels: int = 48
@@ -45,6 +46,7 @@ class NetworkConfig:
     depth: int = 8
     heads: int = 4
     planes: int = 0
+    rays: bool = True
 
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 8:
@@ -91,7 +93,7 @@ class Tokens(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.patch = config.patch
+        self.patch, self.seeing = config.patch, config.rays
         cells = config.patch**2
         self.latent = FramewiseLinear(config.channels * cells, config.width)
         self.rays = nn.Sequential(
@@ -101,8 +103,8 @@ class Tokens(nn.Module):
         )
 
     def forward(self, latent: Tensor, rays: Tensor) -> Tensor:
-        """latent (B, C, T', H', W'), rays (B, 96, T', H', W') -> (B, N, width)."""
-        ray_tokens = patchify(rays, self.patch)
+        """latent (B, C, T', H', W'), rays (B, R, T', H', W') -> (B, N, width)."""
+        ray_tokens = patchify(rays if self.seeing else torch.zeros_like(rays), self.patch)
         features = torch.cat([ray_tokens, self._fourier(ray_tokens)], dim=-1)
         seen: Tensor = self.latent(patchify(latent, self.patch), latent.shape[2])
         where: Tensor = self.rays(features)

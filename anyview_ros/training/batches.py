@@ -131,7 +131,9 @@ def draw_question(
         order = rng.permutation(len(scene.cameras))
     else:
         order = _order(rng, store.config, len(scene.cameras))
-        sources = min(sources, len(order) - 1)  # one view is left to be the target
+        # One view is left to be the target, also in the scene of the set that has the fewest:
+        # all scenes of a step have as many sources.
+        sources = min(sources, store.config.views - 1)
     # Again from the first where there are few.
     targets = np.resize(order[sources:], training.targets_per_scene)
     return Question(scene, order[:sources].tolist(), targets.tolist())

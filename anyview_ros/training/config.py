@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -207,8 +207,9 @@ def _with_tuples(values: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _section(section: type[Section], values: dict[str, Any], name: str) -> Section:
-    known = {f.name for f in fields(section)}  # type: ignore[arg-type]
-    if wrong := values.keys() ^ known:
+    known = fields(section)  # type: ignore[arg-type]
+    needed = {f.name for f in known if f.default is MISSING}
+    if wrong := (values.keys() - {f.name for f in known}) | (needed - values.keys()):
         raise AnyviewError(
             "invalid_config", f"[{name}]: missing or unknown {', '.join(sorted(wrong))}"
         )

@@ -18,14 +18,15 @@ def rank_and_processes() -> tuple[int, int]:
 
 
 @contextmanager
-def joined(cuda: bool) -> Iterator[torch.device]:
-    """The device of this process, after it has met the others that `torchrun` started."""
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+def joined(device: torch.device) -> Iterator[torch.device]:
+    """This process's own of such devices, after it has met the others that `torchrun` started."""
     if "RANK" not in os.environ:
         yield device
         return
+    cuda = device.type == "cuda"
     distributed.init_process_group("nccl" if cuda else "gloo")
+    if cuda:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     try:
         yield device
     finally:

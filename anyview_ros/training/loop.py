@@ -134,7 +134,8 @@ class Trainer:
             AnyviewError: `other_config` when it is of another run, `invalid_checkpoint` when the
                 shapes differ.
         """
-        if changed := self.run.changes(parse_config(checkpoint.config)):
+        same = checkpoint.config == self.run.text
+        if not same and (changed := self.run.changes(parse_config(checkpoint.config))):
             raise AnyviewError(
                 "other_config",
                 f"the checkpoint is of a run with another {', '.join(changed)}; train with its own "

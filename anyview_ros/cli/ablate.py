@@ -1,0 +1,63 @@
+"""`anyview ablate CONFIG --steps N --out DIR`: what each part of a run is worth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anyview_ros.model.codec import LinearCodec
+    from anyview_ros.model.network import OneWayDenoiser
+    from anyview_ros.training.config import RunConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="TOML file of the run, its reference")
+    parser.add_argument("--steps", type=int, default=300, help="of each variant")
+    parser.add_argument("--minutes", type=float, default=1e6, help="stop cleanly after this time")
+    parser.add_argument("--only", nargs="*", default=[], help="variants; all when none is named")
+    parser.add_argument("--scenes", type=int, default=8, help="held-out scenes of each set")
+    parser.add_argument("--out", type=Path, required=True, help="folder of runs and results")
+    parser.add_argument("--cache", type=Path, help="folder of rendered scenes")
+    parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
+
+
+def run(args: argparse.Namespace) -> int:
+    from anyview_ros.cli.train import Report, Stop, use_device
+    from anyview_ros.errors import AnyviewError
+    from anyview_ros.tools.ablations import HeldOut, table, trained_and_scored
+    from anyview_ros.training.ablations import variants
+    from anyview_ros.training.config import read_config
+    from anyview_ros.training.loop import Trainer, train
+    from anyview_ros.training.store import default_cache, open_stores, renderers
+
+    reference = read_config(args.config)
+    wanted = variants(reference, args.steps)
+    if unknown := set(args.only) - wanted.keys():
+        raise AnyviewError(
+            "unknown_variant", f"variants are {', '.join(wanted)}; got {', '.join(unknown)}"
+        )
+    wanted = {name: wanted[name] for name in args.only or wanted}
+    device = use_device(args)
+    stores = open_stores(reference, args.cache or default_cache())
+    stop = Stop(60 * args.minutes)
+
+    def trained(variant: RunConfig, out: Path) -> tuple[OneWayDenoiser, LinearCodec] | None:
+        print(f"{variant.name}: {args.steps} steps in {out}", flush=True)
+        trainer = Trainer(variant, stores, device)
+        train(trainer, out, True, stop, Report(args.steps, stop).add)
+        return (trainer.ema, trainer.codec) if trainer.step >= args.steps else None
+
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    args.out.mkdir(parents=True, exist_ok=True)
+    with renderers(stores, args.renderers):
+        held_out = HeldOut(reference, args.scenes)
+        for _, results in trained_and_scored(wanted, args.out, held_out, trained):
+            (args.out / "ablations.md").write_text(table(results))
+    print(table(results), end="")
+    if missing := wanted.keys() - results.keys():
+        print(f"stopped before {', '.join(missing)}; the same command goes on")
+    return 130 if stop.interrupted else 0
