@@ -13,6 +13,7 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera
 from anyview_ros.robot.camera_info import lens_from_info
+from anyview_ros.robot.compression import decode_compressed
 from anyview_ros.robot.lenses import Lens
 from anyview_ros.robot.rectification import Rectifier
-from benchmarks.encodings import street
+from benchmarks.encodings import JPEG_QUALITY, street
 from tests.robot.scenes import DISTORTIONS, camera_info, psnr, seen_rectified, seen_through
 
 Image = NDArray[np.uint8]
@@ -104,15 +106,24 @@ def main() -> None:
 
 
 def print_without_lens(image: Image, size: tuple[int, int], frames: int) -> None:
-    """An image that is rectified already; decibels against OpenCV's exact averaging."""
-    resize = partial(area, size=size)
-    ours = Rectifier(lens_from_info(camera_info(RECTIFIED, "none")), size).apply
-    print(f"| no lens: resize | {cpu_ms(resize, image, frames):.1f} | |")
-    quality = psnr(ours(image), resize(image))
-    print(
-        f"| no lens: halve, look up, average (ours) | {cpu_ms(ours, image, frames):.1f} |", end=""
-    )
-    print(f" {quality:.1f} against resize |")
+    """An image that is rectified already, raw and as jpeg; decibels against the exact averaging."""
+    exact = area(image, size)
+    made = Rectifier(lens_from_info(camera_info(RECTIFIED, "none")), size)
+    coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    message = SimpleNamespace(format="jpeg", data=memoryview(coded.tobytes()))
+    found: dict[str, Way] = {
+        "no lens: resize": partial(area, size=size),
+        "no lens: halve, look up, average (ours)": made.apply,
+        f"jpeg of {len(coded) // 1000} kB: decode, resize": lambda _: area(
+            decode_compressed(message), size
+        ),
+        "jpeg: decode reduced, ours": lambda _: made.apply(
+            decode_compressed(message, made.source_size)
+        ),
+    }
+    for name, way in found.items():
+        quality = psnr(way(image), exact)
+        print(f"| {name} | {cpu_ms(way, image, frames):.1f} | {quality:.1f} against resize |")
 
 
 def inner(lens: Lens, size: tuple[int, int]) -> NDArray[np.bool_]:
