@@ -103,6 +103,21 @@ def test_details_survive_as_in_the_slow_reference(lens_name: str, size: tuple[in
 
 
 @pytest.mark.parametrize("lens_name", LENSES)
+def test_the_maps_are_those_of_image_proc(lens_name: str) -> None:
+    """It calls OpenCV's function for them, with K, D, R and P."""
+    r = euler2mat(0.03, -0.05, 0.02)
+    info = camera_info(FULL, lens_name, rectified=RECTIFIED, rectified_from_raw=r)
+    make = cv2.initUndistortRectifyMap
+    if lens_name == "equidistant":
+        make = cv2.fisheye.initUndistortRectifyMap
+    expected = make(FULL.matrix, np.array(info.d), r, RECTIFIED.matrix, (640, 360), cv2.CV_32FC1)
+    x, y, seen = lens_from_info(info).source_pixels(RECTIFIED)
+    assert seen.mean() > 0.8
+    np.testing.assert_allclose(x[seen], expected[0][seen], atol=1e-3)
+    np.testing.assert_allclose(y[seen], expected[1][seen], atol=1e-3)
+
+
+@pytest.mark.parametrize("lens_name", LENSES)
 def test_straight_lines_become_straight(lens_name: str) -> None:
     """A bright line, 2 y = x + 0.35 z: its pixels before and after, fitted by a line."""
 
