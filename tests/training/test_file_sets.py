@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_no_target_is_its_own_source(converted: Path, monkeypatch: pytest.Monkey
         assert batch.target.shape == (4, 3, 5, 16, 32)
         assert batch.source.shape == (2, 3, 5, 16, 32)
     assert {(tuple(s), tuple(t)) for s, t in drawn} == {((0,), (1, 1)), ((1,), (0, 0))}
+
+
+def test_scenes_of_different_rigs_have_as_many_sources(tmp_path: Path) -> None:
+    notes = SceneNotes("toy", 0.0625, PERIOD_NS)
+    for name, cameras in (("two", "ab"), ("three", "abc"), ("four", "abcd")):
+        views = {camera: frames(5, side=k) for k, camera in enumerate(cameras)}
+        write_scene(tmp_path / name, views, notes)
+    run = run_on(tmp_path, "street")
+    run = replace(run, training=replace(run.training, more_sources=(1.0, 1.0)))
+    stores = open_stores(run, tmp_path)
+    for step in range(10):
+        batch = draw_batch(run, run.contract(), stores, step)
+        assert len(batch.source) == 2
+        assert len(batch.target) == 4
 
 
 def test_a_batch_shows_what_the_scene_does(
