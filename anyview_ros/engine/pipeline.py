@@ -155,12 +155,16 @@ class Pipeline:
         return self._graphs["condition"](latent=latent, rays=rays)
 
     def _sweep(self, clips: Sequence[Clip], target: View, scene_scale: float) -> Array:
-        """(1, P, C + 2, T', H', W'): latents of the candidates of a plane sweep, then marks."""
+        """(1, P, C + 2, T', H', W'): latents of the candidates of a plane sweep, then marks.
+
+        Cells that no source sees are 0.
+        """
         contract = self.package.contract
         depths = [scene_scale * depth for depth in contract.plane_sweep]
         candidates = plane_sweep(clips, target, depths, contract.latent)
         latents = [self._encode(conditioning.video_tensor(clip)) for clip in candidates.images]
-        return np.concatenate([np.stack(latents, axis=1), candidates.marks[None]], axis=2)
+        seen = np.concatenate(latents) * candidates.marks[:, :1]
+        return np.concatenate([seen, candidates.marks], axis=1)[None]
 
     def _rays(
         self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float

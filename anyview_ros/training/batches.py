@@ -22,6 +22,7 @@ from anyview_ros.training.scenes import SceneConfig, SceneViews
 SIGMA_MAX = 80.0
 LEVEL_MEAN, LEVEL_STD = 0.8, 1.4  # of log(sigma) below the highest noise level
 KNOWN_NOISE = 0.3  # highest sigma of frames that are given
+SHORT = 5  # frames of a short clip
 ANY_SOURCE = 0.3  # share of scenes whose sources are any views, not first those of a rig
 
 
@@ -97,12 +98,15 @@ def draw_batch(
     few = pool < training.scenes_per_step
     chosen = rng.choice(pool, training.scenes_per_step, replace=few)
     seeds = rng.integers(2**62, size=len(chosen))
-    frames = contract.latent.of(store.config.frames, *store.config.size)[1]
-    shape = len(chosen), training.targets_per_scene, frames
+    frames = SHORT if rng.random() < training.short else store.config.frames
+    latent_frames = contract.latent.of(frames, *store.config.size)[1]
+    shape = len(chosen), training.targets_per_scene, latent_frames
     levels, known = draw_levels(rng, shape, training)
     mine = slice(share[0], None, share[1])
     questions = [
-        draw_question(np.random.default_rng(int(seed)), store, name, int(index), sources, training)
+        draw_question(
+            np.random.default_rng(int(seed)), store, name, int(index), (sources, frames), training
+        )
         for index, seed in zip(chosen[mine], seeds[mine], strict=True)
     ]
     return assembled(
@@ -120,11 +124,18 @@ def draw_question(
     store: Scenes,
     name: str,
     index: int,
-    sources: int,
+    counts: tuple[int, int],
     training: TrainingConfig,
 ) -> Question:
-    """Views of a scene in a drawn light, and which of them are sources and targets."""
-    scene = augmented(rng, store[index])
+    """Views of a scene in a drawn light, and which of them are sources and targets.
+
+    Args:
+        counts: of sources, and of frames.
+    """
+    sources, frames = counts
+    whole = store[index]
+    first = int(rng.integers(len(whole.stamps_ns) - frames + 1))
+    scene = augmented(rng, whole.cut(first, frames))
     if name.endswith(MONOCULAR):
         cuts = sources + training.targets_per_scene - 1
         scene = turned_views(rng, scene, int(rng.integers(len(scene.cameras))), cuts)

@@ -30,6 +30,7 @@ class TrainingConfig:
         targets_per_scene: target clips that share the sources' keys and values.
         more_sources: chances of a second and of a third source clip; all scenes of a step alike.
         known: share of targets whose first frames are given.
+        short: share of steps with clips of 5 frames, which cost less.
         first_pool, pool_steps: step 0 draws from the first scenes of a set, step `pool_steps` from
             all, so a run can start before all are rendered and its order is still fixed.
         learning_rate: of both optimizers; Muon's updates are scaled to AdamW's size.
@@ -46,6 +47,7 @@ class TrainingConfig:
     targets_per_scene: int
     more_sources: tuple[float, ...]
     known: float
+    short: float
     first_pool: int
     pool_steps: int
     learning_rate: float

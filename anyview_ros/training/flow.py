@@ -45,10 +45,15 @@ class FlowLoss(nn.Module):
 def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
     """(G * K, P, C + 2, T', H', W') bfloat16: candidates as the network takes them, marks last.
 
-    One target at a time, so that the pixels stay in the cache.
+    Cells that no source sees are 0. One target at a time, so that the pixels stay in the cache.
     """
-    latents = [codec.encode_bytes(images) for images in batch.sweep]
-    return torch.cat([torch.stack(latents), torch.stack(batch.marks).bfloat16()], dim=2)
+    marks = torch.stack(batch.marks).bfloat16()
+    size = (codec.channels, *marks.shape[3:])
+    latents = marks.new_zeros(*marks.shape[:2], *size)
+    for images, mark, latent in zip(batch.sweep, marks, latents, strict=True):
+        seen = mark[:, 0].flatten(1).any(dim=1)
+        latent[seen] = codec.encode_bytes(images[seen]) * mark[seen, :1]
+    return torch.cat([latents, marks], dim=2)
 
 
 def _sources(network: OneWayDenoiser, source: Tensor, batch: Batch) -> list[tuple[Tensor, Tensor]]:

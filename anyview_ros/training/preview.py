@@ -91,7 +91,8 @@ def generate(
         swept = plane_sweep([scene.clip(0)], scene.view(target), depths, contract.latent)
         videos = [tensor(conditioning.video_tensor(clip)) for clip in swept.images]
         latents = torch.cat([codec.encode(video) for video in videos])
-        sweep = torch.cat([latents, tensor(swept.marks)], dim=1)[None]
+        marks = tensor(swept.marks)
+        sweep = torch.cat([latents * marks[:, :1], marks], dim=1)[None]
     shape = codec.encode(truth).shape
 
     def predict(noisy: NDArray[np.float32], t: NDArray[np.float32]) -> NDArray[np.float32]:

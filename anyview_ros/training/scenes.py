@@ -72,6 +72,13 @@ class SceneViews:
     world_from_cam: NDArray[np.float64]
     stamps_ns: NDArray[np.int64]
 
+    def cut(self, first: int, frames: int) -> SceneViews:
+        """The scene from frame `first` on."""
+        part = slice(first, first + frames)
+        return SceneViews(
+            self.images[:, part], self.cameras, self.world_from_cam[:, part], self.stamps_ns[part]
+        )
+
     def clip(self, view: int) -> Clip:
         return Clip(
             tuple(

@@ -55,6 +55,20 @@ def test_shares_of_a_batch_are_the_batch(step: int) -> None:
     )
 
 
+def test_short_clips_are_windows_of_the_scenes() -> None:
+    run = tiny_run(short=0.5)
+    nine = {name: replace(scenes, frames=9) for name, scenes in run.scenes.items()}
+    run = replace(run, scenes=nine)
+    batches = [draw_batch(run, run.contract(), painted(run), step) for step in range(4, 14)]
+    lengths = {batch.target.shape[2] for batch in batches}
+    assert lengths == {5, 9}
+    assert {batch.levels.shape[1] for batch in batches} == {2, 3}
+    scene = painted(run)["street"][0]
+    cut = scene.cut(2, 5)
+    assert np.array_equal(cut.images, scene.images[:, 2:7])
+    assert cut.clip(1).stamps_ns == tuple(scene.stamps_ns[2:7].tolist())
+
+
 def test_all_scenes_are_in_the_pool_after_pool_steps() -> None:
     training = tiny_run().training
     assert [training.pool(step, 6) for step in (0, 1, 2, 4, 6, 100)] == [3, 3, 4, 5, 6, 6]
@@ -122,7 +136,7 @@ def test_the_loss_of_a_fresh_network_is_that_of_the_mixed_candidates() -> None:
     for i, (images, marks) in enumerate(zip(batch.sweep, batch.marks, strict=True)):
         latents = codec.encode(images.permute(0, 4, 1, 2, 3) / 127.5 - 1)
         seen = marks[:, :1]
-        mixed = (latents * seen).sum(0) / (1 + seen.sum(0))
+        mixed = (latents * seen).sum(0) / (1 + seen.sum(0))  # cells that are not seen count 0
         expected = ((codec.decode(mixed[None]) - coded[i]) ** 2).mean()
         assert losses[i].item() == pytest.approx(float(expected), rel=0.05)
 

@@ -55,6 +55,7 @@ scenes_per_step = 2
 targets_per_scene = 2
 more_sources = [0.5]
 known = 0.25
+short = 0.0
 first_pool = 3
 pool_steps = 6
 learning_rate = 4e-3
