@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from anyview_ros.robot.compression import check_compressed, decode_compressed
 from anyview_ros.robot.encodings import check_encoding, decode
 from anyview_ros.robot.frame_buffer import difference
 from anyview_ros.robot.info_pairing import ImageHeader
-from anyview_ros.robot.lenses import RectifiedCamera
+from anyview_ros.robot.lenses import Lens, RectifiedCamera
 from anyview_ros.robot.messages import check_header, seconds, stamp_ns
 from anyview_ros.robot.rectification import rectifier
 
@@ -90,15 +91,8 @@ class CameraSight:
         lens = lens_from_info(info, self._rectify, self._topic)
         size = model_size(self._contract, lens.camera)
         way = rectifier(lens, size, self._contract.resampler)
-        if way.coverage < ENOUGH_COVERAGE:
-            self._note(
-                AnyviewError(
-                    "rectified_border",
-                    f"{100 - 100 * way.coverage:.0f} % of the rectified image lies outside of "
-                    "what the camera sees, and is black; give the driver a P that crops it "
-                    "(calibration with alpha 0)",
-                )
-            )
+        for doubt in doubts(lens, way.coverage, header.frame_id):
+            self._note(doubt)
         rgb = decode_compressed(message, way.source_size) if self._compressed else decode(message)
         image = way.apply(rgb)
         view = lens.rectified
@@ -130,3 +124,26 @@ class CameraSight:
                     "across that time are refused",
                 )
             )
+
+
+def doubts(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
+    """What may be wrong with a calibration that is used nevertheless.
+
+    Args:
+        coverage: share of the rectified image that the camera sees.
+        frame_id: in the header.
+    """
+    if coverage < ENOUGH_COVERAGE:
+        yield AnyviewError(
+            "rectified_border",
+            f"{100 - 100 * coverage:.0f} % of the rectified image lies outside of what the camera "
+            "sees, and is black; give the driver a P that crops it (calibration with alpha 0)",
+        )
+    baseline = float(np.linalg.norm(lens.rectified.frame_from_cam[:3, 3]))
+    if baseline > 0 and "right" in re.split("[/_]", frame_id):
+        yield AnyviewError(
+            "stereo_frame",
+            f"P puts the camera {baseline:.3f} m beside '{frame_id}', the frame in its header; if "
+            "that is its own frame, the baseline counts twice: name the left camera's frame in "
+            "the headers, as stereo_image_proc asks, or set P[0][3] to 0",
+        )
