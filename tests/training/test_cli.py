@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from anyview_ros.cli import __main__ as cli
-from anyview_ros.cli import bench, export, train
+from anyview_ros.cli import ablate, bench, export, train
 from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
 from tests.training.tiny import CONFIG
@@ -84,8 +84,8 @@ def test_two_processes_train_like_one(config: Path) -> None:
     short.write_text(ONE_SHARD.replace("steps = 40", "steps = 6"))
     options = ["--cache", folder / "cache", "--threads", 1, "--pictures-every", 0]
     assert run("train", short, "--out", folder / "one", *options).returncode == 0
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python"]
-    command = [sys.executable, "-m", "anyview_ros.cli", "train", short, "--out", folder / "two"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = ["-m", "anyview_ros.cli", "train", short, "--out", folder / "two"]
     both = subprocess.run(
         list(map(str, [*launch, *command, *options])),
         capture_output=True,
@@ -112,8 +112,11 @@ def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:
 def test_every_command_of_the_docs_is_one_that_exists() -> None:
     import argparse
 
-    modules = {"train": train, "export": export, "bench": bench}
+    modules = {"ablate": ablate, "train": train, "export": export, "bench": bench}
     commands = re.findall(r"^\./anyview (.*)$", DOCS.read_text(), re.MULTILINE)
+    torchrun = r"^\.venv/bin/torchrun --nproc-per-node 2 -m anyview_ros\.cli (.*)$"
+    commands += re.findall(torchrun, DOCS.read_text(), re.MULTILINE)
+    assert len(commands) == 6
     assert {shlex.split(line)[0] for line in commands} == set(modules)
     for line in commands:
         name, *arguments = shlex.split(line)
@@ -121,5 +124,5 @@ def test_every_command_of_the_docs_is_one_that_exists() -> None:
         parser = argparse.ArgumentParser(exit_on_error=False)
         modules[name].add_arguments(parser)
         parsed = parser.parse_args(arguments)
-        if name == "train":
+        if name in ("train", "ablate"):
             assert (DOCS.parents[1] / parsed.config).is_file()
