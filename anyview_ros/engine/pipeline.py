@@ -81,14 +81,22 @@ class Pipeline:
         options: SynthesisOptions,
         on_progress: Progress = lambda stage, step, steps: None,
         cancelled: Callable[[], bool] = lambda: False,
+        known: NDArray[np.uint8] | None = None,
     ) -> Synthesis:
         """What `target` would have seen while the sources saw their clips.
 
+        Args:
+            known: (1 + 4 j, H, W, 3), the target's first frames where they are given, as the last
+                ones of a clip that this one continues. They come back as they are.
+
         Raises:
-            AnyviewError: what `check_request` refuses; `cancelled` within one step; `not_finite`.
+            AnyviewError: what `check_request` and `check_known` refuse; `cancelled` within one
+                step; `not_finite`.
         """
         contract = self.package.contract
         sigmas = check_request(contract, sources, target, options)
+        if known is not None:
+            check_known(contract, known, target)
         scene_scale = options.scene_scale or contract.scene_scale
 
         def report(stage: str, step: int, steps: int) -> None:
@@ -109,10 +117,11 @@ class Pipeline:
         given = {"rays": rays, **self._conditions(clips, anchor_from_world, scene_scale)}
         if contract.plane_sweep:
             given["sweep"] = self._sweep(clips, View(camera, target.world_from_cam), scene_scale)
+        given_latent = None if known is None else self._known_latent(known, size, len(clips[0]))
         conditioned = time.perf_counter()
         noise = sampler.unit_noise(options.seed, contract.latent.of(len(clips[0]), *size))
         latent = sampler.sample(
-            sampler.denoiser_of(self._network(given), contract.prediction),
+            sampler.denoiser_of(self._network(given, given_latent), contract.prediction),
             noise[None],
             sigmas,
             contract.solver,
@@ -122,6 +131,8 @@ class Pipeline:
         report("decode", len(sigmas) - 1, len(sigmas) - 1)
         (video,) = self._graphs["decode"](latent=latent).values()
         frames = _at_size(conditioning.images_of(video), target.camera)
+        if known is not None:
+            frames[: len(known)] = known
         return Synthesis(
             frames=frames,
             speed=options.speed or DEFAULT_SPEED,
@@ -186,22 +197,32 @@ class Pipeline:
         (latent,) = self._graphs["encode"](frames=video).values()
         return latent
 
-    def _network(self, given: dict[str, Array]) -> sampler.Network:
+    def _known_latent(self, known: NDArray[np.uint8], size: tuple[int, int], frames: int) -> Array:
+        """(1, C, j + 1, H', W') of the first frames; what follows them does not reach a latent."""
+        contract = self.package.contract
+        images = np.stack([conditioning.resize_image(i, size, contract.resampler) for i in known])
+        padded = np.concatenate([images, np.repeat(images[-1:], frames - len(images), axis=0)])
+        latent = self._encode(conditioning.video_tensor(padded))
+        return latent[:, :, : 1 + (len(known) - 1) // contract.latent.time]
+
+    def _network(self, given: dict[str, Array], known: Array | None) -> sampler.Network:
         """The denoiser with all but noisy latent and level filled in.
 
-        Some take one level, (1,), others one for each latent frame, (1, T').
+        Some take one level, (1,), others one for each latent frame, (1, T'): known frames have 0.
         """
-        denoise, contract = self._graphs["denoise"], self.package.contract
+        denoise, name = self._graphs["denoise"], self.package.contract.name
 
         def network(noisy: Array, t: Array) -> Array:
             levels = np.full(denoise.inputs["t"], t[0], np.float32)
+            if known is not None:
+                levels[:, : known.shape[2]] = 0
+                noisy = np.concatenate([known, noisy[:, :, known.shape[2] :]], axis=2)
             (prediction,) = denoise(noisy=noisy, t=levels, **given).values()
             if not np.isfinite(prediction).all():
                 raise AnyviewError(
                     "not_finite",
-                    f"model '{contract.name}' made values that are not finite at t = "
-                    f"{float(t[0]):.4f}; it may know the noise levels of its own speeds only: "
-                    "leave steps at 0",
+                    f"model '{name}' made values that are not finite at t = {float(t[0]):.4f}; it "
+                    "may know the noise levels of its own speeds only: leave steps at 0",
                 )
             return prediction
 
@@ -234,6 +255,28 @@ def check_request(
             "invalid_scene_scale", f"scene_scale must be positive, got {options.scene_scale}"
         )
     return check_sampling(contract, options)
+
+
+def check_known(contract: Contract, known: NDArray[np.uint8], target: View) -> None:
+    """Whether the contract takes these first frames of a target.
+
+    Raises:
+        AnyviewError: `known_frames_unsupported`, or `invalid_known_frames` for a wrong number or
+            size.
+    """
+    if not contract.known_frames:
+        raise AnyviewError(
+            "known_frames_unsupported",
+            f"model '{contract.name}' was not trained to go on from given frames",
+        )
+    frames, time_factor = len(target.world_from_cam), contract.latent.time
+    size = (target.camera.height, target.camera.width, 3)
+    if known.shape[1:] != size or len(known) >= frames or len(known) % time_factor != 1:
+        raise AnyviewError(
+            "invalid_known_frames",
+            f"known frames must be 1 + {time_factor} j, less than {frames}, of shape {size}, got "
+            f"{known.shape}",
+        )
 
 
 def check_sampling(contract: Contract, options: SynthesisOptions) -> tuple[float, ...]:

@@ -73,6 +73,38 @@ def test_an_exported_package_loads_and_synthesizes(package: Path, width: int, so
     assert result.frames.shape == (5, 32, width, 3)
 
 
+def clip_of(seed: int) -> Clip:
+    generator = torch.Generator().manual_seed(seed)
+    camera = Camera.from_fov(48, 32, 1.2)
+    pose = torch.eye(4, dtype=torch.float64).numpy()
+    images = torch.randint(0, 255, (5, 32, 48, 3), dtype=torch.uint8, generator=generator).numpy()
+    return Clip(tuple(Frame(10**8 * (k + 1), images[k], camera, pose) for k in range(5)))
+
+
+def test_known_frames_come_back_and_change_the_others(package: Path) -> None:
+    pipeline, clip = Pipeline(load_package(package), "cpu", 1), clip_of(0)
+    target = View(Camera.from_fov(48, 32, 1.0), clip.world_from_cam)
+    options = SynthesisOptions()
+    known = [clip_of(seed).images[:1] for seed in (1, 2)]
+    free = pipeline.synthesize([clip], target, options).frames
+    given = [pipeline.synthesize([clip], target, options, known=k).frames for k in known]
+    for frames, first in zip(given, known, strict=True):
+        assert (frames[:1] == first).all()
+        assert (frames[1:] != free[1:]).any()
+    assert (given[0][1:] != given[1][1:]).any()
+
+
+@pytest.mark.parametrize(("count", "height"), [(2, 32), (5, 32), (0, 32), (1, 16)])
+def test_known_frames_of_another_number_or_size_are_refused(
+    package: Path, count: int, height: int
+) -> None:
+    pipeline, clip = Pipeline(load_package(package), "cpu", 1), clip_of(0)
+    target = View(Camera.from_fov(48, 32, 1.0), clip.world_from_cam)
+    known = clip_of(1).images[:count, :height]
+    with pytest.raises(AnyviewError, match=r"known frames must be 1 \+ 4 j, less than 5, of shape"):
+        pipeline.synthesize([clip], target, SynthesisOptions(), known=known)
+
+
 def test_graphs_equal_torch_and_a_changed_weight_shows(package: Path) -> None:
     network, codec = tiny_model()
     network.half().float()  # the package holds large weights in 16 bits
