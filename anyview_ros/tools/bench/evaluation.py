@@ -29,11 +29,12 @@ from anyview_ros.tools.bench.sheet import write_strip
 from anyview_ros.tools.bench.suite import Episode, Suite
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.tools.montage import fitted, grid, label
+from anyview_ros.training.scenes import MEAN_IMAGE
 
 WRONG_POSE = "wrong target pose"
 WRONG_SOURCE = "source of another scene"
 OTHER_SEED = "another noise seed"
-MEAN_IMAGES = ("mean-{kind}.png", "mean.png")  # in a package: of the worlds of one kind, of all
+MEAN_IMAGES = (MEAN_IMAGE, "mean.png")  # in a package: of the worlds of one kind, of all
 VIDEO_HEIGHT = 216  # pixels of a tile
 DIGITS = 4  # of figures; a mean must not depend on the threads that computed it
 
