@@ -3,8 +3,9 @@
     python benchmarks/camera_path.py [--seconds 20]
 
 For raw rgb8 and for jpeg: the node with one camera and `camera_path_baseline.py` receive the same
-frames at the same time, each in a process of its own; then the node alone with three cameras. The
-load is a third process that sends bytes serialized before. CPU is of all threads of a process,
+frames at the same time, each in a process of its own, and so do two processes that receive and do
+nothing else, by a typed and by a serialized subscription; then the node alone with three cameras.
+The load is one more process that sends bytes serialized before. CPU is of all threads of a process,
 from /proc; of the node everything in it counts (TF, camera info, executors, diagnostics), its
 inference process, which has nothing to do, does not. All load the shipped DDS profile.
 """
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ FROM_S = 1000
 RATE_HZ = 30
 DEADLINE_S = 120.0
 CAMERAS = ("front", "left", "right")
+BESIDE = ("usual", "typed", "serialized")  # kinds of work of the baseline
 
 
 class Cost(NamedTuple):
@@ -46,10 +48,13 @@ class Cost(NamedTuple):
     wall_s: float
 
     @property
+    def each_ms(self) -> float:
+        return 1e3 * self.cpu_s / max(self.received, 1)
+
+    @property
     def line(self) -> str:
-        a_frame = 1e3 * self.cpu_s / self.received
         share = self.cpu_s / self.wall_s
-        return f"{self.received:6d} of {self.sent:6d} {a_frame:10.2f} {share:8.3f}"
+        return f"{self.received:6d} of {self.sent:6d} {self.each_ms:10.2f} {share:8.3f}"
 
 
 def main() -> None:
@@ -62,13 +67,13 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
     print(f"{'':<24} {'received':>16} {'CPU ms each':>10} {'cores':>8}")
     for transport in arguments.transports:
-        alike = _measure(watcher, arguments, transport, CAMERAS[:1], beside_baseline=True)
-        _say(f"{transport}, baseline", alike[1])
-        _say(f"{transport}, node", alike[0])
-        ratio = (alike[1].cpu_s / alike[1].received) / (alike[0].cpu_s / alike[0].received)
-        print(f"{'':<24} baseline / node: {ratio:.2f} (aim: 3)", flush=True)
-        three = _measure(watcher, arguments, transport, CAMERAS, beside_baseline=False)
-        _say(f"{transport}, node, 3 cameras", three[0])
+        costs = _measure(watcher, arguments, transport, CAMERAS[:1], BESIDE)
+        for name, cost in costs.items():
+            _say(f"{transport}, {name}", cost)
+        ratio = costs["usual"].each_ms / costs["node"].each_ms
+        print(f"{'':<24} usual / node: {ratio:.2f} (aim: 3)", flush=True)
+        three = _measure(watcher, arguments, transport, CAMERAS, ())
+        _say(f"{transport}, node, 3 cameras", three["node"])
 
 
 def _arguments() -> argparse.Namespace:
@@ -116,50 +121,54 @@ def _measure(
     arguments: argparse.Namespace,
     transport: str,
     cameras: Sequence[str],
-    beside_baseline: bool,
-) -> list[Cost]:
-    """The node's cost, and the baseline's where it runs beside."""
-    package = load_package(find_package(arguments.model))
-    height, width = package.contract.sizes[0]
-    suffix = "/compressed" if transport == "compressed" else ""
-    topics = [f"/{name}/image_raw{suffix}" for name in cameras]
+    beside: Sequence[str],
+) -> dict[str, Cost]:
+    """What the node costs, and the baselines beside it, by kind of work."""
+    sent = round(arguments.seconds * RATE_HZ) * len(cameras)
+    common = ["--transport", transport, "--from-s", str(FROM_S)]
+    load = [str(HERE / "camera_path_load.py"), *common, "--cameras", *cameras]
+    load += ["--seconds", str(arguments.seconds), "--readers", str(1 + len(beside))]
+    with ExitStack() as running:
+        receivers = {"node": running.enter_context(_running(_node(arguments, transport, cameras)))}
+        for work in beside:
+            command = [*_baseline(arguments, transport, cameras), *common, "--work", work]
+            receivers[work] = running.enter_context(_running(command))
+        sender = running.enter_context(_running(load))
+        _expect(sender, "ready")
+        watcher.received(cameras)
+        time.sleep(2.0)  # everything is imported, compiled, and known to each other
+        _tell(sender)
+        _expect(sender, "start")
+        received = watcher.received(cameras)
+        began, before = time.monotonic(), {n: _cpu_s(p) for n, p in receivers.items()}
+        _tell(sender)
+        _expect(sender, "done")
+        wall_s = time.monotonic() - began
+        counted = {"node": watcher.received(cameras) - received}
+        cpu_s = {n: _cpu_s(p) - before[n] for n, p in receivers.items()}
+        for work in beside:
+            counted[work] = int(receivers[work].communicate(timeout=DEADLINE_S)[0])
+    return {name: Cost(counted[name], sent, cpu_s[name], wall_s) for name in receivers}
+
+
+def _node(arguments: argparse.Namespace, transport: str, cameras: Sequence[str]) -> list[str]:
     flags = [f"model:={arguments.model}", f"cameras:=[{','.join(cameras)}]"]
     flags += [f"{name}.transport:={transport}" for name in cameras]
-    node = ["-m", "anyview_ros.robot.node", "--ros-args"]
-    node += [word for flag in flags for word in ("-p", flag)]
-    common = ["--transport", transport, "--from-s", str(FROM_S)]
-    base = [str(HERE / "camera_path_baseline.py"), *common, "--topics", *topics]
-    base += ["--size", str(width), str(height)]
-    load = [str(HERE / "camera_path_load.py"), *common, "--cameras", *cameras]
-    load += ["--seconds", str(arguments.seconds), "--readers", str(1 + beside_baseline)]
-    with _running(node) as ours, _running(base if beside_baseline else []) as theirs:
-        with _running(load) as sender:
-            _expect(sender, "ready")
-            watcher.received(cameras)
-            time.sleep(2.0)  # everything is imported, compiled, and known to each other
-            _tell(sender)
-            _expect(sender, "start")
-            received = watcher.received(cameras)
-            began, before = time.monotonic(), [_cpu_s(ours), _cpu_s(theirs)]
-            _tell(sender)
-            _expect(sender, "done")
-            wall_s = time.monotonic() - began
-            received = watcher.received(cameras) - received
-            after = [_cpu_s(ours), _cpu_s(theirs)]
-        sent = round(arguments.seconds * RATE_HZ) * len(cameras)
-        costs = [Cost(received, sent, after[0] - before[0], wall_s)]
-        if theirs is not None:
-            counted, _ = theirs.communicate(timeout=DEADLINE_S)
-            costs.append(Cost(int(counted), sent, after[1] - before[1], wall_s))
-    return costs
+    command = ["-m", "anyview_ros.robot.node", "--ros-args"]
+    return command + [word for flag in flags for word in ("-p", flag)]
+
+
+def _baseline(arguments: argparse.Namespace, transport: str, cameras: Sequence[str]) -> list[str]:
+    height, width = load_package(find_package(arguments.model)).contract.sizes[0]
+    suffix = "/compressed" if transport == "compressed" else ""
+    topics = [f"/{name}/image_raw{suffix}" for name in cameras]
+    command = [str(HERE / "camera_path_baseline.py"), "--topics", *topics]
+    return [*command, "--size", str(width), str(height)]
 
 
 @contextmanager
-def _running(command: list[str]) -> Iterator[subprocess.Popen[str] | None]:
-    """`python command...`, ended with the block; nothing for an empty command."""
-    if not command:
-        yield None
-        return
+def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """`python command...`, ended with the block."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     process = subprocess.Popen([sys.executable, *command], text=True, **pipes)
     try:
@@ -169,24 +178,20 @@ def _running(command: list[str]) -> Iterator[subprocess.Popen[str] | None]:
         process.wait()
 
 
-def _tell(process: subprocess.Popen[str] | None) -> None:
-    assert process is not None
+def _tell(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
 
 
-def _expect(process: subprocess.Popen[str] | None, word: str) -> None:
-    assert process is not None
+def _expect(process: subprocess.Popen[str], word: str) -> None:
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     assert line == word, f"the load said '{line}' in place of '{word}'"
 
 
-def _cpu_s(process: subprocess.Popen[str] | None) -> float:
+def _cpu_s(process: subprocess.Popen[str]) -> float:
     """Seconds of user and system time of all threads."""
-    if process is None:
-        return 0.0
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

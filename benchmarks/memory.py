@@ -1,10 +1,12 @@
 """Memory of the node, its inference process and their shared memory over minutes of work.
 
-    python benchmarks/memory.py [--minutes 5] [--model NAME]
+    python benchmarks/memory.py [--minutes 5] [--model NAME] [--cameras rig|1080p] [--every 0]
 
-The rig drives, the node buffers three cameras, and clips are asked for one after the other. Each
-sample is what the node and its worker hold alone (proportional set size of anonymous memory and
-files), and every file in /dev/shm that either has mapped, counted once.
+The rig drives, the node buffers three cameras, and clips are asked for one after the other, or
+every so many seconds. With `--cameras 1080p` camera_path_load.py takes the rig's place and sends
+three raw 1080p cameras at 30 Hz. Each sample is what the node and its worker hold alone
+(proportional set size of anonymous memory and files), and every file in /dev/shm that either has
+mapped, counted once.
 """
 
 from __future__ import annotations
@@ -50,25 +52,38 @@ def main() -> None:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
     os.environ.update(with_profile(environment))
-    node = ["--ros-args", "-p", f"model:={arguments.model}", "-p", "use_sim_time:=true"]
+    is_rig = arguments.cameras == "rig"
+    node = ["--ros-args", "-p", f"model:={arguments.model}"]
+    node += ["-p", f"use_sim_time:={str(is_rig).lower()}"]
     with (
         tempfile.TemporaryDirectory() as folder,
         Children(Path(folder), os.environ) as children,
         Session("memory", arguments.domain, children.check) as session,
     ):
         children.start("node", "anyview_ros.robot.node", node)
-        children.start("rig", "anyview_ros.robot.sim_rig", [])
+        if is_rig:
+            children.start("rig", "anyview_ros.robot.sim_rig", [])
+        else:
+            children.start("load", "benchmarks.camera_path_load", _load(arguments.minutes))
         _add_camera(session)
-        samples = _work(session, children.pid("node"), arguments.minutes * 60)
+        samples = _work(session, children.pid("node"), arguments.minutes * 60, arguments.every)
     _report(samples)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=5.0, help="how long (5)")
+    parser.add_argument("--every", type=float, default=0.0, help="seconds between clips (0)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package")
+    parser.add_argument("--cameras", choices=("rig", "1080p"), default="rig", help="which (rig)")
     parser.add_argument("--domain", type=int, default=98, help="ROS_DOMAIN_ID (98)")
     return parser.parse_args()
+
+
+def _load(minutes: float) -> list[str]:
+    """Arguments of the load, which begins at once because its input is empty."""
+    cameras = ["--cameras", "front", "left", "right", "--transport", "raw", "--readers", "1"]
+    return [*cameras, "--from-s", "1000", "--seconds", str(minutes * 60 + START_S)]
 
 
 def _add_camera(session: Session) -> None:
@@ -85,7 +100,7 @@ def _add_camera(session: Session) -> None:
             raise SystemExit(f"[{answer.code}] {answer.message}")
 
 
-def _work(session: Session, node_pid: int, duration_s: float) -> list[Sample]:
+def _work(session: Session, node_pid: int, duration_s: float, every_s: float) -> list[Sample]:
     client = session.node.create_client(Synthesize, "/anyview/synthesize")
     session.wait(client.wait_for_service, START_S, "the service", "see the node's log")
     camera = VirtualCamera(name=on_the_car().cameras[0].name)
@@ -93,6 +108,7 @@ def _work(session: Session, node_pid: int, duration_s: float) -> list[Sample]:
     started, samples = time.monotonic(), []
     while (elapsed := time.monotonic() - started) < duration_s:
         answer = session.answer(lambda: client.call_async(request), ANSWER_S, "a clip")
+        time.sleep(every_s)
         samples.append(Sample(elapsed, *_memory(node_pid), answer.result.code))
     return samples
 

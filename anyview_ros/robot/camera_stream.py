@@ -82,6 +82,10 @@ class CameraStream:
         return self._intake.options.name
 
     @property
+    def info_topic(self) -> str:
+        return self._intake.options.info_topic
+
+    @property
     def buffer(self) -> FrameBuffer:
         return self._intake.buffer
 

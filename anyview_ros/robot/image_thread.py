@@ -18,6 +18,9 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.guard_condition import GuardCondition
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+IMAGES = (Image, CompressedImage)
 
 
 class ImageGroup(MutuallyExclusiveCallbackGroup):
@@ -51,15 +54,21 @@ class ImageThread:
         self._wake.destroy()
 
     def _run(self) -> None:
+        context = self._node.context
         try:
-            while not self._stopped and self._node.context.ok():
+            while not self._stopped and context.ok():
                 self._turn()
-        finally:
-            if not self._stopped:
-                self._node.context.try_shutdown()
+        except Exception:
+            if context.ok():  # else it is the wait that broke off, because everything ends
+                context.try_shutdown()
+                raise
 
     def _turn(self) -> None:
-        """Wait until something is ready; one callback for each entity that is."""
+        """Wait until something is ready, and run the callbacks of all that is.
+
+        Of images one each, of the rest all: where the processor is too slow for the images, poses
+        and camera infos must not queue up behind them.
+        """
         with ExitStack() as held:  # what is waited for must not be destroyed meanwhile
             subscriptions = list(self._hold(self._node.subscriptions, held))
             timers = list(self._hold(self._node.timers, held))
@@ -68,7 +77,9 @@ class ImageThread:
             self._tick(timer)
         for subscription in subscriptions:
             if subscription.handle.pointer in ready:
-                self._receive(subscription)
+                goes_on = self._receive(subscription)
+                while goes_on and subscription.msg_type not in IMAGES:
+                    goes_on = self._receive(subscription)
 
     def _hold(self, entities: Iterable[Any], held: ExitStack) -> Iterator[Any]:
         """Those of the group that are there, and stay until `held` is closed."""
@@ -106,11 +117,14 @@ class ImageThread:
         if due:
             timer.callback()
 
-    def _receive(self, subscription: Any) -> None:
+    def _receive(self, subscription: Any) -> bool:
+        """Run the callback of the next message; whether there was one."""
         try:
             with subscription.handle:
                 taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
         except InvalidHandle:
-            return
-        if taken is not None:
-            subscription.callback(taken[0])
+            return False
+        if taken is None:
+            return False
+        subscription.callback(taken[0])
+        return True

@@ -127,7 +127,7 @@ def look_at_transport() -> TransportFacts:
 
 def _camera(node: Node, stream: CameraStream) -> CameraFacts:
     status, seen = stream.status(), stream.latest_info
-    topics = (status.topic, sibling(status.topic, INFO_TOPIC))
+    topics = (status.topic, stream.info_topic)
     return CameraFacts(
         status=status,
         reliability=_reliability(node, status.topic),

@@ -12,15 +12,19 @@ import pytest
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from anyview_ros.robot.image_thread import ImageGroup, ImageThread
 from tests.graph import LOCAL, Graph, graph
-from tests.robot.rig import wait_for
+from tests.robot.rig import DEADLINE_S, wait_for
 
 DOMAIN = 136
+QUEUE = QoSProfile(depth=100)
 
 
 @pytest.fixture
@@ -103,6 +107,45 @@ def test_the_groups_callbacks_may_create_and_destroy(node: Node) -> None:
         node.destroy_timer(timer)
         node.destroy_subscription(made[0])  # while the thread waits for it
     assert set(late.threads) == {"images"}
+
+
+def test_what_is_small_does_not_queue_up_behind_images(node: Node) -> None:
+    """The first image's callback blocks until there are many of both: then all words come first."""
+    group, order = ImageGroup(), []
+    began, full = threading.Event(), threading.Event()
+
+    def image(message: Image) -> None:
+        order.append("image")
+        began.set()
+        assert full.wait(DEADLINE_S)
+
+    node.create_subscription(Image, "image", image, QUEUE, callback_group=group)
+    node.create_subscription(
+        String, "word", lambda word: order.append(word.data), QUEUE, callback_group=group
+    )
+    with graph(DOMAIN) as opened, running(node, group):
+        images = opened.node.create_publisher(Image, "image", QUEUE)
+        words = opened.node.create_publisher(String, "word", QUEUE)
+        wait_for(
+            lambda: images.get_subscription_count() + words.get_subscription_count() == 2, "both"
+        )
+
+        def came() -> bool:
+            images.publish(Image())
+            return began.is_set()
+
+        wait_for(came, "an image")
+        for _ in range(5):
+            images.publish(Image())
+            words.publish(String(data="word"))
+        words.publish(String(data="last"))
+        assert words.wait_for_all_acked(Duration(seconds=DEADLINE_S))
+        assert images.wait_for_all_acked(Duration(seconds=DEADLINE_S))
+        full.set()
+        wait_for(lambda: order.count("image") >= 6, "the images")
+    at = order.index("last")
+    assert order[at - 5 : at] == ["word"] * 5
+    assert order[:at].count("image") <= order.index("word") + 1
 
 
 def test_it_stops_while_nothing_comes(node: Node) -> None:
