@@ -1,0 +1,84 @@
+"""How much of what a pixel looks along the sources could have seen. No depth is needed.
+
+An upper bound: a sample inside a source's frustum may be hidden behind something. Where coverage
+is 0 no source looked, and everything in that pixel is the model's invention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.frames import Camera, Frame
+from anyview_ros.geometry import inverse, rays
+
+NEAR, FAR = 0.125, 4.0  # metres from the target's centre, in units of 1 / scene_scale
+SAMPLES = 16
+
+
+def distances(scene_scale: float) -> NDArray[np.float64]:
+    """(16,) metres along a ray from NEAR to FAR, each the same factor beyond the one before.
+
+    At 1/16, driving, 2 to 64 m; a step nearby changes what is seen more than one far away.
+    """
+    return np.geomspace(NEAR, FAR, SAMPLES) / scene_scale
+
+
+def coverage(
+    sources: Sequence[Frame],
+    camera: Camera,
+    world_from_cam: NDArray[np.float64],
+    along_m: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """(H, W) share, 0 to 1, of the samples on each target ray that lie in any source's frustum.
+
+    Args:
+        sources: the frames of one instant.
+        camera, world_from_cam: the target's, (4, 4).
+        along_m: (N,) rising distances of the samples from the target's centre.
+    """
+    directions = rays(camera).reshape(-1, 3)
+    intervals = [_inside(source, directions, world_from_cam) for source in sources]
+    seen = np.zeros(len(directions), np.float32)
+    for distance in along_m:
+        inside = [(first <= distance) & (distance <= last) for first, last in intervals]
+        seen += np.any(inside, axis=0)
+    share = seen.reshape(camera.height, camera.width) / len(along_m)
+    return np.asarray(share, np.float32)
+
+
+def _inside(
+    source: Frame, directions: NDArray[np.float64], world_from_cam: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) first and last distance in metres at which rays (N, 3) are inside a source's frustum.
+
+    A frustum is convex, so a ray o + s d is inside of it over one interval: each of its planes n
+    through the source's centre, inside where n . x >= 0, bounds s from one side.
+    """
+    source_from_target = inverse(source.world_from_cam) @ world_from_cam
+    normals = _frustum(source.camera)
+    at_origin = normals @ source_from_target[:3, 3]
+    slopes = normals @ source_from_target[:3, :3] @ directions.T
+    first = np.zeros(len(directions))
+    last = np.full(len(directions), np.inf)
+    for offset, slope in zip(at_origin, slopes, strict=True):
+        crossing = -offset / np.where(slope == 0, 1.0, slope)
+        np.maximum(first, crossing, out=first, where=slope > 0)
+        np.minimum(last, crossing, out=last, where=slope < 0)
+        if offset < 0:  # a ray that keeps its distance from this plane never comes inside
+            last[slope == 0] = -np.inf
+    return first, last
+
+
+def _frustum(camera: Camera) -> NDArray[np.float64]:
+    """(5, 3) inward normals in the optical frame: left, right, top, bottom, and the front.
+
+    The image spans from half a pixel before its first pixel's centre to half a pixel behind its
+    last one's.
+    """
+    left, top = (-0.5 - camera.cx) / camera.fx, (-0.5 - camera.cy) / camera.fy
+    right = (camera.width - 0.5 - camera.cx) / camera.fx
+    bottom = (camera.height - 0.5 - camera.cy) / camera.fy
+    return np.array([[1, 0, -left], [-1, 0, right], [0, 1, -top], [0, -1, bottom], [0, 0, 1.0]])
