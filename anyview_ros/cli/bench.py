@@ -145,4 +145,4 @@ def _print_results(plan: Plan, content: dict[str, Any]) -> None:
         print(f"not reached: {note}")
     for failure in content["failed"]:
         print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")
-    print(f"{plan.out}{os.sep}: results.json, results.csv, contact_sheet.png, index.html")
+    print(f"{plan.out}{os.sep}: {', '.join(sorted(f.name for f in plan.out.glob('*.*')))}")
