@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.runtime import AUTO, Graph, choose_provider, load_graphs
+from anyview_ros.engine.uncertainty import Spread, check_samples, seeds
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 
@@ -29,12 +31,14 @@ class SynthesisOptions:
         steps: calls of the denoiser, in place of the speed's own number.
         seed: makes the noise; 0 is a seed like any other.
         scene_scale: multiplies Plücker moments.
+        uncertainty_samples: seeds whose spread is told, `seed` and those after it; 0 for none.
     """
 
     speed: str = ""
     steps: int = 0
     seed: int = 0
     scene_scale: float = 0.0
+    uncertainty_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,15 @@ class Synthesis:
 
     Args:
         frames: (T, H, W, 3) uint8 RGB of the target's size.
+        uncertainty: (T, H, W) uint8 as `Spread.image`; (0, H, W) where none was asked for.
+        steps: denoiser calls for each seed.
         generated_size: (H, W) at which the model made them.
         clamped_moments: share of Plücker moments beyond the model's range, 0..1.
         condition_s, denoise_s, decode_s: seconds of wall-clock time.
     """
 
     frames: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8]
     speed: str
     steps: int
     generated_size: tuple[int, int]
@@ -85,6 +92,9 @@ class Pipeline:
     ) -> Synthesis:
         """What `target` would have seen while the sources saw their clips.
 
+        Several seeds share the conditioning, and the frames are those of the first, bit for bit as
+        without the others. Steps told to `on_progress` are those of all seeds.
+
         Args:
             known: (1 + 4 j, H, W, 3), the target's first frames where they are given, as the last
                 ones of a clip that this one continues. They come back as they are.
@@ -105,7 +115,10 @@ class Pipeline:
             on_progress(stage, step, steps)
 
         started = time.perf_counter()
-        report("condition", 0, len(sigmas) - 1)
+        seeds_used = seeds(options.seed, options.uncertainty_samples)
+        steps = len(sigmas) - 1
+        all_steps = steps * len(seeds_used)
+        report("condition", 0, all_steps)
         clips = [conditioning.resize_clip(clip, contract) for clip in sources]
         size = conditioning.model_size(contract, target.camera)
         camera = conditioning.resize_camera(target.camera, size, contract.pixel_rule)
@@ -119,24 +132,29 @@ class Pipeline:
             given["sweep"] = self._sweep(clips, View(camera, target.world_from_cam), scene_scale)
         given_latent = None if known is None else self._known_latent(known, size, len(clips[0]))
         conditioned = time.perf_counter()
-        noise = sampler.unit_noise(options.seed, contract.latent.of(len(clips[0]), *size))
-        latent = sampler.sample(
-            sampler.denoiser_of(self._network(given, given_latent), contract.prediction),
-            noise[None],
-            sigmas,
-            contract.solver,
-            on_step=lambda step, steps: report("denoise", step, steps),
-        )
+        denoiser = sampler.denoiser_of(self._network(given, given_latent), contract.prediction)
+        calls = itertools.count()
+        latents = [
+            sampler.sample(
+                denoiser,
+                sampler.unit_noise(seed, contract.latent.of(len(clips[0]), *size))[None],
+                sigmas,
+                contract.solver,
+                on_step=lambda *_: report("denoise", next(calls), all_steps),
+            )
+            for seed in seeds_used
+        ]
         denoised = time.perf_counter()
-        report("decode", len(sigmas) - 1, len(sigmas) - 1)
-        (video,) = self._graphs["decode"](latent=latent).values()
-        frames = _at_size(conditioning.images_of(video), target.camera)
+        frames, uncertainty = self._decoded(
+            latents, target.camera, lambda: report("decode", all_steps, all_steps)
+        )
         if known is not None:
-            frames[: len(known)] = known
+            frames[: len(known)], uncertainty[: len(known)] = known, 0
         return Synthesis(
             frames=frames,
+            uncertainty=uncertainty,
             speed=options.speed or DEFAULT_SPEED,
-            steps=len(sigmas) - 1,
+            steps=steps,
             generated_size=size,
             scene_scale=scene_scale,
             clamped_moments=clamped,
@@ -144,6 +162,22 @@ class Pipeline:
             denoise_s=denoised - conditioned,
             decode_s=time.perf_counter() - denoised,
         )
+
+    def _decoded(
+        self, latents: Sequence[Array], camera: Camera, on_latent: Callable[[], None]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """At the camera's size the first latent's frames, and the spread over all, if several."""
+        spread = Spread()
+        for k, latent in enumerate(latents):
+            on_latent()
+            (video,) = self._graphs["decode"](latent=latent).values()
+            if k == 0:
+                frames = _at_size(conditioning.images_of(video), camera)
+            if len(latents) > 1:
+                spread.add(video)
+        if len(latents) == 1:
+            return frames, np.empty((0, *frames.shape[1:3]), np.uint8)
+        return frames, _at_size(spread.image(), camera)
 
     def _conditions(
         self, clips: Sequence[Clip], anchor_from_world: NDArray[np.float64], scene_scale: float
@@ -235,8 +269,8 @@ def check_request(
     """The noise levels of a request that the contract allows.
 
     Raises:
-        AnyviewError: `invalid_sources`, `invalid_num_frames`, `unknown_speed`, `invalid_steps` or
-            `invalid_scene_scale`.
+        AnyviewError: `invalid_sources`, `invalid_num_frames`, `unknown_speed`, `invalid_steps`,
+            `invalid_scene_scale` or `invalid_uncertainty_samples`.
     """
     if not 1 <= len(sources) <= contract.max_sources:
         raise AnyviewError(
@@ -254,6 +288,7 @@ def check_request(
         raise AnyviewError(
             "invalid_scene_scale", f"scene_scale must be positive, got {options.scene_scale}"
         )
+    check_samples(options.uncertainty_samples)
     return check_sampling(contract, options)
 
 
@@ -302,5 +337,6 @@ def _words(values: Iterable[object]) -> str:
 
 
 def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
+    """(T, H, W, 3) or (T, H, W) at the camera's size."""
     size = (camera.height, camera.width)
     return np.stack([conditioning.resize_image(image, size, "area") for image in images])

@@ -87,8 +87,8 @@ class Worker:
             memory = process.send(job, sources)
             synthesis = self._reply(process, on_progress, cancelled)
         assert isinstance(synthesis, Synthesis)
-        *_, frames = pixel_views(memory, job.shapes)
-        return replace(synthesis, frames=frames)
+        *_, frames, uncertainty = pixel_views(memory, job.shapes)
+        return replace(synthesis, frames=frames, uncertainty=uncertainty[..., 0])
 
     def stop(self) -> None:
         """End the process, from any thread, also while a job or the start is running."""

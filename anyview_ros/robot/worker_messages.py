@@ -53,10 +53,15 @@ class Job:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """(T, H, W, 3) of every source, then of the answer: the layout of the shared memory."""
-        camera = self.target.camera
-        answer = (len(self.target.world_from_cam), camera.height, camera.width, 3)
-        return (*(source.shape for source in self.sources), answer)
+        """The layout of the shared memory.
+
+        (T, H, W, 3) of every source, then of the answer's frames, then (T, H, W, 1) of their
+        uncertainty, with T = 0 where it was not asked for.
+        """
+        camera, frames = self.target.camera, len(self.target.world_from_cam)
+        size = camera.height, camera.width
+        told = frames if self.options.uncertainty_samples else 0
+        return (*(source.shape for source in self.sources), (frames, *size, 3), (told, *size, 1))
 
 
 @dataclass(frozen=True)

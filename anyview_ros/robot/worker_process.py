@@ -77,7 +77,7 @@ def answer(
     cancelled: threading.Event,
 ) -> Synthesis | AnyviewError:
     """The job's synthesis with its frames left in `memory`, or why there is none."""
-    *images, frames = pixel_views(memory, job.shapes)
+    *images, frames, uncertainty = pixel_views(memory, job.shapes)
     try:
         synthesis = pipeline.synthesize(
             [
@@ -93,8 +93,8 @@ def answer(
         return error
     except Exception as error:  # a job fails by name whatever the cause, out of memory included
         return AnyviewError("inference_failed", f"{type(error).__name__}: {error}")
-    frames[:] = synthesis.frames
-    return replace(synthesis, frames=NO_PIXELS)
+    frames[:], uncertainty[..., 0] = synthesis.frames, synthesis.uncertainty
+    return replace(synthesis, frames=NO_PIXELS, uncertainty=NO_PIXELS)
 
 
 def main() -> None:

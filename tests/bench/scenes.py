@@ -76,7 +76,9 @@ class Oracle:
                 poses = question.target.world_from_cam[part]
                 if same and np.allclose(target.world_from_cam, poses):
                     frames = question.truth[part]
-        return Synthesis(frames, "exact", 1, shape[1:3], options.scene_scale, 0.0, 0.0, 0.0, 0.0)
+        no_spread = np.empty((0, *shape[1:3]), np.uint8)
+        rest = ("exact", 1, shape[1:3], options.scene_scale, 0.0, 0.0, 0.0, 0.0)
+        return Synthesis(frames, no_spread, *rest)
 
 
 def write_scene(folder: Path, seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Path:

@@ -82,10 +82,12 @@ def wait_for_end(pid: int) -> None:
 def test_same_bytes_as_the_pipeline_in_process(worker: Worker, package: ModelPackage) -> None:
     pipeline = Pipeline(package, "cpu")
     for seed in range(3):
-        options = SynthesisOptions(seed=seed)
+        options = SynthesisOptions(seed=seed, uncertainty_samples=2 * (seed == 1))
         expected = pipeline.synthesize([source(seed)], TARGET, options)
         answer = worker.synthesize([source(seed)], TARGET, options)
         np.testing.assert_array_equal(answer.frames, expected.frames)
+        np.testing.assert_array_equal(answer.uncertainty, expected.uncertainty)
+        assert len(answer.uncertainty) == (5 if seed == 1 else 0)
         assert (answer.steps, answer.generated_size) == (expected.steps, expected.generated_size)
 
 
