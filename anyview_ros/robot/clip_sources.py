@@ -96,7 +96,7 @@ class ClipGatherer:
 
     def _pose(self, camera: AskedCamera, stamp_ns: int) -> NDArray[np.float64]:
         """(4, 4) world_from_target."""
-        return self._fixed.world_from(camera.parent_frame, stamp_ns) @ camera.parent_from_cam
+        return camera.placement.world_from_cam(self._fixed.world_from, stamp_ns)
 
     def _named(self, asked: AskedClip, names: Sequence[str], streams: Streams) -> tuple[Clip, ...]:
         unknown = [name for name in names if name not in streams]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -15,6 +15,7 @@ from anyview_ros.robot.request_queue import RequestQueue
 from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.stream_health import StreamStatus
+from anyview_ros.robot.virtual_cameras import VirtualCameras
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
@@ -23,7 +24,7 @@ NVIDIA_DEVICE = Path("/dev/nvidiactl")
 def all_of(
     model: ServedModel,
     inputs: Inputs | None,
-    virtual_cameras: Sequence[AskedCamera],
+    cameras: VirtualCameras,
     queue: RequestQueue,
 ) -> list[DiagnosticStatus]:
     """Everything there is to say at this instant."""
@@ -36,8 +37,9 @@ def all_of(
         if not streams:
             statuses.append(no_camera_status())
     statuses.append(requests_status(len(queue)))
-    for asked in virtual_cameras:
-        statuses.append(virtual_camera_status(asked, queue.state_of(asked.name)))
+    for asked in cameras.listed():
+        state, refused = queue.state_of(asked.name), cameras.refused_pose(asked.name)
+        statuses.append(virtual_camera_status(asked, state, refused))
     return statuses
 
 
@@ -110,9 +112,15 @@ def requests_status(waiting: int) -> DiagnosticStatus:
     return _status("requests", OK, f"{waiting} requests", {"requests": waiting})
 
 
-def virtual_camera_status(asked: AskedCamera, state: str) -> DiagnosticStatus:
-    """One added virtual camera."""
+def virtual_camera_status(
+    asked: AskedCamera, state: str, refused_pose: AnyviewError | None
+) -> DiagnosticStatus:
+    """One added virtual camera, and the last pose of a hand if that was refused."""
     values = {"state": state, "frame": asked.frame_id, "sources": ", ".join(asked.sources)}
+    if refused_pose is not None:
+        text = f"{state}, at its last good pose: {refused_pose.message}"
+        code = {"code": refused_pose.code}
+        return _status(f"virtual camera {asked.name}", WARN, text, {**values, **code})
     return _status(f"virtual camera {asked.name}", OK, state, values)
 
 

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
@@ -29,8 +31,8 @@ from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
 # Blocked at most: all requests there may be, and one caller about virtual cameras. Free: one for
-# diagnostics, one to answer "busy".
-SERVICE_THREADS = (1 + MAX_WAITING) + 1 + 2
+# diagnostics, one to answer "busy", one for the poses of hands.
+SERVICE_THREADS = (1 + MAX_WAITING) + 1 + 3
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
@@ -59,11 +61,15 @@ class Anyview:
             self._settings.fixed_frame,
             tree_frames=lambda: self._listening().tree.frames(),
             source_names=lambda: tuple(self._listening().streams()),
+            world_from=self._world_from,
+            newest_ns=self._newest_ns,
+            max_cameras=self._settings.max_virtual_cameras,
         )
         synthesizer = Synthesizer(
             *(node, self._model, self._cameras, self._queue),
             gatherer=self._gatherer,
             scene_scale=self._settings.scene_scale,
+            watermark=self._settings.watermark,
         )
         self._services = Services(
             *(node, self._model, self._cameras, self._queue, synthesizer),
@@ -143,6 +149,18 @@ class Anyview:
             raise AnyviewError("no_sources", "the node is not listening to cameras; ask again")
         return inputs
 
+    def _world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        inputs = self._inputs
+        if inputs is None:
+            raise AnyviewError("no_sources", "the node is not listening to TF; ask again")
+        return inputs.fixed.world_from(frame, stamp_ns)
+
+    def _newest_ns(self) -> int:
+        """Stamp of the newest source image, 0 when there is none."""
+        inputs = self._inputs
+        streams = inputs.streams().values() if inputs is not None else ()
+        return max((stream.buffer.newest_ns or 0 for stream in streams), default=0)
+
     def _gatherer(self) -> ClipGatherer:
         inputs, contract = self._listening(), self._model.required().contract
         scene_scale = self._settings.scene_scale or contract.scene_scale
@@ -160,18 +178,18 @@ class Anyview:
         inputs = self._inputs
         if inputs is not None:
             inputs.reset(reason)
+        self._cameras.forget_times()
         self._queue.abort(_clock_jumped(reason))  # buffers are cleared by now: it saw the old time
 
     def _on_camera_jump(self, camera: str, reason: str) -> None:
         """Without /clock a looped recording shows in the stamps of each camera only."""
+        self._cameras.forget_times()
         self._queue.abort(_clock_jumped(f"camera '{camera}': {reason}"), source=camera)
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = diagnostics.all_of(
-            self._model, self._inputs, self._cameras.listed(), self._queue
-        )
+        message.status = diagnostics.all_of(self._model, self._inputs, self._cameras, self._queue)
         self._diagnostics.publish(message)
 
 

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from anyview_ros.errors import AnyviewError
 
-Value = bool | float | str | tuple[str, ...]
+Value = bool | int | float | str | tuple[str, ...]
 TYPES = {
     bool: RosParameter.Type.BOOL,
+    int: RosParameter.Type.INTEGER,
     float: RosParameter.Type.DOUBLE,
     str: RosParameter.Type.STRING,
     tuple: RosParameter.Type.STRING_ARRAY,
@@ -55,6 +56,10 @@ class Parameter:
         )
         if self.limits:
             low, high = self.limits
+            if isinstance(self.default, int):
+                whole = IntegerRange(from_value=int(low), to_value=int(high))
+                descriptor.integer_range = [whole]
+                return descriptor
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         return descriptor
 
@@ -89,6 +94,19 @@ NODE_PARAMETERS = (
         "How long a frame or a request waits for its TF, on a steady clock",
         unit="s",
         limits=(0.0, 30.0),
+    ),
+    Parameter(
+        "max_virtual_cameras",
+        16,
+        "How many virtual cameras may be added; they share one model, and each keeps two clips in "
+        "its publishers' queues",
+        limits=(1, 256),
+    ),
+    Parameter(
+        "watermark",
+        False,
+        "Whether frames say SYNTHETIC in their lower left corner, for people who see them without "
+        "their SynthesisInfo",
     ),
     Parameter(
         "autostart",
@@ -136,6 +154,8 @@ class Settings:
     scene_scale: float
     buffer_s: float
     tf_timeout_s: float
+    max_virtual_cameras: int
+    watermark: bool
     autostart: bool
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,12 @@ from sensor_msgs.msg import CameraInfo
 from anyview_ros.contract import Contract
 from anyview_ros.engine.pipeline import SynthesisOptions, check_sampling
 from anyview_ros.engine.sampler import MAX_SEED
+from anyview_ros.engine.uncertainty import check_samples
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import transform_from_pose
 from anyview_ros.msg import ClipRequest, VirtualCamera
 from anyview_ros.robot.messages import seconds, stamp_ns
+from anyview_ros.robot.placements import Placement, Steered, asked_placement
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
@@ -32,8 +34,7 @@ class AskedCamera:
     """A checked `anyview_ros/VirtualCamera`.
 
     Args:
-        parent_frame: empty = the fixed frame.
-        parent_from_cam: (4, 4).
+        placement: where it is, over time.
         size: (width, height) in pixels, None = the first source's.
         intrinsics: None = from `horizontal_fov`.
         horizontal_fov: radians, 0 = the first source's.
@@ -42,8 +43,7 @@ class AskedCamera:
     """
 
     name: str
-    parent_frame: str
-    parent_from_cam: NDArray[np.float64]
+    placement: Placement
     size: tuple[int, int] | None
     intrinsics: Camera | None
     horizontal_fov: float
@@ -53,6 +53,14 @@ class AskedCamera:
     @property
     def frame_id(self) -> str:
         return optical_frame(self.name)
+
+    def message_now(self) -> VirtualCamera:
+        """As it was asked for, at the pose to which it was steered since."""
+        if not isinstance(self.placement, Steered):
+            return self.message
+        now = copy(self.message)
+        now.pose, now.parent_frame = self.placement.newest.message(), self.placement.newest.frame
+        return now
 
     def camera(self, first_source: Camera) -> Camera:
         """Intrinsics, with what was left open taken from the first source's."""
@@ -118,19 +126,16 @@ def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
 
     Raises:
         AnyviewError: `invalid_name`, `not_available`, `invalid_mode`, `invalid_pose`,
-            `invalid_camera`, `invalid_sources`.
+            `invalid_trajectory`, `invalid_camera`, `invalid_sources`,
+            `invalid_uncertainty_samples`.
     """
     _check_name(message.name)
     _refuse_later_fields(message)
-    position, orientation = message.pose.position, message.pose.orientation
+    check_samples(message.uncertainty_samples)
     size, intrinsics = _pinhole(message.camera_info)
     return AskedCamera(
         name=message.name,
-        parent_frame=message.parent_frame,
-        parent_from_cam=transform_from_pose(
-            (position.x, position.y, position.z),
-            (orientation.x, orientation.y, orientation.z, orientation.w),
-        ),
+        placement=asked_placement(message),
         size=size,
         intrinsics=intrinsics,
         horizontal_fov=_field_of_view(message.horizontal_fov),
@@ -200,11 +205,9 @@ def _refuse_later_fields(message: VirtualCamera) -> None:
     if message.mode > VirtualCamera.LOSSLESS:
         raise AnyviewError("invalid_mode", f"mode must be 0 (LIVE), got {message.mode}")
     later = {
-        "trajectory": len(message.trajectory) > 0,
         f"rate {message.rate:g} Hz (continuous publication)": message.rate != 0,
         "mode LOSSLESS": message.mode == VirtualCamera.LOSSLESS,
         f"priority {message.priority}": message.priority != 0,
-        f"uncertainty_samples {message.uncertainty_samples}": message.uncertainty_samples != 0,
     }
     for what, is_set in later.items():
         if is_set:

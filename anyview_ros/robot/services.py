@@ -101,7 +101,7 @@ class Services:
 
     def _list(self, request: Any, response: Any) -> Any:
         cameras = self._cameras.listed()
-        response.cameras = [asked.message for asked in cameras]
+        response.cameras = [asked.message_now() for asked in cameras]
         response.states = [self._queue.state_of(asked.name) for asked in cameras]
         return response
 
@@ -135,7 +135,8 @@ class Services:
 
     def _checked(self, message: Any) -> AskedCamera:
         asked = asked_camera(message, self._model.required().contract)
-        self._fixed().require(asked.parent_frame)
+        for frame in asked.placement.frames:
+            self._fixed().require(frame)
         return asked
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from rclpy.node import Node
 
-from anyview_ros.engine.pipeline import Synthesis
+from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.engine.runtime import PROVIDERS
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, SynthesisInfo
@@ -20,6 +20,7 @@ from anyview_ros.robot.publisher import SynthesizedClip
 from anyview_ros.robot.request_queue import RequestQueue, Ticket
 from anyview_ros.robot.requests import AskedCamera, AskedClip, asked_clip, check_answer_size
 from anyview_ros.robot.served_model import RunningModel, ServedModel
+from anyview_ros.robot.trust import coverage_image, watermarked
 from anyview_ros.robot.virtual_cameras import VirtualCamera, VirtualCameras
 
 
@@ -111,6 +112,7 @@ class Synthesizer:
         queue: who is next.
         gatherer: the sources, as they are now.
         scene_scale: 0 = the model's.
+        watermark: whether frames say visibly that they are synthetic.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Synthesizer:
         queue: RequestQueue,
         gatherer: Callable[[], ClipGatherer],
         scene_scale: float,
+        watermark: bool,
     ) -> None:
         self._node = node
         self._model = model
@@ -128,6 +131,7 @@ class Synthesizer:
         self._queue = queue
         self._gatherer = gatherer
         self._scene_scale = scene_scale
+        self._watermark = watermark
         self._last_decode_s = 0.0
 
     def answer(
@@ -164,10 +168,14 @@ class Synthesizer:
             check_answer_size(sources.target.camera, len(sources.stamps_ns), asked.return_frames)
             on_stage(Stage("queue", 0, 0, 0.0))
             queue_s = self._queue.wait_turn(ticket)
-            synthesis = self._synthesized(asked, sources, model, ticket, on_stage)
+            options = self._options(asked, camera.asked)
+            synthesis = self._synthesized(options, sources, model, ticket, on_stage)
             made = Made(asked, camera.asked, sources, synthesis, model, queue_s)
             clip = self._clip(made, camera)
-            on_stage(Stage("publish", synthesis.steps, synthesis.steps, 0.0))
+            poses = sources.target.world_from_cam
+            self._cameras.show_frames(camera.asked, sources.stamps_ns, poses)
+            steps = synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
+            on_stage(Stage("publish", steps, steps, 0.0))
             if asked.camera is None:
                 camera.topics.publish(clip)
             else:
@@ -182,9 +190,16 @@ class Synthesizer:
             with self._cameras.for_one_request(asked.camera, model.contract) as camera:
                 yield camera
 
+    def _options(self, asked: AskedClip, camera: AskedCamera) -> SynthesisOptions:
+        return replace(
+            asked.options,
+            scene_scale=self._scene_scale,
+            uncertainty_samples=camera.message.uncertainty_samples,
+        )
+
     def _synthesized(
         self,
-        asked: AskedClip,
+        options: SynthesisOptions,
         sources: ClipSources,
         model: RunningModel,
         ticket: Ticket,
@@ -195,7 +210,7 @@ class Synthesizer:
             synthesis = model.worker.synthesize(
                 sources.clips,
                 sources.target,
-                replace(asked.options, scene_scale=self._scene_scale),
+                options,
                 lambda *progress: on_stage(forecast.stage(*progress)),
                 ticket.is_cancelled,
             )
@@ -209,16 +224,19 @@ class Synthesizer:
 
     def _clip(self, made: Made, camera: VirtualCamera) -> SynthesizedClip:
         """What is published: the frames with their provenance."""
-        stamps_ns = made.sources.stamps_ns
+        stamps_ns, synthesis = made.sources.stamps_ns, made.synthesis
+        contract = made.model.package.contract
         period_s = made.asked.period_ns / 1e9
         age_s = (self._node.get_clock().now().nanoseconds - made.sources.newest_ns) / 1e9
         delays_s = camera.topics.plan(len(stamps_ns), period_s)
         return SynthesizedClip(
-            images=made.synthesis.frames,
+            images=watermarked(synthesis.frames) if self._watermark else synthesis.frames,
             stamps_ns=stamps_ns,
             camera=made.sources.target.camera,
             infos=[made.info(k, age_s + delay) for k, delay in enumerate(delays_s)],
             period_s=period_s,
+            coverage=lambda k: coverage_image(made.sources, k, contract, synthesis.scene_scale),
+            uncertainty=synthesis.uncertainty,
         )
 
 

@@ -1,81 +1,27 @@
-"""The virtual cameras there are: their topics, and their frames on /tf_static."""
+"""The virtual cameras there are: their topics, their frames, and the hands that steer them."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from tf2_msgs.msg import TFMessage
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.geometry import quaternion_xyzw
+from anyview_ros.robot.camera_frames import CameraFrames
+from anyview_ros.robot.placements import Standing, Steered, WorldFrom
 from anyview_ros.robot.publisher import CameraTopics
 from anyview_ros.robot.requests import AskedCamera
+from anyview_ros.robot.steering import PoseTopics, steered
 
 QUEUE_CLIPS = 2  # that the publishers' queues hold
-
-
-class StaticFrames:
-    """Our part of /tf_static: one latched message that holds all of it, as tf2 publishes it."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._transforms: dict[str, TransformStamped] = {}
-        self._ever: set[str] = set()
-        latched = QoSProfile(
-            depth=1,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-            reliability=ReliabilityPolicy.RELIABLE,
-        )
-        self._publisher = node.create_publisher(TFMessage, "/tf_static", latched)
-
-    def is_ours(self, frame: str) -> bool:
-        """Whether this node publishes the frame, or did: listeners keep static frames forever."""
-        return frame in self._ever
-
-    def put(self, parent: str, child: str, parent_from_child: NDArray[np.float64]) -> None:
-        """Publish a frame, in place of the one of this name.
-
-        Raises:
-            AnyviewError: `invalid_parent` when the parent stands on the frame itself.
-        """
-        self._refuse_loop(parent, child)
-        message = TransformStamped(child_frame_id=child)
-        message.header.frame_id = parent
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        move = message.transform
-        move.translation.x, move.translation.y, move.translation.z = parent_from_child[:3, 3]
-        turn = quaternion_xyzw(parent_from_child)
-        move.rotation.x, move.rotation.y, move.rotation.z, move.rotation.w = turn
-        self._transforms[child] = message
-        self._ever.add(child)
-        self._publish()
-
-    def drop(self, child: str) -> None:
-        """Stop publishing a frame: who comes later does not see it."""
-        self._transforms.pop(child, None)
-        self._publish()
-
-    def _refuse_loop(self, parent: str, child: str) -> None:
-        ancestor = parent
-        while ancestor != child and ancestor in self._transforms:
-            ancestor = self._transforms[ancestor].header.frame_id
-        if ancestor == child:
-            raise AnyviewError(
-                "invalid_parent",
-                f"'{parent}' stands on '{child}' itself; name another parent_frame",
-            )
-
-    def _publish(self) -> None:
-        self._publisher.publish(TFMessage(transforms=list(self._transforms.values())))
+WARN_PERIOD_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +40,9 @@ class VirtualCameras:
         fixed_frame: parent of cameras that name none.
         tree_frames: the frames of the TF tree.
         source_names: of the cameras that are there, whose names are taken.
+        world_from: poses of frames in the fixed frame; never waits.
+        newest_ns: stamp of the newest source image, 0 when there is none.
+        max_cameras: that may be added.
     """
 
     def __init__(
@@ -102,12 +51,20 @@ class VirtualCameras:
         fixed_frame: str,
         tree_frames: Callable[[], tuple[str, ...]],
         source_names: Callable[[], tuple[str, ...]],
+        world_from: WorldFrom,
+        newest_ns: Callable[[], int],
+        max_cameras: int,
     ) -> None:
         self._node = node
         self._fixed_frame = fixed_frame
         self._tree_frames = tree_frames
         self._source_names = source_names
-        self._frames = StaticFrames(node)
+        self._world_from = world_from
+        self._newest_ns = newest_ns
+        self._max_cameras = max_cameras
+        self._frames = CameraFrames(node)
+        self._poses = PoseTopics(node, self._on_pose)
+        self._refused: dict[str, AnyviewError] = {}
         self._lock = threading.Lock()
         self._cameras: dict[str, VirtualCamera] = {}
         self._temporary: set[str] = set()
@@ -119,12 +76,14 @@ class VirtualCameras:
             contract: of the model, whose clips the publishers' queues hold.
 
         Raises:
-            AnyviewError: `name_taken`, `frame_taken`, `invalid_parent`.
+            AnyviewError: `name_taken`, `frame_taken`, `invalid_parent`, `too_many_cameras`.
         """
         with self._lock:
             self._refuse_taken(asked)
-            self._publish_frame(asked)
+            self._refuse_one_too_many()
+            self._place(asked)
             self._cameras[asked.name] = VirtualCamera(asked, self._open(asked, contract))
+            self._poses.open(asked.name)
 
     def update(self, asked: AskedCamera) -> None:
         """Replace everything but the name; the topics stay.
@@ -134,8 +93,48 @@ class VirtualCameras:
         """
         with self._lock:
             topics = self._known(asked.name).topics
-            self._publish_frame(asked)
+            self._place(asked)
             self._cameras[asked.name] = VirtualCamera(asked, topics)
+
+    def steer(self, name: str, message: PoseStamped) -> None:
+        """Move a camera by hand; when it is refused the last good pose stays.
+
+        Raises:
+            AnyviewError: `unknown_camera`, `invalid_parent`, and those of `steering.steered`.
+        """
+        newest_ns = self._newest_ns()
+        with self._lock:
+            camera = self._known(name)
+            placement = steered(camera.asked.placement, message, self._world_from, newest_ns)
+            asked = replace(camera.asked, placement=placement)
+            self._place(asked)
+            self._cameras[name] = replace(camera, asked=asked)
+
+    def refused_pose(self, name: str) -> AnyviewError | None:
+        """Why the last pose of a hand was refused; None when it was not."""
+        return self._refused.get(name)
+
+    def show_frames(
+        self, asked: AskedCamera, stamps_ns: Sequence[int], poses: NDArray[np.float64]
+    ) -> None:
+        """Publish the frame of an added camera that moves, at the stamps of its images.
+
+        Args:
+            stamps_ns: T, increasing.
+            poses: (T, 4, 4) world_from_cam.
+        """
+        with self._lock:
+            if asked.name in self._cameras and not isinstance(asked.placement, Standing):
+                self._frames.move(self._fixed_frame, asked.frame_id, stamps_ns, poses)
+
+    def forget_times(self) -> None:
+        """The clock jumped: steered cameras keep their newest pose, for all times."""
+        with self._lock:
+            self._frames.forget_times()
+            for name, camera in self._cameras.items():
+                if isinstance(camera.asked.placement, Steered):
+                    held = replace(camera.asked, placement=camera.asked.placement.held())
+                    self._cameras[name] = replace(camera, asked=held)
 
     def remove(self, name: str) -> None:
         """Close the topics and take back the frame.
@@ -146,6 +145,8 @@ class VirtualCameras:
         with self._lock:
             camera = self._known(name)
             del self._cameras[name]
+            self._refused.pop(name, None)
+            self._poses.close(name)
             self._frames.drop(camera.asked.frame_id)
         camera.topics.close()
 
@@ -217,6 +218,46 @@ class VirtualCameras:
         depth = QUEUE_CLIPS * max(contract.frames)
         return CameraTopics(self._node, asked.name, asked.frame_id, depth)
 
-    def _publish_frame(self, asked: AskedCamera) -> None:
-        parent = asked.parent_frame or self._fixed_frame
-        self._frames.put(parent, asked.frame_id, asked.parent_from_cam)
+    def _place(self, asked: AskedCamera) -> None:
+        """Publish where a camera stands; where one that moves is goes with its images."""
+        self._refuse_loop(asked)
+        if isinstance(asked.placement, Standing):
+            pose = asked.placement.pose
+            parent = pose.frame or self._fixed_frame
+            self._frames.stand(parent, asked.frame_id, pose.frame_from_cam)
+        else:
+            self._frames.drop(asked.frame_id)
+
+    def _refuse_loop(self, asked: AskedCamera) -> None:
+        stands_on = {c.asked.frame_id: c.asked.placement.frames for c in self._cameras.values()}
+        for parent in asked.placement.frames:
+            ancestors, found = [parent], {parent}
+            while ancestors:
+                above = set(stands_on.get(ancestors.pop(), ())) - found
+                ancestors += above
+                found |= above
+            if asked.frame_id in found:
+                raise AnyviewError(
+                    "invalid_parent",
+                    f"'{parent}' stands on '{asked.frame_id}' itself; name another parent_frame",
+                )
+
+    def _refuse_one_too_many(self) -> None:
+        if len(self._cameras) >= self._max_cameras:
+            raise AnyviewError(
+                "too_many_cameras",
+                f"there are {len(self._cameras)} virtual cameras, at most {self._max_cameras} "
+                "here: they share one model, and each has queues of its own; remove one, or raise "
+                "the parameter max_virtual_cameras",
+            )
+
+    def _on_pose(self, name: str, message: PoseStamped) -> None:
+        try:
+            self.steer(name, message)
+            self._refused.pop(name, None)
+        except AnyviewError as error:
+            self._refused[name] = error
+            self._node.get_logger().warning(
+                f"a pose of virtual camera '{name}' is refused: {error.message}",
+                throttle_duration_sec=WARN_PERIOD_S,
+            )

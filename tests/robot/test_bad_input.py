@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Pose, PoseStamped
 from sensor_msgs.msg import CameraInfo, Image
 
 from anyview_ros.robot.messages import image_message, info_message, time_message
@@ -101,6 +101,21 @@ def orientation(x: float, y: float, z: float, w: float) -> Change:
 
 def position(z: float) -> Change:
     return lambda camera: with_fields(z=z)(camera.pose.position)
+
+
+def timed(*poses: tuple[float, float]) -> list[PoseStamped]:
+    """Poses at seconds, at heights."""
+    found = []
+    for second, height in poses:
+        pose = PoseStamped()
+        pose.header.stamp = time_message(round(second * 1e9))
+        pose.pose.position.z = height
+        found.append(pose)
+    return found
+
+
+def trajectory(*poses: tuple[float, float]) -> Change:
+    return with_fields(trajectory=timed(*poses), pose=Pose())
 
 
 LATER = "is not available in this version; leave it at its default"
@@ -194,7 +209,31 @@ BAD_CAMERAS = {
         "invalid_sources",
         "model 'tiny' takes 1..1 different sources, got 2 (front, left)",
     ),
-    "trajectory": (with_fields(trajectory=[PoseStamped()]), "not_available", f"trajectory {LATER}"),
+    "short trajectory": (
+        trajectory((1.0, 0.0)),
+        "invalid_trajectory",
+        "a trajectory is poses at times: 2 to 10000 poses are needed, got 1",
+    ),
+    "trajectory back in time": (
+        trajectory((1.0, 0.0), (3.0, 0.0), (3.0, 0.0)),
+        "invalid_trajectory",
+        "stamps must be above 0 and increase, got 3.000 s at trajectory[2] after 3.000 s",
+    ),
+    "trajectory without stamps": (
+        trajectory((0.0, 0.0), (0.0, 0.0)),
+        "invalid_trajectory",
+        "stamps must be above 0 and increase, got 0.000 s at trajectory[0]",
+    ),
+    "NaN in a trajectory": (
+        trajectory((1.0, 0.0), (2.0, math.nan)),
+        "invalid_pose",
+        "trajectory[1]: pose must be finite",
+    ),
+    "pose and trajectory": (
+        with_fields(trajectory=timed((1.0, 0.0), (2.0, 0.0))),
+        "invalid_trajectory",
+        "pose and trajectory exclude each other; leave pose at its default",
+    ),
     "rate": (
         with_fields(rate=5.0),
         "not_available",
@@ -204,9 +243,9 @@ BAD_CAMERAS = {
     "unknown mode": (with_fields(mode=7), "invalid_mode", "mode must be 0 (LIVE), got 7"),
     "priority": (with_fields(priority=3), "not_available", f"priority 3 {LATER}"),
     "uncertainty": (
-        with_fields(uncertainty_samples=4),
-        "not_available",
-        f"uncertainty_samples 4 {LATER}",
+        with_fields(uncertainty_samples=1),
+        "invalid_uncertainty_samples",
+        "uncertainty is the spread over 2 seeds or more, got uncertainty_samples 1; 0 for none",
     ),
 }
 

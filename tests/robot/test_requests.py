@@ -15,6 +15,7 @@ from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.robot.messages import time_message
+from anyview_ros.robot.placements import Standing
 from anyview_ros.robot.requests import NAME, asked_camera, asked_clip
 from tests.packages import make_package
 
@@ -106,7 +107,9 @@ def test_only_a_name_means_an_added_camera(w: float, contract: Contract) -> None
     if w:
         whole = asked_clip(request, contract).camera
         assert whole is not None
-        np.testing.assert_array_equal(whole.parent_from_cam, np.eye(4))
+        assert isinstance(whole.placement, Standing)
+        assert whole.placement.pose.frame == "odom"
+        np.testing.assert_array_equal(whole.placement.pose.frame_from_cam, np.eye(4))
 
 
 @given(st.text(alphabet="aZ0_-/ é", max_size=6))
