@@ -55,7 +55,7 @@ def test_without_it_a_vga_image_does_not_fit() -> None:
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_which_distribution_reads_which_name(variable: str) -> None:
-    """Jazzy the first alone, silently ignoring the second; Kilted both, the first with a warning."""
+    """Jazzy the first alone, the second silently ignored; Kilted both, the first with a warning."""
     loaded = segment_bytes(**{variable: str(PROFILE)}) >= 64 * MEBIBYTE
     prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
     reads_first = any(Path(prefix, "lib", "libfastrtps.so").exists() for prefix in prefixes)
