@@ -1,11 +1,11 @@
-"""The topics of one virtual camera: image, camera info and provenance of every frame."""
+"""The topics of one virtual camera: image, camera info, provenance and trust of every frame."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,8 @@ class SynthesizedClip:
         camera: intrinsics of the images.
         infos: T.
         period_s: between two publications at least.
+        coverage: (H, W) uint8 of frame k; called only where somebody listens.
+        uncertainty: (T, H, W) uint8; (0, H, W) where none was asked for.
     """
 
     images: NDArray[np.uint8]
@@ -45,6 +47,8 @@ class SynthesizedClip:
     camera: Camera
     infos: Sequence[SynthesisInfo]
     period_s: float
+    coverage: Callable[[int], NDArray[np.uint8]]
+    uncertainty: NDArray[np.uint8]
 
 
 class CameraTopics:
@@ -63,8 +67,8 @@ class CameraTopics:
     def __init__(self, node: Node, name: str, frame_id: str, depth: int) -> None:
         self._node = node
         self._frame_id = frame_id
-        self._publishers = [
-            node.create_publisher(
+        self._publishers = {
+            topic: node.create_publisher(
                 message_type,
                 f"virtual/{name}/{topic}",
                 QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE),
@@ -74,8 +78,10 @@ class CameraTopics:
                 (Image, "image_raw"),
                 (CameraInfo, "camera_info"),
                 (SynthesisInfo, "synthesis_info"),
+                (Image, "coverage"),
+                (Image, "uncertainty"),
             )
-        ]
+        }
         # One clip may wait for the one that is leaving: who asks faster than real time waits too.
         self._clips: queue.Queue[SynthesizedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
@@ -105,7 +111,7 @@ class CameraTopics:
             self.publish(clip)
             while self._clips.unfinished_tasks and self._thread.is_alive():
                 self._closing.wait(POLL_S)
-            for publisher in self._publishers:
+            for publisher in self._publishers.values():
                 publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S))
         self.close()
 
@@ -113,12 +119,13 @@ class CameraTopics:
         """End the topics; what was not published yet is dropped."""
         self._closing.set()
         self._thread.join()
-        for publisher in self._publishers:
+        for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
 
     def _known_listeners(self) -> int:
-        """Subscribers in the graph, of all three topics."""
-        return sum(self._node.count_subscribers(p.topic_name) for p in self._publishers)
+        """Subscribers in the graph, of all topics."""
+        names = [publisher.topic_name for publisher in self._publishers.values()]
+        return sum(self._node.count_subscribers(name) for name in names)
 
     def _wait_for_listeners(self) -> None:
         """Wait for subscribers that are known but not connected yet: they would miss frames."""
@@ -131,7 +138,7 @@ class CameraTopics:
         self._never_matched = missing
 
     def _missing_listeners(self) -> int:
-        matched = sum(publisher.get_subscription_count() for publisher in self._publishers)
+        matched = sum(p.get_subscription_count() for p in self._publishers.values())
         return self._known_listeners() - matched
 
     def _run(self) -> None:
@@ -156,10 +163,14 @@ class CameraTopics:
 
     def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
         stamp = clip.stamps_ns[k]
-        messages: tuple[Any, ...] = (
-            image_message(clip.images[k], stamp, self._frame_id),
-            info_message(clip.camera, stamp, self._frame_id),
-            clip.infos[k],
-        )
-        for publisher, message in zip(self._publishers, messages, strict=True):
-            publisher.publish(message)
+        messages: dict[str, Any] = {
+            "image_raw": image_message(clip.images[k], stamp, self._frame_id),
+            "camera_info": info_message(clip.camera, stamp, self._frame_id),
+            "synthesis_info": clip.infos[k],
+        }
+        if self._publishers["coverage"].get_subscription_count():
+            messages["coverage"] = image_message(clip.coverage(k), stamp, self._frame_id)
+        if len(clip.uncertainty):
+            messages["uncertainty"] = image_message(clip.uncertainty[k], stamp, self._frame_id)
+        for topic, message in messages.items():
+            self._publishers[topic].publish(message)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ STAYS = QoSProfile(
     depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
 )
 OUTPUT = {"image_raw": Image, "camera_info": CameraInfo, "synthesis_info": SynthesisInfo}
+TRUST = {"coverage": Image, "uncertainty": Image}
 SERVICES = {
     "add_virtual_camera": AddVirtualCamera,
     "update_virtual_camera": UpdateVirtualCamera,
@@ -213,7 +214,9 @@ class Caller:
         self._graph.wait_until(lambda: bool(found()), f"diagnostics of {name}")
         return found()[0]
 
-    def listen_to(self, request: ClipRequest) -> dict[str, list[Any]]:
+    def listen_to(
+        self, request: ClipRequest, topics: Mapping[str, type] = OUTPUT
+    ) -> dict[str, list[Any]]:
         """What arrives by topic of the request's camera, from now on and without a gap.
 
         The first frames after subscribing may be lost, see `Rig.wait_for_node`: so clips are
@@ -221,7 +224,7 @@ class Caller:
         """
         folder = f"/virtual/{request.camera.name}"
         heard = {
-            topic: self._graph.listen(kind, f"{folder}/{topic}") for topic, kind in OUTPUT.items()
+            topic: self._graph.listen(kind, f"{folder}/{topic}") for topic, kind in topics.items()
         }
         while True:
             end = self.synthesize_when_ready(request).stamps[-1]
