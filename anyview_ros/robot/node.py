@@ -31,8 +31,8 @@ from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
 # Blocked at most: all requests there may be, and one caller about virtual cameras. Free: one for
-# diagnostics, one to answer "busy", one for the poses of hands.
-SERVICE_THREADS = (1 + MAX_WAITING) + 1 + 3
+# diagnostics, one to answer "busy", two for hands: poses and markers.
+SERVICE_THREADS = (1 + MAX_WAITING) + 1 + 4
 DIAGNOSTICS_PERIOD_S = 1.0
 
 

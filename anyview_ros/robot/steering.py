@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -83,15 +84,8 @@ def _check_reach(
 ) -> None:
     if before.frame == after.frame:
         step = after.frame_from_cam[:3, 3] - before.frame_from_cam[:3, 3]
-    elif newest_ns:
-        here, there = (p.world_from_cam(world_from, newest_ns) for p in (before, after))
-        step = there[:3, 3] - here[:3, 3]
     else:
-        raise AnyviewError(
-            "empty_buffer",
-            f"a pose in '{after.frame}', while the camera is in '{before.frame}', needs an image: "
-            "none has arrived yet; wait for the cameras",
-        )
+        step = _step_between_frames(before, after, world_from, newest_ns)
     distance = float(np.linalg.norm(step))
     if not distance <= MAX_STEP_M:
         raise AnyviewError(
@@ -99,6 +93,23 @@ def _check_reach(
             f"a step of a steered camera is at most {MAX_STEP_M:g} m, got {distance:.6g} m; the "
             "camera stays; steer in smaller steps, or give it a pose by update_virtual_camera",
         )
+
+
+def _step_between_frames(
+    before: FramePose, after: FramePose, world_from: WorldFrom, newest_ns: int
+) -> NDArray[np.float64]:
+    """(3,) metres in the fixed frame, at the newest image."""
+    try:
+        here, there = (p.world_from_cam(world_from, newest_ns) for p in (before, after))
+    except AnyviewError:
+        if newest_ns:
+            raise
+        raise AnyviewError(
+            "empty_buffer",
+            f"a pose in '{after.frame}', while the camera is in '{before.frame}', needs an image: "
+            "none has arrived yet; wait for the cameras",
+        ) from None
+    return there[:3, 3] - here[:3, 3]
 
 
 class PoseTopics:

@@ -19,6 +19,7 @@ from anyview_ros.robot.placements import Standing, Steered, WorldFrom
 from anyview_ros.robot.publisher import CameraTopics
 from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.steering import PoseTopics, steered
+from anyview_ros.robot.steering_markers import SteeringMarkers
 
 QUEUE_CLIPS = 2  # that the publishers' queues hold
 WARN_PERIOD_S = 5.0
@@ -64,6 +65,7 @@ class VirtualCameras:
         self._max_cameras = max_cameras
         self._frames = CameraFrames(node)
         self._poses = PoseTopics(node, self._on_pose)
+        self._markers = SteeringMarkers(node, fixed_frame, self._on_pose)
         self._refused: dict[str, AnyviewError] = {}
         self._lock = threading.Lock()
         self._cameras: dict[str, VirtualCamera] = {}
@@ -84,6 +86,7 @@ class VirtualCameras:
             self._place(asked)
             self._cameras[asked.name] = VirtualCamera(asked, self._open(asked, contract))
             self._poses.open(asked.name)
+            self._mark(asked)
 
     def update(self, asked: AskedCamera) -> None:
         """Replace everything but the name; the topics stay.
@@ -95,6 +98,7 @@ class VirtualCameras:
             topics = self._known(asked.name).topics
             self._place(asked)
             self._cameras[asked.name] = VirtualCamera(asked, topics)
+            self._mark(asked)
 
     def steer(self, name: str, message: PoseStamped) -> None:
         """Move a camera by hand; when it is refused the last good pose stays.
@@ -109,6 +113,7 @@ class VirtualCameras:
             asked = replace(camera.asked, placement=placement)
             self._place(asked)
             self._cameras[name] = replace(camera, asked=asked)
+            self._mark(asked)
 
     def refused_pose(self, name: str) -> AnyviewError | None:
         """Why the last pose of a hand was refused; None when it was not."""
@@ -147,6 +152,7 @@ class VirtualCameras:
             del self._cameras[name]
             self._refused.pop(name, None)
             self._poses.close(name)
+            self._markers.drop(name)
             self._frames.drop(camera.asked.frame_id)
         camera.topics.close()
 
@@ -251,13 +257,30 @@ class VirtualCameras:
                 "the parameter max_virtual_cameras",
             )
 
+    def _mark(self, asked: AskedCamera) -> None:
+        """The marker of a camera that can be steered is where the camera is."""
+        placement = asked.placement
+        if isinstance(placement, Standing):
+            self._markers.put(asked.name, placement.pose)
+        elif isinstance(placement, Steered):
+            self._markers.put(asked.name, placement.newest)
+        else:
+            self._markers.drop(asked.name)
+
     def _on_pose(self, name: str, message: PoseStamped) -> None:
         try:
             self.steer(name, message)
             self._refused.pop(name, None)
         except AnyviewError as error:
             self._refused[name] = error
+            self._mark_again(name)
             self._node.get_logger().warning(
                 f"a pose of virtual camera '{name}' is refused: {error.message}",
                 throttle_duration_sec=WARN_PERIOD_S,
             )
+
+    def _mark_again(self, name: str) -> None:
+        """A marker that was dragged away comes back."""
+        with self._lock:
+            if name in self._cameras:
+                self._mark(self._cameras[name].asked)
