@@ -11,16 +11,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.contract import Contract, find_package, load_package
 from anyview_ros.engine.conditioning import model_size, resize_camera
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
 from anyview_ros.robot.camera_info import lens_from_info
@@ -67,7 +68,7 @@ def main() -> None:
         images = seen(name, world, pipeline)
         side = label(name, 100, TILE[1])
         rows.append([side, *(fitted(image, *TILE) for image in images)])
-    Pillow.fromarray(grid(rows)).save(arguments.out, quality=85)
+    save_picture(grid(rows), Path(arguments.out), MIXED)
 
 
 def seen(name: str, world: World, pipeline: Pipeline) -> Sequence[Image]:

@@ -19,11 +19,17 @@ class VideoWriter:
 
     yuv420p, because browsers play no other chroma of H.264, and the index in front, so that they
     start before all of it is loaded. Odd sizes lose their last row or column.
+
+    Args:
+        size: (width, height).
+        comment: what the file says of itself, as `provenance.WORDS` where frames are synthetic.
     """
 
-    def __init__(self, file: Path, size: tuple[int, int]) -> None:
+    def __init__(self, file: Path, size: tuple[int, int], comment: str = "") -> None:
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
         self._container = av.open(str(file), "w", options={"movflags": "+faststart"})
+        if comment:
+            self._container.metadata["comment"] = comment
         self._stream = self._container.add_stream("libx264", rate=NOMINAL_RATE)
         self._stream.width, self._stream.height = self._width, self._height
         self._stream.pix_fmt = "yuv420p"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image as Pillow
 
+from anyview_ros.footage.provenance import MIXED, WORDS, save_picture
 from anyview_ros.tools.comparison import Compared, Image
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.tools.montage import fitted, grid, label
@@ -60,7 +60,7 @@ class ContactSheet:
         for text, images in by_label.items():
             side = label(text.replace(" ", "\n"), SIDE_WIDTH, tile[1])
             rows.append([side, *(fitted(image, *tile) for image in images)])
-        Pillow.fromarray(grid(rows)).save(file)
+        save_picture(grid(rows), file, MIXED)
 
 
 class ClipVideo:
@@ -87,7 +87,8 @@ class ClipVideo:
     def add(self, moment: Moment) -> None:
         image = self._side_by_side(moment)
         if self._writer is None:
-            self._writer = VideoWriter(self._file, (image.shape[1], image.shape[0]))
+            size = (image.shape[1], image.shape[0])
+            self._writer = VideoWriter(self._file, size, WORDS[MIXED])
             self._first_ns = moment[0].stamp_ns
         self._writer.write(image, moment[0].stamp_ns - self._first_ns)
 

@@ -25,8 +25,10 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.footage.provenance import BAG_KEY, SYNTHETIC, WORDS
 from anyview_ros.tools.definitions import Definitions
 
+SYNTHESIS_INFO = "anyview_ros/msg/SynthesisInfo"
 LOOK_PERIOD_S = 0.1
 # Python may pause for seconds while other nodes start; what waits here is not lost.
 READ_DEPTH = 1000
@@ -74,7 +76,16 @@ class Recorder:
         with self._changed:
             if self._open:
                 self._open = False
+                self._tell_synthetic()
                 self._writer.close()
+
+    def _tell_synthetic(self) -> None:
+        """Note in the bag's metadata.yaml which of its images no camera has made."""
+        origins = [c.topic for c in self._writer.connections if c.msgtype == SYNTHESIS_INFO]
+        if origins:
+            folders = sorted(topic.rpartition("/")[0] for topic in origins)
+            text = f"{WORDS[SYNTHETIC]} All below: {', '.join(folders)}"
+            self._writer.set_custom_data(BAG_KEY, text)
 
     def _look(self) -> None:
         for topic, types in self._node.get_topic_names_and_types():

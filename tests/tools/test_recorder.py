@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from anyview_ros.msg import SynthesisInfo
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -65,6 +66,7 @@ def test_messages_come_back_as_they_were_sent(live: Graph, tmp_path: Path) -> No
     images, static = record_some(live, tmp_path / "bag")
     with AnyReader([tmp_path / "bag"]) as reader:
         read = [(c.topic, raw) for c, _, raw in reader.messages()]
+    assert "anyview_synthetic" not in custom_data(tmp_path / "bag"), "no image in it is synthetic"
     # Not compared as bytes: the padding of CDR is whatever was in memory.
     front = [deserialize_message(r, Image) for topic, r in read if topic == "/front/image_raw"]
     assert front == images
@@ -103,6 +105,15 @@ def test_best_effort_and_our_own_types_are_recorded(live: Graph, tmp_path: Path)
     with Bag(tmp_path / "bag") as bag:
         info = next(bag.messages("/virtual/v/synthesis_info"))
     assert (info.camera, info.steps) == ("v", 4)
+    said = custom_data(tmp_path / "bag")["anyview_synthetic"]
+    assert said.startswith("Synthetic: ")
+    assert said.endswith("All below: /virtual/v")
+
+
+def custom_data(bag: Path) -> dict[str, str]:
+    """What `ros2 bag` keeps of a bag's own notes, read from the file itself."""
+    metadata = yaml.safe_load((bag / "metadata.yaml").read_text(encoding="utf-8"))
+    return dict(metadata["rosbag2_bagfile_information"]["custom_data"] or {})
 
 
 def test_a_folder_that_exists_is_not_overwritten(live: Graph, tmp_path: Path) -> None:

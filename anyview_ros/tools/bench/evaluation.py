@@ -13,6 +13,7 @@ import numpy as np
 
 from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.footage.provenance import MIXED, WORDS
 from anyview_ros.tools.bench import figures
 from anyview_ros.tools.bench.baselines import COPY, baselines
 from anyview_ros.tools.bench.perceptual import Perceptual
@@ -217,7 +218,7 @@ def write_video(file: Path, question: Question, drawn: Images, source: Images) -
 
     size = side_by_side(0).shape
     partial = file.with_suffix(".part.mp4")
-    with VideoWriter(partial, (size[1], size[0])) as video:
+    with VideoWriter(partial, (size[1], size[0]), WORDS[MIXED]) as video:
         for k in range(len(drawn)):
             video.write(side_by_side(k), k * question.period_ns)
     partial.rename(file)

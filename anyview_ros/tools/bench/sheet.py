@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
+from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.tools.bench.baselines import BASELINES, COPY
 from anyview_ros.tools.bench.question import Images
 from anyview_ros.tools.montage import fitted, grid, label
@@ -31,7 +32,7 @@ def write_strip(file: Path, drawn: Images, truth: Images, made: Mapping[str, Ima
     k = len(truth) // 2
     by_name = {**made, "source": made[COPY], "generated": drawn, "truth": truth}
     tiles = [fitted(by_name[name][k], *TILE) for name in row_names(list(made))]
-    Pillow.fromarray(np.concatenate(tiles)).save(file)
+    save_picture(np.concatenate(tiles), file, MIXED)
 
 
 def write_sheet(file: Path, strips: Mapping[str, Path], names: Sequence[str]) -> None:
@@ -49,4 +50,4 @@ def write_sheet(file: Path, strips: Mapping[str, Path], names: Sequence[str]) ->
     for k, name in enumerate(names):
         side = label(name.replace(" ", "\n"), SIDE_WIDTH, TILE[1])
         rows.append([side, *(column[k] for column in columns)])
-    Pillow.fromarray(grid(rows)).save(file)
+    save_picture(grid(rows), file, MIXED)

@@ -1,0 +1,57 @@
+"""Files that show synthesized frames say so themselves, in words and in the terms of the IPTC.
+
+Digital source types: https://cv.iptc.org/newscodes/digitalsourcetype/, as viewers and archives
+read them from XMP. Pictures carry XMP and a plain comment, videos and bags words alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
+
+VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SYNTHETIC = "trainedAlgorithmicMedia"  # made by a model
+MIXED = "compositeWithTrainedAlgorithmicMedia"  # beside what a camera or a renderer made
+WORDS = {
+    SYNTHETIC: "Synthetic: made by a generative model (AnyView for ROS 2), not by a camera.",
+    MIXED: "Contains synthetic images: made by a generative model (AnyView for ROS 2), not by a "
+    "camera; see the labels.",
+}
+XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+    Iptc4xmpExt:DigitalSourceType="{vocabulary}{source_type}"/>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+APP1 = b"\xff\xe1"
+JPEG_QUALITY = 88
+BAG_KEY = "anyview_synthetic"  # in a bag's metadata.yaml, under custom_data
+
+
+def save_picture(image: NDArray[np.uint8], file: Path, source_type: str) -> None:
+    """Write (H, W, 3) as PNG or JPEG, by the file's suffix, with what it shows in its metadata.
+
+    Args:
+        source_type: SYNTHETIC or MIXED.
+    """
+    words = WORDS[source_type]
+    xmp = XMP.format(vocabulary=VOCABULARY, source_type=source_type)
+    picture = Pillow.fromarray(image)
+    if file.suffix.lower() in (".jpg", ".jpeg"):
+        packet = XMP_SEGMENT + xmp.encode()
+        # As `extra`: Pillow before 11.0 has no argument for XMP in a JPEG, and ignores one.
+        segment = APP1 + (len(packet) + 2).to_bytes(2, "big") + packet
+        picture.save(file, "jpeg", quality=JPEG_QUALITY, comment=words, extra=segment)
+        return
+    information = PngInfo()
+    information.add_text("Comment", words)
+    information.add_itxt("XML:com.adobe.xmp", xmp)
+    picture.save(file, "png", pnginfo=information)
