@@ -98,6 +98,7 @@ class VirtualCameras:
             topics = self._known(asked.name).topics
             self._place(asked)
             self._cameras[asked.name] = VirtualCamera(asked, topics)
+            self._refused.pop(asked.name, None)
             self._mark(asked)
 
     def steer(self, name: str, message: PoseStamped) -> None:
@@ -113,6 +114,7 @@ class VirtualCameras:
             asked = replace(camera.asked, placement=placement)
             self._place(asked)
             self._cameras[name] = replace(camera, asked=asked)
+            self._refused.pop(name, None)
             self._mark(asked)
 
     def refused_pose(self, name: str) -> AnyviewError | None:
@@ -270,17 +272,16 @@ class VirtualCameras:
     def _on_pose(self, name: str, message: PoseStamped) -> None:
         try:
             self.steer(name, message)
-            self._refused.pop(name, None)
         except AnyviewError as error:
-            self._refused[name] = error
-            self._mark_again(name)
-            self._node.get_logger().warning(
-                f"a pose of virtual camera '{name}' is refused: {error.message}",
-                throttle_duration_sec=WARN_PERIOD_S,
-            )
+            self._note_refused(name, error)
 
-    def _mark_again(self, name: str) -> None:
-        """A marker that was dragged away comes back."""
+    def _note_refused(self, name: str, error: AnyviewError) -> None:
         with self._lock:
-            if name in self._cameras:
-                self._mark(self._cameras[name].asked)
+            if name not in self._cameras:  # removed while the pose was on its way
+                return
+            self._refused[name] = error
+            self._mark(self._cameras[name].asked)  # a marker that was dragged away comes back
+        self._node.get_logger().warning(
+            f"a pose of virtual camera '{name}' is refused: {error.message}",
+            throttle_duration_sec=WARN_PERIOD_S,
+        )

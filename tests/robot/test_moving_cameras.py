@@ -233,9 +233,19 @@ def test_an_update_ends_what_was_before(street: Street) -> None:
     changed = raised_camera("turns")
     changed.camera_info.width, changed.camera_info.height = 32, 24
     changed.horizontal_fov = 0.5
+    heard = street.caller.listen_to(asked("turns"))
     assert street.caller.call("update_virtual_camera", camera=changed).success
     frame = street.clip("turns").frames[0]
     assert (frame.width, frame.height) == (32, 24)
+    street.opened.wait_until(
+        lambda: (
+            all(kept and stamp_ns(kept[-1].header.stamp) == SENT[-1] for kept in heard.values())
+            and heard["image_raw"][-1].width == 32
+        ),
+        "the camera as it is now, on the topics that stay",
+    )
+    camera_info = heard["camera_info"][-1]
+    assert (camera_info.width, camera_info.k[0]) == (32, pytest.approx(16 / np.tan(0.25)))
     Hand(street, "turns").put(timed_pose(0.0, 1.0))
     assert street.caller.call("update_virtual_camera", camera=changed).success
     [listed] = street.caller.call("list_virtual_cameras").cameras
@@ -251,6 +261,37 @@ def test_more_cameras_than_the_node_takes_are_refused(street: Street) -> None:
     assert "raise the parameter max_virtual_cameras" in refused.message
     assert street.caller.call("remove_virtual_camera", name="one_0").success
     street.add(raised_camera("too_many"))
+
+
+def test_an_older_clip_leaves_tf_as_it_is(street: Street) -> None:
+    """Stamps of a frame that step back look like a clock that jumped."""
+    street.add(along_x("older"))
+    street.clip("older")
+    street.poses("older")
+    before = len(street.transforms)
+    older = asked("older")
+    older.end_time = time_message(SENT[-3])
+    assert street.caller.synthesize(older).success
+    street.add(along_x("after_it"))
+    street.clip("after_it")
+    street.poses("after_it")  # by now what was sent before has come too
+    children = [t.child_frame_id for m in street.transforms[before:] for t in m.transforms]
+    assert set(children) == {"after_it_optical_frame"}
+
+
+def test_a_clock_that_jumps_back_leaves_a_camera_in_its_hand(street: Street) -> None:
+    """The last test of this street: its frames are of another time afterwards."""
+    street.add(raised_camera("held"))
+    Hand(street, "held").put(timed_pose(0.0, 3.0, "odom"))
+    street.rig.send([SENT[-1] + 10**10])
+    looped = [ns - 10**6 for ns in SENT]
+    street.rig.send(looped)
+    request = asked("held")
+    request.end_time = time_message(looped[-1])
+    answer = street.caller.synthesize_when_ready(request)
+    assert answer.success, answer.message
+    expected = np.tile(rigid(np.eye(3), (3.0, 0.0, 0.0)), (9, 1, 1))
+    np.testing.assert_allclose(street.poses("held", looped[-1]), expected, atol=1e-9)
 
 
 def matrix(pose: Pose) -> NDArray[np.float64]:
