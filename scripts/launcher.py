@@ -33,7 +33,7 @@ STATE = VENV / "anyview"  # also what tells a .venv of ours from the user's own
 INCOMPLETE = STATE / "incomplete"
 LOG = STATE / "setup.log"
 
-NEEDS_TORCH = ("test", "train", "export", "bench", "convert release", "verify")
+NEEDS_TORCH = ("test", "train", "export", "bench", "import", "verify")
 PIP = (str(VENV / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check")
 ONNXRUNTIMES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
 # What a sourced ROS or another virtual environment leaves behind; two worlds must not mix.
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(test_both())
     environment = clean_environment(os.environ)
     check_middleware(environment)
-    command = command_of(arguments)
+    command = arguments[0] if arguments else ""
     if not ready(stages(command)):
         check_machine()
         with locked() as lock:
@@ -101,11 +101,6 @@ def test_both() -> int:
         for distro in VENVS
     ]
     return next(filter(None, statuses), 0)
-
-
-def command_of(arguments: Sequence[str]) -> str:
-    """`demo`, or `convert bag`: a recording is converted without what a release needs."""
-    return " ".join(arguments[: 2 if "convert" in arguments[:1] else 1])
 
 
 def clean_environment(caller: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from anyview_ros.errors import AnyviewError
 
 Array = NDArray[np.float32]
 STRIDE = 16  # pixels: 8 of the autoencoder times 2 of the transformer's patch
+LONGEST_CLIP = 41  # frames, of training and of the released inference
 STAGES = (384, 576)  # longer side of the two training stages
 LATENT_CHANNELS = 16
 STREAM_CHANNELS = 52

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.export import Dim
 
 from anyview_ros.contract import MANIFEST, Contract, sha256_of, write_manifest
-from anyview_ros.engine.runtime import load_graphs
+from anyview_ros.engine.runtime import Graph
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.network import RAY_VALUES, SWEEP_MARKS, OneWayDenoiser
 from anyview_ros.model.quiet import quiet_exporter
+from anyview_ros.model.weights import STORED_AS_16_BITS, WEIGHTS, SharedWeights
 
 TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
-STORED_AS_FP16 = 1024  # values: smaller tensors, norms and tables, keep their 32 bits
-WEIGHTS = "weights.bin"
-ALIGNMENT = 64  # bytes
 OPSET = 18
 
 
@@ -115,45 +113,53 @@ def export_package(
     return written
 
 
-def write_package(
-    folder: Path,
-    contract: Contract,
-    specs: Mapping[str, GraphSpec],
-    stored_as: TensorProto.DataType = TensorProto.FLOAT16,
-) -> Contract:
-    """Write the graphs of any family and the manifest; returns the contract with the hashes.
-
-    Args:
-        stored_as: of large weights, see `SharedWeights`.
+def write_package(folder: Path, contract: Contract, specs: Mapping[str, GraphSpec]) -> Contract:
+    """Write the graphs and the manifest; returns the contract with the hashes.
 
     Raises:
         AnyviewError: `export_differs`, see `export_package`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = SharedWeights(stored_as)
-    for name, spec in specs.items():
-        model = onnx_model(spec)
-        weights.take_from(model)
-        onnx.save(model, folder / f"{name}.onnx")
-    (folder / WEIGHTS).write_bytes(weights.content)
+    with SharedWeights(folder) as weights:
+        write_graphs(folder, specs, weights)
     check(folder, specs)
+    return seal(folder, contract, specs)
+
+
+def write_graphs(folder: Path, specs: Mapping[str, GraphSpec], weights: SharedWeights) -> None:
+    """Write the graphs alone, their weights beside them."""
+    for name, spec in specs.items():
+        model = traced(spec)
+        weights.take_from(model)
+        onnx.save(as_proto(model), folder / f"{name}.onnx")
+
+
+def seal(folder: Path, contract: Contract, specs: Iterable[str]) -> Contract:
+    """Write the manifest of a folder whose graphs are there."""
     names = [*(f"{name}.onnx" for name in specs), WEIGHTS]
     written = replace(contract, files={name: sha256_of(folder / name) for name in names})
     write_manifest(folder, written)
     return written
 
 
-def check(folder: Path, specs: Mapping[str, GraphSpec]) -> None:
-    """Raise `export_differs`, and see to it that the folder is no package, where graphs differ."""
+def check(
+    folder: Path, specs: Mapping[str, GraphSpec], tolerance: float = TOLERANCE
+) -> dict[str, float]:
+    """What `compare` finds.
+
+    Raises:
+        AnyviewError: `export_differs` where it is too much; the folder is no package then.
+    """
     errors = compare(folder, specs)
-    apart = {name: error for name, error in errors.items() if not error <= TOLERANCE}
+    apart = {name: error for name, error in errors.items() if not error <= tolerance}
     if apart:  # a nan is not <= anything, so it is apart too
         (folder / MANIFEST).unlink(missing_ok=True)
         raise AnyviewError(
             "export_differs",
             f"ONNX Runtime and torch are apart, relative to the largest value: {apart}, allowed "
-            f"is {TOLERANCE}; {folder} holds no package",
+            f"is {tolerance}; {folder} holds no package",
         )
+    return errors
 
 
 def graph_specs(
@@ -219,13 +225,13 @@ def _free_sizes(contract: Contract, patch: int) -> tuple[dict[int, Any], dict[in
 
 def compare(folder: Path, specs: Mapping[str, GraphSpec]) -> dict[str, float]:
     """Largest difference between ONNX Runtime and torch by graph, over the largest value."""
-    graphs = load_graphs({name: folder / f"{name}.onnx" for name in specs}, "cpu")
     errors = {}
     for name, spec in specs.items():
+        graph = Graph(folder / f"{name}.onnx", "cpu")  # one at a time is in memory
         with torch.no_grad():
             expected = spec.module(*spec.inputs.values())
         expected = expected if isinstance(expected, tuple) else (expected,)
-        found = graphs[name](**{k: v.numpy() for k, v in spec.inputs.items()})
+        found = graph(**{k: v.numpy() for k, v in spec.inputs.items()})
         pairs = zip(spec.outputs, expected, strict=True)
         apart = [_relative_error(found[output], reference.numpy()) for output, reference in pairs]
         errors[name] = float(np.max(apart))  # numpy's max keeps a nan
@@ -245,12 +251,18 @@ def round_to_fp16(module: nn.Module) -> None:
 
 def _large(module: nn.Module) -> Iterator[Tensor]:
     for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.numel() >= STORED_AS_FP16:
+        if tensor.numel() >= STORED_AS_16_BITS:
             yield tensor
 
 
 def onnx_model(spec: GraphSpec) -> onnx.ModelProto:
-    with quiet_exporter():
+    """The graph with its weights in it."""
+    return as_proto(traced(spec))
+
+
+def traced(spec: GraphSpec) -> ir.Model:
+    """The graph, whose weights are still those of the module."""
+    with quiet_exporter(), fused_attention():
         program = torch.onnx.export(
             spec.module.eval(),
             tuple(spec.inputs.values()),
@@ -262,66 +274,12 @@ def onnx_model(spec: GraphSpec) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    for part in (model.graph, *model.graph.node, *model.graph.value_info):
-        part.ClearField("metadata_props")  # stack traces, with the paths of this machine
+    model: ir.Model = program.model
     return model
 
 
-class SharedWeights:
-    """One file of 16-bit weights for all graphs of a package.
-
-    `condition` and `denoise` are the same transformer: weights that are equal are stored once.
-
-    Args:
-        stored_as: FLOAT16, to which every weight is rounded; or BFLOAT16, in which weights are
-            stored that are such numbers already, the others in 32 bits, so none is changed.
-    """
-
-    def __init__(self, stored_as: TensorProto.DataType = TensorProto.FLOAT16) -> None:
-        self.content = bytearray()
-        self._stored_as = stored_as
-        self._places: dict[bytes, int] = {}
-
-    def take_from(self, model: onnx.ModelProto) -> None:
-        """Move the large float32 weights of a graph here, each followed by a cast back to 32.
-
-        ONNX Runtime folds the casts when it loads the graph: the size halves, the arithmetic
-        stays.
-        """
-        casts = []
-        for tensor in model.graph.initializer:
-            values = numpy_helper.to_array(tensor)
-            if tensor.data_type != TensorProto.FLOAT or values.size < STORED_AS_FP16:
-                continue
-            name, narrow = tensor.name, self._narrowed(values)
-            if narrow is None:
-                tensor.CopyFrom(self._reference(name, values, TensorProto.FLOAT))
-                continue
-            stored = f"{name}.narrow"
-            tensor.CopyFrom(self._reference(stored, narrow, self._stored_as))
-            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-        for cast in reversed(casts):
-            model.graph.node.insert(0, cast)
-
-    def _narrowed(self, values: NDArray[np.float32]) -> NDArray[Any] | None:
-        """The values in 16 bits; None where bfloat16 would change them."""
-        if self._stored_as == TensorProto.FLOAT16:
-            return values.astype(np.float16)
-        bits = np.ascontiguousarray(values).view(np.uint32)
-        return None if (bits & 0xFFFF).any() else (bits >> 16).astype(np.uint16)
-
-    def _reference(
-        self, name: str, values: NDArray[Any], data_type: TensorProto.DataType
-    ) -> TensorProto:
-        raw = values.tobytes()
-        digest = sha256(raw).digest()
-        if digest not in self._places:
-            self._places[digest] = len(self.content)
-            self.content += raw + bytes(-len(raw) % ALIGNMENT)
-        tensor = TensorProto(name=name, dims=values.shape, data_type=data_type)
-        tensor.data_location = TensorProto.EXTERNAL
-        place = {"location": WEIGHTS, "offset": self._places[digest], "length": len(raw)}
-        for key, value in place.items():
-            tensor.external_data.add(key=key, value=str(value))
-        return tensor
+def as_proto(model: ir.Model) -> onnx.ModelProto:
+    proto = ir.to_proto(model)
+    for part in (proto.graph, *proto.graph.node, *proto.graph.value_info):
+        part.ClearField("metadata_props")  # stack traces, with the paths of this machine
+    return proto

@@ -7,6 +7,7 @@ import torch
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.model.joint import config, release
+from anyview_ros.model.joint.imported import Import, import_release
 from anyview_ros.tools.verify.run import CHECKS, Golden
 from anyview_ros.tools.verify.torch_networks import tensors
 from tests.joint.golden import GOLDEN
@@ -23,26 +24,24 @@ def write_release(folder: Path) -> Path:
     )
     state = {f"net.{name}": value.bfloat16() for name, value in tensors(network.state()).items()}
     state["net.accum_iteration"] = torch.tensor(7)
-    torch.save({"model": state}, folder / release.NETWORK)
-    torch.save(tensors(coder.state()), folder / release.AUTOENCODER)
+    torch.save({"model": state}, folder / release.NETWORK.name)
+    torch.save(tensors(coder.state()), folder / release.AUTOENCODER.name)
     text = {"t5_text_embeddings": torch.from_numpy(scene["text_emb"])}
-    torch.save(text, folder / release.TEXT)
+    torch.save(text, folder / release.TEXT.name)
     return folder
 
 
 @pytest.fixture(scope="session")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_release(tmp_path_factory.mktemp("release"))
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Import:
+    folder = write_release(tmp_path_factory.mktemp("release"))
+    files = {file: folder / file.name for file in release.RELEASE}
+    return import_release(files, tmp_path_factory.mktemp("models"), "golden", any_size=True)
 
 
 @pytest.fixture(scope="session")
-def package(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """9 frames of 48 x 96, 4 steps: the chain of e2e_tiny.npz, converted as a user would."""
-    out = tmp_path_factory.mktemp("models")
-    arguments = ["convert", "release", str(released), "--out", str(out), "--name", "joint-tiny"]
-    arguments += ["--table", "--clip", "9", "48", "96", "--steps", "4", "--scene-scale", "0.125"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(config.NETWORKS, "anyview_dvs_2b", NETWORK)
-        patch.setitem(config.AUTOENCODERS, "cosmos_predict2", CODER)
-        assert main(arguments) == 0
-    return out / "joint-tiny"
+def package(imported: Import) -> Path:
+    """9 frames of 48 x 96, 4 steps: the chain of e2e_tiny.npz, exported as a user would."""
+    arguments = ["export", str(imported.folder), "--name", "joint-tiny", "--table"]
+    arguments += ["--frames", "9", "--exact-size", "48", "96"]
+    assert main([*arguments, "--steps", "4", "--scene-scale", "0.125"]) == 0
+    return imported.folder.parent / "joint-tiny"

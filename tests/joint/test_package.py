@@ -1,5 +1,6 @@
 """A package of the joint family in the pipeline that every robot runs."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,18 +8,22 @@ import onnx
 import pytest
 import torch
 
+from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import load_package
 from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
+from anyview_ros.model.joint import export
+from anyview_ros.model.joint.config import PRECISIONS
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
-from anyview_ros.model.joint.release import read_release
-from tests.joint.conftest import CODER, NETWORK
+from anyview_ros.model.joint.package import model_of, package_import
 from tests.joint.golden import GOLDEN
 
+PARITY = PRECISIONS["parity"]
 FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
+FLOAT16 = onnx.TensorProto.FLOAT16
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,8 @@ def test_bfloat16_weights_are_stored_as_they_are(package):
     values = sum(np.prod(tensor.dims) for tensor in kept[BFLOAT16])
     assert values == 48 * 4 * 128 + 2 * block + 128 * 16 * 4
     # What was computed in float32 keeps all its bits.
-    assert {"levels.blocks", "levels.final", "cosine"} <= {tensor.name for tensor in kept[FLOAT]}
+    names = {tensor.name.removesuffix(".stored") for tensor in kept[FLOAT]}
+    assert {"levels.blocks", "levels.final", "cosine"} <= names
 
 
 def test_the_contract_samples_as_the_release_does():
@@ -105,7 +111,14 @@ def test_the_contract_samples_as_the_release_does():
 
 
 @pytest.mark.parametrize(
-    ("clip", "code"), [((5, 48, 90), "invalid_size"), ((6, 48, 96), "invalid_model")]
+    ("clip", "code"),
+    [
+        ((5, 48, 90), "invalid_size"),
+        ((5, 0, 96), "invalid_size"),
+        ((5, 48, 1936), "invalid_size"),
+        ((6, 48, 96), "invalid_num_frames"),
+        ((45, 48, 96), "too_many_frames"),
+    ],
 )
 def test_clips_that_cannot_be_exported_are_refused(clip, code):
     with pytest.raises(AnyviewError) as e:
@@ -113,9 +126,9 @@ def test_clips_that_cannot_be_exported_are_refused(clip, code):
     assert e.value.code == code
 
 
-def test_pieces_of_time_are_a_choice_of_memory_alone(released):
+def test_pieces_of_time_are_a_choice_of_memory_alone(imported):
     contract = joint_contract("x", (9, 32, 48), 1 / 16, "Apache-2.0")
-    model = read_release(released, NETWORK, CODER)
+    model = model_of(imported, PARITY)
     whole, pieces = (graph_specs(contract, replace(model, piece=piece)) for piece in (0, 1))
     for name in ("encode", "decode"):
         inputs = whole[name].inputs.values()
@@ -124,9 +137,9 @@ def test_pieces_of_time_are_a_choice_of_memory_alone(released):
         )
 
 
-def test_the_network_without_a_table_takes_any_time(released):
+def test_the_network_without_a_table_takes_any_time(imported):
     contract = joint_contract("x", (5, 32, 48), 1 / 16, "Apache-2.0")
-    denoise = graph_specs(contract, read_release(released, NETWORK, CODER))["denoise"]
+    denoise = graph_specs(contract, model_of(imported, PARITY))["denoise"]
     inputs = {**denoise.inputs, "t": torch.tensor([0.123])}
     assert denoise.module(*inputs.values()).isfinite().all()
 
@@ -135,20 +148,61 @@ def test_the_card_says_what_it_is(package):
     card = (package / "README.md").read_text()
     assert card.startswith("# joint-tiny")
     assert "9 frames of 48 x 96, 4 steps" in card
-    assert "NVIDIA Open Model License" in card
+    assert "NOT the published file" in card
+    assert re.search(r"denoise \d\.\de-\d\d", card)
+    assert "NVIDIA Open Model License" in (package / "LICENCES.md").read_text()
 
 
-def test_a_release_of_other_sizes_is_refused(released):
-    deeper, wider = replace(NETWORK, blocks=3), replace(CODER, width=10)
-    for network, coder in ((deeper, CODER), (NETWORK, wider)):
-        with pytest.raises(AnyviewError, match="does not fit") as e:
-            read_release(released, network, coder)
-        assert e.value.code == "checkpoint_mismatch"
-    with pytest.raises(AnyviewError, match=r"reads texts of 13 x 64, .* holds 12 x 64"):
-        read_release(released, replace(NETWORK, text_tokens=13), CODER)
+@pytest.mark.parametrize(("precision", "stored"), [("fp16", FLOAT16), ("bf16", BFLOAT16)])
+def test_16_bit_packages_compute_in_16_bits(imported, tmp_path, monkeypatch, precision, stored):
+    """A clip too large to be run is compared at a small size, of which nothing is left."""
+    monkeypatch.setattr(export, "MOST_COMPARED", 0)
+    contract = joint_contract("small", (5, 48, 64), 1 / 8, "-", precision=precision)
+    made = package_import(imported, tmp_path, contract)
+    assert len(made.differences) == (4 if precision == "fp16" else 0)
+    assert sorted(file.name for file in made.folder.glob("*.onnx")) == [
+        "condition.onnx",
+        "decode.onnx",
+        "denoise.onnx",
+        "encode.onnx",
+    ]
+    assert load_package(made.folder).contract.precision == precision
+    graph = onnx.load(made.folder / "denoise.onnx").graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    types = {inner.name: inner.type.tensor_type.elem_type for inner in graph.value_info}
+    products = [node for node in graph.node if node.op_type == "MatMul"]
+    matrices = [weights[name].data_type for n in products for name in n.input if name in weights]
+    assert len(matrices) >= 10
+    assert set(matrices) == {stored}
+    norms = [node for node in graph.node if node.op_type == "LayerNormalization"]
+    wide = FLOAT if precision == "fp16" else BFLOAT16
+    assert {types[node.output[0]] for node in norms} == {wide}
+    assert (made.folder / "weights.bin").stat().st_size == end_of_weights(made.folder)
 
 
-def test_an_incomplete_release_is_refused(tmp_path):
-    (tmp_path / "tokenizer.pth").write_text("")
-    with pytest.raises(AnyviewError, match=r"lacks anyview_dvs_2b\.pt, default_text_emb\.pt"):
-        read_release(tmp_path, NETWORK, CODER)
+def end_of_weights(folder):
+    """Bytes up to the last that a graph reads, filled up to 64."""
+    graphs = [onnx.load(file, load_external_data=False).graph for file in folder.glob("*.onnx")]
+    tensors = [tensor for graph in graphs for tensor in graph.initializer]
+    places = [
+        {e.key: int(e.value) for e in t.external_data if e.key != "location"} for t in tensors
+    ]
+    return -(-max(p["offset"] + p["length"] for p in places if p) // 64) * 64
+
+
+def test_what_differs_from_torch_is_no_package(imported, tmp_path, monkeypatch):
+    monkeypatch.setitem(export.TOLERANCES, "fp16", 0.0)
+    monkeypatch.setattr(export, "MOST_COMPARED", 0)
+    contract = joint_contract("apart", (1, 16, 16), 1 / 8, "-", precision="fp16")
+    with pytest.raises(AnyviewError, match="are apart") as e:
+        package_import(imported, tmp_path, contract)
+    assert e.value.code == "export_differs"
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_of_the_other_kind_are_refused(imported, tmp_path, capsys):
+    (tmp_path / "run.safetensors").touch()
+    assert main(["export", str(tmp_path / "run.safetensors"), "--frames", "13"]) == 1
+    assert "--frames is for imported weights" in capsys.readouterr().err
+    assert main(["export", str(imported.folder), "--config", "run.toml"]) == 1
+    assert "--config is for a training run" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.joint.checkpoint import load_state, read_state, read_text
+from anyview_ros.model.joint.checkpoint import load_state
 from anyview_ros.model.joint.config import JointConfig
 from anyview_ros.model.joint.transformer import JointTransformer
 from tests.joint.networks import SIZES, joint, normal
@@ -89,27 +89,3 @@ def test_a_checkpoint_that_does_not_fit_is_refused(change, text):
     with pytest.raises(AnyviewError, match=text) as e:
         load_state(JointTransformer(SIZES), state)
     assert e.value.code == "checkpoint_mismatch"
-
-
-@pytest.mark.parametrize("wrapped", [True, False])
-def test_checkpoint_files_are_read_with_and_without_wrapper(tmp_path, wrapped):
-    state = {f"net.{name}": value for name, value in joint().state_dict().items()}
-    torch.save({"model": state} if wrapped else state, tmp_path / "net.pt")
-    load_state(JointTransformer(SIZES), read_state(tmp_path / "net.pt"))
-
-
-def test_files_that_are_no_checkpoints_are_refused(tmp_path):
-    (tmp_path / "text.pt").write_text("hello")
-    torch.save({"model": 3}, tmp_path / "empty.pt")
-    torch.save({"t5_text_embeddings": torch.ones(3)}, tmp_path / "flat.pt")
-    for read, name in ((read_state, "text"), (read_state, "empty"), (read_text, "flat")):
-        with pytest.raises(AnyviewError) as e:
-            read(tmp_path / f"{name}.pt")
-        assert e.value.code == "invalid_checkpoint"
-
-
-def test_the_text_of_the_release_is_read(tmp_path):
-    torch.save(
-        {"t5_text_embeddings": TEXT.half(), "t5_text_mask": torch.ones(1, 5)}, tmp_path / "t.pt"
-    )
-    assert read_text(tmp_path / "t.pt").dtype == torch.float32

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+import onnx_ir as ir
 import pytest
 import torch
 
@@ -131,11 +132,10 @@ def test_a_graph_apart_from_torch_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Damaged(export.SharedWeights):
-        def take_from(self, model: onnx.ModelProto) -> None:
-            for tensor in model.graph.initializer:
-                if "codec.group_mean" in tensor.name:
-                    values = onnx.numpy_helper.to_array(tensor) + 0.01
-                    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        def take_from(self, model: ir.Model) -> None:
+            for name, value in model.graph.initializers.items():
+                if "codec.group_mean" in name and value.const_value is not None:
+                    value.const_value = ir.tensor(value.const_value.numpy() + 0.01, name=name)
             super().take_from(model)
 
     monkeypatch.setattr(export, "SharedWeights", Damaged)

@@ -34,7 +34,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         scale: float = self.gamma.shape[0] ** 0.5
-        return functional.normalize(x, dim=1) * scale * self.gamma
+        wide = x.float() if x.dtype == torch.float16 else x  # whose squares it does not hold
+        return (functional.normalize(wide, dim=1) * scale * self.gamma).to(x.dtype)
 
 
 class CausalConv(nn.Conv3d, Causal):

@@ -123,6 +123,11 @@ class Precision:
         """In which the rotary table is evaluated."""
         return torch.bfloat16 if self.rounds else torch.float32
 
+    @property
+    def tokens_dtype(self) -> torch.dtype:
+        """Of tokens between blocks, which grow beyond what float16 holds."""
+        return torch.float32 if self.dtype == torch.float16 else self.dtype
+
     def entering(self, x: Tensor) -> Tensor:
         """`x` as a network of this precision receives it."""
         return (x.bfloat16() if self.rounds else x).to(self.dtype)
@@ -134,5 +139,6 @@ PRECISIONS: Mapping[str, Precision] = {
         Precision("f32", torch.float32, rounds=False),
         Precision("parity", torch.float32, rounds=True),
         Precision("bf16", torch.bfloat16, rounds=True),
+        Precision("fp16", torch.float16, rounds=True),
     )
 }

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from onnx import TensorProto
 from torch import Tensor, nn
 
 from anyview_ros.contract import Contract, LatentShape
-from anyview_ros.engine.official import STRIDE
+from anyview_ros.engine.official import LONGEST_CLIP, STRIDE
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.export import GraphSpec, write_package
+from anyview_ros.model.export import TOLERANCE, GraphSpec, check, seal, write_graphs
 from anyview_ros.model.joint.autoencoder import COLOURS, Autoencoder
-from anyview_ros.model.joint.config import LATENT_CHANNELS, PATCH, RAY_CHANNELS
+from anyview_ros.model.joint.config import (
+    LATENT_CHANNELS,
+    MLP_RATIO,
+    PATCH,
+    RAY_CHANNELS,
+    JointConfig,
+)
 from anyview_ros.model.joint.folding import FoldedDenoiser
-from anyview_ros.model.joint.position import Grid
+from anyview_ros.model.joint.position import MAX_SIDE, Grid
 from anyview_ros.model.joint.transformer import JointTransformer
+from anyview_ros.model.weights import SharedWeights
 
 STEPS = 35
 LATENT = LatentShape(LATENT_CHANNELS)
+# Of the largest value: what a compared graph may be apart from torch. ONNX Runtime's CPU provider
+# has no bfloat16, so those graphs cannot be compared on it.
+TOLERANCES = {"fp32": TOLERANCE, "fp16": 2e-2}
+MOST_COMPARED = 2e12  # operations of the four graphs, some minutes of a processor's core
+PROOF = (5, 32, 48)  # T, H, W of the graphs that are compared in place of larger ones
+CODER_OPERATIONS = 13.5e6 / 96**2  # a pixel to encode and decode, over the width's square
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class JointModel:
     """What a package of this family is made of.
 
     Args:
-        network, autoencoder: of one precision, in float32.
+        network, autoencoder: of one precision.
         text: (1, M, C), the embedding of the empty prompt.
         piece: latent frames that `encode` and `decode` work on at a time, 0 = all; memory grows
             with it.
@@ -52,21 +65,21 @@ def joint_contract(
     licence: str,
     steps: int = STEPS,
     frame_period: float = 0.1,
+    precision: str = "fp32",
 ) -> Contract:
     """The contract of a package of this family, as the release samples.
 
     Args:
         clip: (T, H, W) of source and target: T = 1 + 4k, sides multiples of 16.
         frame_period: seconds between frames. The released network was trained at many.
+        precision: fp32, fp16 or bf16, of the arithmetic.
 
     Raises:
-        AnyviewError: `invalid_size`; `invalid_model` for other impossible values.
+        AnyviewError: `invalid_num_frames`, `too_many_frames`, `invalid_size`; `invalid_model` for
+            other impossible values.
     """
+    _require_clip(clip)
     frames, *size = clip
-    if any(side % STRIDE for side in size):
-        raise AnyviewError(
-            "invalid_size", f"sides must be multiples of {STRIDE} pixels, got {size[0]} x {size[1]}"
-        )
     return Contract(
         name=name,
         family="joint",
@@ -84,22 +97,91 @@ def joint_contract(
         max_sources=1,
         known_frames=False,
         scene_scale=scene_scale,
-        precision="fp32",
+        precision=precision,
         licence=licence,
         files={},
     )
 
 
-def export_joint_package(folder: Path, contract: Contract, model: JointModel) -> Contract:
-    """Write graphs and manifest; returns the contract with the files' hashes.
+def _require_clip(clip: tuple[int, int, int]) -> None:
+    frames, *size = clip
+    if frames < 1 or frames % LATENT.time != 1:
+        raise AnyviewError("invalid_num_frames", f"a clip has 1 + 4k frames, got {frames}")
+    if frames > LONGEST_CLIP:
+        raise AnyviewError(
+            "too_many_frames",
+            f"the network was trained on up to {LONGEST_CLIP} frames, got {frames}; ask for "
+            f"{LONGEST_CLIP}, 29 or 13",
+        )
+    if any(side < STRIDE or side % STRIDE or side > MAX_SIDE * STRIDE for side in size):
+        raise AnyviewError(
+            "invalid_size",
+            f"sides must be multiples of {STRIDE} pixels up to {MAX_SIDE * STRIDE}, "
+            f"got {size[0]} x {size[1]}",
+        )
 
-    Weights that are bfloat16 numbers, as the released ones are, are stored as such; the
-    arithmetic is float32.
+
+def export_joint_package(
+    folder: Path, contract: Contract, model: JointModel
+) -> tuple[Contract, dict[str, float]]:
+    """Write graphs and manifest; returns the contract with the files' hashes, and the differences.
+
+    Weights go to the disk one at a time. Those that are bfloat16 numbers, as the released ones
+    are, are stored as such where the arithmetic is float32. Graphs too large to be run on a
+    processor are compared at the size `PROOF`, with the stored weights.
+
+    Returns:
+        The differences between ONNX Runtime and torch by graph, over the largest value; empty in
+        bf16, which ONNX Runtime has no kernels for on a processor.
 
     Raises:
-        AnyviewError: `export_differs`, see `write_package`.
+        AnyviewError: `export_differs`, see `check`.
     """
-    return write_package(folder, contract, graph_specs(contract, model), TensorProto.BFLOAT16)
+    specs = graph_specs(contract, model)
+    with SharedWeights(folder, torch.bfloat16) as weights:
+        write_graphs(folder, specs, weights)
+        differences = _compared(folder, contract, model, specs, weights)
+    return seal(folder, contract, specs), differences
+
+
+def _compared(
+    folder: Path,
+    contract: Contract,
+    model: JointModel,
+    specs: dict[str, GraphSpec],
+    weights: SharedWeights,
+) -> dict[str, float]:
+    if contract.precision not in TOLERANCES:
+        return {}
+    tolerance, size = TOLERANCES[contract.precision], weights.size
+    if operations(contract, model) <= MOST_COMPARED:
+        return check(folder, specs, tolerance)
+    small = replace(contract, frames=(PROOF[0],), sizes=(PROOF[1:],))
+    proofs = {f"proof-{name}": spec for name, spec in graph_specs(small, model).items()}
+    write_graphs(folder, proofs, weights)
+    assert weights.size  # whose asking writes what is buffered
+    try:
+        return check(folder, proofs, tolerance)
+    finally:
+        weights.forget_from(size)
+        for name in proofs:
+            (folder / f"{name}.onnx").unlink(missing_ok=True)
+
+
+def operations(contract: Contract, model: JointModel) -> float:
+    """About how many multiplications and additions the four graphs take."""
+    (frames,), ((height, width),) = contract.frames, contract.sizes
+    cells = math.prod(contract.latent.of(frames, height, width)[1:])
+    coder = CODER_OPERATIONS * model.autoencoder.encoder.conv1.out_channels**2
+    return denoiser_operations(model.network.config, cells) + coder * frames * height * width
+
+
+def denoiser_operations(config: JointConfig, cells: int) -> float:
+    """Of one call, for as many latent cells of the target and as many of the source."""
+    tokens = 2 * cells / PATCH**2
+    # Query, key, value, output, the text's query, and the two of the MLP.
+    matrices = config.blocks * (5 + 2 * MLP_RATIO) * config.width**2
+    return 2 * tokens * matrices + 4 * tokens**2 * config.width * config.blocks
 
 
 class Encode(nn.Module):

@@ -29,7 +29,15 @@ from anyview_ros.model.joint.config import (
     RAY_CHANNELS,
     STREAM_CHANNELS,
 )
-from anyview_ros.model.joint.layers import EPSILON, Attention, PatchEmbed, Patches, Terms, modulate
+from anyview_ros.model.joint.layers import (
+    EPSILON,
+    Attention,
+    PatchEmbed,
+    Patches,
+    Terms,
+    added,
+    modulate,
+)
 from anyview_ros.model.joint.position import Grid, Rotation, rotation_by
 from anyview_ros.model.joint.transformer import (
     Block,
@@ -81,18 +89,22 @@ class FoldedDenoiser(nn.Module):
         self.register_buffer("cosine", rotation.cosine)
         self.register_buffer("sine", rotation.sine)
         source_embedder = cast(PatchEmbed, network.x_embedder_newviews[0])
-        self.embed_target = folded_embed(network.x_embedder, IMAGE_MADE)
-        self.embed_source = folded_embed(source_embedder, IMAGE_GIVEN)
+        dtype = network.precision.dtype
+        self.embed_target = folded_embed(network.x_embedder, IMAGE_MADE, dtype)
+        self.embed_source = folded_embed(source_embedder, IMAGE_GIVEN, dtype)
         self.embed_source.bias.data += network.view_embs_newviews[0][0]
         text = network.precision.entering(text)
         blocks = cast(Sequence[Block], network.blocks)
         self.blocks = nn.ModuleList(FoldedBlock(block, text) for block in blocks)
         self.levels = LevelTable(network, times) if times else Levels(network)
-        self.head = folded_head(network.final_layer.linear)
+        self.head = folded_head(network.final_layer.linear, dtype)
 
     def condition(self, latent: Tensor, rays: Tensor) -> Tensor:
-        """Tokens of the source (1, N, D), from its latents (1, 16, ..) and rays (1, 32, ..)."""
-        return self._embedded(self.embed_source, latent, rays)
+        """Tokens of the source (1, N, D), from its latents (1, 16, ..) and rays (1, 32, ..).
+
+        They are float32, as everything is that goes in or out of a graph.
+        """
+        return self._embedded(self.embed_source, latent, rays).float()
 
     def forward(self, noisy: Tensor, t: Tensor, rays: Tensor, source: Tensor) -> Tensor:
         """Velocity (1, 16, T', H', W').
@@ -104,7 +116,7 @@ class FoldedDenoiser(nn.Module):
             source: from `condition`.
         """
         target = self._embedded(self.embed_target, noisy, rays)
-        x = torch.cat([target, source], dim=1)
+        x = torch.cat([target, source.to(target.dtype)], dim=1)
         rotation = Rotation(self.cosine, self.sine)
         terms: AllTerms = self.levels(t)
         last = len(self.blocks) - 1
@@ -117,7 +129,7 @@ class FoldedDenoiser(nn.Module):
     def _embedded(self, embed: nn.Linear, latent: Tensor, rays: Tensor) -> Tensor:
         values = self.precision.entering(torch.cat([latent, rays], dim=1))
         tokens: Tensor = embed(Patches()(values))
-        return tokens
+        return tokens.to(self.precision.tokens_dtype)
 
 
 class FoldedBlock(nn.Module):
@@ -132,10 +144,10 @@ class FoldedBlock(nn.Module):
     def forward(self, x: Tensor, terms: BlockTerms, rotation: Rotation, kept: int) -> Tensor:
         """Tokens (1, N, D) to the first `kept` of them."""
         mixed = modulate(x, terms.self_attn)
-        x = x[:, :kept] + terms.self_attn.gate * self.self_attn(mixed[:, :kept], mixed, rotation)
-        x = x + terms.mlp.gate * self.read_text(modulate(x, terms.cross_attn))
-        changed: Tensor = x + terms.mlp.gate * self.mlp(modulate(x, terms.mlp))
-        return changed
+        attended = self.self_attn(mixed[:, :kept], mixed, rotation)
+        x = added(x[:, :kept], terms.self_attn.gate, attended)
+        x = added(x, terms.mlp.gate, self.read_text(modulate(x, terms.cross_attn)))
+        return added(x, terms.mlp.gate, self.mlp(modulate(x, terms.mlp)))
 
 
 def folded_text(attention: Attention, text: Tensor) -> nn.Module:
@@ -163,7 +175,8 @@ class OneTokenText(nn.Module):
         key = attention.k_norm(attention.k_proj(text[0, 0]).unflatten(-1, (-1, width)))
         weighed = key * attention.q_norm.weight / math.sqrt(width)
         value = attention.v_proj(text[0, 0]).unflatten(-1, (-1, width))
-        output = torch.unflatten(attention.output_proj.weight, 1, (-1, width))
+        weight = attention.output_proj.weight.to(value.dtype)
+        output = torch.unflatten(weight, 1, (-1, width))
         self.register_buffer("key", weighed)
         self.register_buffer("result", torch.einsum("hd,ohd->ho", value, output))
         self.others = math.log(text.shape[1] - 1)
@@ -258,21 +271,23 @@ def _with_unknown(table: Tensor) -> Tensor:
     return torch.cat([table, torch.full_like(table[:1], torch.nan)])
 
 
-def folded_embed(embed: PatchEmbed, made_or_given: int) -> nn.Linear:
+def folded_embed(embed: PatchEmbed, made_or_given: int, dtype: torch.dtype) -> nn.Linear:
     """The embedding of image latent and rays alone; channels that are always 1 become a bias.
 
     Args:
         made_or_given: which mask of the image is 1.
+        dtype: in which it is computed and kept.
     """
-    weight = torch.unflatten(cast(nn.Linear, embed.proj[1]).weight, 1, (STREAM_CHANNELS, -1))
+    stored = cast(nn.Linear, embed.proj[1]).weight.to(dtype)
+    weight = torch.unflatten(stored, 1, (STREAM_CHANNELS, -1))
     ones = weight[:, made_or_given] + weight[:, RAYS_GIVEN]
     varying = torch.cat([weight[:, :LATENT_CHANNELS], weight[:, RAYS:RAYS_GIVEN]], dim=1)
     return _linear(varying.flatten(1), ones.sum(1))
 
 
-def folded_head(linear: nn.Linear) -> nn.Linear:
+def folded_head(linear: nn.Linear, dtype: torch.dtype) -> nn.Linear:
     """The rows of the final layer that make the image latent."""
-    weight = torch.unflatten(linear.weight, 0, (PATCH**2, STREAM_CHANNELS))
+    weight = torch.unflatten(linear.weight.to(dtype), 0, (PATCH**2, STREAM_CHANNELS))
     return _linear(weight[:, :LATENT_CHANNELS].flatten(0, 1))
 
 

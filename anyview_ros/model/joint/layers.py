@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anyview_ros.model.attention import attention
 from anyview_ros.model.joint.config import MLP_RATIO, PATCH, STREAM_CHANNELS, JointConfig
 from anyview_ros.model.joint.position import Rotation, rotate
 
@@ -40,6 +41,20 @@ class RMSNorm(nn.Module):
         return (scaled * self.weight.float()).to(x.dtype)
 
 
+class Matrix(nn.Linear):
+    """A linear map without bias, computed as wide as what comes in, however it is stored.
+
+    So weights that are bfloat16 numbers stay mapped from their file, half as large, where the
+    arithmetic is float32; one at a time is widened.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight.to(x.dtype))
+
+
 class Patches(nn.Module):
     """(B, C, T', H', W') -> (B, N, C*4): tokens row-major, values (channel, row, column)."""
 
@@ -53,7 +68,7 @@ class PatchEmbed(nn.Module):
     def __init__(self, config: JointConfig) -> None:
         super().__init__()
         values = STREAM_CHANNELS * PATCH**2
-        self.proj = nn.Sequential(Patches(), nn.Linear(values, config.width, bias=False))
+        self.proj = nn.Sequential(Patches(), Matrix(values, config.width))
 
     def forward(self, stream: Tensor) -> Tensor:
         """(B, 52, T', H', W') -> (B, N, D)."""
@@ -79,8 +94,8 @@ class SharedModulation(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.linear_1 = nn.Linear(width, width, bias=False)
-        self.linear_2 = nn.Linear(width, 3 * width, bias=False)
+        self.linear_1 = Matrix(width, width)
+        self.linear_2 = Matrix(width, 3 * width)
 
     def forward(self, raw: Tensor) -> Tensor:
         shared: Tensor = self.linear_2(functional.silu(self.linear_1(raw)))
@@ -93,8 +108,8 @@ class Modulation(nn.Sequential):
     def __init__(self, config: JointConfig, parts: int) -> None:
         super().__init__(
             nn.SiLU(),
-            nn.Linear(config.width, config.lora, bias=False),
-            nn.Linear(config.lora, parts * config.width, bias=False),
+            Matrix(config.width, config.lora),
+            Matrix(config.lora, parts * config.width),
         )
 
 
@@ -109,10 +124,10 @@ class Attention(nn.Module):
         super().__init__()
         width = config.width
         self.heads = config.heads
-        self.q_proj = nn.Linear(width, width, bias=False)
-        self.k_proj = nn.Linear(context_width, width, bias=False)
-        self.v_proj = nn.Linear(context_width, width, bias=False)
-        self.output_proj = nn.Linear(width, width, bias=False)
+        self.q_proj = Matrix(width, width)
+        self.k_proj = Matrix(context_width, width)
+        self.v_proj = Matrix(context_width, width)
+        self.output_proj = Matrix(width, width)
         self.q_norm = RMSNorm(config.head_width)
         self.k_norm = RMSNorm(config.head_width)
 
@@ -129,18 +144,15 @@ class Attention(nn.Module):
         if rotation is not None:
             query = rotate(query, rotation.first(query.shape[1]))
             key = rotate(key, rotation)
-        attended = functional.scaled_dot_product_attention(
-            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-        )
-        result: Tensor = self.output_proj(attended.transpose(1, 2).flatten(2))
+        result: Tensor = self.output_proj(attention(query, key, value))
         return result
 
 
 class MLP(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layer1 = nn.Linear(width, MLP_RATIO * width, bias=False)
-        self.layer2 = nn.Linear(MLP_RATIO * width, width, bias=False)
+        self.layer1 = Matrix(width, MLP_RATIO * width)
+        self.layer2 = Matrix(MLP_RATIO * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.layer2(functional.gelu(self.layer1(x)))
@@ -148,6 +160,11 @@ class MLP(nn.Module):
 
 
 def modulate(x: Tensor, terms: Terms) -> Tensor:
-    """Layer norm without weights, then scale and shift."""
-    normed: Tensor = functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
-    return normed * (1 + terms.scale) + terms.shift
+    """Layer norm without weights, then scale and shift; as wide as the terms at the end."""
+    normed = functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
+    return (normed * (1 + terms.scale) + terms.shift).to(terms.shift.dtype)
+
+
+def added(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:
+    """Tokens with a gated change, as wide as the tokens: float16 could not hold every product."""
+    return x + gate.to(x.dtype) * change

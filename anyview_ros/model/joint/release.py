@@ -1,93 +1,86 @@
-"""The files of the AnyView release, read into our networks."""
+"""The three files of the AnyView release: their names, what they hold, and their licences."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TypeVar
-
-import torch
-from torch import nn
+from dataclasses import dataclass
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.joint.autoencoder import Autoencoder
-from anyview_ros.model.joint.checkpoint import load_state, read_state, read_text
-from anyview_ros.model.joint.config import (
-    PRECISIONS,
-    AutoencoderConfig,
-    JointConfig,
-    Precision,
+
+NVIDIA_LICENCE = (
+    "https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license/"
 )
-from anyview_ros.model.joint.export import JointModel
-from anyview_ros.model.joint.transformer import JointTransformer
-
-NETWORK = "anyview_dvs_2b.pt"
-AUTOENCODER = "tokenizer.pth"
-TEXT = "default_text_emb.pt"
-LICENCE = (
-    "weights: non-commercial use and NVIDIA Open Model License, as the AnyView release states; "
-    "graphs: Apache-2.0"
-)
-CARD = """# {name}
-
-The AnyView network (arXiv 2601.16982) of the files `{network}`, `{autoencoder}` and `{text}` as
-released, converted for {frames} frames of {height} x {width}, {steps} steps. Source and target
-are brought to this size with Pillow's Lanczos; intrinsics are scaled without the half-pixel
-term, as the network was trained.
-
-Licence: {licence}.
-"""
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
-def read_release(
-    folder: Path,
-    network: JointConfig,
-    autoencoder: AutoencoderConfig,
-    precision: Precision = PRECISIONS["parity"],
-) -> JointModel:
-    """Network, autoencoder and text of the release, float32 with the release's rounding.
+@dataclass(frozen=True)
+class ReleasedFile:
+    """A file of the release.
 
     Args:
-        folder: that holds the three files.
+        option: of `anyview import`.
+        name: as published.
+        holds: what is in it, in words.
+        mark: a key that the file has, after the prefix, and neither of the two others.
+        sha256: what the hash of the published file begins with.
+        licence: what the release says of its use.
+    """
+
+    option: str
+    name: str
+    holds: str
+    mark: str
+    sha256: str
+    licence: str
+
+
+NETWORK = ReleasedFile(
+    option="--dit",
+    name="anyview_dvs_2b.pt",
+    holds="the network",
+    mark="x_embedder.proj.1.weight",
+    sha256="b2b8a4b3",
+    licence="non-commercial use only, and the NVIDIA Open Model License: the network derives from "
+    "Cosmos-Predict2-2B-Video2World",
+)
+AUTOENCODER = ReleasedFile(
+    option="--tokenizer",
+    name="tokenizer.pth",
+    holds="the autoencoder",
+    mark="decoder.conv1.weight",
+    sha256="38071ab5",
+    licence="NVIDIA Open Model License: the tokenizer of Cosmos-Predict2-2B-Video2World",
+)
+TEXT = ReleasedFile(
+    option="--text",
+    name="default_text_emb.pt",
+    holds="the text embedding",
+    mark="t5_text_embeddings",
+    sha256="8f5dae75",
+    licence="distributed with the network, and here taken to be under the same terms",
+)
+RELEASE = (NETWORK, AUTOENCODER, TEXT)
+LICENCE = "weights: non-commercial use, and NVIDIA Open Model License; graphs: Apache-2.0"
+NOTICE = f"""Licensed by NVIDIA Corporation under the NVIDIA Open Model License
+
+The weights are not part of anyview_ros and do not come under its licence. Their owners' terms hold
+for the files, for everything that is converted from them, and for model packages made of them:
+
+{chr(10).join(f"- {file.holds} ({file.name}): {file.licence}." for file in RELEASE)}
+
+The NVIDIA Open Model License: {NVIDIA_LICENCE}
+The network: AnyView, arXiv 2601.16982, as released by its authors, whose page has their terms.
+Who passes the files or a package on passes this notice on with them.
+"""
+
+
+def require_acceptance(accepted: bool) -> None:
+    """Refuse where the licences of the weights have not been accepted.
 
     Raises:
-        AnyviewError: `missing_file`, `invalid_checkpoint`, `checkpoint_mismatch`.
+        AnyviewError: `licence_not_accepted`.
     """
-    missing = [name for name in (NETWORK, AUTOENCODER, TEXT) if not (folder / name).is_file()]
-    if missing:
+    if not accepted:
         raise AnyviewError(
-            "missing_file",
-            f"{folder} lacks {', '.join(missing)}; the files come from the AnyView release",
+            "licence_not_accepted",
+            "the weights have licences of their own, above; call again with --accept-license if "
+            "you accept them",
         )
-    # Made without memory of their own: the checkpoint's tensors take the places.
-    with torch.device("meta"):
-        transformer = JointTransformer(network, precision)
-        coder = Autoencoder(autoencoder, precision)
-    load_state(transformer, read_state(folder / NETWORK))
-    load_state(coder, read_state(folder / AUTOENCODER))
-    coder.take_constants(precision.rounds)
-    text = read_text(folder / TEXT)
-    if text.shape[1:] != (network.text_tokens, network.text_width):
-        raise AnyviewError(
-            "checkpoint_mismatch",
-            f"the network reads texts of {network.text_tokens} x {network.text_width}, "
-            f"{folder / TEXT} holds {text.shape[1]} x {text.shape[2]}",
-        )
-    return JointModel(transformer, coder, text)
-
-
-def card(name: str, clip: tuple[int, int, int], steps: int) -> str:
-    """The README of a converted package."""
-    frames, height, width = clip
-    return CARD.format(
-        name=name,
-        network=NETWORK,
-        autoencoder=AUTOENCODER,
-        text=TEXT,
-        frames=frames,
-        height=height,
-        width=width,
-        steps=steps,
-        licence=LICENCE,
-    )

@@ -26,12 +26,14 @@ from anyview_ros.model.joint.config import (
 from anyview_ros.model.joint.layers import (
     MLP,
     Attention,
+    Matrix,
     Modulation,
     PatchEmbed,
     RMSNorm,
     SharedModulation,
     Sinusoid,
     Terms,
+    added,
     modulate,
 )
 from anyview_ros.model.joint.position import Grid, Rotation, rotary_angles, rotation_by
@@ -87,11 +89,10 @@ class Block(nn.Module):
     def forward(self, x: Tensor, terms: BlockTerms, text: Tensor, rotation: Rotation) -> Tensor:
         """Tokens of both views (B, N, D) to the same; text (B, M, C)."""
         mixed = modulate(x, terms.self_attn)
-        x = x + terms.self_attn.gate * self.self_attn(mixed, mixed, rotation)
+        x = added(x, terms.self_attn.gate, self.self_attn(mixed, mixed, rotation))
         # The release gates what the text says by the gate of the MLP, not by its own.
-        x = x + terms.mlp.gate * self.cross_attn(modulate(x, terms.cross_attn), text)
-        changed: Tensor = x + terms.mlp.gate * self.mlp(modulate(x, terms.mlp))
-        return changed
+        x = added(x, terms.mlp.gate, self.cross_attn(modulate(x, terms.cross_attn), text))
+        return added(x, terms.mlp.gate, self.mlp(modulate(x, terms.mlp)))
 
 
 class FinalLayer(nn.Module):
@@ -99,7 +100,7 @@ class FinalLayer(nn.Module):
 
     def __init__(self, config: JointConfig) -> None:
         super().__init__()
-        self.linear = nn.Linear(config.width, PATCH**2 * STREAM_CHANNELS, bias=False)
+        self.linear = Matrix(config.width, PATCH**2 * STREAM_CHANNELS)
         self.adaln_modulation = Modulation(config, 2)
 
     def terms(self, level: NoiseLevel) -> Terms:
@@ -179,7 +180,9 @@ class JointTransformer(nn.Module):
         """(B, N of the view, D) of each view."""
         target, source = (self.precision.entering(stream) for stream in streams)
         embedded = self.x_embedder_newviews[0](source) + self.view_embs_newviews[0]
-        return [self.x_embedder(target), embedded]
+        return [
+            tokens.to(self.precision.tokens_dtype) for tokens in (self.x_embedder(target), embedded)
+        ]
 
     def level(self, t: Tensor) -> NoiseLevel:
         """The noise level of frames, from their times (B, F)."""

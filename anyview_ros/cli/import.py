@@ -1,0 +1,51 @@
+"""`anyview import --dit F --tokenizer F --text F --accept-license`: the released weights, ours."""
+
+# ruff: noqa: N999  the word of the command; it is imported by name, see __main__
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from anyview_ros.contract import search_path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dit", type=Path, required=True, help="anyview_dvs_2b.pt")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.pth")
+    parser.add_argument("--text", type=Path, required=True, help="default_text_emb.pt")
+    parser.add_argument("--name", default="anyview-2b", help="of the imported weights")
+    parser.add_argument(
+        "--out", type=Path, default=search_path()[0], help="folder of imported weights"
+    )
+    parser.add_argument(
+        "--accept-license", action="store_true", help="of the weights, which is shown"
+    )
+    parser.add_argument(
+        "--any-size",
+        action="store_true",
+        help="take networks of other sizes than the released ones too, as fakes for tests are",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from anyview_ros.model.joint.imported import LICENCES, import_release
+    from anyview_ros.model.joint.release import (
+        AUTOENCODER,
+        NETWORK,
+        NOTICE,
+        RELEASE,
+        TEXT,
+        require_acceptance,
+    )
+
+    print(NOTICE)
+    require_acceptance(args.accept_license)
+    files = {NETWORK: args.dit, AUTOENCODER: args.tokenizer, TEXT: args.text}
+    imported = import_release(files, args.out, args.name, args.any_size)
+    for file, origin in zip(RELEASE, imported.origins.values(), strict=True):
+        verdict = "the published file" if origin.published else f"not published, {file.sha256}..."
+        print(f"{origin.name}: sha256 {origin.sha256} ({verdict})")
+    print(f"{imported.folder}: imported; licences in {LICENCES}")
+    print(f"next: anyview export {args.name} --frames 41 --size 16:9")
+    return 0

@@ -1,0 +1,69 @@
+"""Folders of models, which are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anyview_ros.errors import AnyviewError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def named_folder(models: Path, name: str) -> Path:
+    """Where a model of that name is to lie in a folder of models; nothing may be there yet.
+
+    Raises:
+        AnyviewError: `invalid_name`, `model_exists`.
+    """
+    if not NAME.fullmatch(name):
+        raise AnyviewError(
+            "invalid_name",
+            f"a model's name has letters, digits, '.', '_' and '-', and begins with a letter or a "
+            f"digit, got '{name}'",
+        )
+    folder = models / name
+    if folder.exists() or folder.is_symlink():
+        raise AnyviewError(
+            "model_exists", f"{folder} exists already; choose another --name, or remove it first"
+        )
+    return folder
+
+
+@contextmanager
+def whole_folder(folder: Path, size: int) -> Iterator[Path]:
+    """A folder to write into, that becomes `folder` at the end; on any error nothing is left.
+
+    Args:
+        size: bytes that are going to be written, about; the disk must have room for them.
+
+    Raises:
+        AnyviewError: `disk_full`.
+    """
+    partial = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    partial.mkdir(parents=True)
+    try:
+        free = shutil.disk_usage(partial).free
+        if free < size:
+            raise AnyviewError("disk_full", _needs(folder, size, free))
+        yield partial
+        partial.rename(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        free = shutil.disk_usage(partial).free
+        raise AnyviewError("disk_full", _needs(folder, size, free)) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _needs(folder: Path, size: int, free: int) -> str:
+    return (
+        f"{folder} needs about {size / 2**30:.1f} GiB, the disk has {free / 2**30:.1f} GiB free; "
+        "make room, or let XDG_DATA_HOME name a folder on another disk"
+    )
