@@ -1,7 +1,7 @@
 """How much of what a pixel looks along the sources could have seen. No depth is needed.
 
 An upper bound: a sample inside a source's frustum may be hidden behind something. Where coverage
-is 0 no source looked, and everything in that pixel is the model's invention.
+is 0 no source looked at that instant, nearer than FAR: what the pixel shows of it is invented.
 """
 
 from __future__ import annotations

@@ -1,0 +1,163 @@
+"""How well uncertainty and coverage tell where a model errs, on worlds whose truth is rendered.
+
+    python -m benchmarks.uncertainty [--model NAME] [--kinds street,table] [--seeds 900000:900008]
+        [--samples 8] [--speed exact] [--threads 1] [--out sheet.jpg]
+
+For each question of AnyViewBench's worlds, first clip: Spearman's rank correlation over all pixels
+of the error (mean over the colours) with the image `virtual/<name>/uncertainty` as it is
+published, and with 1 - coverage. Once pixel by pixel, once over blocks of 8x8 pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.contract import find_package, load_package
+from anyview_ros.engine.coverage import coverage, distances
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.footage.provenance import MIXED, save_picture
+from anyview_ros.frames import Clip, View
+from anyview_ros.tools.bench.question import Question
+from anyview_ros.tools.bench.world_suite import WorldSuite
+from anyview_ros.tools.demo import DEFAULT_MODEL
+from anyview_ros.tools.montage import fitted, grid, label
+
+SPLITS = ("narrow", "extreme")
+BLOCK = 8
+TILE, SIDE_WIDTH = (240, 144), 100
+ROWS = ("source", "generated", "truth", "error", "uncertainty", "coverage")
+SHOWN = 6  # columns of the sheet
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One clip: what was drawn, and what was told of it.
+
+    Args:
+        error: (T, H, W) grey levels, mean over the colours.
+        uncertainty: (T, H, W) as published.
+        covered: (T, H, W) share.
+    """
+
+    question: Question
+    frames: NDArray[np.uint8]
+    error: Floats
+    uncertainty: Floats
+    covered: Floats
+
+
+def ranks(values: Floats) -> NDArray[np.float64]:
+    """Rank of each value, equal ones sharing the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    mean: NDArray[np.float64] = (last - (counts - 1) / 2)[place.ravel()]
+    return mean
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Rank correlation; 0 where one of them is the same everywhere."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+
+
+def blocks(values: Floats) -> Floats:
+    """(T, H, W) -> (T, H/8, W/8) means."""
+    t, h, w = values.shape
+    means: Floats = values.reshape(t, h // BLOCK, BLOCK, w // BLOCK, BLOCK).mean(axis=(2, 4))
+    return means
+
+
+def told(pipeline: Pipeline, question: Question, speed: str, samples: int) -> Told:
+    count = max(pipeline.package.contract.frames)
+    clip = Clip(question.source[:count])
+    view = View(question.target.camera, question.target.world_from_cam[:count])
+    options = SynthesisOptions(
+        speed=speed, scene_scale=question.scene_scale, uncertainty_samples=samples
+    )
+    made = pipeline.synthesize([clip], view, options)
+    off = np.abs(made.frames.astype(np.float32) - question.truth[:count])
+    along_m = distances(question.scene_scale)
+    covered = [
+        coverage([frame], view.camera, pose, along_m)
+        for frame, pose in zip(clip.frames, view.world_from_cam, strict=True)
+    ]
+    spread = made.uncertainty.astype(np.float32)
+    return Told(question, made.frames, off.mean(axis=-1), spread, np.stack(covered))
+
+
+def figures(answer: Told) -> tuple[float, ...]:
+    """Correlations of the error: with uncertainty and with 1 - coverage, by pixel and by block;
+    then the mean uncertainty in grey levels."""
+    by_pixel = [spearman(answer.error, x) for x in (answer.uncertainty, 1 - answer.covered)]
+    error = blocks(answer.error)
+    by_block = [spearman(error, blocks(x)) for x in (answer.uncertainty, 1 - answer.covered)]
+    return (*by_pixel, *by_block, float(answer.uncertainty.mean() / 4))
+
+
+def column(answer: Told) -> list[NDArray[np.uint8]]:
+    """Tiles of the middle frame, in the order of ROWS; grey images brightened to be seen."""
+    k = len(answer.frames) // 2
+    spread = answer.uncertainty[k] * (255 / max(1.0, np.percentile(answer.uncertainty[k], 99)))
+    grey = (3 * answer.error[k], spread, 255 * answer.covered[k])
+    seen = [np.clip(x, 0, 255).astype(np.uint8) for x in grey]
+    colours = (answer.question.source[k].image, answer.frames[k], answer.question.truth[k])
+    tiles = [*colours, *(np.asarray(cv2.cvtColor(x, cv2.COLOR_GRAY2RGB), np.uint8) for x in seen)]
+    return [fitted(tile, *TILE) for tile in tiles]
+
+
+def write_sheet(file: Path, columns: dict[str, list[NDArray[np.uint8]]]) -> None:
+    rows = [[label("", SIDE_WIDTH, 40), *(label(name, TILE[0], 40) for name in columns)]]
+    for k, name in enumerate(ROWS):
+        side = label(name, SIDE_WIDTH, TILE[1])
+        rows.append([side, *(tiles[k] for tiles in columns.values())])
+    save_picture(grid(rows), file, MIXED)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
+    parser.add_argument("--kinds", default="street", help="worlds, with commas")
+    parser.add_argument("--seeds", default="900000:900008", help="first and last + 1")
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--speed", default="exact")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="contact sheet to write")
+    arguments = parser.parse_args()
+    package = load_package(find_package(arguments.model))
+    pipeline = Pipeline(package, threads=arguments.threads)
+    first, last = map(int, arguments.seeds.split(":"))
+    kinds = tuple(arguments.kinds.split(","))
+    suite = WorldSuite.of(package.contract, kinds, SPLITS, (first, last))
+    by_split: dict[str, list[tuple[float, ...]]] = {}
+    columns = {}
+    for episode in suite.episodes():
+        answer = told(pipeline, suite.question(episode), arguments.speed, arguments.samples)
+        by_split.setdefault(episode.split, []).append(figures(answer))
+        if len(by_split[episode.split]) <= SHOWN // len(SPLITS) / len(kinds):
+            rho = by_split[episode.split][-1][0]
+            columns[f"{episode.name.replace('_ep', ' ')}\nrank correlation {rho:.2f}"] = column(
+                answer
+            )
+    print(
+        f"| {package.contract.name}, {arguments.speed}, {arguments.samples} seeds | clips "
+        "| uncertainty | 1 - coverage | uncertainty, 8x8 | 1 - coverage, 8x8 | mean spread |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for split, rows in by_split.items():
+        means = " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0))
+        print(f"| {split} | {len(rows)} | {means} |")
+    if arguments.out:
+        write_sheet(arguments.out, columns)
+
+
+if __name__ == "__main__":
+    main()
