@@ -91,8 +91,8 @@ class Bag:
 
     def virtual_cameras(self) -> dict[str, str]:
         """Image topics `.../virtual/<name>/image_raw` by name."""
-        topics = [t for t in self.topics(IMAGE_TYPE) if OUTPUT_FOLDER in t]
-        return {topic.split("/")[-2]: topic for topic in topics}
+        below = [t.split("/") for t in self.topics(IMAGE_TYPE) if OUTPUT_FOLDER in t]
+        return {parts[-2]: "/".join(parts) for parts in below if parts[-1] == "image_raw"}
 
     def messages(self, topic: str) -> Iterator[Any]:
         """Messages of a topic in the order they were recorded; none if there is no such topic."""
