@@ -1,0 +1,205 @@
+"""The joint network on a GPU: torch as the release runs it, torch made fast, and our graphs.
+
+    python benchmarks/joint_gpu.py [--small] [--repeats 3] [--device auto]
+
+Weights are random. At full size (2 B, 41 frames of 304 x 576) it needs a CUDA GPU with 24 GB, and
+without one prints a table that says so. `--small` measures the same rows at small size, on a
+processor too. Seconds are medians, the first calls (compilation) not counted; a clip is 36 calls,
+5 encodings and a decoding; memory is what the GPU holds after a call, the most of the three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import onnx
+import torch
+
+from anyview_ros.engine.runtime import Graph
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.export import GraphSpec, as_proto, traced
+from anyview_ros.model.joint.autoencoder import Autoencoder
+from anyview_ros.model.joint.config import (
+    PATCH,
+    PRECISIONS,
+    STREAM_CHANNELS,
+    AutoencoderConfig,
+    JointConfig,
+)
+from anyview_ros.model.joint.export import (
+    CODER_OPERATIONS,
+    LATENT,
+    autoencoder_specs,
+    cells_of,
+    denoiser_operations,
+    denoiser_specs,
+    normal,
+)
+from anyview_ros.model.joint.folding import FoldedDenoiser
+from anyview_ros.model.joint.transformer import JointTransformer
+from anyview_ros.model.weights import SharedWeights
+
+CALLS, ENCODINGS = 36, 5  # of a clip at 35 steps: the clean pass; image, rays and moments twice
+RATES = {"H200": 790e12, "H100": 790e12}  # dense bfloat16 that a large product reaches, a second
+NOT = "not measured"
+
+
+@dataclass(frozen=True)
+class Size:
+    clip: tuple[int, int, int]
+    network: JointConfig
+    coder: AutoencoderConfig
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        time_, rows, columns = LATENT.of(*self.clip)[1:]
+        return time_, rows // PATCH, columns // PATCH
+
+
+FULL = Size((41, 304, 576), JointConfig(), AutoencoderConfig())
+SMALL = Size((5, 64, 96), JointConfig(256, 4, 4, 32, 64, 32), AutoencoderConfig(width=16))
+ROWS = ("denoiser call", "autoencoder encode", "autoencoder decode")
+WAYS = ("torch eager", "torch, compiled", "ONNX Runtime")
+
+
+def main() -> None:
+    arguments = _arguments()
+    size = SMALL if arguments.small else FULL
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"{_machine(device)}, {time.strftime('%Y-%m-%d')}, clip {size.clip}")
+    torch.set_grad_enabled(False)
+    print("| | " + " | ".join([*ROWS, "clip", "memory"]) + " |")
+    print("| --- " * 6 + "|")
+    measured = arguments.small or device == "cuda"
+    for way in WAYS:
+        row = _measure(way, size, device, arguments.repeats) if measured else [NOT] * 5
+        print("| " + " | ".join([way, *row]) + " |", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--small", action="store_true", help="small networks, on a processor too")
+    parser.add_argument("--repeats", type=int, default=3, help="calls that are counted (3)")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
+    return parser.parse_args()
+
+
+def _measure(way: str, size: Size, device: str, repeats: int) -> list[str]:
+    """The cells of a row: milliseconds of each of ROWS with its share, a clip, memory."""
+    made = _graphs(size, device) if way == WAYS[2] else _modules(way, size, device)
+    seconds, held = [], []
+    try:
+        for call in made:
+            seconds.append(_median(call, device, repeats))
+            held.append(_held(device))
+    except AnyviewError as error:
+        return [f"{NOT}: {error.code}"] * 5
+    cells = [
+        f"{1000 * s:.1f} ms{_share(work / s)}"
+        for s, work in zip(seconds, _operations(size), strict=True)
+    ]
+    call, encode, decode = seconds
+    clip = CALLS * call + ENCODINGS * encode + decode
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    return [*cells, f"{clip:.2f} s", f"{max(held) / 1024:.1f} GiB" if device == "cuda" else NOT]
+
+
+def _operations(size: Size) -> tuple[float, float, float]:
+    frames, height, width = size.clip
+    cells = LATENT.of(*size.clip)[1:]
+    coder = CODER_OPERATIONS * size.coder.width**2 * frames * height * width
+    call = denoiser_operations(size.network, cells[0] * cells[1] * cells[2])
+    return call, coder * 36 / 97, coder * 61 / 97
+
+
+def _modules(way: str, size: Size, device: str) -> Iterator[Callable[[], object]]:
+    """In bfloat16, unfolded: what the release computes, with torch's own fused attention.
+
+    Only the transformer is compiled.
+    """
+    precision = PRECISIONS["bf16"]
+    network = JointTransformer(size.network, precision).to(device).eval()
+    coder = Autoencoder(size.coder, precision).to(device).eval()
+    text = normal(1, size.network.text_tokens, size.network.text_width).to(device)
+    streams = [normal(1, STREAM_CHANNELS, *cells_of(size.grid)).to(device)] * 2
+    t = torch.tensor([[0.7]], device=device)
+    video = normal(1, 3, *size.clip).clamp(-1, 1).to(device)
+    latent = normal(1, *LATENT.of(*size.clip)).to(device)
+    run: Callable[..., object] = network
+    if way == WAYS[1]:
+        run = torch.compile(network)
+    yield lambda: run(streams, [t, t], text)
+    yield lambda: coder.encode(video, 1)
+    yield lambda: coder.decode(latent, 1)
+
+
+def _graphs(size: Size, device: str) -> Iterator[Callable[[], object]]:
+    """In bfloat16 on CUDA, in float32 on a processor, which has no bfloat16."""
+    precision = PRECISIONS["bf16" if device == "cuda" else "parity"]
+    network = JointTransformer(size.network, precision).eval()
+    text = torch.zeros(1, size.network.text_tokens, size.network.text_width)
+    text[:, 0] = normal(size.network.text_width)
+    coder = Autoencoder(size.coder, precision).eval()
+    denoiser = FoldedDenoiser(network, text, size.grid, size.grid)
+    denoise = denoiser_specs(denoiser, size.grid, size.grid)["denoise"]
+    specs = {"denoise": denoise, **autoencoder_specs(coder, size.clip, 1)}
+    for spec in specs.values():
+        yield from _graph(spec, device)
+
+
+def _graph(spec: GraphSpec, device: str) -> Iterator[Callable[[], object]]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = traced(spec)
+        with SharedWeights(folder, torch.bfloat16) as weights:
+            weights.take_from(model)
+        onnx.save(as_proto(model), folder / "graph.onnx")
+        graph = Graph(folder / "graph.onnx", device, 0 if device == "cuda" else 1)
+        arrays = {key: value.numpy() for key, value in spec.inputs.items()}
+        yield lambda: graph(**arrays)
+
+
+def _median(call: Callable[[], object], device: str, repeats: int) -> float:
+    seconds = []
+    for _ in range(repeats + 2):
+        started = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[2:])
+
+
+def _share(rate: float) -> str:
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    best = next((rate_ for chip, rate_ in RATES.items() if chip in name), None)
+    return f", {100 * rate / best:.0f} %" if best else f", {rate / 1e12:.2f} TFLOP/s"
+
+
+def _held(device: str) -> int:
+    """MiB of the GPU in use, workspaces that torch and ONNX Runtime keep among them."""
+    if device == "cpu":
+        return 0
+    asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0])
+
+
+def _machine(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()}, no GPU"
+
+
+if __name__ == "__main__":
+    main()
