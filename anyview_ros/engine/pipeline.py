@@ -207,9 +207,11 @@ class Pipeline:
         contract = self.package.contract
         depths = [scene_scale * depth for depth in contract.plane_sweep]
         candidates = plane_sweep(clips, target, depths, contract.latent)
-        latents = [self._encode(conditioning.video_tensor(clip)) for clip in candidates.images]
-        seen = np.concatenate(latents) * candidates.marks[:, :1]
-        return np.concatenate([seen, candidates.marks], axis=1)[None]
+        marks = candidates.marks
+        latents = np.zeros((len(marks), contract.latent.channels, *marks.shape[2:]), np.float32)
+        for plane in np.flatnonzero(marks[:, 0].any(axis=(1, 2, 3))):
+            (latents[plane],) = self._encode(conditioning.video_tensor(candidates.images[plane]))
+        return np.concatenate([latents * marks[:, :1], marks], axis=1)[None]
 
     def _rays(
         self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float
