@@ -6,7 +6,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode
 
 SHARE = get_package_share_directory("anyview_ros")
 # Fast DDS 3 (Kilted) reads the first name, Fast DDS 2 (Jazzy) only the second.
@@ -15,6 +15,8 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 ARGUMENTS = {
     "model": ("", "model package, a name or a path; empty: as params_file says"),
     "cameras": ("", "names of the source cameras, front,left; empty: as params_file says"),
+    "scene_scale": ("", "factor on Plücker moments; empty: as params_file says"),
+    "autostart": ("", "whether it becomes active by itself; empty: as params_file says"),
     "params_file": (os.path.join(SHARE, "config", "synth.yaml"), "all parameters"),
     "use_sim_time": ("false", "whether /clock is the time"),
     "namespace": ("", "of the node and its topics"),
@@ -29,16 +31,20 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([*arguments, *large_images(), OpaqueFunction(function=synth)])
 
 
-def synth(context: LaunchContext) -> list[Node]:
+def synth(context: LaunchContext) -> list[LifecycleNode]:
     """The node, with the arguments that were given above those of the file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    chosen = {"use_sim_time": given["use_sim_time"].lower() == "true"}
+    chosen = {"use_sim_time": is_true(given["use_sim_time"])}
     if given["model"]:
         chosen["model"] = given["model"]
     if given["cameras"]:
         chosen["cameras"] = [name.strip() for name in given["cameras"].strip("[]").split(",")]
+    if given["scene_scale"]:
+        chosen["scene_scale"] = float(given["scene_scale"])
+    if given["autostart"]:
+        chosen["autostart"] = is_true(given["autostart"])
     return [
-        Node(
+        LifecycleNode(
             package="anyview_ros",
             executable="synth",
             name="anyview",
@@ -47,6 +53,10 @@ def synth(context: LaunchContext) -> list[Node]:
             output="screen",
         )
     ]
+
+
+def is_true(word: str) -> bool:
+    return word.lower() == "true"
 
 
 def large_images() -> list[SetEnvironmentVariable]:

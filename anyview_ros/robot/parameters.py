@@ -84,7 +84,8 @@ NODE_PARAMETERS = (
     Parameter(
         "scene_scale",
         0.0,
-        "Factor on Plücker moments: about 1/16 driving, 1/8 indoor; 0: the model's",
+        "Factor on Plücker moments, about one over the distance in metres that matters: 1/16 "
+        "driving, 1/8 in a room, 1/2 on a table; 0: the model's",
         limits=(0.0, 10.0),
     ),
     Parameter("buffer_s", 10.0, "Age of the oldest frame kept", unit="s", limits=(0.5, 120.0)),

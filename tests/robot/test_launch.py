@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
+from anyview_ros.errors import AnyviewError
+from anyview_ros.worlds.world import KINDS, make_world
+
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PROFILE_VARIABLES = {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"}
 
@@ -36,14 +39,13 @@ def kind(name: str) -> type[Said]:
 STAND_INS = {
     "launch": ("LaunchContext", "LaunchDescription"),
     "launch.actions": (
-        *("DeclareLaunchArgument", "IncludeLaunchDescription", "OpaqueFunction"),
+        *("DeclareLaunchArgument", "GroupAction", "IncludeLaunchDescription", "OpaqueFunction"),
         "SetEnvironmentVariable",
     ),
     "launch.launch_description_sources": ("PythonLaunchDescriptionSource",),
     "launch.substitutions": ("LaunchConfiguration",),
     "launch_ros": (),
-    "launch_ros.actions": ("Node",),
-    "launch_ros.parameter_descriptions": ("ParameterValue",),
+    "launch_ros.actions": ("LifecycleNode", "Node", "PushRosNamespace", "SetRemap"),
 }
 
 
@@ -72,20 +74,35 @@ def named(actions: list[Said], name: str) -> list[Said]:
     return [action for action in actions if type(action).__name__ == name]
 
 
-def synth_node(**given: str) -> Said:
-    content, actions = described("synth.launch.py")
+def asked(file: str, function: str, **given: str) -> list[Said]:
+    """What a launch file's function says, with these arguments and the rest at their defaults."""
+    content, actions = described(file)
     arguments = named(actions, "DeclareLaunchArgument")
     defaults = {a.words[0]: a.named["default_value"] for a in arguments}
     assert given.keys() <= defaults.keys()
-    (node,) = content["synth"]({**defaults, **given})
-    assert isinstance(node, Said)
+    actions = content[function]({**defaults, **given})
+    assert isinstance(actions, list)
+    return actions
+
+
+def synth_node(**given: str) -> Said:
+    (node,) = asked("synth.launch.py", "synth", **given)
     return node
 
 
-def test_the_arguments_are_those_of_the_readme() -> None:
+def included(action: Said) -> tuple[str, dict[str, Any]]:
+    """Name of an included launch file, and the arguments it is given."""
+    (source,) = action.words
+    return Path(source.words[0]).name, dict(action.named["launch_arguments"])
+
+
+def test_the_arguments_are_those_of_the_docs() -> None:
     _, actions = described("synth.launch.py")
     names = [a.words[0] for a in named(actions, "DeclareLaunchArgument")]
-    assert names == ["model", "cameras", "params_file", "use_sim_time", "namespace"]
+    assert names == [
+        *("model", "cameras", "scene_scale", "autostart"),
+        *("params_file", "use_sim_time", "namespace"),
+    ]
 
 
 def test_without_arguments_the_file_says_all() -> None:
@@ -105,6 +122,12 @@ def test_arguments_are_put_above_the_file(cameras: str) -> None:
     assert node["namespace"] == "robot"
 
 
+def test_numbers_and_switches_keep_their_type() -> None:
+    """As ROS needs it: a double parameter refuses a string."""
+    _, chosen = synth_node(scene_scale="0.5", autostart="false").named["parameters"]
+    assert chosen == {"use_sim_time": False, "scene_scale": 0.5, "autostart": False}
+
+
 def test_the_dds_profile_is_set_unless_the_user_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     _, actions = described("synth.launch.py")
     assert {a.words[0] for a in named(actions, "SetEnvironmentVariable")} == PROFILE_VARIABLES
@@ -115,13 +138,42 @@ def test_the_dds_profile_is_set_unless_the_user_has_one(monkeypatch: pytest.Monk
     assert not named(actions, "SetEnvironmentVariable")
 
 
-@pytest.mark.parametrize("world", ["street", "table"])
-def test_the_rig_starts_after_the_profile_is_set(world: str) -> None:
-    _, actions = described(f"demo_{world}.launch.py")
-    kinds = [type(action).__name__ for action in actions]
-    assert kinds.index("IncludeLaunchDescription") < kinds.index("Node")
-    (rig,) = named(actions, "Node")
+@pytest.mark.parametrize("world", KINDS)
+def test_a_demo_is_told_the_scale_and_the_cameras_of_its_world(world: str) -> None:
+    include, rig = asked("demo.launch.py", "demo", world=world, seed="3", model="/m")
+    assert type(rig).__name__ == "Node", "after the node's file has set the DDS profile"
     assert (CHECKOUT / "scripts" / rig.named["executable"]).is_file()
-    assert rig.named["parameters"][0].get("world", "street") == world
-    (include,) = named(actions, "IncludeLaunchDescription")
-    assert dict(include.named["launch_arguments"])["use_sim_time"] == "true"
+    assert rig.named["parameters"] == [{"world": world, "seed": 3}]
+    file, given = included(include)
+    known = make_world(world, 3)
+    assert (file, given["model"], given["use_sim_time"]) == ("synth.launch.py", "/m", "true")
+    (node,) = asked(file, "synth", **given)
+    _, chosen = node.named["parameters"]
+    assert chosen["scene_scale"] == known.scene_scale
+    assert chosen["cameras"] == [camera.name for camera in known.rig]
+
+
+def test_a_world_that_there_is_not_is_named() -> None:
+    with pytest.raises(AnyviewError, match="world must be one of .*, got 'moon'"):
+        asked("demo.launch.py", "demo", world="moon")
+
+
+@pytest.mark.parametrize("world", KINDS)
+def test_each_world_has_a_demo(world: str) -> None:
+    _, (include,) = described(f"demo_{world}.launch.py")
+    assert included(include) == ("demo.launch.py", {"world": world})
+
+
+def test_two_robots_share_no_name() -> None:
+    _, actions = described("demo_two_robots.launch.py")
+    spaces, seeds = [], []
+    for group in named(actions, "GroupAction"):
+        (inside,) = group.words
+        spaces += [push.words[0] for push in named(inside, "PushRosNamespace")]
+        remaps = {remap.words for remap in named(inside, "SetRemap")}
+        assert remaps == {("/tf", "tf"), ("/tf_static", "tf_static"), ("/clock", "clock")}
+        file, given = included(inside[-1])
+        assert file == "demo.launch.py"
+        seeds.append(given["seed"])
+    assert spaces == ["robot1", "robot2"]
+    assert len(set(seeds)) == 2, "they do not drive in the same place"
