@@ -154,7 +154,7 @@ def test_a_demo_is_told_the_scale_and_the_cameras_of_its_world(world: str) -> No
 
 
 def test_a_world_that_there_is_not_is_named() -> None:
-    with pytest.raises(AnyviewError, match="world must be one of .*, got 'moon'"):
+    with pytest.raises(AnyviewError, match=r"world must be one of .*, got 'moon'"):
         asked("demo.launch.py", "demo", world="moon")
 
 
