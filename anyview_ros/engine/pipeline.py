@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.runtime import AUTO, Graph, choose_provider, load_graphs
+from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.engine.uncertainty import Spread, check_samples, seeds
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
@@ -80,6 +82,7 @@ class Pipeline:
         self.provider = choose_provider(provider)
         files = {name: package.graph(name) for name in GRAPHS}
         self._graphs: dict[str, Graph] = load_graphs(files, self.provider, threads)
+        self._shared = SharedSources(2 * package.contract.max_sources)
 
     def synthesize(
         self,
@@ -184,9 +187,16 @@ class Pipeline:
     ) -> dict[str, Array]:
         """The sources as the denoiser sees them: opaque tensors, the same for every step.
 
+        With the anchor on the source they are the same for every target too.
         Those of several sources are laid end to end along the axis before the last.
         """
-        each = [self._condition(clip, anchor_from_world, scene_scale) for clip in clips]
+        each = [
+            self._shared.get(
+                *(clip, anchor_from_world, scene_scale),
+                partial(self._condition, clip, anchor_from_world, scene_scale),
+            )
+            for clip in clips
+        ]
         if len(each) == 1:
             return each[0]
         return {name: np.concatenate([tensors[name] for tensors in each], -2) for name in each[0]}
