@@ -15,6 +15,9 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.pipeline import Progress as OnProgress
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
@@ -74,6 +77,7 @@ class Worker:
         options: SynthesisOptions,
         on_progress: OnProgress = lambda stage, step, steps: None,
         cancelled: Callable[[], bool] = lambda: False,
+        known: NDArray[np.uint8] | None = None,
     ) -> Synthesis:
         """`Pipeline.synthesize` in the process. The frames are not copied on the way back.
 
@@ -81,10 +85,11 @@ class Worker:
             AnyviewError: what the pipeline raises; `worker_died` when the process ended: this
                 job is lost, the next one gets a new process.
         """
-        job = Job(tuple(ClipHeader.of(clip) for clip in sources), target, options)
+        headers = tuple(ClipHeader.of(clip) for clip in sources)
+        job = Job(headers, target, options, 0 if known is None else len(known))
         with self._busy:
             process = self._ready_process()
-            memory = process.send(job, sources)
+            memory = process.send(job, [*(clip.images for clip in sources), known])
             synthesis = self._reply(process, on_progress, cancelled)
         assert isinstance(synthesis, Synthesis)
         *_, frames, uncertainty = pixel_views(memory, job.shapes)
@@ -165,15 +170,19 @@ class InferenceProcess:
     def is_alive(self) -> bool:
         return self._popen.poll() is None
 
-    def send(self, job: Job, sources: Sequence[Clip]) -> mmap.mmap:
-        """Send a job; returns the memory in which the answer's frames will lie."""
+    def send(self, job: Job, videos: Sequence[NDArray[np.uint8] | None]) -> mmap.mmap:
+        """Send a job; returns the memory in which the answer's frames will lie.
+
+        Args:
+            videos: of the sources, then the known frames if there are any.
+        """
         file = os.memfd_create("anyview_job")
         try:
             os.ftruncate(file, size_of(job.shapes))
             memory = mmap.mmap(file, 0)
-            for pixels, clip in zip(pixel_views(memory, job.shapes), sources, strict=False):
-                for k, frame in enumerate(clip.frames):
-                    pixels[k] = frame.image
+            for pixels, video in zip(pixel_views(memory, job.shapes), videos, strict=False):
+                if video is not None:
+                    pixels[:] = video
             with suppress(OSError):  # the process died: `reply` finds out how
                 self._connection.send(job)
                 send_handle(self._connection, file, self.pid)

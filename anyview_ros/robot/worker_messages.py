@@ -45,23 +45,32 @@ class ClipHeader:
 
 @dataclass(frozen=True)
 class Job:
-    """A request to the process; the file of its shared memory follows it through the pipe."""
+    """A request to the process; the file of its shared memory follows it through the pipe.
+
+    Args:
+        known: how many of the target's first frames are given.
+    """
 
     sources: tuple[ClipHeader, ...]
     target: View
     options: SynthesisOptions
+    known: int = 0
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """The layout of the shared memory.
 
-        (T, H, W, 3) of every source, then of the answer's frames, then (T, H, W, 1) of their
-        uncertainty, with T = 0 where it was not asked for.
+        (T, H, W, 3) of every source, then of the target's known frames, then of the answer's, then
+        (T, H, W, 1) of their uncertainty; T = 0 where there are no known frames and where
+        uncertainty was not asked for.
         """
         camera, frames = self.target.camera, len(self.target.world_from_cam)
         size = camera.height, camera.width
         told = frames if self.options.uncertainty_samples else 0
-        return (*(source.shape for source in self.sources), (frames, *size, 3), (told, *size, 1))
+        return (
+            *(source.shape for source in self.sources),
+            *((self.known, *size, 3), (frames, *size, 3), (told, *size, 1)),
+        )
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def answer(
     cancelled: threading.Event,
 ) -> Synthesis | AnyviewError:
     """The job's synthesis with its frames left in `memory`, or why there is none."""
-    *images, frames, uncertainty = pixel_views(memory, job.shapes)
+    *images, known, frames, uncertainty = pixel_views(memory, job.shapes)
     try:
         synthesis = pipeline.synthesize(
             [
@@ -88,6 +88,7 @@ def answer(
             job.options,
             lambda stage, step, steps: connection.send(Progress(stage, step, steps)),
             cancelled.is_set,
+            known if job.known else None,
         )
     except AnyviewError as error:
         return error
