@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from anyview_ros.model.codec import LinearCodec
-    from anyview_ros.model.network import OneWayDenoiser
+    from anyview_ros.model.one_way.network import OneWayDenoiser
     from anyview_ros.training.config import RunConfig
 
 

@@ -124,3 +124,11 @@ def fit_codec(clips: Sequence[Tensor], channels: int) -> LinearCodec:
         mean_variance = variance.flip(0)[:channels].mean().clamp(min=1e-8)
         getattr(codec, f"{name}_std").copy_(mean_variance.sqrt())
     return codec
+
+
+def latent_variance(codec: LinearCodec, clips: Sequence[Tensor]) -> Tensor:
+    """(2, C): variances of the channels, of latent frame 0 and of later ones; clips as above."""
+    latents = [codec.encode(clip.to(codec.first_mean)) for clip in clips]
+    first = torch.cat([latent[:, :, :1].transpose(0, 1).flatten(1) for latent in latents], dim=1)
+    later = torch.cat([latent[:, :, 1:].transpose(0, 1).flatten(1) for latent in latents], dim=1)
+    return torch.stack([first.var(dim=1), later.var(dim=1)]).clamp(min=1e-6)

@@ -20,7 +20,8 @@ from anyview_ros.engine.runtime import Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.network import RAY_VALUES, SWEEP_MARKS, OneWayDenoiser
+from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.quiet import quiet_exporter
 from anyview_ros.model.weights import STORED_AS_16_BITS, WEIGHTS, SharedWeights
 

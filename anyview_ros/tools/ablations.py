@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.tools.bench.figures import sharpness, whole_clip
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.preview import generate

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from anyview_ros.contract import Contract, LatentShape
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
-from anyview_ros.model.network import NetworkConfig
+from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.training.files import FileConfig
 from anyview_ros.training.scenes import SceneConfig
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import Batch
 
 

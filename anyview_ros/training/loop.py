@@ -17,8 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, write_checkpoint
-from anyview_ros.model.codec import LinearCodec, fit_codec
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.config import RunConfig, parse_config
@@ -86,6 +86,9 @@ class Trainer:
         clips = {name: self._first_clips(store) for name, store in self.stores.items()}
         self.codec = fit_codec(list(clips.values()), self.run.network.channels).to(self.device)
         self.mean_clips = {name: frames.mean(0) for name, frames in clips.items()}
+        variance = latent_variance(self.codec, list(clips.values()))
+        for network in (self.network, self.ema):
+            network.variance.copy_(variance)
 
     def _first_clips(self, store: Store) -> Tensor:
         """(N, 3, T, H, W) in [-1, 1]."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.one_way.network import OneWayDenoiser
 
 
 class Optimizers:

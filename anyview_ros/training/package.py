@@ -14,7 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import export_package
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 

@@ -15,7 +15,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import scene_tensors
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene

@@ -16,7 +16,8 @@ from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.model import export
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import compare, export_package, graph_specs
-from anyview_ros.model.network import NetworkConfig, OneWayDenoiser
+from anyview_ros.model.one_way.config import NetworkConfig
+from anyview_ros.model.one_way.network import OneWayDenoiser
 
 CONFIG = NetworkConfig(channels=12, patch=2, width=32, depth=2, heads=2, planes=3)
 CONTRACT = Contract(

@@ -10,17 +10,11 @@ import torch
 from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.network import (
-    DETAIL,
-    RAY_VALUES,
-    SWEEP_MARKS,
-    NetworkConfig,
-    OneWayDenoiser,
-    normalised,
-    patchify,
-    unpatchify,
-)
-from anyview_ros.model.position import rotary_angles, rotate
+from anyview_ros.model.one_way.block import normalised
+from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS, NetworkConfig
+from anyview_ros.model.one_way.network import DETAIL, OneWayDenoiser
+from anyview_ros.model.one_way.position import rotary_angles, rotate
+from anyview_ros.model.one_way.tokens import patchify, unpatchify
 
 CONFIG = NetworkConfig(channels=6, patch=2, width=32, depth=3, heads=2)
 GRID = (2, 4, 6)
@@ -34,6 +28,7 @@ def network() -> OneWayDenoiser:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(std=0.2)
+        network.variance.uniform_(0.01, 4.0)
     return network.requires_grad_(False)
 
 
@@ -47,7 +42,12 @@ def joint_forward(
     net: OneWayDenoiser, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor], t: Tensor
 ) -> Tensor:
     """All tokens in one sequence, each block over all of them, with a mask. One clip at a time."""
-    source_tokens, target_tokens = net.source_tokens(*source), net.target_tokens(*target)
+    latent, rays = target
+    sigma = (t / (1 - t))[:, None, :, None, None]
+    y = latent * (1 + sigma)
+    variance = net.variance.T[None, :, :, None, None]  # of as many latent frames as GRID has
+    source_tokens = net.source_tokens(*source)
+    target_tokens = net.target_tokens(y * variance / (variance + sigma**2), rays)
     x, count = torch.cat([source_tokens, target_tokens], dim=1), source_tokens.shape[1]
     is_target = torch.arange(x.shape[1]) >= count
     hidden = ~is_target[:, None] & is_target[None, :]  # a source row never sees a target column
@@ -74,10 +74,8 @@ def joint_forward(
         x = x + (1 + gate2) * block.shrink(
             torch.nn.functional.gelu(hidden_values, approximate="tanh")
         )
-    said = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), target[0].shape, CONFIG.patch)
+    said = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), latent.shape, CONFIG.patch)
     said = net.seams(said)
-    sigma = (t / (1 - t))[:, None, :, None, None]
-    y = target[0] * (1 + sigma)
     share = DETAIL**2 / (DETAIL**2 + sigma**2)  # EDM's c_skip for data of that deviation
     return share * y + (1 - share) * said
 
@@ -122,6 +120,20 @@ def test_a_fresh_network_passes_what_little_noise_leaves_of_detail() -> None:
     sigma = sigma[:, None, :, None, None]
     guess = network(latent / (1 + sigma), t, rays, network.condition(*inputs(1)))
     assert torch.allclose(guess, latent / (1 + (sigma / DETAIL) ** 2), atol=1e-5)
+
+
+def test_noise_that_hides_all_is_not_seen(network: OneWayDenoiser) -> None:
+    """At sigma 80 one noise gives what another gives; of sigma 1 that is not so."""
+    first, second = inputs(5), inputs(6)
+    source = network.condition(*inputs(1))
+
+    def apart(sigma: float) -> float:
+        t = torch.full((2, GRID[0]), sigma / (1 + sigma))
+        answers = [network(latent, t, first[1], source) for latent, _ in (first, second)]
+        return float((answers[0] - answers[1]).abs().max() / answers[0].abs().max())
+
+    assert apart(80.0) < 0.05
+    assert apart(1.0) > 0.3
 
 
 def test_seams_reach_over_the_border_of_a_token(network: OneWayDenoiser) -> None:

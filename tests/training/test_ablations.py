@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.network import OneWayDenoiser
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.tools.ablations import table
 from anyview_ros.training.ablations import REFERENCE, shortened, variants, without
 from anyview_ros.training.config import RunConfig, Stage, read_config

@@ -1,0 +1,79 @@
+"""A transformer block, modulated by the noise level of each latent frame."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anyview_ros.model.one_way.config import NetworkConfig
+from anyview_ros.model.one_way.position import rotate
+from anyview_ros.model.one_way.tokens import silent
+
+
+class Block(nn.Module):
+    """Attention and MLP, modulated by the noise level; a table per block, one shared network.
+
+    The norms have no weights of their own, the modulation's scale does their work. Everything is
+    cast to the dtype of the tokens, or mixed precision would fall back to float32 at each product.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.table = nn.Parameter(torch.zeros(6, width))
+        self.query_scale = nn.Parameter(torch.ones(config.head_width))
+        self.key_scale = nn.Parameter(torch.ones(config.head_width))
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = silent(nn.Linear(width, width, bias=False))
+        self.expand = nn.Linear(width, 4 * width)
+        self.shrink = silent(nn.Linear(4 * width, width))
+
+    def modulation(self, level: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Six (B, N, width): shift, scale, gate of the attention, then of the MLP.
+
+        Args:
+            level: (B, T', 6, width) of the latent frames.
+            x: (B, N, width) tokens, frame by frame.
+        """
+        batch, time = level.shape[:2]
+        frames = (level + self.table).to(x)[:, :, None]
+        shape = (batch, time, x.shape[1] // time, 6, x.shape[2])
+        return torch.unbind(frames.expand(shape).flatten(1, 2), dim=2)
+
+    def heads_of(
+        self, x: Tensor, angles: Tensor, modulation: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values (B, heads, N, head width) of tokens x (B, N, width)."""
+        shift, scale = modulation[:2]
+        mixed = self.qkv(normalised(x) * (1 + scale) + shift)
+        parts = torch.unflatten(mixed, -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind()
+        return (
+            rotate(normalised(query) * self.query_scale.to(query), angles),
+            rotate(normalised(key) * self.key_scale.to(key), angles),
+            value,
+        )
+
+    def forward(
+        self, x: Tensor, qkv: tuple[Tensor, Tensor, Tensor], modulation: tuple[Tensor, ...]
+    ) -> Tensor:
+        """Tokens x (B, N, width) after attention with `qkv` and the MLP."""
+        _, _, attention_gate, shift, scale, mlp_gate = modulation
+        x = x + (1 + attention_gate) * self.out(attend(*qkv).transpose(1, 2).flatten(2))
+        hidden = self.expand(normalised(x) * (1 + scale) + shift)
+        added: Tensor = self.shrink(functional.gelu(hidden, approximate="tanh"))
+        return x + (1 + mlp_gate) * added
+
+
+def normalised(x: Tensor) -> Tensor:
+    """x over its root mean square along the last axis."""
+    return torch.rms_norm(x, x.shape[-1:], eps=1e-6)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention written out: in bf16 on a CPU it trains 3-5 times faster than the fused
+    kernel at these lengths, and it exports to plain operators."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return torch.matmul(scores.softmax(dim=-1), value)

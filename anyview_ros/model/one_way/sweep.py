@@ -1,0 +1,51 @@
+"""What target tokens take from a plane sweep, pixel detail and all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from anyview_ros.model.one_way.config import COARSE, SWEEP_MARKS, NetworkConfig
+from anyview_ros.model.one_way.tokens import FramewiseLinear, patchify, unpatchify
+
+UNSEEN = 30.0  # taken from the score of a candidate that no source sees
+
+
+class Sweep(nn.Module):
+    """What target tokens see of the candidates of a plane sweep, and how they copy from them.
+
+    Each latent cell of the output is a mixture of its candidates, and of nothing; the weights come
+    from the token and from how well it likes the coarse content of a candidate. Detail is copied
+    this way, instead of being squeezed through the width of the network.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        cells, planes = config.patch**2, config.planes
+        self.look = FramewiseLinear(cells * planes * (COARSE + SWEEP_MARKS), config.width)
+        self.weigh = FramewiseLinear(config.width, cells * (planes + 1))
+        self.like = FramewiseLinear(config.width, cells * COARSE)
+        self.weigh.silence()
+        self.like.silence()
+
+    def seen(self, sweep: Tensor) -> Tensor:
+        """Candidates (B, P, C + 2, T', H', W') to tokens (B, N, width)."""
+        coarse = torch.cat([sweep[:, :, :COARSE], sweep[:, :, -SWEEP_MARKS:]], dim=2).flatten(1, 2)
+        tokens: Tensor = self.look(patchify(coarse, self.config.patch), sweep.shape[3])
+        return tokens
+
+    def chosen(self, x: Tensor, sweep: Tensor) -> Tensor:
+        """The mixture (B, C, T', H', W') for tokens x (B, N, width)."""
+        batch, planes, _, time, height, width = sweep.shape
+        patch = self.config.patch
+        grid = torch.Size((batch, planes + 1, time, height, width))
+        scores = unpatchify(self.weigh(x, time), grid, patch)
+        grid = torch.Size((batch, COARSE, time, height, width))
+        liked = unpatchify(self.like(x, time), grid, patch)
+        latents, seen = sweep[:, :, :-SWEEP_MARKS], sweep[:, :, -SWEEP_MARKS]
+        match = (liked[:, None] * latents[:, :, :COARSE]).sum(dim=2)
+        scores = torch.cat([scores[:, :1], scores[:, 1:] + match - UNSEEN * (1 - seen)], dim=1)
+        weights = scores.softmax(dim=1)[:, 1:, None]
+        mixture: Tensor = (weights * latents).sum(dim=1)
+        return mixture
