@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -41,6 +41,26 @@ def all_of(
         state, refused = queue.state_of(asked.name), cameras.refused_pose(asked.name)
         statuses.append(virtual_camera_status(asked, state, refused))
     return statuses
+
+
+def named(statuses: Sequence[DiagnosticStatus], node: str) -> list[DiagnosticStatus]:
+    """The statuses of a node by its fully qualified name, so that several are told apart."""
+    for status in statuses:
+        status.hardware_id = node.removeprefix("/")
+        status.name = f"{status.hardware_id}: {status.name.partition(': ')[2]}"
+    return list(statuses)
+
+
+def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatus:
+    """The state of the node's life, and whether another one has its name."""
+    values = {"state": state}
+    if nodes.count(node) > 1:
+        text = (
+            f"{nodes.count(node)} nodes are called '{node}', and any of them may answer; start the "
+            "others in a namespace"
+        )
+        return _status("state", ERROR, text, values)
+    return _status("state", OK if state == "active" else WARN, state, values)
 
 
 def camera_status(status: StreamStatus) -> DiagnosticStatus:

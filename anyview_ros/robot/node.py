@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from anyview_ros.errors import AnyviewError
@@ -24,15 +24,16 @@ from anyview_ros.robot import diagnostics, parameters
 from anyview_ros.robot.allocator import keep_freed_memory
 from anyview_ros.robot.clip_sources import ClipGatherer
 from anyview_ros.robot.inputs import STEADY, Inputs
+from anyview_ros.robot.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
 from anyview_ros.robot.services import Services
 from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
-# Blocked at most: all requests there may be, and one caller about virtual cameras. Free: one for
-# diagnostics, one to answer "busy", two for hands: poses and markers.
-SERVICE_THREADS = (1 + MAX_WAITING) + 1 + 4
+# Blocked at most: all requests there may be, one caller about virtual cameras and one transition.
+# Free: one for diagnostics, one to answer "busy", two for hands: poses and markers.
+SERVICE_THREADS = (1 + MAX_WAITING) + 2 + 4
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
@@ -40,21 +41,21 @@ class Anyview:
     """Composes the parts. States: load / unload the model, start / stop listening.
 
     Args:
-        node: has no parameter, service or topic of ours yet.
+        node: has no parameter, service or topic of ours yet; its transitions call us.
 
     Raises:
         AnyviewError: `invalid_parameter`.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ManagedNode) -> None:
         self._node = node
+        node.manage(self)
         self._settings = parameters.declare(node)
         for camera in self._settings.cameras:
             parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
-        self._model = ServedModel(self._settings.model, self._settings.provider)
+        self._model = ServedModel()
         self._inputs: Inputs | None = None
-        self._changing = threading.Lock()
-        self._settled = threading.Event()  # not while a model loads and the cameras are found
+        self._settled = threading.Event()  # once the node has become active, if it does by itself
         self._queue = RequestQueue()
         self._cameras = VirtualCameras(
             node,
@@ -63,13 +64,12 @@ class Anyview:
             source_names=lambda: tuple(self._listening().streams()),
             world_from=self._world_from,
             newest_ns=self._newest_ns,
-            max_cameras=self._settings.max_virtual_cameras,
+            max_cameras=lambda: self._settings.max_virtual_cameras,
         )
         synthesizer = Synthesizer(
             *(node, self._model, self._cameras, self._queue),
             gatherer=self._gatherer,
-            scene_scale=self._settings.scene_scale,
-            watermark=self._settings.watermark,
+            settings=lambda: self._settings,
         )
         self._services = Services(
             *(node, self._model, self._cameras, self._queue, synthesizer),
@@ -86,25 +86,28 @@ class Anyview:
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
             post_callback=self._on_clock_jump,
         )
+        node.add_on_set_parameters_callback(_allowed)
         node.add_post_set_parameters_callback(self._on_parameters)
 
     def load(self) -> None:
-        """Load the model. A model that cannot run leaves the node up, saying why."""
-        try:
-            running = self._model.load()
-            self._node.get_logger().info(
-                f"model {running.package.path} on {running.worker.provider}"
-            )
-        except AnyviewError as error:
-            self._node.get_logger().error(f"no model: {error.message}")
+        """Load the model.
+
+        Raises:
+            AnyviewError: why it cannot run; whoever needs it is told so from then on.
+        """
+        running = self._model.load(self._settings.model, self._settings.provider)
+        self._node.get_logger().info(f"model {running.package.path} on {running.worker.provider}")
 
     def start(self) -> None:
-        """Subscribe to TF and the cameras, if there is a model to see for."""
-        running = self._model.current
-        if running is not None:
-            self._inputs = Inputs(
-                self._node, self._settings, running.contract, self._on_camera_jump
-            )
+        """Subscribe to TF and the cameras.
+
+        Raises:
+            AnyviewError: `no_model`, `invalid_parameter`.
+        """
+        for camera in self._settings.cameras:
+            parameters.declare_camera(self._node, camera)
+        contract = self._model.required().contract
+        self._inputs = Inputs(self._node, self._settings, contract, self._on_camera_jump)
 
     def stop(self, reason: AnyviewError) -> None:
         """End requests and subscriptions; virtual cameras stay."""
@@ -118,10 +121,16 @@ class Anyview:
         self._model.unload()
 
     def follow_autostart(self) -> None:
-        """Begin to bring the node to the state that the parameter asks for; returns at once."""
-        self._settled.clear()
-        # A daemon: checking gigabytes of a model must not delay the end of the node.
-        threading.Thread(target=self._change_state, name="autostart", daemon=True).start()
+        """Begin to become active, unless the parameter leaves that to others; returns at once."""
+
+        def start() -> None:
+            if self._settings.autostart:
+                self._node.autostart()
+            else:
+                self._model.unload()  # who asks for it need not wait
+            self._settled.set()
+
+        threading.Thread(target=start, name="autostart", daemon=True).start()
 
     def close(self) -> None:
         """Leave nothing behind: no process, no waiting thread."""
@@ -129,24 +138,17 @@ class Anyview:
         self.unload()
         self._cameras.close()
 
-    def _change_state(self) -> None:
-        with self._changing:
-            wanted = self._node.get_parameter("autostart").value
-            if wanted and self._inputs is None:
-                self.load()
-                self.start()
-            elif not wanted:
-                self.stop(AnyviewError("no_model", "autostart was set to false"))
-                self.unload()
-            self._settled.set()
-
     def _listening(self) -> Inputs:
-        """The inputs; waits while the node is about to have some."""
+        """The inputs; waits while the node is about to have some.
+
+        Raises:
+            AnyviewError: `no_model`, `inactive`.
+        """
         self._settled.wait(LOAD_WAIT_S)
         inputs = self._inputs
         if inputs is None:
             self._model.required()  # says why there is none
-            raise AnyviewError("no_sources", "the node is not listening to cameras; ask again")
+            raise AnyviewError("inactive", f"the node is {self._node.state}; {INACTIVE}")
         return inputs
 
     def _world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
@@ -167,8 +169,10 @@ class Anyview:
         return ClipGatherer(inputs.streams, inputs.fixed, contract, scene_scale)
 
     def _on_parameters(self, changed: Sequence[Parameter]) -> None:
-        if any(parameter.name == "autostart" for parameter in changed):
-            self.follow_autostart()
+        self._settings = parameters.declare(self._node)
+        for parameter in changed:
+            if when := parameters.postponed(parameter.name):
+                self._node.get_logger().info(f"parameter '{parameter.name}': {when}")
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.delta.nanoseconds < 0:
@@ -189,8 +193,22 @@ class Anyview:
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = diagnostics.all_of(self._model, self._inputs, self._cameras, self._queue)
+        statuses = diagnostics.all_of(self._model, self._inputs, self._cameras, self._queue)
+        message.status = diagnostics.named([self._state_status(), *statuses], self._full_name)
         self._diagnostics.publish(message)
+
+    @property
+    def _full_name(self) -> str:
+        return str(self._node.get_fully_qualified_name())
+
+    def _state_status(self) -> DiagnosticStatus:
+        names = self._node.get_fully_qualified_node_names()
+        return diagnostics.state_status(self._node.state, self._full_name, names)
+
+
+def _allowed(changed: Sequence[Parameter]) -> SetParametersResult:
+    reason = next(filter(None, map(parameters.refusal, changed)), "")
+    return SetParametersResult(successful=not reason, reason=reason)
 
 
 def _clock_jumped(reason: str) -> AnyviewError:
@@ -205,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_freed_memory()
     rclpy.init(args=list(arguments) if arguments is not None else None)
-    node = rclpy.create_node("anyview")
+    node = ManagedNode("anyview")
     try:
         anyview = Anyview(node)
     except AnyviewError as error:

@@ -22,6 +22,13 @@ TYPES = {
     tuple: RosParameter.Type.STRING_ARRAY,
 }
 
+APPLIES = {
+    "start": "set at start",
+    "configure": "a change applies when the node is next configured",
+    "activate": "a change applies when the node is next activated",
+    "now": "a change applies at once",
+}
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -30,7 +37,8 @@ class Parameter:
     Args:
         limits: smallest and largest value.
         choices: the words allowed.
-        settable: whether it may change while the node runs; the others are set at start.
+        applies: when a change does: now, or when the node is next activated or configured; a
+            parameter of the start cannot change.
     """
 
     name: str
@@ -39,7 +47,7 @@ class Parameter:
     unit: str = ""
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
-    settable: bool = False
+    applies: str = "start"
 
     @property
     def range(self) -> str:
@@ -51,8 +59,8 @@ class Parameter:
     def descriptor(self) -> ParameterDescriptor:
         descriptor = ParameterDescriptor(
             description=f"{self.meaning}{f' [{self.unit}]' if self.unit else ''}",
-            additional_constraints=self.range,
-            read_only=not self.settable,
+            additional_constraints="; ".join(filter(None, (self.range, APPLIES[self.applies]))),
+            read_only=self.applies == "start",
         )
         if self.limits:
             low, high = self.limits
@@ -70,13 +78,20 @@ NODE_PARAMETERS = (
         (),
         "Names of the source cameras; empty: every Image topic with a sibling camera_info that is "
         "not below virtual/, named by its namespace (`/front/image_raw`: front)",
+        applies="activate",
     ),
-    Parameter("model", "street-plain-7m", "Model package: a name on the search path, or a path"),
+    Parameter(
+        "model",
+        "street-plain-7m",
+        "Model package: a name on the search path, or a path",
+        applies="configure",
+    ),
     Parameter(
         "provider",
         "auto",
         "What runs the model; auto: the fastest",
         choices=("auto", "cpu", "cuda"),
+        applies="configure",
     ),
     Parameter(
         "fixed_frame", "odom", "Frame that does not move; sources and targets are resolved in it"
@@ -87,14 +102,23 @@ NODE_PARAMETERS = (
         "Factor on Plücker moments, about one over the distance in metres that matters: 1/16 "
         "driving, 1/8 in a room, 1/2 on a table; 0: the model's",
         limits=(0.0, 10.0),
+        applies="now",
     ),
-    Parameter("buffer_s", 10.0, "Age of the oldest frame kept", unit="s", limits=(0.5, 120.0)),
+    Parameter(
+        "buffer_s",
+        10.0,
+        "Age of the oldest frame kept",
+        unit="s",
+        limits=(0.5, 120.0),
+        applies="activate",
+    ),
     Parameter(
         "tf_timeout_s",
         1.0,
         "How long a frame or a request waits for its TF, on a steady clock",
         unit="s",
         limits=(0.0, 30.0),
+        applies="activate",
     ),
     Parameter(
         "max_virtual_cameras",
@@ -102,37 +126,47 @@ NODE_PARAMETERS = (
         "How many virtual cameras may be added; they share one model, and each keeps two clips in "
         "its publishers' queues",
         limits=(1, 256),
+        applies="now",
     ),
     Parameter(
         "watermark",
         False,
         "Whether frames say SYNTHETIC in their lower left corner, for people who see them without "
         "their SynthesisInfo",
+        applies="now",
     ),
     Parameter(
         "autostart",
         True,
-        "Load the model and subscribe at start; false: wait until this is set to true. Setting it "
-        "to false stops and unloads",
-        settable=True,
+        "Configure and activate at start: load the model and subscribe; false: wait for "
+        "`ros2 lifecycle set`, or a lifecycle manager",
     ),
 )
 
 CAMERA_PARAMETERS = (
-    Parameter("image_topic", "", "Images of this camera; empty: `<camera>/image_raw`"),
-    Parameter("camera_info_topic", "", "Camera info; empty: camera_info beside the image topic"),
+    Parameter(
+        "image_topic", "", "Images of this camera; empty: `<camera>/image_raw`", applies="activate"
+    ),
+    Parameter(
+        "camera_info_topic",
+        "",
+        "Camera info; empty: camera_info beside the image topic",
+        applies="activate",
+    ),
     Parameter(
         "transport",
         "raw",
         "How images travel; compressed: jpeg or png on `<image topic>/compressed`, the default of "
         "a camera found in the graph without raw images",
         choices=("raw", "compressed"),
+        applies="activate",
     ),
     Parameter(
         "reliability",
         "best_effort",
         "Of the image subscription; best_effort matches every publisher",
         choices=("best_effort", "reliable"),
+        applies="activate",
     ),
     Parameter(
         "rectify",
@@ -140,6 +174,7 @@ CAMERA_PARAMETERS = (
         "auto: rectify the images by their camera info, unless the topic's name says rect; off: "
         "they are rectified already; on: they are not, whatever the topic is called",
         choices=("auto", "on", "off"),
+        applies="activate",
     ),
 )
 
@@ -172,7 +207,7 @@ class CameraSettings:
 
 
 def declare(node: Node) -> Settings:
-    """Declare the node's parameters and read them.
+    """Declare the node's parameters, once, and read them as they are now.
 
     Raises:
         AnyviewError: `invalid_parameter`.
@@ -190,15 +225,40 @@ def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
     return CameraSettings(**{p.name: _declared(node, p, f"{camera}.{p.name}") for p in parameters})
 
 
+def refusal(changed: RosParameter) -> str:
+    """Why a value is not allowed, beyond the type and range that ROS checks; empty when it is."""
+    camera, _, name = changed.name.rpartition(".")
+    declared = CAMERA_PARAMETERS if camera else NODE_PARAMETERS
+    for parameter in declared:
+        if parameter.name == name and not changed.name.startswith("qos_overrides"):
+            try:
+                _allowed(parameter, changed.name, changed.value)
+            except AnyviewError as error:
+                return error.message
+    return ""
+
+
+def postponed(changed: str) -> str:
+    """When a change of a parameter of the node will apply, if not at once; in words."""
+    for parameter in NODE_PARAMETERS:
+        if parameter.name == changed and parameter.applies != "now":
+            return APPLIES[parameter.applies]
+    return ""
+
+
 def markdown_table() -> str:
     """The README's table of parameters."""
     rows = [
-        f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.meaning} |"
+        f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.applies} | {p.meaning} |"
         for prefix, parameters in (("", NODE_PARAMETERS), ("<camera>.", CAMERA_PARAMETERS))
         for p in parameters
     ]
     return "\n".join(
-        ["| parameter | default | range, unit | meaning |", "| --- | --- | --- | --- |", *rows]
+        [
+            "| parameter | default | range, unit | changes | meaning |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+        ]
     )
 
 

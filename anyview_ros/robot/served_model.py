@@ -10,6 +10,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.worker import Worker
 
 LOAD_WAIT_S = 30.0
+UNCONFIGURED = "configure and activate the node: ros2 lifecycle set NODE configure"
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,26 @@ class RunningModel:
 
 
 class ServedModel:
-    """Loads and unloads a model while requests come in. Thread-safe.
+    """Loads and unloads a model while requests come in. Thread-safe."""
 
-    Args:
-        name: of a package on the search path, or a path.
-        provider: `auto`, `cpu` or `cuda`.
-    """
-
-    def __init__(self, name: str, provider: str) -> None:
-        self.name = name
-        self.provider = provider
+    def __init__(self) -> None:
+        self.name = self.provider = ""  # of the last that was asked for
         self._settled = threading.Event()  # set by the first load or unload
         self._running: RunningModel | None = None
-        self._absence = f"model '{name}' is not loaded; set the parameter autostart to true"
+        self._absence = f"no model is loaded; {UNCONFIGURED}"
 
-    def load(self) -> RunningModel:
-        """Find, check and start the model.
+    def load(self, name: str, provider: str) -> RunningModel:
+        """Find, check and start a model.
+
+        Args:
+            name: of a package on the search path, or a path.
+            provider: `auto`, `cpu` or `cuda`.
 
         Raises:
             AnyviewError: why it cannot run; `required` repeats it from then on.
         """
         self._settled.clear()
+        self.name, self.provider = name, provider
         try:
             package = load_package(find_package(self.name))
             self._running = RunningModel(package, Worker(package, self.provider))
@@ -60,7 +60,7 @@ class ServedModel:
     def unload(self) -> None:
         """End the process, also one that is starting; a request that it works on fails."""
         if self._running is not None:
-            self._end(f"model '{self.name}' was unloaded; set the parameter autostart to true")
+            self._end(f"model '{self.name}' was unloaded; {UNCONFIGURED}")
         self._settled.set()
 
     def _end(self, absence: str) -> None:

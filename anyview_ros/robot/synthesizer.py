@@ -16,6 +16,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, SynthesisInfo
 from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.robot.messages import image_message, time_message
+from anyview_ros.robot.parameters import Settings
 from anyview_ros.robot.publisher import SynthesizedClip
 from anyview_ros.robot.request_queue import RequestQueue, Ticket
 from anyview_ros.robot.requests import AskedCamera, AskedClip, asked_clip, check_answer_size
@@ -111,8 +112,7 @@ class Synthesizer:
         cameras: the virtual cameras.
         queue: who is next.
         gatherer: the sources, as they are now.
-        scene_scale: 0 = the model's.
-        watermark: whether frames say visibly that they are synthetic.
+        settings: the node's parameters, as they are now.
     """
 
     def __init__(
@@ -122,16 +122,14 @@ class Synthesizer:
         cameras: VirtualCameras,
         queue: RequestQueue,
         gatherer: Callable[[], ClipGatherer],
-        scene_scale: float,
-        watermark: bool,
+        settings: Callable[[], Settings],
     ) -> None:
         self._node = node
         self._model = model
         self._cameras = cameras
         self._queue = queue
         self._gatherer = gatherer
-        self._scene_scale = scene_scale
-        self._watermark = watermark
+        self._settings = settings
         self._last_decode_s = 0.0
 
     def answer(
@@ -193,7 +191,7 @@ class Synthesizer:
     def _options(self, asked: AskedClip, camera: AskedCamera) -> SynthesisOptions:
         return replace(
             asked.options,
-            scene_scale=self._scene_scale,
+            scene_scale=self._settings().scene_scale,
             uncertainty_samples=camera.message.uncertainty_samples,
         )
 
@@ -229,8 +227,9 @@ class Synthesizer:
         period_s = made.asked.period_ns / 1e9
         age_s = (self._node.get_clock().now().nanoseconds - made.sources.newest_ns) / 1e9
         delays_s = camera.topics.plan(len(stamps_ns), period_s)
+        marked = self._settings().watermark
         return SynthesizedClip(
-            images=watermarked(synthesis.frames) if self._watermark else synthesis.frames,
+            images=watermarked(synthesis.frames) if marked else synthesis.frames,
             stamps_ns=stamps_ns,
             camera=made.sources.target.camera,
             infos=[made.info(k, age_s + delay) for k, delay in enumerate(delays_s)],

@@ -43,7 +43,7 @@ class VirtualCameras:
         source_names: of the cameras that are there, whose names are taken.
         world_from: poses of frames in the fixed frame; never waits.
         newest_ns: stamp of the newest source image, 0 when there is none.
-        max_cameras: that may be added.
+        max_cameras: that may be added, as of now.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class VirtualCameras:
         source_names: Callable[[], tuple[str, ...]],
         world_from: WorldFrom,
         newest_ns: Callable[[], int],
-        max_cameras: int,
+        max_cameras: Callable[[], int],
     ) -> None:
         self._node = node
         self._fixed_frame = fixed_frame
@@ -251,10 +251,11 @@ class VirtualCameras:
                 )
 
     def _refuse_one_too_many(self) -> None:
-        if len(self._cameras) >= self._max_cameras:
+        max_cameras = self._max_cameras()
+        if len(self._cameras) >= max_cameras:
             raise AnyviewError(
                 "too_many_cameras",
-                f"there are {len(self._cameras)} virtual cameras, at most {self._max_cameras} "
+                f"there are {len(self._cameras)} virtual cameras, at most {max_cameras} "
                 "here: they share one model, and each has queues of its own; remove one, or raise "
                 "the parameter max_virtual_cameras",
             )

@@ -203,13 +203,13 @@ class Caller:
             assert time.monotonic() < deadline, result.message
         return result
 
-    def status(self, name: str, holds: Callable[[Any], bool] = bool) -> Any:
-        """The first diagnostic status `anyview: <name>` from now on for which something holds."""
+    def status(self, name: str, holds: Callable[[Any], bool] = bool, node: str = "anyview") -> Any:
+        """The first diagnostic status `<node>: <name>` from now on for which something holds."""
         heard = len(self._diagnostics)
 
         def found() -> list[Any]:
             statuses = [s for array in self._diagnostics[heard:] for s in array.status]
-            return [s for s in statuses if s.name == f"anyview: {name}" and holds(s)]
+            return [s for s in statuses if s.name == f"{node}: {name}" and holds(s)]
 
         self._graph.wait_until(lambda: bool(found()), f"diagnostics of {name}")
         return found()[0]
@@ -290,11 +290,14 @@ def transform(parent: str, name: str, pose: NDArray[np.float64], stamp_ns: int) 
 
 
 @contextmanager
-def anyview(domain: int, model: Path, *parameters: str) -> Iterator[subprocess.Popen[str]]:
-    """The node as a process of its own; parameters as `name:=value`."""
+def anyview(
+    domain: int, model: Path, *parameters: str, remap: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """The node as a process of its own; parameters and remappings as `name:=value`."""
     reliable = [f"{camera}.reliability:=reliable" for camera in ("front", "left")]
     chosen = [f"model:={model}", "provider:=cpu", *reliable, *parameters]
     flags = [word for parameter in chosen for word in ("-p", parameter)]
+    flags += [word for rule in remap for word in ("-r", rule)]
     arguments = ["anyview_ros.robot.node", "--ros-args", *flags]
     with child(arguments, domain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         echo = threading.Thread(target=_echo, args=(process,), daemon=True)

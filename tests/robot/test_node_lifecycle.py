@@ -15,8 +15,6 @@ import pytest
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.srv import ListVirtualCameras
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 
 from anyview_ros.contract import load_package, write_manifest
 from tests.graph import Graph, child, graph
@@ -30,7 +28,6 @@ from tests.robot.rig import (
     asked,
     live,
     raised_camera,
-    result_of,
     values_of,
     wait_for,
 )
@@ -149,40 +146,6 @@ def test_a_bad_parameter_ends_the_node_with_its_name(model: Path) -> None:
     assert said.splitlines()[-1] == (
         "error [invalid_parameter]: 'front.transport' must be one of raw, compressed, got 'theora'"
     )
-
-
-def test_autostart_starts_and_stops_the_node(model: Path) -> None:
-    with node_alone(51, model, "autostart:=false") as (opened, caller):
-        refused = caller.add(raised_camera("chase"))
-        assert (refused.code, refused.message) == (
-            "no_model",
-            f"model '{model}' is not loaded; set the parameter autostart to true",
-        )
-        rig = Rig(opened)
-        _set_autostart(opened, True)
-        rig.wait_for_node(caller)
-        rig.send(SENT)
-        assert caller.add(raised_camera("chase")).success
-        assert caller.synthesize_when_ready(asked("chase")).success
-
-        worker = int(values_of(caller.status("model"))["worker_pid"])
-        _set_autostart(opened, False)
-        wait_for(lambda: is_gone(worker), "the end of the worker")
-        assert caller.synthesize(asked("chase")).code == "no_model"
-        wait_for(lambda: not opened.node.count_subscribers("/front/image_raw"), "no subscriptions")
-
-        _set_autostart(opened, True)
-        rig.wait_for_node(caller)
-        rig.send(SENT)
-        assert caller.synthesize_when_ready(asked("chase")).success, "the virtual camera stayed"
-
-
-def _set_autostart(opened: Graph, wanted: bool) -> None:
-    client = opened.node.create_client(SetParameters, "/anyview/set_parameters")
-    assert client.wait_for_service(DEADLINE_S)
-    value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=wanted)
-    request = SetParameters.Request(parameters=[Parameter(name="autostart", value=value)])
-    assert result_of(client.call_async(request)).results[0].successful
 
 
 def test_cameras_that_are_named_are_waited_for_and_others_left_alone(model: Path) -> None:

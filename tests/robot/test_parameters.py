@@ -146,7 +146,10 @@ def test_descriptors_carry_unit_range_and_what_may_change() -> None:
         buffer = opened.describe_parameter("buffer_s")
         assert buffer.description.endswith("[s]")
         span = buffer.floating_point_range[0]
-        assert (span.from_value, span.to_value, buffer.read_only) == (0.5, 120.0, True)
-        assert not opened.describe_parameter("autostart").read_only
+        assert (span.from_value, span.to_value, buffer.read_only) == (0.5, 120.0, False)
+        assert buffer.additional_constraints == (
+            "0.5 to 120; a change applies when the node is next activated"
+        )
+        assert opened.describe_parameter("autostart").read_only
         change = RosParameter("fixed_frame", value="map")
         assert not opened.set_parameters([change])[0].successful
