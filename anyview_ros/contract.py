@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ CHOICES = {
     "resampler": ("area", "pillow_lanczos"),
     "pixel_rule": ("pixel_centre", "integer_grid"),
     "prediction": ("x0", "velocity"),
-    "solver": ("euler", "ab2"),
+    "solver": ("euler", "ab2", "dpmpp2m"),
     "precision": ("fp32", "fp16", "bf16", "int8"),
 }
 
@@ -59,6 +59,25 @@ class LatentShape:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """What a speed does otherwise than the contract says.
+
+    Args:
+        solver: in place of the contract's; empty = the same.
+        reuse: relative change of the answer below which a call of the denoiser is left out
+            (engine/reuse.py); 0 = none is.
+        frames: length of a clip that is asked for without one; 0 = the longest.
+    """
+
+    solver: str = ""
+    reuse: float = 0.0
+    frames: int = 0
+
+
+USUAL = Sampling()
+
+
+@dataclass(frozen=True)
 class Contract:
     """The fields of a manifest.
 
@@ -74,6 +93,7 @@ class Contract:
         scene_scale: multiplies Plücker moments (1/16 driving, 1/8 indoor).
         plane_sweep: planes over which the sources are warped into the target, as inverse depths
             over `scene_scale`; the ground is one more. Empty: the model has rays only.
+        sampling: of the speeds that differ in more than their noise levels.
         files: sha256 of every file of the package but the manifest.
     """
 
@@ -98,6 +118,7 @@ class Contract:
     files: Mapping[str, str]
     scores: Mapping[str, Any] = field(default_factory=dict)
     plane_sweep: tuple[float, ...] = ()
+    sampling: Mapping[str, Sampling] = field(default_factory=dict)
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -111,14 +132,34 @@ class Contract:
         for levels in self.sigmas.values():
             falling = all(a > b for a, b in itertools.pairwise(levels))
             _require(len(levels) >= 2 and falling and levels[-1] >= 0, "sigmas", "falling", self)
+        self._check_sampling()
         for height, width in self.sizes:
             divisible = height % self.latent.height == 0 and width % self.latent.width == 0
             _require(divisible, "sizes", "multiples of the latent's factors", self)
+
+    def _check_sampling(self) -> None:
+        for speed, own in self.sampling.items():
+            _require(speed in self.sigmas, "sampling", "of speeds that sigmas has", self)
+            solvers = ("", *CHOICES["solver"])
+            _require(own.solver in solvers, "sampling", f"solver one of {solvers}", self)
+            _require(0 <= own.reuse < 1, "sampling", "reuse from 0 to below 1", self)
+            _require(
+                own.frames in (0, *self.frames), "sampling", "frames of a length it takes", self
+            )
 
     @property
     def max_steps(self) -> int:
         """Steps of the slowest schedule: more are refused."""
         return len(self.sigmas[DEFAULT_SPEED]) - 1
+
+    def sampled_by(self, speed: str) -> Sampling:
+        """How a speed is sampled, with the solver named; empty = the default speed."""
+        own = self.sampling.get(speed or DEFAULT_SPEED, USUAL)
+        return replace(own, solver=own.solver or self.solver)
+
+    def usual_frames(self, speed: str) -> int:
+        """Length of a clip that is asked for without one."""
+        return self.sampled_by(speed).frames or max(self.frames)
 
 
 @dataclass(frozen=True)
@@ -230,6 +271,7 @@ def _contract_from(raw: dict[str, Any]) -> Contract:
     values["sizes"] = tuple((int(h), int(w)) for h, w in raw["sizes"])
     values["frames"] = tuple(int(t) for t in raw["frames"])
     values["plane_sweep"] = tuple(float(d) for d in raw.get("plane_sweep", ()))
+    values["sampling"] = {s: Sampling(**own) for s, own in raw.get("sampling", {}).items()}
     values["sigmas"] = {s: tuple(float(x) for x in levels) for s, levels in raw["sigmas"].items()}
     return Contract(**values)
 

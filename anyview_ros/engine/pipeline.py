@@ -50,10 +50,12 @@ class Synthesis:
     Args:
         frames: (T, H, W, 3) uint8 RGB of the target's size.
         uncertainty: (T, H, W) uint8 as `Spread.image`; (0, H, W) where none was asked for.
-        steps: denoiser calls for each seed.
+        steps: of the schedule, for each seed.
         generated_size: (H, W) at which the model made them.
         clamped_moments: share of Plücker moments beyond the model's range, 0..1.
         condition_s, denoise_s, decode_s: seconds of wall-clock time.
+        calls: of the denoiser, for all seeds: a clean pass is one more than the steps, and calls
+            whose answer is reused are not made.
     """
 
     frames: NDArray[np.uint8]
@@ -66,6 +68,7 @@ class Synthesis:
     condition_s: float
     denoise_s: float
     decode_s: float
+    calls: int
 
 
 class Pipeline:
@@ -107,7 +110,7 @@ class Pipeline:
                 step; `not_finite`.
         """
         contract = self.package.contract
-        sigmas = check_request(contract, sources, target, options)
+        method = check_request(contract, sources, target, options)
         if known is not None:
             check_known(contract, known, target)
         scene_scale = options.scene_scale or contract.scene_scale
@@ -119,8 +122,7 @@ class Pipeline:
 
         started = time.perf_counter()
         seeds_used = seeds(options.seed, options.uncertainty_samples)
-        steps = len(sigmas) - 1
-        all_steps = steps * len(seeds_used)
+        all_steps = method.steps * len(seeds_used)
         report("condition", 0, all_steps)
         clips = [conditioning.resize_clip(clip, contract) for clip in sources]
         size = conditioning.model_size(contract, target.camera)
@@ -135,15 +137,17 @@ class Pipeline:
             given["sweep"] = self._sweep(clips, View(camera, target.world_from_cam), scene_scale)
         given_latent = None if known is None else self._known_latent(known, size, len(clips[0]))
         conditioned = time.perf_counter()
-        denoiser = sampler.denoiser_of(self._network(given, given_latent), contract.prediction)
-        calls = itertools.count()
+        network = self._network(given, given_latent)
+        denoiser = sampler.denoiser_of(network, contract.prediction)
+        taken = itertools.count()
         latents = [
-            sampler.sample(
+            sampler.sample_by(
+                method,
                 denoiser,
-                sampler.unit_noise(seed, contract.latent.of(len(clips[0]), *size))[None],
-                sigmas,
-                contract.solver,
-                on_step=lambda *_: report("denoise", next(calls), all_steps),
+                sampler.first_state(
+                    method, sampler.unit_noise(seed, contract.latent.of(len(clips[0]), *size))[None]
+                ),
+                on_step=lambda *_: report("denoise", next(taken), all_steps),
             )
             for seed in seeds_used
         ]
@@ -157,13 +161,14 @@ class Pipeline:
             frames=frames,
             uncertainty=uncertainty,
             speed=options.speed or DEFAULT_SPEED,
-            steps=steps,
+            steps=method.steps,
             generated_size=size,
             scene_scale=scene_scale,
             clamped_moments=clamped,
             condition_s=conditioned - started,
             denoise_s=denoised - conditioned,
             decode_s=time.perf_counter() - denoised,
+            calls=network.calls,
         )
 
     def _decoded(
@@ -251,34 +256,47 @@ class Pipeline:
         latent = self._encode(conditioning.video_tensor(padded))
         return latent[:, :, : 1 + (len(known) - 1) // contract.latent.time]
 
-    def _network(self, given: dict[str, Array], known: Array | None) -> sampler.Network:
-        """The denoiser with all but noisy latent and level filled in.
+    def _network(self, given: dict[str, Array], known: Array | None) -> Calls:
+        return Calls(self._graphs["denoise"], self.package.contract.name, given, known)
 
-        Some take one level, (1,), others one for each latent frame, (1, T'): known frames have 0.
+
+class Calls:
+    """The network with all but noisy latent and level filled in; counts its calls.
+
+    Some take one level, (1,), others one for each latent frame, (1, T'): known frames have 0.
+    """
+
+    def __init__(
+        self, denoise: Graph, model: str, given: dict[str, Array], known: Array | None
+    ) -> None:
+        self._denoise, self._model, self._given, self._known = denoise, model, given, known
+        self.calls = 0
+
+    def __call__(self, noisy: Array, t: Array) -> Array:
+        """(1, C, T', H', W').
+
+        Raises:
+            AnyviewError: `not_finite`, or as `Graph`.
         """
-        denoise, name = self._graphs["denoise"], self.package.contract.name
-
-        def network(noisy: Array, t: Array) -> Array:
-            levels = np.full(denoise.inputs["t"], t[0], np.float32)
-            if known is not None:
-                levels[:, : known.shape[2]] = 0
-                noisy = np.concatenate([known, noisy[:, :, known.shape[2] :]], axis=2)
-            (prediction,) = denoise(noisy=noisy, t=levels, **given).values()
-            if not np.isfinite(prediction).all():
-                raise AnyviewError(
-                    "not_finite",
-                    f"model '{name}' made values that are not finite at t = {float(t[0]):.4f}; it "
-                    "may know the noise levels of its own speeds only: leave steps at 0",
-                )
-            return prediction
-
-        return network
+        self.calls += 1
+        levels, known = np.full(self._denoise.inputs["t"], t[0], np.float32), self._known
+        if known is not None:
+            levels[:, : known.shape[2]] = 0
+            noisy = np.concatenate([known, noisy[:, :, known.shape[2] :]], axis=2)
+        (prediction,) = self._denoise(noisy=noisy, t=levels, **self._given).values()
+        if not np.isfinite(prediction).all():
+            raise AnyviewError(
+                "not_finite",
+                f"model '{self._model}' made values that are not finite at t = {float(t[0]):.4f}; "
+                "it may know the noise levels of its own speeds only: leave steps at 0",
+            )
+        return prediction
 
 
 def check_request(
     contract: Contract, sources: Sequence[Clip], target: View, options: SynthesisOptions
-) -> tuple[float, ...]:
-    """The noise levels of a request that the contract allows.
+) -> sampler.Method:
+    """How a request that the contract allows is sampled.
 
     Raises:
         AnyviewError: `invalid_sources`, `invalid_num_frames`, `unknown_speed`, `invalid_steps`,
@@ -326,8 +344,8 @@ def check_known(contract: Contract, known: NDArray[np.uint8], target: View) -> N
         )
 
 
-def check_sampling(contract: Contract, options: SynthesisOptions) -> tuple[float, ...]:
-    """The noise levels that a speed and a number of steps ask for; errors as `check_request`."""
+def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.Method:
+    """What a speed and a number of steps ask for; errors as `check_request`."""
     speed = options.speed or DEFAULT_SPEED
     if speed not in contract.sigmas:
         raise AnyviewError(
@@ -340,8 +358,9 @@ def check_sampling(contract: Contract, options: SynthesisOptions) -> tuple[float
             f"model '{contract.name}' takes 1..{contract.max_steps} steps, got {options.steps}; "
             "0 means the speed's own number",
         )
-    sigmas = contract.sigmas[speed]
-    return sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
+    sigmas, own = contract.sigmas[speed], contract.sampled_by(speed)
+    levels = sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
+    return sampler.Method(levels, own.solver, own.reuse)
 
 
 def _words(values: Iterable[object]) -> str:

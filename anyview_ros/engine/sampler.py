@@ -7,17 +7,39 @@ the same thing in other letters: with t = sigma / (1 + sigma), y / (1 + sigma) =
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.arithmetic import IN_MEMORY, Arithmetic, Array
+from anyview_ros.engine.reuse import Denoiser, Reused
 from anyview_ros.errors import AnyviewError
 
-Array = NDArray[np.float32]
 Network = Callable[[Array, Array], Array]  # (c_in * y, t of shape (1,)) -> prediction
-Denoiser = Callable[[Array, float], Array]  # (y, sigma) -> x0
 MAX_SEED = 42949672  # seed * 100 must fit the 32 bits of the official noise
 RHO = 7.0
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a speed is sampled.
+
+    Args:
+        sigmas: falling noise levels; the last one is 0, or that of the clean pass.
+        solver: see `coefficients`.
+        reuse: relative change of x0 below which a call of the denoiser is left out, see `Reused`;
+            0 = none is.
+    """
+
+    sigmas: tuple[float, ...]
+    solver: str = "euler"
+    reuse: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        return len(self.sigmas) - 1
 
 
 def unit_noise(seed: int, shape: Sequence[int], stream: int = 0) -> Array:
@@ -79,20 +101,22 @@ def denoiser_of(network: Network, prediction: str) -> Denoiser:
 def coefficients(sigmas: Sequence[float], solver: str) -> NDArray[np.float64]:
     """(N, 3) multipliers of (state, this x0, previous x0) that make the next state.
 
-    `euler` is one Euler step of the probability-flow ODE in x0 form. `ab2` is the two-step
-    Adams-Bashforth method in log sigma; its first step, and one that ends in 0, are Euler's.
+    `euler` is one Euler step of the probability-flow ODE in x0 form. The others go on from the
+    last two x0, in log sigma: `ab2` is the two-step Adams-Bashforth method, `dpmpp2m` is
+    DPM-Solver++(2M) (arXiv 2211.01095), which goes on more cautiously where steps are long. Their
+    first step, and one that ends in 0, are Euler's.
     """
     table = np.zeros((len(sigmas) - 1, 3))
     for i in range(len(table)):
         sigma, following = sigmas[i], sigmas[i + 1]
-        if solver == "ab2" and i > 0 and following > 0:
-            h = np.log(sigma / following)
-            ratio = -np.log(sigmas[i - 1] / sigma) / h
-            phi1 = np.expm1(-h) / -h
-            phi2 = (phi1 - 1) / -h
-            table[i] = np.exp(-h), h * (phi1 - phi2 / ratio), h * phi2 / ratio
-        else:
+        if solver == "euler" or i == 0 or following == 0:
             table[i] = following / sigma, 1 - following / sigma, 0
+            continue
+        h = np.log(sigma / following)
+        ratio = -np.log(sigmas[i - 1] / sigma) / h
+        phi1 = np.expm1(-h) / -h
+        slope = (phi1 - 1) / -h if solver == "ab2" else phi1 / 2
+        table[i] = np.exp(-h), h * (phi1 - slope / ratio), h * slope / ratio
     return table
 
 
@@ -103,21 +127,39 @@ def sample(
     solver: str = "euler",
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Array:
-    """From unit noise to a latent along falling noise levels.
+    """`sample_by` a method without reuse, in this memory."""
+    method = Method(tuple(sigmas), solver)
+    latent: Array = sample_by(method, denoiser, first_state(method, noise), on_step=on_step)
+    return latent
+
+
+def first_state(method: Method, noise: Array) -> Array:
+    """Where sampling starts: unit noise at the highest level."""
+    return np.asarray(method.sigmas[0] * noise.astype(np.float64), np.float32)
+
+
+def sample_by(
+    method: Method,
+    denoiser: Denoiser,
+    state: Any,
+    arithmetic: Arithmetic = IN_MEMORY,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> Any:
+    """From the first state to a latent along falling noise levels.
 
     A schedule that does not end in 0 ends with one more call of the denoiser, the clean pass of
-    the AnyView release. `on_step(done, steps)` is called before each call; it may raise to cancel.
+    the AnyView release. `on_step(done, steps)` is called before each step; it may raise to cancel.
 
     Args:
-        noise: of the latent's shape, with or without a batch axis.
-        solver: `euler` or `ab2`, see `coefficients`.
+        denoiser: takes and gives arrays as the arithmetic has them.
+        state: from `first_state`, of the latent's shape, with or without a batch axis.
     """
-    table = coefficients(sigmas, solver)
-    y = (sigmas[0] * noise.astype(np.float64)).astype(np.float32)
-    previous = np.zeros_like(y)
+    sigmas, table = method.sigmas, coefficients(method.sigmas, method.solver)
+    usual = Reused(denoiser, method.reuse, arithmetic) if method.reuse else denoiser
+    y, previous = state, None
     for index, (keep, add, add_previous) in enumerate(table):
         on_step(index, len(table))
-        x0 = denoiser(y, sigmas[index])
-        mixed = keep * y.astype(np.float64) + add * x0 + add_previous * previous
-        y, previous = mixed.astype(np.float32), x0
+        x0 = usual(y, sigmas[index])
+        terms = [(keep, y), (add, x0)] + ([(add_previous, previous)] if add_previous else [])
+        y, previous = arithmetic.blend(terms), x0
     return y if sigmas[-1] == 0 else denoiser(y, sigmas[-1])

@@ -77,7 +77,7 @@ class Oracle:
                 if same and np.allclose(target.world_from_cam, poses):
                     frames = question.truth[part]
         no_spread = np.empty((0, *shape[1:3]), np.uint8)
-        rest = ("exact", 1, shape[1:3], options.scene_scale, 0.0, 0.0, 0.0, 0.0)
+        rest = ("exact", 1, shape[1:3], options.scene_scale, 0.0, 0.0, 0.0, 0.0, 1)
         return Synthesis(frames, no_spread, *rest)
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from anyview_ros.contract import MANIFEST, find_package, load_package
+from anyview_ros.contract import MANIFEST, Sampling, find_package, load_package
 from anyview_ros.errors import AnyviewError
 from tests.packages import make_package
 
@@ -100,3 +100,31 @@ def test_an_unknown_name_lists_what_there_is(tmp_path):
         find_package("huge", [tmp_path])
     with pytest.raises(AnyviewError, match="holds no manifest"):
         find_package(str(tmp_path / "nowhere"))
+
+
+def test_a_speed_may_have_a_solver_reuse_and_clip_length_of_its_own(tmp_path):
+    own = {"draft": {"solver": "dpmpp2m", "reuse": 0.1, "frames": 5}}
+    path = make_package(tmp_path / "tiny")
+    edit(path, sampling=own)
+    contract = load_package(path).contract
+    assert contract.sampled_by("draft") == Sampling("dpmpp2m", 0.1, 5)
+    assert contract.sampled_by("") == contract.sampled_by("exact") == Sampling("euler")
+    assert (contract.usual_frames("draft"), contract.usual_frames("")) == (5, 9)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"warp": {}}, "speeds that sigmas has"),
+        ({"draft": {"solver": "rk4"}}, "solver one of"),
+        ({"draft": {"reuse": 1.0}}, "reuse from 0"),
+        ({"draft": {"frames": 7}}, "frames of a length"),
+        ({"draft": {"colour": 1}}, "colour"),
+    ],
+)
+def test_sampling_that_cannot_be(tmp_path, own, words):
+    path = make_package(tmp_path / "tiny")
+    edit(path, sampling=own)
+    error = refusal(path)
+    assert error.code == "invalid_model"
+    assert words in str(error)

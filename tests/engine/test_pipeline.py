@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
+from anyview_ros.contract import Sampling, load_package
 from anyview_ros.engine import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
@@ -146,3 +146,17 @@ def test_a_graph_that_cannot_be_loaded(tmp_path):
     with pytest.raises(AnyviewError, match="cannot be loaded") as caught:
         runtime.Graph(tmp_path / "broken.onnx", "cpu")
     assert caught.value.code == "invalid_model"
+
+
+def test_a_speed_is_sampled_as_the_contract_says(tmp_path):
+    sigmas = {"exact": (80.0, 20.0, 5.0, 1.0, 0.0), "fast": (80.0, 20.0, 5.0, 1.0, 0.0)}
+    own = {"fast": Sampling("dpmpp2m", reuse=0.9)}
+    package = make_package(tmp_path / "tiny", sigmas=sigmas, sampling=own)
+    pipeline = Pipeline(load_package(package), "cpu")
+    exact, fast = (
+        pipeline.synthesize([clip()], view(), SynthesisOptions(speed=speed))
+        for speed in ("exact", "fast")
+    )
+    assert (exact.steps, exact.calls, fast.steps) == (4, 4, 4)
+    assert fast.calls < 4
+    assert not np.array_equal(fast.frames, exact.frames)

@@ -5,12 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anyview_ros.contract import CHOICES
 from anyview_ros.engine.sampler import (
     MAX_SEED,
+    Method,
     coefficients,
     denoiser_of,
+    first_state,
     karras_sigmas,
     sample,
+    sample_by,
     schedule,
     unit_noise,
 )
@@ -64,7 +68,7 @@ def test_a_schedule_that_does_not_end_in_zero_ends_with_a_clean_pass():
     assert calls == [80.0, 2.0, 0.002]
 
 
-@pytest.mark.parametrize("solver", ["euler", "ab2"])
+@pytest.mark.parametrize("solver", CHOICES["solver"])
 def test_a_constant_x0_is_reached_from_any_noise(solver):
     result = sample(
         lambda y, sigma: np.full_like(y, 0.25), unit_noise(3, (8,)), karras_sigmas(9), solver
@@ -77,7 +81,7 @@ def test_any_number_of_steps_gives_karras_again(steps):
     np.testing.assert_allclose(schedule(karras_sigmas(35), steps), karras_sigmas(steps), rtol=1e-9)
 
 
-@given(st.integers(2, 40), st.sampled_from(["euler", "ab2"]))
+@given(st.integers(2, 40), st.sampled_from(CHOICES["solver"]))
 def test_states_stay_a_blend(steps, solver):
     """If state, x0 and previous x0 agree, nothing changes: each row sums to one."""
     np.testing.assert_allclose(coefficients(karras_sigmas(steps), solver).sum(axis=1), 1)
@@ -112,3 +116,69 @@ def test_noise_is_the_same_forever_and_bounded_by_its_seed():
     assert not np.array_equal(unit_noise(1, (3,)), unit_noise(2, (3,)))
     with pytest.raises(AnyviewError, match=str(MAX_SEED)):
         unit_noise(MAX_SEED + 1, (3,))
+
+
+@pytest.mark.parametrize("steps", [8, 12, 20])
+def test_few_steps_are_best_by_dpmpp2m(steps):
+    by_solver = {solver: error_after(steps, solver) for solver in CHOICES["solver"]}
+    assert by_solver["dpmpp2m"] < 0.7 * min(by_solver["euler"], by_solver["ab2"])
+
+
+def test_dpmpp2m_is_of_second_order():
+    errors = [error_after(steps, "dpmpp2m") for steps in (40, 80, 160)]
+    assert errors[0] / errors[1] > 3
+    assert errors[1] / errors[2] > 3
+
+
+def test_dpmpp2m_is_the_published_update():
+    """arXiv 2211.01095, algorithm 2, in log-SNR with alpha = 1: lambda = -log sigma."""
+    sigmas = (80.0, 30.0, 7.0)
+    y, before, now = 2.0, 0.3, 0.7
+    h_before, h = np.log(80 / 30), np.log(30 / 7)
+    r = h_before / h
+    blended = (1 + 1 / (2 * r)) * now - 1 / (2 * r) * before
+    expected = 7 / 30 * y - (np.exp(-h) - 1) * blended
+    keep, add, add_previous = coefficients(sigmas, "dpmpp2m")[1]
+    assert keep * y + add * now + add_previous * before == pytest.approx(expected, rel=1e-12)
+
+
+def counted(threshold, steps=35):
+    """Calls made and the relative error, where answers are reused below a threshold."""
+    calls = []
+
+    def denoiser(y, sigma):
+        calls.append(sigma)
+        return gaussian_denoiser(y, sigma)
+
+    method = Method(tuple(karras_sigmas(steps)), "dpmpp2m", threshold)
+    found = sample_by(method, denoiser, first_state(method, np.ones((1, 4), np.float32)))
+    return calls, abs(found[0, 0] / (80.0 / np.sqrt(1 + 80.0**2)) - 1)
+
+
+def test_calls_whose_answer_would_hardly_differ_are_left_out():
+    every, exact = counted(0.0)
+    some, near = counted(0.1)
+    few, far = counted(0.3)
+    assert len(every) == 36
+    assert 2 < len(few) < len(some) < 30
+    assert exact < near < far < 0.2
+
+
+def test_the_first_two_calls_and_the_clean_pass_are_always_made():
+    calls, _ = counted(0.99)
+    sigmas = karras_sigmas(35)
+    assert calls[:2] == sigmas[:2]
+    assert calls[-1] == sigmas[-1]
+
+
+def test_an_answer_that_never_changes_is_asked_for_twice():
+    calls = []
+
+    def denoiser(y, sigma):
+        calls.append(sigma)
+        return np.full_like(y, 0.5)
+
+    method = Method((80.0, 40.0, 20.0, 10.0, 0.0), "euler", 0.01)
+    found = sample_by(method, denoiser, first_state(method, np.ones(3, np.float32)))
+    assert calls == [80.0, 40.0]
+    np.testing.assert_array_equal(found, 0.5)

@@ -22,14 +22,16 @@ def pipeline(tmp_path_factory):
 
 
 def synthesize(
-    pipeline, camera=MODEL_SIZE, events=(lambda *event: None), cancelled=None, **options
+    pipeline, camera=MODEL_SIZE, events=(lambda *event: None), cancelled=None, clip=3, **options
 ):
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(clip)
     images = rng.integers(0, 256, (5, 24, 32, 3)).astype(np.uint8)
-    clip = Clip(tuple(Frame(k + 1, image, MODEL_SIZE, np.eye(4)) for k, image in enumerate(images)))
+    frames = (Frame(k + 1, image, MODEL_SIZE, np.eye(4)) for k, image in enumerate(images))
     target = View(camera, np.tile(np.eye(4), (5, 1, 1)))
     cancelled = cancelled or (lambda: False)
-    return pipeline.synthesize([clip], target, SynthesisOptions(**options), events, cancelled)
+    return pipeline.synthesize(
+        [Clip(tuple(frames))], target, SynthesisOptions(**options), events, cancelled
+    )
 
 
 def test_spread_is_the_standard_deviation_of_what_is_seen():
@@ -89,7 +91,7 @@ def test_seeds_share_their_conditioning(pipeline, monkeypatch):
 
     graphs = {name: counted(name, graph) for name, graph in pipeline._graphs.items()}
     monkeypatch.setattr(pipeline, "_graphs", graphs)
-    synthesize(pipeline, uncertainty_samples=3)
+    synthesize(pipeline, clip=4, uncertainty_samples=3)
     assert calls == {"encode": 1, "condition": 1, "denoise": 12, "decode": 3}
 
 
