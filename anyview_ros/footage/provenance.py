@@ -6,6 +6,7 @@ read them from XMP. Pictures carry XMP and a plain comment, videos and bags word
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -42,16 +43,25 @@ def save_picture(image: NDArray[np.uint8], file: Path, source_type: str) -> None
     Args:
         source_type: SYNTHETIC or MIXED.
     """
-    words = WORDS[source_type]
-    xmp = XMP.format(vocabulary=VOCABULARY, source_type=source_type)
-    picture = Pillow.fromarray(image)
     if file.suffix.lower() in (".jpg", ".jpeg"):
-        packet = XMP_SEGMENT + xmp.encode()
-        # As `extra`: Pillow before 11.0 has no argument for XMP in a JPEG, and ignores one.
-        segment = APP1 + (len(packet) + 2).to_bytes(2, "big") + packet
-        picture.save(file, "jpeg", quality=JPEG_QUALITY, comment=words, extra=segment)
+        file.write_bytes(jpeg(image, source_type))
         return
     information = PngInfo()
-    information.add_text("Comment", words)
-    information.add_itxt("XML:com.adobe.xmp", xmp)
-    picture.save(file, "png", pnginfo=information)
+    information.add_text("Comment", WORDS[source_type])
+    information.add_itxt("XML:com.adobe.xmp", _xmp(source_type))
+    Pillow.fromarray(image).save(file, "png", pnginfo=information)
+
+
+def jpeg(image: NDArray[np.uint8], source_type: str, quality: int = JPEG_QUALITY) -> bytes:
+    """(H, W, 3) as JPEG that says what it shows."""
+    packet = XMP_SEGMENT + _xmp(source_type).encode()
+    # As `extra`: Pillow before 11.0 has no argument for XMP in a JPEG, and ignores one.
+    segment = APP1 + (len(packet) + 2).to_bytes(2, "big") + packet
+    file = io.BytesIO()
+    words = WORDS[source_type]
+    Pillow.fromarray(image).save(file, "jpeg", quality=quality, comment=words, extra=segment)
+    return file.getvalue()
+
+
+def _xmp(source_type: str) -> str:
+    return XMP.format(vocabulary=VOCABULARY, source_type=source_type)

@@ -115,6 +115,8 @@ class CameraIntake:
         on_epoch: called with the camera's name and the reason, after header stamps jumped back
             and the buffer was cleared, outside of the lock.
         now_ns: steady clock.
+        on_frame: called with the camera's name and the stamp of a frame that is in the buffer
+            now, inside of the lock: it must return at once.
     """
 
     def __init__(
@@ -124,12 +126,14 @@ class CameraIntake:
         lookup: Lookup,
         on_epoch: Callable[[str, str], None],
         now_ns: Callable[[], int] = time.monotonic_ns,
+        on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
     ) -> None:
         self.options = options
         self.ledger = Ledger()
         self.buffer = FrameBuffer(options.topic, options.limits, self.ledger)
         self._lookup = lookup
         self._on_epoch = on_epoch
+        self._on_frame = on_frame
         self._now_ns = now_ns
         self._timeout_ns = int(options.tf_timeout_s * 1e9)
         self._lock = threading.Lock()
@@ -262,6 +266,7 @@ class CameraIntake:
                 continue
             del self._pending[frame.stamp_ns]
             self.buffer.add(frame)
+            self._on_frame(self.options.name, frame.stamp_ns)
 
     def _see(self, waiting: _Waiting, now: int) -> Sight | None:
         """The image once its camera info is there; None while that may still come.

@@ -26,6 +26,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import Contract
+from anyview_ros.robot import qos_overrides
 from anyview_ros.robot.camera_intake import COMPRESSED, CameraIntake, StreamOptions
 from anyview_ros.robot.frame_buffer import FrameBuffer
 from anyview_ros.robot.ledger import Ledger
@@ -51,6 +52,7 @@ class CameraStream:
         group: mutually exclusive callback group of all that the image thread runs.
         on_epoch: called on that thread with the camera's name and the reason when its header
             stamps jump back by more than a second; its buffer is cleared by then.
+        on_frame: see `CameraIntake`.
     """
 
     def __init__(
@@ -61,15 +63,20 @@ class CameraStream:
         tree: FrameTree,
         group: CallbackGroup,
         on_epoch: Callable[[str, str], None],
+        on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
     ) -> None:
         self._node = node
-        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch)
+        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch, on_frame=on_frame)
         self._heard_ns = time.monotonic_ns()
         self._tree = tree
         tree.on_arrival(self._intake.retry)
         kind = CompressedImage if options.transport == "compressed" else Image
-        self._images = self._subscribe(kind, options.topic, self._on_image, group)
-        self._infos = self._subscribe(CameraInfo, options.info_topic, self._intake.on_info, group)
+        with qos_overrides.checked(options.topic):
+            self._images = self._subscribe(kind, options.topic, self._on_image, group)
+        with qos_overrides.checked(options.info_topic):
+            self._infos = self._subscribe(
+                CameraInfo, options.info_topic, self._intake.on_info, group
+            )
         self._timer = node.create_timer(
             RETRY_PERIOD_S,
             self._intake.retry,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,10 @@ from anyview_ros.frames import Clip, View
 from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.requests import AskedCamera, AskedClip
-from anyview_ros.robot.source_choice import Candidate, PosedCamera, best_first
+from anyview_ros.robot.source_choice import Candidate, Choice, best_first, joined_by
 
 Streams = Mapping[str, CameraStream]
+OWN_END = 0.75  # periods: half of one, and what two unsteady cameras add
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class ClipGatherer:
         fixed: poses.
         contract: of the model.
         scene_scale: for the choice of a source.
+        on_choice: told the virtual camera's name and its sources, where the node chose them.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class ClipGatherer:
         fixed: FixedFrame,
         contract: Contract,
         scene_scale: float,
+        on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
     ) -> None:
         self._streams = streams
         self._fixed = fixed
         self._contract = contract
         self._scene_scale = scene_scale
+        self._on_choice = on_choice
 
     def gather(
         self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool]
@@ -74,57 +77,53 @@ class ClipGatherer:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `AskedClip.grid` and `FrameTree.lookup`.
         """
-        streams = self._streams()
-        if not streams:
-            raise AnyviewError(
-                "no_sources",
-                "no source camera: no Image topic with a camera_info beside it was found; start "
-                "the cameras, or name them in the parameter cameras",
-            )
-        if camera.sources:
-            names, clips = camera.sources, self._named(asked, camera.sources, streams)
-        else:
-            names, clips = self._chosen(asked, camera, streams, cancelled)
-        poses = self._fixed.wait_for(
-            lambda: np.stack([self._pose(camera, stamp) for stamp in clips[0].stamps_ns]),
-            cancelled,
-        )
+        names = camera.sources or self.choose(asked, camera, cancelled)
+        streams = _some(self._streams())
+        clips = self._clips(asked, [_stream(name, streams) for name in names])
+        poses = self._poses(asked, camera, clips[0].stamps_ns, cancelled)
         info = streams[names[0]].latest_info
         if info is None:  # since the clip was cut
             raise AnyviewError("clock_jumped", f"the clock of '{names[0]}' jumped; ask again")
         return ClipSources(names, clips, View(camera.camera(info.camera), poses))
 
-    def _pose(self, camera: AskedCamera, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) world_from_target."""
-        return camera.placement.world_from_cam(self._fixed.world_from, stamp_ns)
+    def choose(
+        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool]
+    ) -> tuple[str, ...]:
+        """Names of the best sources that have a clip; the first one's stamps count.
 
-    def _named(self, asked: AskedClip, names: Sequence[str], streams: Streams) -> tuple[Clip, ...]:
-        unknown = [name for name in names if name not in streams]
-        if unknown:
-            raise AnyviewError(
-                "unknown_source",
-                f"no source camera '{unknown[0]}'; there are: {', '.join(sorted(streams))}",
-            )
-        return self._clips(asked, [streams[name] for name in names])
-
-    def _chosen(
-        self,
-        asked: AskedClip,
-        camera: AskedCamera,
-        streams: Streams,
-        cancelled: Callable[[], bool],
-    ) -> tuple[tuple[str, ...], tuple[Clip, ...]]:
-        """The best source that has a full clip, by `source_choice.best_first`."""
+        Raises:
+            AnyviewError: `no_sources`, or why the best source has no clip.
+        """
+        streams = _some(self._streams())
         candidates = self._candidates(asked, camera, streams, cancelled)
-        names = best_first(candidates, self._scene_scale) or sorted(streams)
-        refusal: AnyviewError | None = None
-        for name in names:
+        ranked = best_first(candidates, self._scene_scale) or sorted(streams)
+        first, refused = self._first_with_clip(asked, ranked, streams)
+        if first not in candidates:  # its first frame came meanwhile
+            return (first,)
+        ready = {first: candidates[first]}
+        for name in [name for name in ranked if name not in (first, *refused)]:
             try:
-                return (name,), self._clips(asked, [streams[name]])
+                self._clips(asked, [streams[first], streams[name]])
+                ready[name] = candidates[name]
             except AnyviewError as error:
-                refusal = refusal or error
-        assert refusal is not None
-        raise refusal
+                refused[name] = error
+        choice = joined_by(first, ready, self._scene_scale, self._contract.max_sources)
+        without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
+        self._on_choice(camera.name, replace(choice, reason=", ".join([choice.reason, *without])))
+        return choice.names
+
+    def _first_with_clip(
+        self, asked: AskedClip, ranked: Sequence[str], streams: Streams
+    ) -> tuple[str, dict[str, AnyviewError]]:
+        """The first that has a full clip, and why those before it have none."""
+        refused: dict[str, AnyviewError] = {}
+        for name in ranked:
+            try:
+                self._clips(asked, [streams[name]])
+                return name, refused
+            except AnyviewError as error:
+                refused[name] = error
+        raise refused[ranked[0]]
 
     def _candidates(
         self,
@@ -133,39 +132,90 @@ class ClipGatherer:
         streams: Streams,
         cancelled: Callable[[], bool],
     ) -> dict[str, Candidate]:
-        """Sources with frames, each with the target at the instant the clip would end."""
+        """Sources with frames beside the target, at the begin, middle and end of the clip."""
+        seeing = {
+            name: (stream.buffer, newest_ns, info.camera)
+            for name, stream in streams.items()
+            if (newest_ns := stream.buffer.newest_ns) and (info := stream.latest_info)
+        }
+        if not seeing:
+            return {}
+        newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
+        end_ns, num_frames = asked.grid(newest_ns, self._contract)
+        span_ns = (num_frames - 1) * asked.period_ns
         found = {}
-        for name, stream in streams.items():
-            newest_ns, info, frame = (
-                stream.buffer.newest_ns,
-                stream.latest_info,
-                stream.source_frame_id,
-            )
-            if newest_ns is None or info is None or frame is None:
+        for name, (buffer, newest_ns, source_camera) in seeing.items():
+            # What a camera shows of the past is held against where the target was then.
+            frames = [buffer.nearest(min(end_ns, newest_ns) - k * span_ns // 2) for k in (2, 1, 0)]
+            if None in frames:  # the clock jumped
                 continue
-            end_ns, _ = asked.grid(newest_ns, self._contract)
-            at_ns = max(stream.buffer.oldest_ns or newest_ns, min(end_ns, newest_ns))
-            poses = partial(self._poses, camera, frame, at_ns)
-            target, source = self._fixed.wait_for(poses, cancelled)
+            known = [frame for frame in frames if frame is not None]
+            stamps_ns = [frame.stamp_ns for frame in known]
             found[name] = Candidate(
-                source=PosedCamera(info.camera, source @ info.frame_from_cam),
-                target=PosedCamera(camera.camera(info.camera), target),
+                View(known[-1].camera, np.stack([frame.world_from_cam for frame in known])),
+                View(
+                    camera.camera(source_camera), self._poses(asked, camera, stamps_ns, cancelled)
+                ),
             )
         return found
 
     def _poses(
-        self, camera: AskedCamera, source_frame: str, stamp_ns: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(4, 4) world_from_target and world_from_frame of a source."""
-        return self._pose(camera, stamp_ns), self._fixed.world_from(source_frame, stamp_ns)
+        self,
+        asked: AskedClip,
+        camera: AskedCamera,
+        stamps_ns: Sequence[int],
+        cancelled: Callable[[], bool],
+    ) -> NDArray[np.float64]:
+        """(T, 4, 4) world_from_target."""
+
+        def look() -> NDArray[np.float64]:
+            world_from, placement = self._fixed.world_from, camera.placement
+            return np.stack([placement.world_from_cam(world_from, stamp) for stamp in stamps_ns])
+
+        return self._fixed.wait_for(look, cancelled)
 
     def _clips(self, asked: AskedClip, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
-        """One clip of each stream, on one grid that ends at the newest stamp all of them have."""
+        """One clip of each stream, on grids of one period that end together.
+
+        Cameras that are not triggered together take their images at other instants. Each has its
+        grid's end on a frame of its own, within OWN_END of the common end: on one common grid it
+        would be by chance whether the frame before or the one after is nearer, and clips had gaps.
+        """
         newest_ns = min(_newest_ns(stream) for stream in streams)
         end_ns, num_frames = asked.grid(newest_ns, self._contract)
         if len(streams) == 1 and not asked.end_ns and not asked.start_ns:
             end_ns = 0  # the buffer's own newest, so that its errors can say how long to wait
-        return tuple(s.buffer.clip(end_ns, num_frames, asked.period_ns) for s in streams)
+        ends_ns = [end_ns] if len(streams) == 1 else [_own_end(s, end_ns, asked) for s in streams]
+        return tuple(
+            stream.buffer.clip(end_ns, num_frames, asked.period_ns)
+            for stream, end_ns in zip(streams, ends_ns, strict=True)
+        )
+
+
+def _own_end(stream: CameraStream, end_ns: int, asked: AskedClip) -> int:
+    """Stamp of the stream's frame at the end of a grid; the end itself where there is none."""
+    frame = stream.buffer.nearest(end_ns)
+    near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * asked.period_ns
+    return frame.stamp_ns if frame is not None and near else end_ns
+
+
+def _some(streams: Streams) -> Streams:
+    if not streams:
+        raise AnyviewError(
+            "no_sources",
+            "no source camera: no Image topic with a camera_info beside it was found; start the "
+            "cameras, or name them in the parameter cameras",
+        )
+    return streams
+
+
+def _stream(name: str, streams: Streams) -> CameraStream:
+    if name not in streams:
+        raise AnyviewError(
+            "unknown_source",
+            f"no source camera '{name}'; there are: {', '.join(sorted(streams))}",
+        )
+    return streams[name]
 
 
 def _newest_ns(stream: CameraStream) -> int:

@@ -14,6 +14,7 @@ from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.request_queue import RequestQueue
 from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.served_model import ServedModel
+from anyview_ros.robot.source_choice import Choice
 from anyview_ros.robot.stream_health import StreamStatus
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
@@ -26,6 +27,7 @@ def all_of(
     inputs: Inputs | None,
     cameras: VirtualCameras,
     queue: RequestQueue,
+    choices: Mapping[str, Choice],
 ) -> list[DiagnosticStatus]:
     """Everything there is to say at this instant."""
     statuses = [model_status(model)]
@@ -39,7 +41,8 @@ def all_of(
     statuses.append(requests_status(len(queue)))
     for asked in cameras.listed():
         state, refused = queue.state_of(asked.name), cameras.refused_pose(asked.name)
-        statuses.append(virtual_camera_status(asked, state, refused))
+        choice = choices.get(asked.name)
+        statuses.append(virtual_camera_status(asked, state, refused, choice))
     return statuses
 
 
@@ -133,15 +136,30 @@ def requests_status(waiting: int) -> DiagnosticStatus:
 
 
 def virtual_camera_status(
-    asked: AskedCamera, state: str, refused_pose: AnyviewError | None
+    asked: AskedCamera,
+    state: str,
+    refused_pose: AnyviewError | None,
+    choice: Choice | None = None,
 ) -> DiagnosticStatus:
     """One added virtual camera, and the last pose of a hand if that was refused."""
-    values = {"state": state, "frame": asked.frame_id, "sources": ", ".join(asked.sources)}
+    values = {
+        "state": state,
+        "frame": asked.frame_id,
+        "sources": ", ".join(asked.sources or (choice.names if choice else ())),
+        "sources_reason": source_reason(asked, choice),
+    }
     if refused_pose is not None:
         text = f"{state}, at its last good pose: {refused_pose.message}"
         code = {"code": refused_pose.code}
         return _status(f"virtual camera {asked.name}", WARN, text, {**values, **code})
     return _status(f"virtual camera {asked.name}", OK, state, values)
+
+
+def source_reason(asked: AskedCamera, choice: Choice | None) -> str:
+    """Why a virtual camera is made from these sources."""
+    if asked.sources:
+        return "named by the caller"
+    return choice.reason if choice else "not chosen yet"
 
 
 def tf_status(implementation: str, frames: int, problem: AnyviewError | None) -> DiagnosticStatus:

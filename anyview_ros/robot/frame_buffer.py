@@ -6,7 +6,7 @@ import itertools
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from statistics import median
 
@@ -129,13 +129,15 @@ class FrameBuffer:
             self._full = False
             self._epoch += 1
 
-    def clip(self, end_ns: int, num_frames: int, period_ns: int) -> Clip:
+    def clip(self, end_ns: int, num_frames: int, period_ns: int, hold_before_ns: int = 0) -> Clip:
         """The clip whose frame k from its end is the frame nearest to `end_ns - k * period_ns`.
 
         Args:
             end_ns: 0 for the newest frame.
             num_frames: T = 1 + 4k.
             period_ns: of the grid.
+            hold_before_ns: earlier times show the frame that is nearest to this one, standing
+                still, with the times as stamps; 0 = none does.
 
         Raises:
             AnyviewError: `empty_buffer`; `not_yet` and `too_old` when the end is outside of what
@@ -152,12 +154,18 @@ class FrameBuffer:
                 )
             end = end_ns or self._frames[-1].stamp_ns
             self._check_end(end, period_ns)
-            self._check_start(end, num_frames, period_ns, waiting_helps=end_ns == 0)
-            frames = tuple(self._on_grid(end, num_frames, period_ns))
+            held = _times_before(hold_before_ns, end, num_frames, period_ns)
+            moving = num_frames - len(held)
+            self._check_start(end, moving, period_ns, waiting_helps=end_ns == 0)
+            frames = tuple(self._on_grid(end, moving, period_ns))
             self._check_camera(frames)
-            clip = Clip(frames)
-            self._used.update(clip.stamps_ns)
-            return clip
+            self._used.update(frame.stamp_ns for frame in frames)
+            return Clip((*(replace(frames[0], stamp_ns=time) for time in held), *frames))
+
+    def nearest(self, stamp_ns: int) -> Frame | None:
+        """The frame nearest to a time, None when there is no frame."""
+        with self._lock:
+            return self._nearest(stamp_ns) if self._frames else None
 
     def _check_camera(self, frames: Sequence[Frame]) -> None:
         """A clip has one camera: the model is given the rays of one."""
@@ -172,14 +180,14 @@ class FrameBuffer:
 
     def _check_end(self, end_ns: int, period_ns: int) -> None:
         oldest, newest = self._frames[0].stamp_ns, self._frames[-1].stamp_ns
-        if end_ns > newest + _reach(period_ns):
+        if end_ns > newest + reach_ns(period_ns):
             raise AnyviewError(
                 "not_yet",
                 f"need frames until {seconds(end_ns)}, the newest of '{self._topic}' is of "
                 f"{seconds(newest)}; wait {seconds(end_ns - newest)} or ask for an earlier "
                 "end_time",
             )
-        if end_ns < oldest - _reach(period_ns):
+        if end_ns < oldest - reach_ns(period_ns):
             raise AnyviewError(
                 "too_old",
                 f"need frames until {seconds(end_ns)}, the oldest kept of '{self._topic}' is of "
@@ -190,7 +198,7 @@ class FrameBuffer:
         self, end_ns: int, num_frames: int, period_ns: int, waiting_helps: bool
     ) -> None:
         oldest = self._frames[0].stamp_ns
-        have = 1 + (end_ns + _reach(period_ns) - oldest) // period_ns
+        have = 1 + (end_ns + reach_ns(period_ns) - oldest) // period_ns
         if have >= num_frames:
             return
         span = (num_frames - 1) * period_ns
@@ -212,7 +220,7 @@ class FrameBuffer:
         for k in reversed(range(num_frames)):
             grid_ns = end_ns - k * period_ns
             frame = self._nearest(grid_ns)
-            if abs(frame.stamp_ns - grid_ns) > _reach(period_ns):
+            if abs(frame.stamp_ns - grid_ns) > reach_ns(period_ns):
                 raise AnyviewError(
                     "clip_gap",
                     f"no frame of '{self._topic}' within half a period of {seconds(grid_ns)}, "
@@ -258,9 +266,18 @@ class FrameBuffer:
         self._used.discard(frame.stamp_ns)
 
 
-def _reach(period_ns: int) -> int:
-    """Half a period, and a hundredth for the rounding of stamps and the drift of camera clocks."""
+def reach_ns(period_ns: int) -> int:
+    """How far a frame may be from its time on a grid.
+
+    Half a period, and a hundredth for the rounding of stamps and the drift of camera clocks.
+    """
     return period_ns * 51 // 100
+
+
+def _times_before(start_ns: int, end_ns: int, num_frames: int, period_ns: int) -> list[int]:
+    """Times of a grid that are more than half a period before `start_ns`, if that is not 0."""
+    times = [end_ns - k * period_ns for k in reversed(range(num_frames))]
+    return [time for time in times if start_ns and time < start_ns - reach_ns(period_ns)]
 
 
 def difference(before: Camera, after: Camera) -> str:

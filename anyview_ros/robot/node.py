@@ -28,6 +28,7 @@ from anyview_ros.robot.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
 from anyview_ros.robot.services import Services
+from anyview_ros.robot.source_choice import Choice
 from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
@@ -55,6 +56,7 @@ class Anyview:
             parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
         self._model = ServedModel()
         self._inputs: Inputs | None = None
+        self._choices: dict[str, Choice] = {}  # by virtual camera, the last of each
         self._settled = threading.Event()  # once the node has become active, if it does by itself
         self._queue = RequestQueue()
         self._cameras = VirtualCameras(
@@ -166,7 +168,15 @@ class Anyview:
     def _gatherer(self) -> ClipGatherer:
         inputs, contract = self._listening(), self._model.required().contract
         scene_scale = self._settings.scene_scale or contract.scene_scale
-        return ClipGatherer(inputs.streams, inputs.fixed, contract, scene_scale)
+        return ClipGatherer(
+            *(inputs.streams, inputs.fixed, contract, scene_scale),
+            on_choice=self._note_choice,
+        )
+
+    def _note_choice(self, camera: str, choice: Choice) -> None:
+        there = {asked.name for asked in self._cameras.listed()}
+        kept = {name: known for name, known in self._choices.items() if name in there}
+        self._choices = {**kept, camera: choice}
 
     def _on_parameters(self, changed: Sequence[Parameter]) -> None:
         self._settings = parameters.declare(self._node)
@@ -193,7 +203,10 @@ class Anyview:
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        statuses = diagnostics.all_of(self._model, self._inputs, self._cameras, self._queue)
+        statuses = diagnostics.all_of(
+            *(self._model, self._inputs, self._cameras, self._queue),
+            choices=self._choices,
+        )
         message.status = diagnostics.named([self._state_status(), *statuses], self._full_name)
         self._diagnostics.publish(message)
 

@@ -16,16 +16,18 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.frames import Camera
 from anyview_ros.msg import SynthesisInfo
-from anyview_ros.robot.messages import image_message, info_message
+from anyview_ros.robot import qos_overrides
+from anyview_ros.robot.messages import compressed_message, image_message, info_message
 
 MATCH_TIMEOUT_S = 1.0
 POLL_S = 0.01
 IDLE_S = 0.1  # how late the end of the topics is noticed
 ACKNOWLEDGE_TIMEOUT_S = 2.0
+COMPRESSED = "image_raw/compressed"  # where image_transport looks for it
 
 
 @dataclass(frozen=True)
@@ -67,21 +69,23 @@ class CameraTopics:
     def __init__(self, node: Node, name: str, frame_id: str, depth: int) -> None:
         self._node = node
         self._frame_id = frame_id
-        self._publishers = {
-            topic: node.create_publisher(
-                message_type,
-                f"virtual/{name}/{topic}",
-                QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-            for message_type, topic in (
-                (Image, "image_raw"),
-                (CameraInfo, "camera_info"),
-                (SynthesisInfo, "synthesis_info"),
-                (Image, "coverage"),
-                (Image, "uncertainty"),
-            )
-        }
+        with qos_overrides.checked(f"virtual/{name}"):
+            self._publishers = {
+                topic: node.create_publisher(
+                    message_type,
+                    f"virtual/{name}/{topic}",
+                    QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE),
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                )
+                for message_type, topic in (
+                    (Image, "image_raw"),
+                    (CompressedImage, COMPRESSED),
+                    (CameraInfo, "camera_info"),
+                    (SynthesisInfo, "synthesis_info"),
+                    (Image, "coverage"),
+                    (Image, "uncertainty"),
+                )
+            }
         # One clip may wait for the one that is leaving: who asks faster than real time waits too.
         self._clips: queue.Queue[SynthesizedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
@@ -97,6 +101,11 @@ class CameraTopics:
         start = max(now, self._planned_end)
         self._planned_end = start + num_frames * period_s
         return [start - now + k * period_s for k in range(num_frames)]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `publish` would not wait."""
+        return not self._clips.full()
 
     def publish(self, clip: SynthesizedClip) -> None:
         """Hand over a clip; waits while one clip is leaving and another is waiting."""
@@ -156,9 +165,11 @@ class CameraTopics:
         self._wait_for_listeners()
         pace_s = clip.period_s if self._known_listeners() else 0.0
         for k in range(len(clip.stamps_ns)):
-            if self._closing.wait(max(0.0, self._due - time.monotonic())):
+            now = time.monotonic()
+            if self._closing.wait(max(0.0, self._due - now)):
                 return
-            self._due = time.monotonic() + pace_s
+            # From when it was due: what waking up takes does not add up to a slower stream.
+            self._due = max(self._due, now) + pace_s
             self._publish_frame(clip, k)
 
     def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
@@ -168,6 +179,8 @@ class CameraTopics:
             "camera_info": info_message(clip.camera, stamp, self._frame_id),
             "synthesis_info": clip.infos[k],
         }
+        if self._publishers[COMPRESSED].get_subscription_count():
+            messages[COMPRESSED] = compressed_message(clip.images[k], stamp, self._frame_id)
         if self._publishers["coverage"].get_subscription_count():
             messages["coverage"] = image_message(clip.coverage(k), stamp, self._frame_id)
         if len(clip.uncertainty):

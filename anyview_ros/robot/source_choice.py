@@ -1,4 +1,4 @@
-"""Which camera a virtual one is synthesized from, when the caller leaves it to the node."""
+"""Which cameras a virtual one is synthesized from, when the caller leaves it to the node."""
 
 from __future__ import annotations
 
@@ -8,36 +8,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.frames import Camera
+from anyview_ros.frames import View
 from anyview_ros.geometry import inverse, rays
 
 GRID = (8, 6)  # columns, rows of rays through the target's image
 DEPTHS = np.array([0.25, 0.5, 1.0, 2.0])  # of the samples on each ray, in units of 1 / scene_scale
-
-
-@dataclass(frozen=True)
-class PosedCamera:
-    """Intrinsics, and (4, 4) world_from_cam at one instant."""
-
-    camera: Camera
-    world_from_cam: NDArray[np.float64]
+LEAST_GAIN = 0.05  # of the target's samples: what less than that sees is not worth a source's time
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A source, and the target at the same instant (with intrinsics that may be the source's)."""
+    """A source and the target at the same instants, one pose each.
 
-    source: PosedCamera
-    target: PosedCamera
+    The target may have intrinsics that are the source's.
+    """
+
+    source: View
+    target: View
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The sources of a virtual camera, the first one's stamps count, and why these."""
+
+    names: tuple[str, ...]
+    reason: str
 
 
 def best_first(candidates: Mapping[str, Candidate], scene_scale: float) -> list[str]:
     """Names of the sources, the best one first.
 
     The best source sees the largest share of what the target looks at: of points on a grid of
-    the target's rays at depths 0.25 to 2 over `scene_scale` (4 to 32 m at 1/16). Where shares
-    are equal (none sees any), the one whose optical axis is nearest to the target's, then the
-    first by name.
+    the target's rays at depths 0.25 to 2 over `scene_scale` (4 to 32 m at 1/16), over all
+    instants. Where shares are equal (none sees any), the one whose optical axis is nearest to the
+    target's, then the first by name.
     """
 
     def rank(name: str) -> tuple[float, float, str]:
@@ -47,23 +51,63 @@ def best_first(candidates: Mapping[str, Candidate], scene_scale: float) -> list[
     return sorted(candidates, key=rank)
 
 
+def joined_by(
+    first: str, candidates: Mapping[str, Candidate], scene_scale: float, most: int
+) -> Choice:
+    """A source, and those that see most of what it does not, `most` in all.
+
+    One after the other the source is taken that adds the largest share; one that adds less than
+    LEAST_GAIN is not. The target's intrinsics are those beside the first source.
+
+    Args:
+        candidates: the first one among them, all with the same number of instants.
+    """
+    camera = candidates[first].target.camera
+    seen = {
+        name: seen_points(c.source, View(camera, c.target.world_from_cam), scene_scale)
+        for name, c in candidates.items()
+    }
+    names, union = [first], seen.pop(first)
+    reasons = [f"'{first}' sees {_percent(union)}"]
+    while seen:
+        name = max(sorted(seen), key=lambda name: np.mean(seen[name] & ~union))
+        gain = seen.pop(name) & ~union
+        if len(names) == most or np.mean(gain) < LEAST_GAIN:
+            reasons.append(f"'{name}' would add {_percent(gain)}")
+            break
+        reasons.append(f"'{name}' adds {_percent(gain)}")
+        names.append(name)
+        union |= gain
+    return Choice(tuple(names), ", ".join(reasons))
+
+
 def seen_share(candidate: Candidate, scene_scale: float) -> float:
     """Share, 0 to 1, of the target's sample points that lie in the source's image."""
-    source, target = candidate.source, candidate.target
+    return float(np.mean(seen_points(candidate.source, candidate.target, scene_scale)))
+
+
+def seen_points(source: View, target: View, scene_scale: float) -> NDArray[np.bool_]:
+    """(instants, samples) whether the target's sample points lie in the source's image."""
     directions = rays(target.camera.resized(*GRID)).reshape(-1, 1, 3)
     points = (directions * (DEPTHS / scene_scale)[:, None]).reshape(-1, 3)
     source_from_target = inverse(source.world_from_cam) @ target.world_from_cam
-    x, y, z = source_from_target[:3, :3] @ points.T + source_from_target[:3, 3:]
+    turned = source_from_target[:, :3, :3] @ points.T + source_from_target[:, :3, 3:]
+    x, y, z = np.moveaxis(turned, 1, 0)
     camera = source.camera
     in_front = z > 0
     z = np.where(in_front, z, 1.0)
     u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
     inside_u = (u >= -0.5) & (u <= camera.width - 0.5)
     inside_v = (v >= -0.5) & (v <= camera.height - 0.5)
-    return float(np.mean(in_front & inside_u & inside_v))
+    return np.asarray(in_front & inside_u & inside_v)
 
 
 def axis_angle(candidate: Candidate) -> float:
-    """Radians between the two optical axes."""
+    """Radians between the two optical axes, the mean over the instants."""
     source, target = candidate.source.world_from_cam, candidate.target.world_from_cam
-    return float(np.arccos(np.clip(source[:3, 2] @ target[:3, 2], -1.0, 1.0)))
+    cosines = np.sum(source[:, :3, 2] * target[:, :3, 2], axis=1)
+    return float(np.mean(np.arccos(np.clip(cosines, -1.0, 1.0))))
+
+
+def _percent(seen: NDArray[np.bool_]) -> str:
+    return f"{100 * np.mean(seen):.0f} %"

@@ -19,6 +19,7 @@ from tf2_msgs.msg import TFMessage
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import transform_from_pose
+from anyview_ros.robot import qos_overrides
 from anyview_ros.robot.messages import JUMP_NS, seconds, stamp_ns
 from anyview_ros.robot.transform_buffer import (
     TransformBuffer,
@@ -145,20 +146,21 @@ class FrameTree:
         self._newest: dict[str, int] = {}
         self._listeners: list[Callable[[], None]] = []
         self._problem: AnyviewError | None = None
-        self._subscriptions = [
-            node.create_subscription(
-                TFMessage,
-                topic,
-                callback,
-                qos,
-                callback_group=group,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-            for topic, callback, qos in (
-                ("/tf", self._on_tf, TF_QOS),
-                ("/tf_static", self._on_tf_static, TF_STATIC_QOS),
-            )
-        ]
+        with qos_overrides.checked("/tf"):
+            self._subscriptions = [
+                node.create_subscription(
+                    TFMessage,
+                    topic,
+                    callback,
+                    qos,
+                    callback_group=group,
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                )
+                for topic, callback, qos in (
+                    ("/tf", self._on_tf, TF_QOS),
+                    ("/tf_static", self._on_tf_static, TF_STATIC_QOS),
+                )
+            ]
 
     @property
     def implementation(self) -> str:

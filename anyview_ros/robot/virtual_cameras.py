@@ -70,6 +70,11 @@ class VirtualCameras:
         self._lock = threading.Lock()
         self._cameras: dict[str, VirtualCamera] = {}
         self._temporary: set[str] = set()
+        self._on_change: Callable[[], None] = lambda: None
+
+    def watch(self, on_change: Callable[[], None]) -> None:
+        """Call this from now on after a camera was added, changed by a service, or removed."""
+        self._on_change = on_change
 
     def add(self, asked: AskedCamera, contract: Contract) -> None:
         """Open the topics and publish the frame.
@@ -78,15 +83,22 @@ class VirtualCameras:
             contract: of the model, whose clips the publishers' queues hold.
 
         Raises:
-            AnyviewError: `name_taken`, `frame_taken`, `invalid_parent`, `too_many_cameras`.
+            AnyviewError: `name_taken`, `frame_taken`, `invalid_parent`, `too_many_cameras`,
+                `invalid_parameter` for overrides of the topics' QoS.
         """
         with self._lock:
             self._refuse_taken(asked)
             self._refuse_one_too_many()
-            self._place(asked)
-            self._cameras[asked.name] = VirtualCamera(asked, self._open(asked, contract))
+            topics = self._open(asked, contract)
+            try:
+                self._place(asked)
+            except AnyviewError:
+                topics.close()
+                raise
+            self._cameras[asked.name] = VirtualCamera(asked, topics)
             self._poses.open(asked.name)
             self._mark(asked)
+        self._on_change()
 
     def update(self, asked: AskedCamera) -> None:
         """Replace everything but the name; the topics stay.
@@ -100,6 +112,7 @@ class VirtualCameras:
             self._cameras[asked.name] = VirtualCamera(asked, topics)
             self._refused.pop(asked.name, None)
             self._mark(asked)
+        self._on_change()
 
     def steer(self, name: str, message: PoseStamped) -> None:
         """Move a camera by hand; when it is refused the last good pose stays.
@@ -156,6 +169,7 @@ class VirtualCameras:
             self._poses.close(name)
             self._markers.drop(name)
             self._frames.drop(camera.asked.frame_id)
+        self._on_change()
         camera.topics.close()
 
     def close(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,6 +24,7 @@ from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.lenses import RectifiedCamera
 from anyview_ros.robot.requests import asked_camera, asked_clip
+from anyview_ros.robot.source_choice import Choice
 from anyview_ros.robot.tf import FrameTree
 from tests.packages import make_package
 from tests.robot.rig import CAMERA, PERIOD_NS, base_from_cam, picture, world_from_base
@@ -60,14 +63,15 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     return load_package(make_package(folder, max_sources=2)).contract
 
 
-def stream(name: str, numbers: Sequence[int], problem: str = "") -> Any:
+def stream(name: str, numbers: Sequence[float], problem: str = "") -> Any:
     """A camera stream whose buffer holds the frames of these numbers, 10 Hz."""
     ledger = Ledger()
     buffer = FrameBuffer(f"/{name}/image_raw", BufferLimits(10**10, 100, 10**9), ledger)
     for k in numbers:
         ledger.accept()
-        pose = world_from_base(k * PERIOD_NS) @ base_from_cam(name)
-        buffer.add(Frame(k * PERIOD_NS, picture(name, k), CAMERA, pose))
+        stamp_ns = round(k * PERIOD_NS)
+        pose = world_from_base(stamp_ns) @ base_from_cam(name)
+        buffer.add(Frame(stamp_ns, picture(name, stamp_ns), CAMERA, pose))
     problems = [SimpleNamespace(code="x", text=problem)] if problem else []
     return SimpleNamespace(
         buffer=buffer,
@@ -77,9 +81,14 @@ def stream(name: str, numbers: Sequence[int], problem: str = "") -> Any:
     )
 
 
-def gather(contract: Contract, streams: dict[str, Any], request: ClipRequest) -> ClipSources:
+def gather(
+    contract: Contract,
+    streams: dict[str, Any],
+    request: ClipRequest,
+    on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
+) -> ClipSources:
     fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
-    gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale)
+    gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale, on_choice)
     camera = asked_camera(request.camera, contract)
     return gatherer.gather(asked_clip(request, contract), camera, lambda: False)
 
@@ -126,6 +135,50 @@ def test_several_sources_share_a_grid_that_ends_where_all_have_frames(contract: 
     expected = tuple(k * PERIOD_NS for k in range(4, 13))
     assert [clip.stamps_ns for clip in gathered.clips] == [expected, expected]
     assert (gathered.stamps_ns, gathered.newest_ns) == (expected, expected[-1])
+
+
+def wide(*sources: str) -> ClipRequest:
+    """A camera between front and left, which sees parts of both."""
+    asked = request("odom", *sources)
+    asked.camera.horizontal_fov = 2.6
+    asked.camera.parent_frame = "front_optical_frame"
+    turn = asked.camera.pose.orientation
+    turn.y, turn.w = -np.sin(np.pi / 8), np.cos(np.pi / 8)
+    return asked
+
+
+def test_as_many_sources_are_chosen_as_see_something_new(contract: Contract) -> None:
+    streams = {"left": stream("left", range(1, 13)), "front": stream("front", range(1, 15))}
+    choices: dict[str, Choice] = {}
+    gathered = gather(contract, streams, wide(), choices.__setitem__)
+    assert set(gathered.names) == {"front", "left"}
+    assert choices["a"].names == gathered.names
+    first, second = gathered.names
+    assert re.fullmatch(rf"'{first}' sees \d+ %, '{second}' adds \d+ %", choices["a"].reason)
+    single = replace(contract, max_sources=1)
+    assert gather(single, streams, wide()).names == (first,)
+
+
+def test_a_source_without_a_clip_beside_the_first_is_left_out_and_said(contract: Contract) -> None:
+    streams = {"left": stream("left", range(10, 13)), "front": stream("front", range(1, 15))}
+    choices: dict[str, Choice] = {}
+    assert gather(contract, streams, wide(), choices.__setitem__).names == ("front",)
+    assert choices["a"].reason.endswith("'left' has no clip (too_few_frames)")
+
+
+@pytest.mark.parametrize("phase", [0.1, 0.48, 0.5, 0.52, 0.9])
+def test_cameras_that_are_not_triggered_together_make_clips_without_gaps(
+    contract: Contract, phase: float
+) -> None:
+    """Half a period apart and unsteady, it is by chance which frame is nearer to a grid time."""
+    rng = np.random.default_rng(0)
+    late = [k + phase + rng.uniform(-0.05, 0.05) for k in range(1, 16)]
+    streams = {"front": stream("front", range(1, 16)), "left": stream("left", late)}
+    gathered = gather(contract, streams, request("odom", "front", "left"))
+    first, second = (np.array(clip.stamps_ns) for clip in gathered.clips)
+    assert np.all(first % PERIOD_NS == 0), "the first source's own stamps"
+    assert np.all(np.abs(second - first) <= 0.65 * PERIOD_NS)
+    assert np.all(np.diff(second) > 0)
 
 
 def test_the_target_moves_with_its_parent(contract: Contract) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from anyview_ros.msg import VirtualCamera
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetState
+from PIL import Image as Pillow
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
 
+from anyview_ros.robot.messages import rgb_from_image
 from tests.graph import Graph, graph
 from tests.packages import make_package
 from tests.robot.rig import (
@@ -198,6 +204,40 @@ def test_cameras_are_chosen_anew_when_the_node_is_activated(model: Path) -> None
         assert manager.make("activate")
         caller.status("camera left")
         assert not opened.node.count_subscribers("/front/image_raw")
+
+
+def test_qos_can_be_overridden(model: Path) -> None:
+    folder = "qos_overrides./virtual/chase"
+    override = f"{folder}/image_raw.publisher.reliability:=best_effort"
+    broken = f"{folder.replace('chase', 'odd')}/image_raw.publisher.reliability:=perhaps"
+    with live(204, model, override, broken) as (opened, _, caller):
+        assert caller.add(raised_camera("chase")).success
+        topic = "/virtual/chase/image_raw"
+        wait_for(lambda: opened.node.count_publishers(topic) == 1, "the topic")
+        (publisher,) = opened.node.get_publishers_info_by_topic(topic)
+        assert publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        refused = caller.add(raised_camera("odd"))
+        assert refused.code == "invalid_parameter"
+        assert "qos_overrides of 'virtual/odd' cannot be" in refused.message
+        assert "`perhaps`" in refused.message
+        assert caller.call("list_virtual_cameras").states == ["idle"]
+
+
+def test_compressed_images_are_there_for_who_listens(model: Path) -> None:
+    with live(205, model) as (opened, rig, caller):
+        rig.send(SENT)
+        assert caller.add(raised_camera("chase")).success
+        topics = {"image_raw": Image, "image_raw/compressed": CompressedImage}
+        heard = caller.listen_to(asked("chase"), topics)
+        assert caller.synthesize(asked("chase")).success
+        opened.wait_until(lambda: all(len(kept) >= 9 for kept in heard.values()), "9 of each")
+        for raw, compressed in zip(*heard.values(), strict=True):
+            assert compressed.header == raw.header
+            assert compressed.format == "rgb8; jpeg compressed bgr8"
+            file = bytes(compressed.data)
+            assert b"trainedAlgorithmicMedia" in file, "it says of itself that it is synthetic"
+            pixels = np.asarray(Pillow.open(io.BytesIO(file)), np.float64)
+            assert np.abs(pixels - rgb_from_image(raw)).mean() < 4
 
 
 def test_two_nodes_of_one_name_are_told(model: Path) -> None:

@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyview_ros.frames import Camera
+from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import look_at
 from anyview_ros.robot.source_choice import (
     DEPTHS,
     GRID,
+    LEAST_GAIN,
     Candidate,
-    PosedCamera,
+    Choice,
     axis_angle,
     best_first,
+    joined_by,
+    seen_points,
     seen_share,
 )
 
@@ -23,10 +26,10 @@ CAMERA = Camera.from_fov(256, 144, 1.2)
 SCALE = 1 / 16
 
 
-def camera_at(x: float, y: float, z: float, yaw: float, camera: Camera = CAMERA) -> PosedCamera:
+def camera_at(x: float, y: float, z: float, yaw: float, camera: Camera = CAMERA) -> View:
     """Looks along the horizon; yaw in radians from the x axis to the left."""
     point = (x + np.cos(yaw), y + np.sin(yaw), z)
-    return PosedCamera(camera, look_at((x, y, z), point))
+    return View(camera, look_at((x, y, z), point)[None])
 
 
 FRONT = camera_at(0, 0, 1.6, 0.0)
@@ -35,7 +38,7 @@ RIGHT = camera_at(0, 0, 1.6, np.radians(-55))
 REAR = camera_at(0, 0, 1.6, np.pi)
 
 
-def order(target: PosedCamera, **sources: PosedCamera) -> list[str]:
+def order(target: View, **sources: View) -> list[str]:
     return best_first({name: Candidate(s, target) for name, s in sources.items()}, SCALE)
 
 
@@ -57,15 +60,15 @@ def test_the_share_is_that_of_a_slow_reference(x: float, y: float, yaw: float) -
         for row in range(GRID[1]):
             ray = np.array([(column - grid.cx) / grid.fx, (row - grid.cy) / grid.fy, 1.0])
             for depth in DEPTHS / SCALE:
-                world = target.world_from_cam @ [*(ray / np.linalg.norm(ray) * depth), 1.0]
-                u, v, w = CAMERA.matrix @ (np.linalg.inv(FRONT.world_from_cam) @ world)[:3]
+                world = target.world_from_cam[0] @ [*(ray / np.linalg.norm(ray) * depth), 1.0]
+                u, v, w = CAMERA.matrix @ (np.linalg.inv(FRONT.world_from_cam[0]) @ world)[:3]
                 inside = w > 0 and -0.5 <= u / w <= 255.5 and -0.5 <= v / w <= 143.5
                 seen.append(inside)
     assert seen_share(Candidate(FRONT, target), SCALE) == pytest.approx(np.mean(seen), abs=0.011)
 
 
 def test_the_chase_camera_is_made_from_the_front() -> None:
-    chase = PosedCamera(CAMERA, look_at((-6, 0, 4), (20, 0, 0)))
+    chase = View(CAMERA, look_at((-6, 0, 4), (20, 0, 0))[None])
     assert order(chase, left=LEFT, front=FRONT, right=RIGHT, rear=REAR)[0] == "front"
 
 
@@ -80,3 +83,59 @@ def test_where_none_sees_anything_the_nearest_axis_wins_then_the_name() -> None:
     a, b = camera_at(0, 0, 1.6, 0.0, narrow), camera_at(0, 0, 1.6, -1.0, narrow)
     assert order(target, far=b, near=a) == ["near", "far"]
     assert order(target, second=b, first=b) == ["first", "second"]
+
+
+def joined(target: View, most: int, **sources: View) -> Choice:
+    candidates = {name: Candidate(s, target) for name, s in sources.items()}
+    return joined_by(best_first(candidates, SCALE)[0], candidates, SCALE, most)
+
+
+WIDE = camera_at(0, 0, 1.6, 0.0, Camera.from_fov(256, 144, 1.6))
+RIG = {"left": LEFT, "front": FRONT, "right": RIGHT, "rear": REAR}
+
+
+def test_a_wide_target_is_made_from_all_that_see_it() -> None:
+    choice = joined(WIDE, 3, **RIG)
+    assert choice.names[0] == "front"
+    assert set(choice.names) == {"front", "left", "right"}
+    assert (
+        choice.reason
+        == "'front' sees 50 %, 'left' adds 12 %, 'right' adds 12 %, 'rear' would add 0 %"
+    )
+
+
+def test_no_more_are_taken_than_the_model_takes() -> None:
+    assert joined(WIDE, 1, **RIG).names == ("front",)
+    two = joined(WIDE, 2, **RIG)
+    assert two.names == ("front", "left")
+    assert two.reason.endswith("'right' would add 12 %")
+
+
+def test_a_twin_adds_nothing_and_is_left_out() -> None:
+    choice = joined(FRONT, 3, first=FRONT, twin=FRONT)
+    assert choice == Choice(("first",), "'first' sees 100 %, 'twin' would add 0 %")
+
+
+@given(st.floats(-3, 3), st.floats(-3.1, 3.1), st.integers(1, 4))
+def test_each_source_that_joins_is_worth_it(y: float, yaw: float, most: int) -> None:
+    target = camera_at(-2, y, 2.0, yaw, Camera.from_fov(256, 144, 2.0))
+    names = joined(target, most, **RIG).names
+    assert 1 <= len(names) <= most
+    union = np.zeros_like(seen_points(FRONT, target, SCALE))
+    for name in names:
+        gain = seen_points(RIG[name], target, SCALE) & ~union
+        assert name == names[0] or gain.mean() >= LEAST_GAIN
+        union |= gain
+
+
+def test_the_whole_clip_counts_not_its_end() -> None:
+    """A target that turns from the left to the front, most of the time to the left."""
+    turning = np.stack([camera_at(0, 0, 1.6, yaw).world_from_cam[0] for yaw in (1.0, 0.9, 0.0)])
+
+    def still(source: View) -> View:
+        return View(CAMERA, np.repeat(source.world_from_cam, 3, axis=0))
+
+    candidates = {
+        name: Candidate(still(source), View(CAMERA, turning)) for name, source in RIG.items()
+    }
+    assert best_first(candidates, SCALE)[:2] == ["left", "front"]
