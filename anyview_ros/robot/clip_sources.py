@@ -166,11 +166,12 @@ class ClipGatherer:
         stamps_ns: Sequence[int],
         cancelled: Callable[[], bool],
     ) -> NDArray[np.float64]:
-        """(T, 4, 4) world_from_target."""
+        """(T, 4, 4) world_from_target, which stands still as long as the sources are held."""
 
         def look() -> NDArray[np.float64]:
             world_from, placement = self._fixed.world_from, camera.placement
-            return np.stack([placement.world_from_cam(world_from, stamp) for stamp in stamps_ns])
+            times = [max(stamp, asked.hold_before_ns) for stamp in stamps_ns]
+            return np.stack([placement.world_from_cam(world_from, time) for time in times])
 
         return self._fixed.wait_for(look, cancelled)
 
@@ -187,7 +188,7 @@ class ClipGatherer:
             end_ns = 0  # the buffer's own newest, so that its errors can say how long to wait
         ends_ns = [end_ns] if len(streams) == 1 else [_own_end(s, end_ns, asked) for s in streams]
         return tuple(
-            stream.buffer.clip(end_ns, num_frames, asked.period_ns)
+            stream.buffer.clip(end_ns, num_frames, asked.period_ns, asked.hold_before_ns)
             for stream, end_ns in zip(streams, ends_ns, strict=True)
         )
 

@@ -9,16 +9,20 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from anyview_ros.engine.runtime import AUTO, PROVIDERS
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.back_pressure import BackPressure
 from anyview_ros.robot.inputs import Inputs
 from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.request_queue import RequestQueue
 from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.source_choice import Choice
-from anyview_ros.robot.stream_health import StreamStatus
+from anyview_ros.robot.stream import StreamStatus
+from anyview_ros.robot.stream_health import StreamStatus as SourceStatus
+from anyview_ros.robot.streams import Streams
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+FULL_RATE = 0.8  # of what was asked; below it is named
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
 
@@ -27,6 +31,7 @@ def all_of(
     inputs: Inputs | None,
     cameras: VirtualCameras,
     queue: RequestQueue,
+    continuous: Streams,
     choices: Mapping[str, Choice],
 ) -> list[DiagnosticStatus]:
     """Everything there is to say at this instant."""
@@ -41,8 +46,13 @@ def all_of(
     statuses.append(requests_status(len(queue)))
     for asked in cameras.listed():
         state, refused = queue.state_of(asked.name), cameras.refused_pose(asked.name)
-        choice = choices.get(asked.name)
-        statuses.append(virtual_camera_status(asked, state, refused, choice))
+        stream = continuous.status(asked.name)
+        statuses.append(
+            virtual_camera_status(asked, state, refused, stream, choices.get(asked.name))
+        )
+    pressure = continuous.back_pressure
+    if pressure.calls or pressure.problem is not None:
+        statuses.append(back_pressure_status(pressure))
     return statuses
 
 
@@ -66,7 +76,7 @@ def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatu
     return _status("state", OK if state == "active" else WARN, state, values)
 
 
-def camera_status(status: StreamStatus) -> DiagnosticStatus:
+def camera_status(status: SourceStatus) -> DiagnosticStatus:
     """One source camera: its problems with their remedies, its rate, its ledger."""
     ledger = status.ledger
     level = OK
@@ -139,20 +149,27 @@ def virtual_camera_status(
     asked: AskedCamera,
     state: str,
     refused_pose: AnyviewError | None,
+    stream: StreamStatus | None = None,
     choice: Choice | None = None,
 ) -> DiagnosticStatus:
-    """One added virtual camera, and the last pose of a hand if that was refused."""
-    values = {
+    """One added virtual camera, its stream, and the last pose of a hand if that was refused."""
+    values: dict[str, object] = {
         "state": state,
         "frame": asked.frame_id,
         "sources": ", ".join(asked.sources or (choice.names if choice else ())),
         "sources_reason": source_reason(asked, choice),
     }
+    problem = None
+    if stream is not None:
+        values |= stream_values(stream)
+        state, problem = stream_text(stream), stream.problem or slow_stream(stream)
     if refused_pose is not None:
-        text = f"{state}, at its last good pose: {refused_pose.message}"
-        code = {"code": refused_pose.code}
-        return _status(f"virtual camera {asked.name}", WARN, text, {**values, **code})
-    return _status(f"virtual camera {asked.name}", OK, state, values)
+        state, problem = f"{state}, at its last good pose", refused_pose
+    name = f"virtual camera {asked.name}"
+    if problem is None:
+        return _status(name, OK, state, values)
+    text = f"{state}: {problem.message}"
+    return _status(name, WARN, text, {**values, "code": problem.code})
 
 
 def source_reason(asked: AskedCamera, choice: Choice | None) -> str:
@@ -160,6 +177,55 @@ def source_reason(asked: AskedCamera, choice: Choice | None) -> str:
     if asked.sources:
         return "named by the caller"
     return choice.reason if choice else "not chosen yet"
+
+
+def stream_text(stream: StreamStatus) -> str:
+    """What came of what was asked for."""
+    if stream.asked.lossless:
+        return f"{stream.ledger.published} frames answered, {stream.ledger.waiting} wait"
+    return f"{stream.ledger.rate_hz:.1f} Hz of {stream.asked.rate_hz:g} Hz"
+
+
+def stream_values(stream: StreamStatus) -> dict[str, object]:
+    """Rate and latency beside what was asked, and the ledger of the source's frames."""
+    ledger = stream.ledger
+    return {
+        "mode": "LOSSLESS" if stream.asked.lossless else "LIVE",
+        "priority": stream.asked.priority,
+        "rate_asked_hz": f"{stream.asked.rate_hz:g}",
+        "rate_hz": f"{ledger.rate_hz:.2f}",
+        "latency_s": f"{ledger.latency_s:.3f}",
+        "max_latency_s": f"{ledger.max_latency_s:.3f}",
+        "clips": ledger.clips,
+        "seen": ledger.seen,
+        "published": ledger.published,
+        "waiting": ledger.waiting,
+        **{f"skipped.{reason}": count for reason, count in sorted(ledger.skipped.items())},
+        "balanced": ledger.balanced,
+    }
+
+
+def slow_stream(stream: StreamStatus) -> AnyviewError | None:
+    """Whether a live stream has much less than its rate."""
+    asked_hz, ledger = stream.asked.rate_hz, stream.ledger
+    if stream.asked.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * asked_hz:
+        return None
+    return AnyviewError(
+        "rate_not_reached",
+        "the model is not fast enough for all that is asked of it, clips come "
+        f"{ledger.latency_s:.1f} s after their newest frame: lower the rate of this or other "
+        "cameras, raise its priority, remove cameras, or use a faster speed, model or machine",
+    )
+
+
+def back_pressure_status(pressure: BackPressure) -> DiagnosticStatus:
+    """What holds the source back for lossless cameras."""
+    values = {"holding": pressure.holding, "calls": pressure.calls}
+    if pressure.problem is not None:
+        code = {"code": pressure.problem.code}
+        return _status("back pressure", WARN, pressure.problem.message, {**values, **code})
+    text = "the source is held" if pressure.holding else "the source may send"
+    return _status("back pressure", OK, text, values)
 
 
 def tf_status(implementation: str, frames: int, problem: AnyviewError | None) -> DiagnosticStatus:

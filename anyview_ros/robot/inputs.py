@@ -37,6 +37,7 @@ class Inputs:
         settings: which cameras, and how.
         contract: of the model the frames are for.
         on_epoch: called with a camera's name and the reason when its stamps jumped back.
+        on_frame: called with a camera's name and the stamp of each frame that is stored.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Inputs:
         settings: Settings,
         contract: Contract,
         on_epoch: Callable[[str, str], None],
+        on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
     ) -> None:
         self._node = node
         self._settings = settings
         self._contract = contract
         self._on_epoch = on_epoch
+        self._on_frame = on_frame
         self._group = ImageGroup()
         self.tree = FrameTree(node, settings.buffer_s + TF_MARGIN_S, self._group)
         self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
@@ -117,6 +120,7 @@ class Inputs:
             stream = CameraStream(
                 *(self._node, options, self._contract, self.tree, self._group),
                 on_epoch=self._on_epoch,
+                on_frame=self._on_frame,
             )
         except (AnyviewError, InvalidTopicNameException) as error:
             named = error if isinstance(error, AnyviewError) else None

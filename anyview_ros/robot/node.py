@@ -29,6 +29,8 @@ from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
 from anyview_ros.robot.services import Services
 from anyview_ros.robot.source_choice import Choice
+from anyview_ros.robot.stream import CLOCK_JUMPED
+from anyview_ros.robot.streams import Streams
 from anyview_ros.robot.synthesizer import Synthesizer
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
@@ -73,6 +75,11 @@ class Anyview:
             gatherer=self._gatherer,
             settings=lambda: self._settings,
         )
+        self._streams = Streams(
+            *(node, self._model, self._cameras, self._queue),
+            gatherer=self._gatherer,
+            settings=lambda: self._settings,
+        )
         self._services = Services(
             *(node, self._model, self._cameras, self._queue, synthesizer),
             fixed=lambda: self._listening().fixed,
@@ -109,13 +116,17 @@ class Anyview:
         for camera in self._settings.cameras:
             parameters.declare_camera(self._node, camera)
         contract = self._model.required().contract
-        self._inputs = Inputs(self._node, self._settings, contract, self._on_camera_jump)
+        self._inputs = Inputs(
+            *(self._node, self._settings, contract, self._on_camera_jump),
+            on_frame=self._streams.note,
+        )
 
     def stop(self, reason: AnyviewError) -> None:
         """End requests and subscriptions; virtual cameras stay."""
         inputs, self._inputs = self._inputs, None
         if inputs is not None:
             inputs.close()
+        self._streams.forget_times(reason.code)
         self._queue.abort(reason)
 
     def unload(self) -> None:
@@ -138,6 +149,7 @@ class Anyview:
         """Leave nothing behind: no process, no waiting thread."""
         self.stop(AnyviewError("shutting_down", "the node is shutting down"))
         self.unload()
+        self._streams.close()
         self._cameras.close()
 
     def _listening(self) -> Inputs:
@@ -193,6 +205,7 @@ class Anyview:
         if inputs is not None:
             inputs.reset(reason)
         self._cameras.forget_times()
+        self._streams.forget_times(CLOCK_JUMPED)
         self._queue.abort(_clock_jumped(reason))  # buffers are cleared by now: it saw the old time
 
     def _on_camera_jump(self, camera: str, reason: str) -> None:
@@ -204,7 +217,7 @@ class Anyview:
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         statuses = diagnostics.all_of(
-            *(self._model, self._inputs, self._cameras, self._queue),
+            *(self._model, self._inputs, self._cameras, self._queue, self._streams),
             choices=self._choices,
         )
         message.status = diagnostics.named([self._state_status(), *statuses], self._full_name)
@@ -225,7 +238,7 @@ def _allowed(changed: Sequence[Parameter]) -> SetParametersResult:
 
 
 def _clock_jumped(reason: str) -> AnyviewError:
-    return AnyviewError("clock_jumped", f"{reason}; ask again")
+    return AnyviewError(CLOCK_JUMPED, f"{reason}; ask again")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -129,6 +129,29 @@ NODE_PARAMETERS = (
         applies="now",
     ),
     Parameter(
+        "back_pressure",
+        "none",
+        "What holds back the source while cameras of mode LOSSLESS catch up; player: it is paused "
+        "and resumed, as ros2 bag play can be; step: it is stepped, as a simulator can be",
+        choices=("none", "player", "step"),
+        applies="now",
+    ),
+    Parameter(
+        "back_pressure_node",
+        "/rosbag2_player",
+        "Whose services pause and resume, or step, are called",
+        applies="start",
+    ),
+    Parameter(
+        "flush_s",
+        2.0,
+        "After so long without a frame, on a steady clock, a LOSSLESS camera answers those that "
+        "are left, which are less than a clip",
+        unit="s",
+        limits=(0.1, 3600.0),
+        applies="now",
+    ),
+    Parameter(
         "watermark",
         False,
         "Whether frames say SYNTHETIC in their lower left corner, for people who see them without "
@@ -191,6 +214,9 @@ class Settings:
     buffer_s: float
     tf_timeout_s: float
     max_virtual_cameras: int
+    back_pressure: str
+    back_pressure_node: str
+    flush_s: float
     watermark: bool
     autostart: bool
 

@@ -19,10 +19,14 @@ class Ticket:
     Args:
         camera: name of the virtual camera.
         cancel_requested: whether the caller asked to cancel.
+        is_request: whether somebody waits for the answer; else it is that of the streams.
     """
 
-    def __init__(self, camera: str, cancel_requested: Callable[[], bool]) -> None:
+    def __init__(
+        self, camera: str, cancel_requested: Callable[[], bool], is_request: bool = True
+    ) -> None:
         self.camera = camera
+        self.is_request = is_request
         self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
         self._cancel_requested = cancel_requested
         self._aborted: AnyviewError | None = None
@@ -55,19 +59,39 @@ class RequestQueue:
         """
         ticket = Ticket(camera, cancel_requested)
         with self._changed:
-            if len(self._tickets) > MAX_WAITING:
+            if self._requests() > MAX_WAITING:
                 raise AnyviewError(
                     "busy",
                     f"one request is running and {MAX_WAITING} are waiting; ask again when one "
                     "of them is answered",
                 )
             self._tickets.append(ticket)
-        try:
+        with self._leaving(ticket):
             yield ticket
+
+    @contextmanager
+    def enter_stream(self, cancel_requested: Callable[[], bool]) -> Iterator[Ticket]:
+        """The ticket of one clip of a stream, which takes no request's place.
+
+        Requests and streams take turns: behind the requests that are here, before those to come.
+        """
+        ticket = Ticket("", cancel_requested, is_request=False)
+        with self._changed:
+            self._tickets.append(ticket)
+        with self._leaving(ticket):
+            yield ticket
+
+    @contextmanager
+    def _leaving(self, ticket: Ticket) -> Iterator[None]:
+        try:
+            yield
         finally:
             with self._changed:
                 self._tickets.remove(ticket)
                 self._changed.notify_all()
+
+    def _requests(self) -> int:
+        return sum(ticket.is_request for ticket in self._tickets)
 
     def wait_turn(self, ticket: Ticket) -> float:
         """Block until the ticket is the first; returns the seconds waited.
@@ -97,11 +121,11 @@ class RequestQueue:
     def state_of(self, camera: str) -> str:
         """`idle`, `queued` or `running`."""
         with self._changed:
-            cameras = [ticket.camera for ticket in self._tickets]
-        if camera not in cameras:
+            places = [k for k, t in enumerate(self._tickets) if t.is_request and t.camera == camera]
+        if not places:
             return "idle"
-        return "running" if cameras[0] == camera else "queued"
+        return "running" if places[0] == 0 else "queued"
 
     def __len__(self) -> int:
         with self._changed:
-            return len(self._tickets)
+            return self._requests()

@@ -30,6 +30,21 @@ PERIOD_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
+class AskedStream:
+    """How a virtual camera is published continuously.
+
+    Args:
+        rate_hz: of the source's time, above 0.
+        lossless: whether every frame is answered, whatever the delay.
+        priority: 0 to 255, see `FairShare`.
+    """
+
+    rate_hz: float
+    lossless: bool
+    priority: int
+
+
+@dataclass(frozen=True)
 class AskedCamera:
     """A checked `anyview_ros/VirtualCamera`.
 
@@ -39,6 +54,7 @@ class AskedCamera:
         intrinsics: None = from `horizontal_fov`.
         horizontal_fov: radians, 0 = the first source's.
         sources: names, empty = chosen by the node.
+        stream: None = on request only.
         message: as it was asked for.
     """
 
@@ -48,6 +64,7 @@ class AskedCamera:
     intrinsics: Camera | None
     horizontal_fov: float
     sources: tuple[str, ...]
+    stream: AskedStream | None
     message: VirtualCamera
 
     @property
@@ -80,6 +97,7 @@ class AskedClip:
     Args:
         camera: None = the added camera `camera_name`.
         num_frames: 0 = follows from the times.
+        hold_before_ns: see `FrameBuffer.clip`.
     """
 
     camera_name: str
@@ -90,6 +108,7 @@ class AskedClip:
     period_ns: int
     options: SynthesisOptions
     return_frames: bool
+    hold_before_ns: int = 0
 
     def grid(self, newest_ns: int, contract: Contract) -> tuple[int, int]:
         """(end_ns, num_frames) of the clip, where the sources' newest common stamp is known.
@@ -99,7 +118,7 @@ class AskedClip:
         """
         end_ns = self.end_ns or newest_ns
         if not self.start_ns:
-            return end_ns, self.num_frames or max(contract.frames)
+            return end_ns, self.num_frames or contract.usual_frames(self.options.speed)
         if not self.num_frames:
             if end_ns <= self.start_ns:
                 raise _after_start(self.start_ns, end_ns)
@@ -125,12 +144,12 @@ def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
     """Check a virtual camera.
 
     Raises:
-        AnyviewError: `invalid_name`, `not_available`, `invalid_mode`, `invalid_pose`,
-            `invalid_trajectory`, `invalid_camera`, `invalid_sources`,
+        AnyviewError: `invalid_name`, `invalid_mode`, `invalid_rate`, `invalid_priority`,
+            `invalid_pose`, `invalid_trajectory`, `invalid_camera`, `invalid_sources`,
             `invalid_uncertainty_samples`.
     """
     _check_name(message.name)
-    _refuse_later_fields(message)
+    stream = _asked_stream(message, contract)
     check_samples(message.uncertainty_samples)
     size, intrinsics = _pinhole(message.camera_info)
     return AskedCamera(
@@ -140,6 +159,7 @@ def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
         intrinsics=intrinsics,
         horizontal_fov=_field_of_view(message.horizontal_fov),
         sources=_source_names(message.sources, contract),
+        stream=stream,
         message=message,
     )
 
@@ -201,19 +221,31 @@ def _check_name(name: str) -> None:
         )
 
 
-def _refuse_later_fields(message: VirtualCamera) -> None:
+def _asked_stream(message: VirtualCamera, contract: Contract) -> AskedStream | None:
     if message.mode > VirtualCamera.LOSSLESS:
-        raise AnyviewError("invalid_mode", f"mode must be 0 (LIVE), got {message.mode}")
-    later = {
-        f"rate {message.rate:g} Hz (continuous publication)": message.rate != 0,
-        "mode LOSSLESS": message.mode == VirtualCamera.LOSSLESS,
-        f"priority {message.priority}": message.priority != 0,
-    }
-    for what, is_set in later.items():
-        if is_set:
-            raise AnyviewError(
-                "not_available", f"{what} is not available in this version; leave it at its default"
-            )
+        raise AnyviewError(
+            "invalid_mode", f"mode must be 0 (LIVE) or 1 (LOSSLESS), got {message.mode}"
+        )
+    lossless, most_hz = message.mode == VirtualCamera.LOSSLESS, 1 / contract.frame_period
+    if not 0 <= message.rate <= most_hz * (1 + PERIOD_TOLERANCE):  # NaN is refused too
+        raise AnyviewError(
+            "invalid_rate",
+            f"model '{contract.name}' makes frames {contract.frame_period:g} s apart: rate must be "
+            f"0 (on request only) to {most_hz:g} Hz, got {message.rate:g}",
+        )
+    if message.rate:
+        return AskedStream(float(message.rate), lossless, int(message.priority))
+    if lossless:
+        raise AnyviewError(
+            "invalid_mode",
+            f"mode LOSSLESS is for continuous cameras: set rate, at most {most_hz:g}",
+        )
+    if message.priority:
+        raise AnyviewError(
+            "invalid_priority",
+            f"priority {message.priority} is for continuous cameras: set rate, or leave it at 0",
+        )
+    return None
 
 
 def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:

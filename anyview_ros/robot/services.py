@@ -102,8 +102,12 @@ class Services:
     def _list(self, request: Any, response: Any) -> Any:
         cameras = self._cameras.listed()
         response.cameras = [asked.message_now() for asked in cameras]
-        response.states = [self._queue.state_of(asked.name) for asked in cameras]
+        response.states = [self._state_of(asked) for asked in cameras]
         return response
+
+    def _state_of(self, asked: AskedCamera) -> str:
+        state = self._queue.state_of(asked.name)
+        return "streaming" if asked.stream is not None and state == "idle" else state
 
     def _synthesize(self, request: Any, response: Any) -> Any:
         response.result = self._synthesizer.answer(request.request)

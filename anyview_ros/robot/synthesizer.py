@@ -11,17 +11,16 @@ from dataclasses import dataclass, replace
 from rclpy.node import Node
 
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
-from anyview_ros.engine.runtime import PROVIDERS
 from anyview_ros.errors import AnyviewError
-from anyview_ros.msg import ClipRequest, ClipResult, SynthesisInfo
+from anyview_ros.msg import ClipRequest, ClipResult
 from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
+from anyview_ros.robot.made_clip import Made
 from anyview_ros.robot.messages import image_message, time_message
 from anyview_ros.robot.parameters import Settings
 from anyview_ros.robot.publisher import SynthesizedClip
 from anyview_ros.robot.request_queue import RequestQueue, Ticket
 from anyview_ros.robot.requests import AskedCamera, AskedClip, asked_clip, check_answer_size
 from anyview_ros.robot.served_model import RunningModel, ServedModel
-from anyview_ros.robot.trust import coverage_image, watermarked
 from anyview_ros.robot.virtual_cameras import VirtualCamera, VirtualCameras
 
 
@@ -61,46 +60,6 @@ class Forecast:
         elif name == "decode":
             left = self._decode_s
         return Stage(name, step, steps, left)
-
-
-@dataclass(frozen=True)
-class Made:
-    """Everything that is known about a synthesized clip."""
-
-    asked: AskedClip
-    camera: AskedCamera
-    sources: ClipSources
-    synthesis: Synthesis
-    model: RunningModel
-    queue_s: float
-
-    def info(self, k: int, latency_s: float) -> SynthesisInfo:
-        """Provenance of frame k."""
-        synthesis, package = self.synthesis, self.model.package
-        height, width = synthesis.generated_size
-        info = SynthesisInfo(
-            camera=self.camera.name,
-            model=package.contract.name,
-            model_sha256=package.sha256,
-            provider=PROVIDERS[self.model.worker.provider],
-            speed=synthesis.speed,
-            steps=synthesis.steps,
-            seed=self.asked.options.seed,
-            sources=self.sources.names,
-            source_stamps=[time_message(clip.stamps_ns[k]) for clip in self.sources.clips],
-            scene_scale=synthesis.scene_scale,
-            clamped_moments=synthesis.clamped_moments,
-            generated_width=width,
-            generated_height=height,
-            queue_s=self.queue_s,
-            condition_s=synthesis.condition_s,
-            denoise_s=synthesis.denoise_s,
-            decode_s=synthesis.decode_s,
-            latency_s=latency_s,
-        )
-        info.header.stamp = time_message(self.sources.stamps_ns[k])
-        info.header.frame_id = self.camera.frame_id
-        return info
 
 
 class Synthesizer:
@@ -168,22 +127,36 @@ class Synthesizer:
             queue_s = self._queue.wait_turn(ticket)
             options = self._options(asked, camera.asked)
             synthesis = self._synthesized(options, sources, model, ticket, on_stage)
-            made = Made(asked, camera.asked, sources, synthesis, model, queue_s)
-            clip = self._clip(made, camera)
+            made = Made(
+                *(asked, camera.asked, sources, synthesis, synthesis.frames, model, queue_s)
+            )
+            clip = made.published(
+                range(len(sources.stamps_ns)),
+                camera.topics,
+                self._node.get_clock().now().nanoseconds,
+                self._settings().watermark,
+            )
             poses = sources.target.world_from_cam
             self._cameras.show_frames(camera.asked, sources.stamps_ns, poses)
             steps = synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
-            if asked.camera is None:
+            if asked.camera is None and camera.asked.stream is None:
                 camera.topics.publish(clip)
-            else:
+            elif asked.camera is not None:
                 camera.topics.publish_and_close(clip)
             return _result(clip, camera.asked.frame_id if asked.return_frames else "")
 
     @contextmanager
     def _virtual_camera(self, asked: AskedClip, model: RunningModel) -> Iterator[VirtualCamera]:
         if asked.camera is None:
-            yield self._cameras.named(asked.camera_name)
+            camera = self._cameras.named(asked.camera_name)
+            if camera.asked.stream is not None and not asked.return_frames:
+                raise AnyviewError(
+                    "camera_streams",
+                    f"'{asked.camera_name}' is continuous, and publishes a stamp at most once: "
+                    "listen to its topics, or set return_frames to get this clip in the answer",
+                )
+            yield camera
         else:
             with self._cameras.for_one_request(asked.camera, model.contract) as camera:
                 yield camera
@@ -219,24 +192,6 @@ class Synthesizer:
             raise ticket.reason()
         self._last_decode_s = synthesis.decode_s
         return synthesis
-
-    def _clip(self, made: Made, camera: VirtualCamera) -> SynthesizedClip:
-        """What is published: the frames with their provenance."""
-        stamps_ns, synthesis = made.sources.stamps_ns, made.synthesis
-        contract = made.model.package.contract
-        period_s = made.asked.period_ns / 1e9
-        age_s = (self._node.get_clock().now().nanoseconds - made.sources.newest_ns) / 1e9
-        delays_s = camera.topics.plan(len(stamps_ns), period_s)
-        marked = self._settings().watermark
-        return SynthesizedClip(
-            images=watermarked(synthesis.frames) if marked else synthesis.frames,
-            stamps_ns=stamps_ns,
-            camera=made.sources.target.camera,
-            infos=[made.info(k, age_s + delay) for k, delay in enumerate(delays_s)],
-            period_s=period_s,
-            coverage=lambda k: coverage_image(made.sources, k, contract, synthesis.scene_scale),
-            uncertainty=synthesis.uncertainty,
-        )
 
 
 def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:

@@ -57,9 +57,7 @@ def test_the_oldest_result_is_let_go() -> None:
 
 def test_a_second_camera_gets_the_bytes_it_would_get_alone(tmp_path: Path) -> None:
     package = load_package(make_package(tmp_path / "tiny"))
-    views = [
-        View(CAMERA, np.tile(rigid(np.eye(3), (x, 0, 0)), (5, 1, 1))) for x in (0.0, 3.0)
-    ]
+    views = [View(CAMERA, np.tile(rigid(np.eye(3), (x, 0, 0)), (5, 1, 1))) for x in (0.0, 3.0)]
     alone = [Pipeline(package, "cpu").synthesize([clip()], v, SynthesisOptions()) for v in views]
     pipeline = Pipeline(package, "cpu")
     beside = [pipeline.synthesize([clip()], v, SynthesisOptions()) for v in views]

@@ -118,7 +118,6 @@ def trajectory(*poses: tuple[float, float]) -> Change:
     return with_fields(trajectory=timed(*poses), pose=Pose())
 
 
-LATER = "is not available in this version; leave it at its default"
 BAD_CAMERAS = {
     "empty name": (with_fields(name=""), "invalid_name", "at most 64 in all, got ''"),
     "capital": (with_fields(name="Chase"), "invalid_name", "got 'Chase'"),
@@ -235,13 +234,24 @@ BAD_CAMERAS = {
         "pose and trajectory exclude each other; leave pose at its default",
     ),
     "rate": (
-        with_fields(rate=5.0),
-        "not_available",
-        f"rate 5 Hz (continuous publication) {LATER}",
+        with_fields(rate=30.0),
+        "invalid_rate",
+        "makes frames 0.1 s apart: rate must be 0 (on request only) to 10 Hz, got 30",
     ),
-    "lossless": (with_fields(mode=1), "not_available", f"mode LOSSLESS {LATER}"),
-    "unknown mode": (with_fields(mode=7), "invalid_mode", "mode must be 0 (LIVE), got 7"),
-    "priority": (with_fields(priority=3), "not_available", f"priority 3 {LATER}"),
+    "rate that is not a number": (with_fields(rate=math.nan), "invalid_rate", "to 10 Hz, got nan"),
+    "negative rate": (with_fields(rate=-1.0), "invalid_rate", "to 10 Hz, got -1"),
+    "endless rate": (with_fields(rate=math.inf), "invalid_rate", "to 10 Hz, got inf"),
+    "lossless": (with_fields(mode=1), "invalid_mode", "is for continuous cameras: set rate"),
+    "unknown mode": (
+        with_fields(mode=7),
+        "invalid_mode",
+        "mode must be 0 (LIVE) or 1 (LOSSLESS), got 7",
+    ),
+    "priority": (
+        with_fields(priority=3),
+        "invalid_priority",
+        "priority 3 is for continuous cameras: set rate, or leave it at 0",
+    ),
     "uncertainty": (
         with_fields(uncertainty_samples=1),
         "invalid_uncertainty_samples",
