@@ -23,6 +23,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.robot import diagnostics, parameters
 from anyview_ros.robot.allocator import keep_freed_memory
 from anyview_ros.robot.clip_sources import ClipGatherer
+from anyview_ros.robot.frustums import DrawnCamera, Frustums, drawn_cameras
 from anyview_ros.robot.inputs import STEADY, Inputs
 from anyview_ros.robot.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
@@ -84,6 +85,7 @@ class Anyview:
             *(node, self._model, self._cameras, self._queue, synthesizer),
             fixed=lambda: self._listening().fixed,
         )
+        self._frustums = Frustums(node, self._drawn, self._scene_scale, STEADY)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         node.create_timer(
             DIAGNOSTICS_PERIOD_S,
@@ -179,11 +181,20 @@ class Anyview:
 
     def _gatherer(self) -> ClipGatherer:
         inputs, contract = self._listening(), self._model.required().contract
-        scene_scale = self._settings.scene_scale or contract.scene_scale
         return ClipGatherer(
-            *(inputs.streams, inputs.fixed, contract, scene_scale),
+            *(inputs.streams, inputs.fixed, contract, self._scene_scale()),
             on_choice=self._note_choice,
         )
+
+    def _scene_scale(self) -> float:
+        """That of the parameter or the model; 1 while there is neither."""
+        running = self._model.current
+        return self._settings.scene_scale or (running.contract.scene_scale if running else 1.0)
+
+    def _drawn(self) -> list[DrawnCamera]:
+        inputs = self._inputs
+        streams = inputs.streams() if inputs is not None else {}
+        return drawn_cameras(streams, self._cameras.listed(), self._choices)
 
     def _note_choice(self, camera: str, choice: Choice) -> None:
         there = {asked.name for asked in self._cameras.listed()}
