@@ -20,7 +20,7 @@ from anyview_ros.training.monocular import turned_views
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 
 SIGMA_MAX = 80.0
-LEVEL_MEAN, LEVEL_STD = 0.8, 1.4  # of log(sigma) below the highest noise level
+LEVEL_MEAN, LEVEL_STD = -1.0, 1.4  # of log(sigma) below the highest noise level
 KNOWN_NOISE = 0.3  # highest sigma of frames that are given
 SHORT = 5  # frames of a short clip
 ANY_SOURCE = 0.3  # share of scenes whose sources are any views, not first those of a rig

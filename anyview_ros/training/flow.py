@@ -9,6 +9,9 @@ from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import Batch
 
+EVEN_FROM = 0.35  # sigma below which errors fall with the noise
+LOWEST = 0.05  # sigma below which weights rise no more
+
 
 def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Tensor:
     """(G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
@@ -21,14 +24,28 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
         t = batch.levels / (1 + batch.levels)
         share = t[:, None, :, None, None]
-        noisy = (1 - share) * x0 + share * _noise(x0, batch.noise_seeds)
+        noisy = (1 - share) * x0 + share * noise_like(x0, batch.noise_seeds)
         sweep = sweep_latents(codec, batch) if network.sweep is not None else None
     with torch.autocast(x0.device.type, torch.bfloat16):
-        predicted = network(noisy, t, batch.target_rays, _sources(network, source, batch), sweep)
-    errors = (predicted.float() - x0).square().mean(dim=(1, 3, 4)) * codec.pixel_weight(x0.shape[2])
-    unknown = (~batch.known).float()
+        cached = source_cache(network, source, batch)
+        predicted = network(noisy, t, batch.target_rays, cached, sweep)
+    return pixel_losses(codec, predicted.float(), x0, batch.known)
+
+
+def pixel_losses(codec: LinearCodec, latent: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+    """(B,) mean squared pixel errors between latents (B, C, T', H', W'), known frames left out."""
+    errors = (latent - wanted).square().mean(dim=(1, 3, 4)) * codec.pixel_weight(wanted.shape[2])
+    unknown = (~known).float()
     losses: Tensor = (errors * unknown).sum(dim=1) / unknown.sum(dim=1)
     return losses
+
+
+def level_weights(levels: Tensor) -> Tensor:
+    """(N,) weights of samples with levels (N, T'), of which the last frame's is never given.
+
+    The error of an answer falls with the square of the noise; weighted so, levels count alike.
+    """
+    return 1 + (EVEN_FROM / levels[:, -1].clamp(min=LOWEST)).square()
 
 
 class FlowLoss(nn.Module):
@@ -56,7 +73,9 @@ def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
     return torch.cat([latents, marks], dim=2)
 
 
-def _sources(network: OneWayDenoiser, source: Tensor, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+def source_cache(
+    network: OneWayDenoiser, source: Tensor, batch: Batch
+) -> list[tuple[Tensor, Tensor]]:
     """Keys and values of the sources of each target, those of several sources end to end."""
     scenes = len(batch.noise_seeds)
     repeats = len(batch.target) // scenes
@@ -69,7 +88,7 @@ def _sources(network: OneWayDenoiser, source: Tensor, batch: Batch) -> list[tupl
     return [(laid(key), laid(value)) for key, value in cached]
 
 
-def _noise(like: Tensor, seeds: tuple[int, ...]) -> Tensor:
+def noise_like(like: Tensor, seeds: tuple[int, ...]) -> Tensor:
     """Standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
 
     Drawn on the CPU, so that every device gets the same numbers.

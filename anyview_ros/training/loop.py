@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.distributed import agreed, gathered, rank_and_processes
-from anyview_ros.training.flow import FlowLoss
+from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.store import Store, wait_for
 
@@ -42,6 +43,8 @@ class Progress:
         pure_noise_loss: of the samples at the highest noise level, nan when there were none.
         samples: targets trained on in this step.
         waited_s: seconds that the run has waited for batches so far.
+        told_apart: share of patches that a judge sorts right into true and generated ones, half
+            when it can only guess; nan without one.
     """
 
     step: int
@@ -49,6 +52,7 @@ class Progress:
     pure_noise_loss: float
     samples: int
     waited_s: float = 0.0
+    told_apart: float = math.nan
 
 
 class Trainer:
@@ -59,6 +63,8 @@ class Trainer:
         stores: its scenes by name; the first `codec_scenes` of each must be rendered.
         device: of the networks.
     """
+
+    objective: type[nn.Module] = FlowLoss  # of a network; the module that DDP wraps
 
     def __init__(self, run: RunConfig, stores: Mapping[str, Store], device: torch.device) -> None:
         torch.manual_seed(run.training.seed)
@@ -72,7 +78,7 @@ class Trainer:
                 f"number of processes, {self.processes}",
             )
         self.network = OneWayDenoiser(run.network).to(device)
-        self.loss: nn.Module = FlowLoss(self.network)
+        self.loss: nn.Module = self.objective(self.network)
         if self.processes > 1:
             self.loss = DistributedDataParallel(self.loss)
         self.ema = copy.deepcopy(self.network).requires_grad_(False)
@@ -104,7 +110,7 @@ class Trainer:
         """One update on the batch of this step, or on this process's share of it."""
         batch = batch.to(self.device)
         losses = self.loss(self.codec, batch)
-        losses.mean().backward()
+        (losses * level_weights(batch.levels)).mean().backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1

@@ -12,7 +12,8 @@ from torch import Tensor
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.one_way.block import normalised
 from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS, NetworkConfig
-from anyview_ros.model.one_way.network import DETAIL, OneWayDenoiser
+from anyview_ros.model.one_way.detail import UNSAID
+from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.one_way.position import rotary_angles, rotate
 from anyview_ros.model.one_way.tokens import patchify, unpatchify
 
@@ -47,7 +48,8 @@ def joint_forward(
     y = latent * (1 + sigma)
     variance = net.variance.T[None, :, :, None, None]  # of as many latent frames as GRID has
     source_tokens = net.source_tokens(*source)
-    target_tokens = net.target_tokens(y * variance / (variance + sigma**2), rays)
+    visible = y * variance / (variance + sigma**2)
+    target_tokens = net.target_tokens(visible, rays)
     x, count = torch.cat([source_tokens, target_tokens], dim=1), source_tokens.shape[1]
     is_target = torch.arange(x.shape[1]) >= count
     hidden = ~is_target[:, None] & is_target[None, :]  # a source row never sees a target column
@@ -75,9 +77,13 @@ def joint_forward(
             torch.nn.functional.gelu(hidden_values, approximate="tanh")
         )
     said = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), latent.shape, CONFIG.patch)
-    said = net.seams(said)
-    share = DETAIL**2 / (DETAIL**2 + sigma**2)  # EDM's c_skip for data of that deviation
-    return share * y + (1 - share) * said
+    level = (sigma / (1 + sigma)).expand(-1, 1, *GRID)
+    seen = torch.cat([said, visible, level], dim=1)
+    layers = [net.detail.first, *[net.detail.later] * (GRID[0] - 1)]
+    said = said + torch.stack([layer(seen[:, :, i]) for i, layer in enumerate(layers)], dim=2)
+    unsaid = net.detail.log_unsaid.exp().T[None, :, :, None, None]
+    passes = unsaid / (unsaid + sigma**2)  # EDM's c_skip for data of that variance
+    return passes * y + (1 - passes) * said
 
 
 def turned(x: Tensor) -> Tensor:
@@ -119,7 +125,7 @@ def test_a_fresh_network_passes_what_little_noise_leaves_of_detail() -> None:
     t = sigma / (1 + sigma)
     sigma = sigma[:, None, :, None, None]
     guess = network(latent / (1 + sigma), t, rays, network.condition(*inputs(1)))
-    assert torch.allclose(guess, latent / (1 + (sigma / DETAIL) ** 2), atol=1e-5)
+    assert torch.allclose(guess, latent / (1 + (sigma / UNSAID) ** 2), atol=1e-5)
 
 
 def test_noise_that_hides_all_is_not_seen(network: OneWayDenoiser) -> None:
@@ -132,15 +138,19 @@ def test_noise_that_hides_all_is_not_seen(network: OneWayDenoiser) -> None:
         answers = [network(latent, t, first[1], source) for latent, _ in (first, second)]
         return float((answers[0] - answers[1]).abs().max() / answers[0].abs().max())
 
-    assert apart(80.0) < 0.05
+    assert apart(80.0) < 0.1
     assert apart(1.0) > 0.3
 
 
-def test_seams_reach_over_the_border_of_a_token(network: OneWayDenoiser) -> None:
-    latent, _ = inputs(6)
-    changed = latent.clone()
-    changed[:, :, :, 0, 1] += 1.0  # the last cell of a token
-    differs = (network.seams(changed) - network.seams(latent)).abs().amax(dim=(0, 1, 2, 3)) > 1e-3
+@pytest.mark.parametrize("where", [0, 1])  # what tokens say, what shows through the noise
+def test_detail_reaches_over_the_border_of_a_token(network: OneWayDenoiser, where: int) -> None:
+    seen = [inputs(6)[0], inputs(7)[0]]
+    before = network.detail(seen[0], seen[0], seen[1], torch.full((2, 1, GRID[0], 1, 1), 0.5))
+    seen[where] = seen[where].clone()
+    seen[where][:, :, :, 0, 1] += 1.0  # the last cell of a token
+    noisy = inputs(6)[0]
+    after = network.detail(seen[0], noisy, seen[1], torch.full((2, 1, GRID[0], 1, 1), 0.5))
+    differs = (after - before).abs().amax(dim=(0, 1, 2, 3)) > 1e-3
     assert differs.tolist() == [True, True, True, True, False, False]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from anyview_ros.model.one_way.config import RAY_VALUES, NetworkConfig
 
 RAY_OCTAVES = 5
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
 class FramewiseLinear(nn.Module):
@@ -64,7 +66,7 @@ class Tokens(nn.Module):
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 
-def silent(layer: nn.Linear) -> nn.Linear:
+def silent(layer: Layer) -> Layer:
     """Residual branches and heads start at zero, so training starts from a known point."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
