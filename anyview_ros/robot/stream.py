@@ -182,7 +182,8 @@ class Stream:
         with self._lock:
             if self._window_epoch != self._epoch:
                 return ()
-            new = [s for s in stamps_ns if s > self._answered_ns and s >= window.first_ns]
+            waiting = set(self._waiting.get(self._source, ()))
+            new = [stamp for stamp in stamps_ns if stamp in waiting]
             if not window.continues and not self._asked.lossless:
                 self._pace.restart(new)
             chosen = self._pace.chosen(new)
