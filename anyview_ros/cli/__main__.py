@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "drive a simulated car, or play a video, beside the node and record virtual cameras",
     "report": "recompute every figure of a recorded bag from the bag alone",
     "check": "look at topics, camera info, TF, transport and model before anything is requested",
+    "top": "watch cameras, rates, latency, drops and load of running nodes",
     "train": "train a model on the procedural worlds",
     "ablate": "train a run's variants at a small budget: what is each of its parts worth?",
     "export": "turn a checkpoint, or imported weights, into a model package",

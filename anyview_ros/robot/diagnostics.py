@@ -12,6 +12,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.back_pressure import BackPressure
 from anyview_ros.robot.inputs import Inputs
 from anyview_ros.robot.messages import seconds
+from anyview_ros.robot.process_load import Load
 from anyview_ros.robot.request_queue import RequestQueue
 from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.served_model import ServedModel
@@ -138,6 +139,16 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
         )
     text = f"'{contract.name}' runs on {values['provider']}"
     return _status("model", OK, text, values)
+
+
+def load_status(pids: Mapping[str, int | None], loads: Mapping[str, Load]) -> DiagnosticStatus:
+    """What the node and its inference process take of the machine."""
+    values: dict[str, object] = {f"{name}_pid": pid or "none" for name, pid in pids.items()}
+    for name, load in loads.items():
+        values[f"{name}_cpu_percent"] = f"{load.cpu_percent:.0f}"
+        values[f"{name}_memory_mb"] = f"{load.memory_mb:.0f}"
+    text = ", ".join(f"{name} {load.cpu_percent:.0f} % of a core" for name, load in loads.items())
+    return _status("load", OK, text, values)
 
 
 def requests_status(waiting: int) -> DiagnosticStatus:

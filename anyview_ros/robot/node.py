@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from anyview_ros.robot.clip_sources import ClipGatherer
 from anyview_ros.robot.frustums import DrawnCamera, Frustums, drawn_cameras
 from anyview_ros.robot.inputs import STEADY, Inputs
 from anyview_ros.robot.lifecycle import INACTIVE, ManagedNode
+from anyview_ros.robot.process_load import ProcessLoads
 from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
 from anyview_ros.robot.services import Services
@@ -85,6 +87,7 @@ class Anyview:
             *(node, self._model, self._cameras, self._queue, synthesizer),
             fixed=lambda: self._listening().fixed,
         )
+        self._loads = ProcessLoads()
         self._frustums = Frustums(node, self._drawn, self._scene_scale, STEADY)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         node.create_timer(
@@ -231,7 +234,8 @@ class Anyview:
             *(self._model, self._inputs, self._cameras, self._queue, self._streams),
             choices=self._choices,
         )
-        message.status = diagnostics.named([self._state_status(), *statuses], self._full_name)
+        whole = [self._state_status(), *statuses, self._load_status()]
+        message.status = diagnostics.named(whole, self._full_name)
         self._diagnostics.publish(message)
 
     @property
@@ -241,6 +245,11 @@ class Anyview:
     def _state_status(self) -> DiagnosticStatus:
         names = self._node.get_fully_qualified_node_names()
         return diagnostics.state_status(self._node.state, self._full_name, names)
+
+    def _load_status(self) -> DiagnosticStatus:
+        running = self._model.current
+        pids = {"node": os.getpid(), "worker": running.worker.pid if running else None}
+        return diagnostics.load_status(pids, self._loads.look(pids))
 
 
 def _allowed(changed: Sequence[Parameter]) -> SetParametersResult:
