@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from torch import Tensor
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import scene_tensors
@@ -51,7 +51,7 @@ class Preview:
             return
         width = max(row.shape[1] for row in rows)
         padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
-        cv2.imwrite(str(path), np.concatenate(padded)[..., ::-1].copy())
+        save_picture(np.concatenate(padded), path, MIXED)
 
     def _row(
         self, scene: SceneViews, scale: float, network: OneWayDenoiser, codec: LinearCodec
