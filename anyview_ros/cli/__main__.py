@@ -19,6 +19,7 @@ COMMANDS = {
     "ablate": "train a run's variants at a small budget: what is each of its parts worth?",
     "export": "turn a checkpoint, or imported weights, into a model package",
     "bench": "measure a model package on a benchmark, or on worlds, beside its baselines",
+    "tiers": "measure what each speed of a model package costs against exact",
     "import": "turn the files of the AnyView release into weights that export takes",
     "convert": "turn a bag or a video into scenes",
     "verify": "hold the joint family against golden vectors of the official code",

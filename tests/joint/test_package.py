@@ -106,8 +106,22 @@ def test_the_contract_samples_as_the_release_does():
         "target",
         "integer_grid",
     )
-    sigmas = np.array(sorted(contract.sigmas["exact"]), np.float32)
+    levels = {sigma for speed in contract.sigmas.values() for sigma in speed}
+    sigmas = np.array(sorted(levels), np.float32)
     np.testing.assert_array_equal(noise_times(contract), sigmas / (sigmas + np.float32(1)))
+
+
+def test_the_other_speeds_take_fewer_steps_by_the_solver_that_few_steps_need():
+    contract = joint_contract("x", (41, 304, 576), 1 / 16, "Apache-2.0")
+    assert {speed: len(levels) - 1 for speed, levels in contract.sigmas.items()} == {
+        "exact": 35,
+        "fast": 12,
+        "draft": 4,
+    }
+    solvers = {speed: contract.sampled_by(speed).solver for speed in contract.sigmas}
+    assert solvers == {"exact": "ab2", "fast": "dpmpp2m", "draft": "dpmpp2m"}
+    short = joint_contract("x", (41, 304, 576), 1 / 16, "Apache-2.0", steps=4)
+    assert short.sigmas.keys() == {"exact"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.contract import Contract, LatentShape
+from anyview_ros.contract import Contract, LatentShape, Sampling
 from anyview_ros.engine.official import LONGEST_CLIP, STRIDE
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
@@ -29,6 +29,8 @@ from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.model.weights import SharedWeights
 
 STEPS = 35
+# Steps of the speeds beside exact, by DPM-Solver++(2M): benchmarks/RESULTS.md, 'Speeds'.
+FEWER_STEPS = {"fast": 12, "draft": 4}
 LATENT = LatentShape(LATENT_CHANNELS)
 # Of the largest value: what a compared graph may be apart from torch. ONNX Runtime's CPU provider
 # has no bfloat16, so those graphs cannot be compared on it.
@@ -67,7 +69,7 @@ def joint_contract(
     frame_period: float = 0.1,
     precision: str = "fp32",
 ) -> Contract:
-    """The contract of a package of this family, as the release samples.
+    """The contract of a package of this family; `exact` is sampled as the release does.
 
     Args:
         clip: (T, H, W) of source and target: T = 1 + 4k, sides multiples of 16.
@@ -80,6 +82,7 @@ def joint_contract(
     """
     _require_clip(clip)
     frames, *size = clip
+    fewer = {speed: count for speed, count in FEWER_STEPS.items() if count < steps}
     return Contract(
         name=name,
         family="joint",
@@ -89,7 +92,10 @@ def joint_contract(
         pixel_rule="integer_grid",
         prediction="velocity",
         solver="ab2",
-        sigmas={"exact": tuple(karras_sigmas(steps))},
+        sigmas={
+            speed: tuple(karras_sigmas(count)) for speed, count in {"exact": steps, **fewer}.items()
+        },
+        sampling={speed: Sampling("dpmpp2m") for speed in fewer},
         frames=(frames,),
         frame_period=frame_period,
         sizes=((size[0], size[1]),),

@@ -1,0 +1,116 @@
+"""`anyview tiers MODEL`: what each speed of a package costs against `exact`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyview_ros.cli.bench import names, seed_range
+
+if TYPE_CHECKING:
+    from anyview_ros.contract import Contract
+    from anyview_ros.tools.tiers import Trial
+
+SEEDS = (900000, 900004)
+SPLITS = ("narrow", "extreme")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="name or folder of a model package")
+    parser.add_argument(
+        "--scene",
+        type=Path,
+        action="append",
+        default=[],
+        help="a scene's folder, in place of rendered worlds; may be given again",
+    )
+    parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
+    parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
+    parser.add_argument("--splits", type=names, default=SPLITS, help="of worlds: narrow, extreme")
+    parser.add_argument("--speeds", type=names, default=(), help="of the package, all: A,B")
+    parser.add_argument(
+        "--try",
+        dest="tried",
+        action="append",
+        default=[],
+        metavar="[NAME=]STEPS[,SOLVER[,REUSE]]",
+        help="a speed the package does not have; levels as 80/20/0 may stand for STEPS",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument("--provider", default="auto", help="auto, cpu, cuda, tensorrt")
+    parser.add_argument("--threads", type=int, default=0, help="of a processor; 0 = one a core")
+    parser.add_argument(
+        "--no-perceptual", action="store_true", help="leave the perceptual distance out"
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help="write the table into the package's card"
+    )
+    parser.add_argument(
+        "--take",
+        action="store_true",
+        help="make the tried speeds part of the package, whose card is written too",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    from anyview_ros.contract import find_package, load_package
+    from anyview_ros.engine.pipeline import Pipeline
+    from anyview_ros.tools import tiers
+    from anyview_ros.tools.bench import perceptual
+    from anyview_ros.tools.bench.suite import chosen
+
+    package = load_package(find_package(args.model))
+    tried = [tiers.candidate(text, package.contract) for text in args.tried]
+    wider = replace(package, contract=tiers.with_candidates(package.contract, tried))
+    speeds = (
+        *chosen(args.speeds, package.contract.sigmas, "speed"),
+        *(each.name for each in tried),
+    )
+    metric = perceptual.NONE if args.no_perceptual else perceptual.metric_name()
+    pipeline = Pipeline(wider, args.provider, args.threads)
+    measured = tiers.Measurement(pipeline, speeds, args.seed, perceptual.load(metric))
+    trials = list(_trials(args, package.contract))
+    for trial in tqdm(trials, unit="clip", file=sys.stderr):
+        measured.add(trial)
+    table, note = measured.table(), _note(args, pipeline.provider, len(trials), metric)
+    print("\n".join([*tiers.lines(table), note]))
+    if args.publish or args.take:
+        tiers.publish(wider if args.take else package, table, note)
+    return 0
+
+
+def _trials(args: argparse.Namespace, contract: Contract) -> Iterator[Trial]:
+    from anyview_ros.tools.bench.suite import chosen
+    from anyview_ros.tools.bench.world_suite import WorldSuite
+    from anyview_ros.tools.tiers import trial_of, trial_of_scene
+    from anyview_ros.worlds.world import KINDS
+
+    if args.scene:
+        yield from (trial_of_scene(folder, contract) for folder in args.scene)
+        return
+    kinds, splits = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, SPLITS, "split")
+    suite = WorldSuite.of(contract, kinds, splits, args.seeds)
+    for episode in suite.episodes():
+        yield trial_of(suite.question(episode), suite.frames)
+
+
+def _note(args: argparse.Namespace, provider: str, clips: int, metric: str) -> str:
+    """How it was measured, in a sentence."""
+    on = " and ".join(folder.name for folder in args.scene) or (
+        f"worlds of seeds {args.seeds[0]} to {args.seeds[1] - 1}"
+    )
+    threads = args.threads or os.cpu_count()
+    machine = f"{threads} threads of {platform.machine()}" if provider == "cpu" else provider
+    return (
+        f"{clips} clips of {on}, {machine}, {time.strftime('%Y-%m-%d')}. Means; medians of seconds "
+        f"and of the camera's error. Perceptual distance: {metric}."
+    )
