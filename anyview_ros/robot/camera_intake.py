@@ -68,6 +68,7 @@ class StreamOptions:
         reliable: whether images are asked for reliably; best effort matches every publisher.
         rectify: see `camera_info.declared_rectified`.
         tf_timeout_s: how long a frame waits for its pose and camera info, on a steady clock.
+        clock_offset_ns: added to the stamps of its messages by the stream.
     """
 
     name: str
@@ -79,6 +80,7 @@ class StreamOptions:
     reliable: bool = False
     rectify: str = "auto"
     tf_timeout_s: float = 1.0
+    clock_offset_ns: int = 0
 
     @property
     def topic(self) -> str:

@@ -31,7 +31,7 @@ from anyview_ros.robot.camera_intake import COMPRESSED, CameraIntake, StreamOpti
 from anyview_ros.robot.frame_buffer import FrameBuffer
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.lenses import RectifiedCamera
-from anyview_ros.robot.messages import seconds
+from anyview_ros.robot.messages import seconds, stamp_ns, time_message
 from anyview_ros.robot.stream_health import LARGE_IMAGE_REMEDY, Problem, StreamStatus
 from anyview_ros.robot.tf import FrameTree
 
@@ -74,9 +74,7 @@ class CameraStream:
         with qos_overrides.checked(options.topic):
             self._images = self._subscribe(kind, options.topic, self._on_image, group)
         with qos_overrides.checked(options.info_topic):
-            self._infos = self._subscribe(
-                CameraInfo, options.info_topic, self._intake.on_info, group
-            )
+            self._infos = self._subscribe(CameraInfo, options.info_topic, self._on_info, group)
         self._timer = node.create_timer(
             RETRY_PERIOD_S,
             self._intake.retry,
@@ -159,7 +157,18 @@ class CameraStream:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._heard_ns = time.monotonic_ns()
+        self._bring_to_our_clock(message)
         self._intake.on_image(message)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._bring_to_our_clock(message)
+        self._intake.on_info(message)
+
+    def _bring_to_our_clock(self, message: Image | CompressedImage | CameraInfo) -> None:
+        """A message that is ours alone; stamp 0 stays "not set"."""
+        offset_ns, stamp = self._intake.options.clock_offset_ns, stamp_ns(message.header.stamp)
+        if offset_ns and stamp:
+            message.header.stamp = time_message(max(0, stamp + offset_ns))
 
     def _connection_problems(self) -> Iterator[Problem]:
         topic = self._images.topic_name

@@ -19,6 +19,7 @@ from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.source_choice import Choice
 from anyview_ros.robot.stream import StreamStatus
 from anyview_ros.robot.stream_health import StreamStatus as SourceStatus
+from anyview_ros.robot.stream_health import beside_each_other
 from anyview_ros.robot.streams import Streams
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 
@@ -40,7 +41,8 @@ def all_of(
     if inputs is not None:
         tree, streams = inputs.tree, inputs.streams()
         statuses.append(tf_status(tree.implementation, len(tree.frames()), tree.problem))
-        statuses += [camera_status(streams[name].status()) for name in sorted(streams)]
+        sources = beside_each_other([streams[name].status() for name in sorted(streams)])
+        statuses += [camera_status(source) for source in sources]
         statuses += [refused_camera_status(*refusal) for refusal in inputs.refused.items()]
         if not streams:
             statuses.append(no_camera_status())

@@ -144,6 +144,7 @@ class Inputs:
             reliable=camera.reliability == "reliable",
             rectify=camera.rectify,
             tf_timeout_s=self._settings.tf_timeout_s,
+            clock_offset_ns=round(camera.clock_offset_s * 1e9),
         )
 
     def _limits(self) -> BufferLimits:

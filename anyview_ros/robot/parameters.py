@@ -199,6 +199,15 @@ CAMERA_PARAMETERS = (
         choices=("auto", "on", "off"),
         applies="activate",
     ),
+    Parameter(
+        "clock_offset_s",
+        0.0,
+        "Added to the stamps of this camera's images and camera infos, where its clock is not the "
+        "robot's; TF is asked, and results are stamped, on the robot's clock",
+        unit="s",
+        limits=(-1e10, 1e10),
+        applies="activate",
+    ),
 )
 
 
@@ -230,6 +239,7 @@ class CameraSettings:
     transport: str
     reliability: str
     rectify: str
+    clock_offset_s: float
 
 
 def declare(node: Node) -> Settings:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import median
+from statistics import median, median_high
 
 from anyview_ros.robot.ledger import LedgerSnapshot
 
 REMEMBERED_STAMPS = 64
+OTHER_CLOCK_NS = 1_000_000_000  # cameras of one robot differ by transport, which takes less
 FRESH_NS = 5_000_000_000  # a trouble not seen for this long is over
 
 LARGE_IMAGE_REMEDY = (
@@ -46,6 +47,36 @@ class StreamStatus:
     rate_hz: float
     newest_stamp_ns: int | None
     problems: tuple[Problem, ...]
+
+
+def beside_each_other(statuses: Sequence[StreamStatus]) -> list[StreamStatus]:
+    """The statuses, with a problem for each camera whose clock is far from the others'.
+
+    Told by the newest stamps of cameras that send, against their median (of two, the later).
+    """
+    silent = {"no_images", "no_publisher"}
+    sending = {
+        status.newest_stamp_ns: status
+        for status in statuses
+        if status.newest_stamp_ns and silent.isdisjoint(p.code for p in status.problems)
+    }
+    if len(sending) < 2:
+        return list(statuses)
+    usual_ns = median_high(sending)
+    return [_with_clock_problem(status, usual_ns, sending[usual_ns]) for status in statuses]
+
+
+def _with_clock_problem(status: StreamStatus, usual_ns: int, usual: StreamStatus) -> StreamStatus:
+    late_ns = usual_ns - (status.newest_stamp_ns or usual_ns)
+    if abs(late_ns) <= OTHER_CLOCK_NS:
+        return status
+    problem = Problem(
+        "other_clock",
+        f"the newest stamp of '{status.topic}' is {abs(late_ns) / 1e9:.3f} s "
+        f"{'before' if late_ns > 0 else 'after'} that of '{usual.topic}': synchronise their clocks "
+        f"(PTP, chrony), or set {status.name}.clock_offset_s to about {late_ns / 1e9:.3f} more",
+    )
+    return replace(status, problems=(*status.problems, problem))
 
 
 class StreamHealth:

@@ -12,7 +12,7 @@ from anyview_ros.contract import load_package
 from anyview_ros.robot import diagnostics
 from anyview_ros.robot.ledger import LedgerSnapshot
 from anyview_ros.robot.served_model import RunningModel
-from anyview_ros.robot.stream_health import Problem, StreamStatus
+from anyview_ros.robot.stream_health import Problem, StreamStatus, beside_each_other
 from tests.packages import make_package
 from tests.robot.rig import values_of
 
@@ -34,6 +34,29 @@ def test_a_camera_that_is_well() -> None:
         "True",
     )
     assert values["newest_stamp"] == "12.300 s"
+
+
+def newest(name: str, stamp_s: float, *problems: Problem) -> StreamStatus:
+    topic, stamp_ns = f"/{name}/image_raw", round(stamp_s * 1e9)
+    return StreamStatus(name, topic, LEDGER, 10.0, stamp_ns, problems)
+
+
+def test_a_camera_with_another_clock_is_named_with_the_offset_that_it_needs() -> None:
+    three = [newest("front", 100.0), newest("left", 100.3), newest("rear", 42.1)]
+    front, left, rear = beside_each_other(three)
+    assert (front.problems, left.problems) == ((), ())
+    (problem,) = rear.problems
+    assert problem.code == "other_clock"
+    assert problem.text == (
+        "the newest stamp of '/rear/image_raw' is 57.900 s before that of '/front/image_raw': "
+        "synchronise their clocks (PTP, chrony), or set rear.clock_offset_s to about 57.900 more"
+    )
+
+
+def test_a_camera_that_has_stopped_has_no_other_clock() -> None:
+    stopped = newest("rear", 42.1, Problem("no_images", "no image came for 60.000 s"))
+    assert beside_each_other([newest("front", 100.0), stopped])[1] == stopped
+    assert beside_each_other([newest("front", 100.0)]) == [newest("front", 100.0)]
 
 
 def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -> None:

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from anyview_ros.robot.messages import rgb_from_image
+from anyview_ros.robot.messages import rgb_from_image, stamp_ns
 from tests.graph import Graph, graph
 from tests.packages import make_package
 from tests.robot.rig import (
@@ -238,6 +238,20 @@ def test_compressed_images_are_there_for_who_listens(model: Path) -> None:
             assert b"trainedAlgorithmicMedia" in file, "it says of itself that it is synthetic"
             pixels = np.asarray(Pillow.open(io.BytesIO(file)), np.float64)
             assert np.abs(pixels - rgb_from_image(raw)).mean() < 4
+
+
+def test_a_camera_with_another_clock_is_brought_to_the_robots(model: Path) -> None:
+    """Its driver stamps 1000 s late; TF and the asker know nothing of that."""
+    with live(206, model, "front.clock_offset_s:=-1000.0", wait=False) as (_, rig, caller):
+        wait_for(lambda: rig.images["front"].get_subscription_count() > 0, "the subscription")
+        assert caller.add(raised_camera("chase")).success
+
+        def sent_again() -> bool:
+            rig.send_late(SENT, 1000.0)
+            result = caller.synthesize(asked("chase"))
+            return [stamp_ns(stamp) for stamp in result.stamps] == SENT[-9:]
+
+        wait_for(sent_again, "a clip at the robot's times")
 
 
 def test_two_nodes_of_one_name_are_told(model: Path) -> None:
