@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "look at topics, camera info, TF, transport and model before anything is requested",
     "top": "watch cameras, rates, latency, drops and load of running nodes",
     "train": "train a model on the procedural worlds",
+    "distill": "make a student of few steps from a trained model",
     "ablate": "train a run's variants at a small budget: what is each of its parts worth?",
     "export": "turn a checkpoint, or imported weights, into a model package",
     "bench": "measure a model package on a benchmark, or on worlds, beside its baselines",

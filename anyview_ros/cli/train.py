@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,13 +15,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from anyview_ros.training.config import RunConfig
     from anyview_ros.training.loop import Progress, Trainer
+    from anyview_ros.training.store import Store
 
 REPORT_EVERY_S = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="TOML file, e.g. config/training/*.toml")
+    add_running(parser)
+
+
+def add_running(parser: argparse._ActionsContainer) -> None:
+    """What every run needs, whatever it trains."""
     parser.add_argument("--minutes", type=float, default=9.0, help="stop cleanly after this time")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
@@ -39,15 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.config import read_config
+    from anyview_ros.training.loop import Trainer
+
+    return trained(args, read_config(args.config), Trainer)
+
+
+def trained(
+    args: argparse.Namespace,
+    config: RunConfig,
+    make: Callable[[RunConfig, Mapping[str, Store], torch.device], Trainer],
+) -> int:
+    """Train until the steps or the minutes are over; the exit status."""
     from anyview_ros.training.distributed import joined
-    from anyview_ros.training.loop import Trainer, train
+    from anyview_ros.training.loop import train
     from anyview_ros.training.store import default_cache, open_stores, renderers
 
-    config = read_config(args.config)
     stores = open_stores(config, args.cache or default_cache())
     stop = Stop(60 * args.minutes)
     with joined(use_device(args)) as device:
-        trainer = Trainer(config, stores, device)
+        trainer = make(config, stores, device)
         first = trainer.rank == 0
         watchers: list[Report | Pictures] = []
         if first:
@@ -135,5 +153,9 @@ class Report:
             f"at pure noise {sum(pure) / max(1, len(pure)):.5f}  "
             f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s, "
             f"{(self._since[-1].waited_s - self._waited_s) / elapsed:.0%} waiting  "
-            f"{max(0.0, left) / 60:.0f} min left"
+            f"{max(0.0, left) / 60:.0f} min left" + self._told_apart()
         )
+
+    def _told_apart(self) -> str:
+        shares = [p.told_apart for p in self._since if not math.isnan(p.told_apart)]
+        return f"  told apart {sum(shares) / len(shares):.0%}" if shares else ""

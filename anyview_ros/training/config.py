@@ -14,6 +14,7 @@ from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.training.files import FileConfig
 from anyview_ros.training.scenes import SceneConfig
+from anyview_ros.training.student import StudentConfig
 
 Section = TypeVar("Section")
 MONOCULAR = "/2d"  # after the name of a scene set: pairs made of one view by turning and zooming
@@ -98,6 +99,7 @@ class RunConfig:
         training: see there.
         speeds: falling noise levels by speed, for the package.
         text: the file it was read from, kept in checkpoints and packages.
+        student: None, but for what `anyview distill` makes of a run; see `taught`.
     """
 
     name: str
@@ -110,6 +112,7 @@ class RunConfig:
     training: TrainingConfig
     speeds: Mapping[str, tuple[float, ...]]
     text: str
+    student: StudentConfig | None = None
 
     def stage(self, step: int) -> Stage:
         return next((s for s in self.stages if step < s.until), self.stages[-1])
@@ -170,8 +173,8 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    required = {f.name for f in fields(RunConfig)} - {"text"}
-    if wrong := raw.keys() ^ required:
+    required = {f.name for f in fields(RunConfig)} - {"text", "student"}
+    if wrong := raw.keys() - {"student"} ^ required:
         raise AnyviewError(
             "invalid_config", f"training config: missing or unknown {', '.join(sorted(wrong))}"
         )
@@ -192,7 +195,32 @@ def parse_config(text: str) -> RunConfig:
         text=text,
     )
     _check(run)
-    return run
+    if "student" not in raw:
+        return run
+    levels = "levels", "teacher_levels"
+    return taught(run, _section(StudentConfig, _with_tuples(raw["student"], *levels), "student"))
+
+
+def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
+    """The run of a student, where its teacher's ended: the last mixture, all scenes, new draws."""
+    teacher = run.training
+    training = replace(
+        teacher,
+        seed=teacher.seed + student.teacher_step,
+        steps=student.steps,
+        scenes_per_step=student.scenes_per_step,
+        learning_rate=student.learning_rate,
+        warmup_steps=min(teacher.warmup_steps, student.steps),
+        pool_steps=1,
+    )
+    return replace(
+        run,
+        name=f"{run.name}-{len(student.levels)}step",
+        stages=run.stages[-1:],
+        training=training,
+        speeds=student.speeds,
+        student=student,
+    )
 
 
 def _scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:

@@ -37,23 +37,38 @@ class Optimizers:
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by `<optimizer>.<entry>.<parameter>`."""
         return {
-            f"{kind}.{entry}.{names[index]}": value
+            f"{kind}.{key}": value
             for kind, (optimizer, names) in self._named.items()
-            for index, entries in optimizer.state_dict()["state"].items()
-            for entry, value in entries.items()
+            for key, value in state_of(optimizer, names).items()
         }
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `state` gave."""
         for kind, (optimizer, names) in self._named.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                owner, entry, name = key.split(".", 2)
-                if owner == kind:
-                    state.setdefault(names.index(name), {})[entry] = value
-            optimizer.load_state_dict(
-                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-            )
+            prefix = f"{kind}."
+            own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            load_state(optimizer, names, own)
+
+
+def state_of(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
+    """Everything that its next step depends on, by `<entry>.<parameter>`."""
+    return {
+        f"{entry}.{names[index]}": value
+        for index, entries in optimizer.state_dict()["state"].items()
+        for entry, value in entries.items()
+    }
+
+
+def load_state(
+    optimizer: torch.optim.Optimizer, names: list[str], tensors: dict[str, Tensor]
+) -> None:
+    """Take back what `state_of` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        entry, name = key.split(".", 1)
+        state.setdefault(names.index(name), {})[entry] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _hidden_matrices(network: OneWayDenoiser) -> Iterator[tuple[str, nn.Parameter]]:
