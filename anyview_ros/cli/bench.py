@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
     parser.add_argument("--workers", type=int, help="processes (default: one a core, one on a GPU)")
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--provider", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--provider", default="auto", choices=("auto", "cpu", "cuda", "tensorrt"))
     parser.add_argument(
         "--no-perceptual", action="store_true", help="leave the perceptual distance out"
     )
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         seal_card(folder)  # it may have been written since
     package = load_package(folder)
     plan = planned(args, package)
-    usual = 1 if plan.provider == "cuda" else os.cpu_count() or 1
+    usual = 1 if plan.provider != "cpu" else os.cpu_count() or 1
     content = _with_progress(plan, args.workers or usual)
     _print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:

@@ -27,11 +27,8 @@ class InMemory:
     """Arithmetic of numpy."""
 
     def blend(self, terms: Sequence[tuple[float, Array]]) -> Array:
-        (weight, first), *others = terms
-        total = weight * first.astype(np.float64)
-        for weight, array in others:
-            total = total + weight * array
-        return total.astype(np.float32)
+        total = sum(np.float64(weight) * array for weight, array in terms)
+        return np.asarray(total, np.float32)
 
     def apart(self, a: Array, b: Array) -> float:
         return float(np.mean(np.abs(a - b), dtype=np.float64))

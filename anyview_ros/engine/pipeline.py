@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
+from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, ModelPackage
 from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.asking import (
+    SynthesisOptions,
+    check_known,
+    check_request,
+    check_sampling,
+)
+from anyview_ros.engine.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.plane_sweep import plane_sweep
-from anyview_ros.engine.runtime import AUTO, Graph, choose_provider, load_graphs
+from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.shared_sources import SharedSources
-from anyview_ros.engine.uncertainty import Spread, check_samples, seeds
+from anyview_ros.engine.uncertainty import Spread, seeds
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 
+__all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
+
 Array = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class SynthesisOptions:
-    """How to sample. Zero or empty means the package's default.
-
-    Args:
-        speed: `exact`, `fast` or `draft`, as far as the package has them.
-        steps: calls of the denoiser, in place of the speed's own number.
-        seed: makes the noise; 0 is a seed like any other.
-        scene_scale: multiplies Plücker moments.
-        uncertainty_samples: seeds whose spread is told, `seed` and those after it; 0 for none.
-    """
-
-    speed: str = ""
-    steps: int = 0
-    seed: int = 0
-    scene_scale: float = 0.0
-    uncertainty_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +74,9 @@ class Pipeline:
         self.package = package
         self.provider = choose_provider(provider)
         files = {name: package.graph(name) for name in GRAPHS}
-        self._graphs: dict[str, Graph] = load_graphs(files, self.provider, threads)
+        self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
+        self.device = OnDevice(self.provider)
+        self._denoiser: BoundDenoiser | None = None
         self._shared = SharedSources(2 * package.contract.max_sources)
 
     def synthesize(
@@ -137,17 +129,21 @@ class Pipeline:
             given["sweep"] = self._sweep(clips, View(camera, target.world_from_cam), scene_scale)
         given_latent = None if known is None else self._known_latent(known, size, len(clips[0]))
         conditioned = time.perf_counter()
-        network = self._network(given, given_latent)
-        denoiser = sampler.denoiser_of(network, contract.prediction)
+        shape = (1, *contract.latent.of(len(clips[0]), *size))
+        denoiser = self._bound_denoiser(given, shape)
+        denoiser.condition(given, given_latent)
         taken = itertools.count()
         latents = [
-            sampler.sample_by(
-                method,
-                denoiser,
-                sampler.first_state(
-                    method, sampler.unit_noise(seed, contract.latent.of(len(clips[0]), *size))[None]
-                ),
-                on_step=lambda *_: report("denoise", next(taken), all_steps),
+            self.device.get(
+                sampler.sample_by(
+                    method,
+                    denoiser,
+                    self.device.put(
+                        sampler.first_state(method, sampler.unit_noise(seed, shape[1:])[None])
+                    ),
+                    self.device,
+                    on_step=lambda *_: report("denoise", next(taken), all_steps),
+                )
             )
             for seed in seeds_used
         ]
@@ -168,7 +164,7 @@ class Pipeline:
             condition_s=conditioned - started,
             denoise_s=denoised - conditioned,
             decode_s=time.perf_counter() - denoised,
-            calls=network.calls,
+            calls=denoiser.calls,
         )
 
     def _decoded(
@@ -256,115 +252,16 @@ class Pipeline:
         latent = self._encode(conditioning.video_tensor(padded))
         return latent[:, :, : 1 + (len(known) - 1) // contract.latent.time]
 
-    def _network(self, given: dict[str, Array], known: Array | None) -> Calls:
-        return Calls(self._graphs["denoise"], self.package.contract.name, given, known)
-
-
-class Calls:
-    """The network with all but noisy latent and level filled in; counts its calls.
-
-    Some take one level, (1,), others one for each latent frame, (1, T'): known frames have 0.
-    """
-
-    def __init__(
-        self, denoise: Graph, model: str, given: dict[str, Array], known: Array | None
-    ) -> None:
-        self._denoise, self._model, self._given, self._known = denoise, model, given, known
-        self.calls = 0
-
-    def __call__(self, noisy: Array, t: Array) -> Array:
-        """(1, C, T', H', W').
-
-        Raises:
-            AnyviewError: `not_finite`, or as `Graph`.
-        """
-        self.calls += 1
-        levels, known = np.full(self._denoise.inputs["t"], t[0], np.float32), self._known
-        if known is not None:
-            levels[:, : known.shape[2]] = 0
-            noisy = np.concatenate([known, noisy[:, :, known.shape[2] :]], axis=2)
-        (prediction,) = self._denoise(noisy=noisy, t=levels, **self._given).values()
-        if not np.isfinite(prediction).all():
-            raise AnyviewError(
-                "not_finite",
-                f"model '{self._model}' made values that are not finite at t = {float(t[0]):.4f}; "
-                "it may know the noise levels of its own speeds only: leave steps at 0",
+    def _bound_denoiser(self, given: dict[str, Array], latent: tuple[int, ...]) -> BoundDenoiser:
+        """The denoiser of these shapes; the last one is kept."""
+        shapes = {name: array.shape for name, array in given.items()} | {"noisy": latent}
+        if self._denoiser is None or self._denoiser.shapes != shapes:
+            self._denoiser = None  # whose buffers are given back before others are taken
+            contract = self.package.contract
+            self._denoiser = BoundDenoiser(
+                self._graphs["denoise"], self.device, contract.name, contract.prediction, shapes
             )
-        return prediction
-
-
-def check_request(
-    contract: Contract, sources: Sequence[Clip], target: View, options: SynthesisOptions
-) -> sampler.Method:
-    """How a request that the contract allows is sampled.
-
-    Raises:
-        AnyviewError: `invalid_sources`, `invalid_num_frames`, `unknown_speed`, `invalid_steps`,
-            `invalid_scene_scale` or `invalid_uncertainty_samples`.
-    """
-    if not 1 <= len(sources) <= contract.max_sources:
-        raise AnyviewError(
-            "invalid_sources",
-            f"model '{contract.name}' takes 1..{contract.max_sources} sources, got {len(sources)}",
-        )
-    lengths = {len(target.world_from_cam), *map(len, sources)}
-    if len(lengths) > 1 or not lengths <= set(contract.frames):
-        raise AnyviewError(
-            "invalid_num_frames",
-            f"model '{contract.name}' takes clips of {_words(contract.frames)} frames, the same "
-            f"for sources and target, got {_words(sorted(lengths))}",
-        )
-    if not (np.isfinite(options.scene_scale) and options.scene_scale >= 0):
-        raise AnyviewError(
-            "invalid_scene_scale", f"scene_scale must be positive, got {options.scene_scale}"
-        )
-    check_samples(options.uncertainty_samples)
-    return check_sampling(contract, options)
-
-
-def check_known(contract: Contract, known: NDArray[np.uint8], target: View) -> None:
-    """Whether the contract takes these first frames of a target.
-
-    Raises:
-        AnyviewError: `known_frames_unsupported`, or `invalid_known_frames` for a wrong number or
-            size.
-    """
-    if not contract.known_frames:
-        raise AnyviewError(
-            "known_frames_unsupported",
-            f"model '{contract.name}' was not trained to go on from given frames",
-        )
-    frames, time_factor = len(target.world_from_cam), contract.latent.time
-    size = (target.camera.height, target.camera.width, 3)
-    if known.shape[1:] != size or len(known) >= frames or len(known) % time_factor != 1:
-        raise AnyviewError(
-            "invalid_known_frames",
-            f"known frames must be 1 + {time_factor} j, less than {frames}, of shape {size}, got "
-            f"{known.shape}",
-        )
-
-
-def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.Method:
-    """What a speed and a number of steps ask for; errors as `check_request`."""
-    speed = options.speed or DEFAULT_SPEED
-    if speed not in contract.sigmas:
-        raise AnyviewError(
-            "unknown_speed",
-            f"model '{contract.name}' has the speeds {_words(contract.sigmas)}, got '{speed}'",
-        )
-    if not 0 <= options.steps <= contract.max_steps:
-        raise AnyviewError(
-            "invalid_steps",
-            f"model '{contract.name}' takes 1..{contract.max_steps} steps, got {options.steps}; "
-            "0 means the speed's own number",
-        )
-    sigmas, own = contract.sigmas[speed], contract.sampled_by(speed)
-    levels = sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
-    return sampler.Method(levels, own.solver, own.reuse)
-
-
-def _words(values: Iterable[object]) -> str:
-    return " or ".join(str(value) for value in values)
+        return self._denoiser
 
 
 def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:

@@ -121,7 +121,7 @@ def test_requests_beyond_the_contract(pipeline, sources, target, options, code, 
 def test_providers():
     assert runtime.choose_provider("cpu") == "cpu"
     assert runtime.choose_provider() in ("cpu", "cuda")
-    with pytest.raises(AnyviewError, match="auto, cpu or cuda, got 'npu'"):
+    with pytest.raises(AnyviewError, match="auto, cpu, cuda or tensorrt, got 'npu'"):
         runtime.choose_provider("npu")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from anyview_ros.contract import load_package
+from anyview_ros.engine import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.sampler import MAX_SEED
 from anyview_ros.engine.uncertainty import GAIN, Spread, seeds
@@ -80,19 +81,16 @@ def test_comes_at_the_size_asked_for_and_only_when_asked_for(pipeline):
 
 def test_seeds_share_their_conditioning(pipeline, monkeypatch):
     calls = Counter()
+    for kind in (runtime.Graph, runtime.Bound):
 
-    def counted(name, graph):
-        def call(**arrays):
-            calls[name] += 1
-            return graph(**arrays)
+        def counted(graph, kind=kind, call=kind.__call__, **arrays):
+            calls[kind.__name__] += 1
+            return call(graph, **arrays)
 
-        call.inputs = graph.inputs
-        return call
-
-    graphs = {name: counted(name, graph) for name, graph in pipeline._graphs.items()}
-    monkeypatch.setattr(pipeline, "_graphs", graphs)
+        monkeypatch.setattr(kind, "__call__", counted)
     synthesize(pipeline, clip=4, uncertainty_samples=3)
-    assert calls == {"encode": 1, "condition": 1, "denoise": 12, "decode": 3}
+    # One encode, one condition, three decodes; four steps of each seed.
+    assert calls == {"Graph": 5, "Bound": 12}
 
 
 def test_progress_goes_on_over_the_seeds(pipeline):

@@ -1,0 +1,97 @@
+"""Providers: which are asked of ONNX Runtime, and what is refused of what it answers."""
+
+import pytest
+
+from anyview_ros.engine import providers, runtime
+from anyview_ros.engine.providers import Assigned
+from anyview_ros.errors import AnyviewError
+from tests.packages import make_package
+
+CPU, CUDA, TENSORRT = (providers.PROVIDERS[name] for name in ("cpu", "cuda", "tensorrt"))
+
+
+def code_of(call, *arguments):
+    with pytest.raises(AnyviewError) as caught:
+        call(*arguments)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "found"),
+    [
+        ("auto", [CPU], "cpu"),
+        ("auto", [TENSORRT, CUDA, CPU], "cuda"),
+        ("cpu", [CUDA, CPU], "cpu"),
+        ("tensorrt", [TENSORRT, CUDA, CPU], "tensorrt"),
+    ],
+)
+def test_choice(asked, available, found):
+    assert providers.chosen(asked, available) == found
+
+
+def test_what_is_not_there_is_refused():
+    assert code_of(providers.chosen, "tensorrt", [CUDA, CPU]) == "provider_unavailable"
+    assert code_of(providers.chosen, "npu", [CPU]) == "unknown_provider"
+
+
+def test_options_of_sessions(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/x/.cache")
+    assert providers.session_providers("cpu", captured=True) == [(CPU, {})]
+    ((name, plain),) = providers.session_providers("cuda")
+    ((_, captured),) = providers.session_providers("cuda", captured=True)
+    assert name == CUDA
+    assert captured == plain | {"enable_cuda_graph": "1"}
+    assert plain["use_tf32"] == "0"
+    first, second = providers.session_providers("tensorrt")
+    assert (first[0], second) == (TENSORRT, (CUDA, plain))
+    assert first[1]["trt_engine_cache_path"] == "/home/x/.cache/anyview/tensorrt"
+    assert first[1]["trt_layer_norm_fp32_fallback"] == "1"
+
+
+def test_no_silent_fallback():
+    providers.check_running(CUDA, "cuda")
+    assert code_of(providers.check_running, CPU, "cuda") == "provider_unavailable"
+    assert code_of(providers.check_running, CUDA, "tensorrt") == "provider_unavailable"
+
+
+def test_nodes_left_on_the_processor_are_counted():
+    nodes = [
+        Assigned(CUDA, "MatMul", "m"),
+        Assigned(CPU, "MultiHeadAttention", "a"),
+        Assigned(CPU, "MultiHeadAttention", "b"),
+        Assigned(CPU, "Shape", "s"),
+    ]
+    with pytest.raises(AnyviewError, match=r"2 MultiHeadAttention of denoise.onnx"):
+        providers.check_assigned(nodes, "cuda", False, "denoise.onnx")
+    with pytest.raises(AnyviewError, match="2 MultiHeadAttention, 1 Shape"):
+        providers.check_assigned(nodes, "cuda", True, "denoise.onnx")
+    assert code_of(providers.check_assigned, nodes, "tensorrt", True, "x") == "left_on_cpu"
+    providers.check_assigned(nodes, "cpu", True, "x")
+    providers.check_assigned([nodes[0], nodes[3]], "cuda", False, "x")
+
+
+def test_onnxruntime_tells_where_nodes_run(tmp_path):
+    """Its own words, on a provider that this build has: they are what the check is made for."""
+    file = make_package(tmp_path / "tiny") / "denoise.onnx"
+    nodes = runtime._assigned(runtime.Graph(file, "cpu")._session)
+    assert {node.provider for node in nodes} == {CPU}
+    assert {"Tanh", "Add", "Mul"} <= {node.operator for node in nodes}
+    assert code_of(providers.check_assigned, nodes, "cuda", False, "denoise") == "left_on_cpu"
+
+
+def test_a_graph_that_cannot_be_recorded_is_loaded_without(tmp_path, monkeypatch):
+    file, asked = make_package(tmp_path / "tiny") / "denoise.onnx", []
+    right = runtime._session
+
+    def session(model, provider, threads, captured=False):
+        asked.append((provider, captured))
+        if captured:
+            raise AnyviewError("invalid_model", "graph capture is not possible")
+        return right(model, "cpu", threads)
+
+    monkeypatch.setattr(runtime, "_session", session)
+    monkeypatch.setattr(runtime, "check_running", lambda running, provider: None)
+    monkeypatch.setattr(runtime, "check_assigned", lambda *_: None)
+    graph = runtime.Graph(file, "cuda", captured=True)
+    assert asked == [("cuda", True), ("cuda", False)]
+    assert not graph.captured
