@@ -90,7 +90,7 @@ NODE_PARAMETERS = (
         "provider",
         "auto",
         "What runs the model; auto: the fastest",
-        choices=("auto", "cpu", "cuda"),
+        choices=("auto", "cpu", "cuda", "tensorrt"),
         applies="configure",
     ),
     Parameter(

@@ -100,7 +100,7 @@ def test_overrides_are_read() -> None:
         (
             "provider:=tpu",
             "invalid_parameter",
-            "'provider' must be one of auto, cpu, cuda, got 'tpu'",
+            "'provider' must be one of auto, cpu, cuda, tensorrt, got 'tpu'",
         ),
         ("buffer_s:=0.1", "invalid_parameter", "needed for 'buffer_s': double 0.5 to 120"),
         ("buffer_s:=5", "invalid_parameter", "needed for 'buffer_s': double 0.5 to 120"),
