@@ -18,6 +18,8 @@ from anyview_ros.robot.parameters import Settings
 
 PLAYER, STEP = "player", "step"
 PAUSE, RESUME = "pause", "resume"
+SERVICES = {PLAYER: (PAUSE, RESUME), STEP: (STEP,)}
+ABSENT = "no_back_pressure_service"
 ANSWER_TIMEOUT_S = 5.0
 RETRY_S = 0.5
 MOST_OF_BUFFER = 0.8
@@ -32,19 +34,24 @@ class BackPressure:
     Args:
         node: calls.
         settings: the node's parameters, as they are now.
+        on_answer: called when a service has answered, to look again.
     """
 
-    def __init__(self, node: Node, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, node: Node, settings: Callable[[], Settings], on_answer: Callable[[], None]
+    ) -> None:
         self._node = node
+        self._on_answered = on_answer
         self._settings = settings
         self._group = ReentrantCallbackGroup()
-        self._lock = threading.Lock()
+        # Of the same thread too: an answer that is there already is told inside of the call.
+        self._lock = threading.RLock()
         self._clients: dict[str, Client] = {}
         self._requests: dict[str, Any] = {}
         self._asked_at: float | None = None  # of the call that is not answered yet
         self._not_before = 0.0
-        self._holding = False
-        self._released_at = time.monotonic()
+        self._held_since: int | None = None
+        self._held_ns = 0
         self._calls = 0
         self._problem: AnyviewError | None = None
 
@@ -57,19 +64,25 @@ class BackPressure:
         """
         mode = self._settings().back_pressure
         with self._lock:
-            if mode in (PLAYER, STEP) and self._is_free():
+            if (
+                mode in SERVICES
+                and self._is_free()
+                and (self.holding or self._ready(mode, backlogs))
+            ):
                 most = max(backlogs, default=0)
-                if mode == STEP and backlogs and most < shape.frames:
-                    self._call(STEP)
-                elif mode == PLAYER and not self._holding and most >= self._high(shape):
+                if mode == STEP:
+                    self._hold(bool(backlogs) and most >= shape.frames)
+                    if backlogs and not self.holding:
+                        self._call(STEP)
+                elif not self.holding and most >= self._high(shape):
                     self._call(PAUSE)
-                elif mode == PLAYER and self._holding and most <= shape.frames:
+                elif self.holding and most <= shape.frames:
                     self._call(RESUME)
 
     @property
     def holding(self) -> bool:
         """Whether the source stands because of us."""
-        return self._holding
+        return self._held_since is not None
 
     @property
     def calls(self) -> int:
@@ -81,16 +94,40 @@ class BackPressure:
         """Why the last call failed; None when it did not."""
         return self._problem
 
-    def released_s(self) -> float:
-        """Seconds since the source may send; 0 while it is held."""
+    def now_ns(self) -> int:
+        """A steady clock that stands still while the source does.
+
+        By it nothing is late because we held it back: the transform that a frame waits for comes
+        after the pause.
+        """
         with self._lock:
-            return 0.0 if self._holding else time.monotonic() - self._released_at
+            now = time.monotonic_ns() if self._held_since is None else self._held_since
+            return now - self._held_ns
 
     def close(self) -> None:
         """Leave no player paused behind."""
         with self._lock:
-            if self._holding and self._node.context.ok():
+            if self.holding and self._node.context.ok():
                 self._call(RESUME)
+
+    def _ready(self, mode: str, backlogs: Sequence[int]) -> bool:
+        """Whether the services are there, for those who need them: told before they are called."""
+        try:
+            for service in SERVICES[mode] if backlogs else ():
+                self._client(self._name(service))
+        except AnyviewError as error:
+            self._fail(error.code, error.message)
+            return False
+        if backlogs and self._problem is not None and self._problem.code == ABSENT:
+            self._problem = None
+        return True
+
+    def _hold(self, holding: bool) -> None:
+        if holding and self._held_since is None:
+            self._held_since = time.monotonic_ns()
+        elif not holding and self._held_since is not None:
+            self._held_ns += time.monotonic_ns() - self._held_since
+            self._held_since = None
 
     def _is_free(self) -> bool:
         now = time.monotonic()
@@ -120,7 +157,7 @@ class BackPressure:
         self._asked_at = time.monotonic()
         self._calls += 1
         if service == PAUSE:
-            self._holding = True
+            self._hold(True)
         client.call_async(self._requests[name]()).add_done_callback(
             lambda future: self._on_answer(service, future)
         )
@@ -128,13 +165,15 @@ class BackPressure:
     def _on_answer(self, service: str, future: Any) -> None:
         with self._lock:
             self._asked_at = None
-            answer = future.result()
-            if getattr(answer, "success", True):
-                self._problem = None
-                if service != PAUSE:
-                    self._holding, self._released_at = False, time.monotonic()
-                return
-            self._holding = service == RESUME
+            self._settle(service, future.result())
+        self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
+
+    def _settle(self, service: str, answer: Any) -> None:
+        accepted = getattr(answer, "success", True)
+        if accepted == (service == RESUME):
+            self._hold(False)
+        self._problem = None
+        if not accepted:
             text = getattr(answer, "message", "")
             self._fail("back_pressure_refused", f"{self._name(service)} refused: {text}")
 
@@ -148,7 +187,7 @@ class BackPressure:
             there = dict(self._node.get_service_names_and_types())
             if name not in there:
                 raise AnyviewError(
-                    "no_back_pressure_service",
+                    ABSENT,
                     f"nobody offers the service '{name}': start the player or the simulator, set "
                     "back_pressure_node to its name, or back_pressure to 'none'",
                 )
@@ -157,7 +196,7 @@ class BackPressure:
             self._requests[name] = kind.Request
         client = self._clients[name]
         if not client.service_is_ready():
-            raise AnyviewError("no_back_pressure_service", f"'{name}' does not answer any more")
+            raise AnyviewError(ABSENT, f"'{name}' does not answer any more")
         return client
 
     def _fail(self, code: str, text: str) -> None:

@@ -52,7 +52,7 @@ class CameraStream:
         group: mutually exclusive callback group of all that the image thread runs.
         on_epoch: called on that thread with the camera's name and the reason when its header
             stamps jump back by more than a second; its buffer is cleared by then.
-        on_frame: see `CameraIntake`.
+        on_frame, now_ns: see `CameraIntake`.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class CameraStream:
         group: CallbackGroup,
         on_epoch: Callable[[str, str], None],
         on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
-        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch, on_frame=on_frame)
+        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch, now_ns, on_frame)
         self._heard_ns = time.monotonic_ns()
         self._tree = tree
         tree.on_arrival(self._intake.retry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
 
 from rclpy.clock import Clock, ClockType
@@ -38,6 +39,7 @@ class Inputs:
         contract: of the model the frames are for.
         on_epoch: called with a camera's name and the reason when its stamps jumped back.
         on_frame: called with a camera's name and the stamp of each frame that is stored.
+        now_ns: steady clock by which frames wait for their transforms.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Inputs:
         contract: Contract,
         on_epoch: Callable[[str, str], None],
         on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
         self._settings = settings
         self._contract = contract
         self._on_epoch = on_epoch
         self._on_frame = on_frame
+        self._now_ns = now_ns
         self._group = ImageGroup()
         self.tree = FrameTree(node, settings.buffer_s + TF_MARGIN_S, self._group)
         self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
@@ -121,6 +125,7 @@ class Inputs:
                 *(self._node, options, self._contract, self.tree, self._group),
                 on_epoch=self._on_epoch,
                 on_frame=self._on_frame,
+                now_ns=self._now_ns,
             )
         except (AnyviewError, InvalidTopicNameException) as error:
             named = error if isinstance(error, AnyviewError) else None

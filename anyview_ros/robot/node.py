@@ -124,6 +124,7 @@ class Anyview:
         self._inputs = Inputs(
             *(self._node, self._settings, contract, self._on_camera_jump),
             on_frame=self._streams.note,
+            now_ns=self._streams.back_pressure.now_ns,
         )
 
     def stop(self, reason: AnyviewError) -> None:

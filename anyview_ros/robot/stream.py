@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,20 @@ class Stream:
         asked: the camera, with a stream.
         contract: of the model.
         patience_s: how long a clip waits for its transforms.
+        now_ns: a steady clock that stands still while the source is held back.
     """
 
-    def __init__(self, asked: AskedCamera, contract: Contract, patience_s: float) -> None:
+    def __init__(
+        self,
+        asked: AskedCamera,
+        contract: Contract,
+        patience_s: float,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._lock = threading.Lock()
         self._shape = ClipShape.of(contract)
         self._patience_s = patience_s
+        self._now_ns = now_ns
         self._waiting: dict[str, list[int]] = {}  # stamps by source camera
         self._newest: dict[str, int] = {}  # of each in this epoch
         self._sources: tuple[str, ...] = ()
@@ -66,12 +75,12 @@ class Stream:
         self._made: MadeBefore | None = None  # its frames
         self._ledger = StreamLedger()
         self._problem: AnyviewError | None = None
-        self._stuck_since: float | None = None
+        self._stuck_since: int | None = None
         self._retry_at = 0.0
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._deaths = 0
         self._epoch = self._window_epoch = 0
-        self._heard_at = time.monotonic()
+        self._heard_at = now_ns()
         self.change(asked)
 
     def change(self, asked: AskedCamera) -> None:
@@ -120,7 +129,7 @@ class Stream:
             ours = source == self._source
             if ours:
                 self._ledger.saw(stamp_ns)
-                self._heard_at = time.monotonic()
+                self._heard_at = self._now_ns()
             waiting = self._waiting.setdefault(source, [])
             if stamp_ns > self._answered_ns:
                 insort(waiting, stamp_ns)
@@ -222,9 +231,9 @@ class Stream:
             return len(self._waiting.get(self._source, ()))
 
     def quiet_s(self) -> float:
-        """Seconds since the last frame of its source."""
+        """Seconds since the last frame of its source, in which one could have come."""
         with self._lock:
-            return time.monotonic() - self._heard_at
+            return (self._now_ns() - self._heard_at) / 1e9
 
     def _follow(self, sources: tuple[str, ...]) -> None:
         before, self._sources = self._source, sources
@@ -256,8 +265,8 @@ class Stream:
 
     def _is_worth_waiting(self, code: str) -> bool:
         if code in NO_TRANSFORM:
-            self._stuck_since = self._stuck_since or time.monotonic()
-            return time.monotonic() - self._stuck_since < self._patience_s
+            self._stuck_since = self._stuck_since or self._now_ns()
+            return self._now_ns() - self._stuck_since < self._patience_s * 1e9
         return code in NOT_READY or (code == "too_few_frames" and not self._asked.lossless)
 
     def _is_worth_another_try(self, code: str) -> bool:

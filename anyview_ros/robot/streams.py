@@ -66,7 +66,7 @@ class Streams:
         self._streams: dict[str, Stream] = {}
         self._shares = FairShare()
         self._ends: dict[tuple[str, ...], int] = {}  # of the last live clip of these sources
-        self.back_pressure = BackPressure(node, settings)
+        self.back_pressure = BackPressure(node, settings, self._hold_back)
         self._closing = False
         cameras.watch(self._on_cameras)
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
@@ -117,14 +117,17 @@ class Streams:
             self._contract, streams = model.contract, dict[str, Stream]()
             for asked in self._cameras.listed():
                 if asked.stream is not None:
-                    patience_s = self._settings().tf_timeout_s
-                    stream = known.get(asked.name) or Stream(asked, model.contract, patience_s)
+                    stream = known.get(asked.name) or self._stream(asked, model.contract)
                     stream.change(asked)
                     streams[asked.name] = stream
             for gone in self._streams.keys() - streams.keys():
                 self._shares.forget(gone)
             self._streams = streams
             self._changed.notify_all()
+
+    def _stream(self, asked: AskedCamera, contract: Contract) -> Stream:
+        patience_s = self._settings().tf_timeout_s
+        return Stream(asked, contract, patience_s, self.back_pressure.now_ns)
 
     def _run(self) -> None:
         while not self._closing:
@@ -162,8 +165,7 @@ class Streams:
 
     def _window(self, stream: Stream, join_ns: int = 0) -> Window | None:
         """What a stream would make now."""
-        quiet_s = min(stream.quiet_s(), self.back_pressure.released_s())
-        return stream.window(quiet_s > self._settings().flush_s, join_ns)
+        return stream.window(stream.quiet_s() > self._settings().flush_s, join_ns)
 
     def _take_turn(self) -> None:
         """One clip of the stream that deserves it most when the model is free."""
