@@ -33,7 +33,8 @@ STATE = VENV / "anyview"  # also what tells a .venv of ours from the user's own
 INCOMPLETE = STATE / "incomplete"
 LOG = STATE / "setup.log"
 
-NEEDS_TORCH = ("test", "train", "export", "bench", "tiers", "import", "verify")
+TRAINING = ("train", "ablate", "distill", "export")
+NEEDS_TORCH = ("test", *TRAINING, "bench", "tiers", "import", "verify")
 PIP = (str(VENV / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check")
 ONNXRUNTIMES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
 # What a sourced ROS or another virtual environment leaves behind; two worlds must not mix.

@@ -272,7 +272,7 @@ def test_no_network_is_said_so(launcher: Any) -> None:
 
 @pytest.mark.parametrize(
     ("command", "wanted"),
-    [("", False), ("demo", False), ("convert", False), ("import", True), ("train", True)],
+    [("", False), ("demo", False), ("convert", False), ("import", True), ("distill", True)],
 )
 def test_torch_comes_with_the_commands_that_need_it(
     launcher: Any, command: str, wanted: bool
