@@ -155,7 +155,7 @@ def _latent(name: str = "latent") -> onnx.ValueInfoProto:
 
 
 def _rays() -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info("rays", TensorProto.FLOAT, [1, 96, "t_", "h_", "w_"])
+    return helper.make_tensor_value_info("rays", TensorProto.FLOAT, [1, "r", "t_", "h_", "w_"])
 
 
 def _model(

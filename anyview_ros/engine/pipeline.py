@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from anyview_ros.engine.asking import (
     check_sampling,
 )
 from anyview_ros.engine.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.shared_sources import SharedSources
@@ -30,6 +31,8 @@ from anyview_ros.frames import Camera, Clip, View
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
 Array = NDArray[np.float32]
+RAY_LATENTS = 8  # views whose coded rays are kept
+POSE_DIGITS = 9  # decimals of the poses that rays are made of: metres, and parts of a unit vector
 Progress = Callable[[str, int, int], None]
 
 
@@ -78,6 +81,9 @@ class Pipeline:
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._shared = SharedSources(2 * package.contract.max_sources)
+        # Of models whose anchor is the target, whose sources' rays differ from target to target.
+        self._latents: Kept[Array] = Kept(2 * package.contract.max_sources)
+        self._ray_latents: Kept[tuple[Array, float]] = Kept(RAY_LATENTS)
 
     def synthesize(
         self,
@@ -205,7 +211,9 @@ class Pipeline:
     def _condition(
         self, clip: Clip, anchor_from_world: NDArray[np.float64], scene_scale: float
     ) -> dict[str, Array]:
-        latent = self._encode(conditioning.video_tensor(clip.images))
+        latent = self._latents.get(
+            digest(clip.images), lambda: self._encode(conditioning.video_tensor(clip.images))
+        )
         anchor_from_cam = anchor_from_world @ clip.world_from_cam
         rays, _ = self._rays(clip.frames[0].camera, anchor_from_cam, scene_scale)
         return self._graphs["condition"](latent=latent, rays=rays)
@@ -229,11 +237,20 @@ class Pipeline:
     ) -> tuple[Array, float]:
         """Rays of a view (1, R, T', H', W') as the contract codes them; share of moments clamped.
 
-        Ray code `autoencoder`: rays and moments are two videos, each coded as images are.
+        Ray code `autoencoder`: rays and moments are two videos, each coded as images are, and
+        kept: cameras that move alike, or stand, have the same.
         """
         contract = self.package.contract
         if contract.ray_code == "unshuffle":
             return conditioning.unshuffle_rays(contract, camera, anchor_from_cam, scene_scale)
+        # So that the same motion elsewhere in the world is the same to the last bit.
+        relative = np.round(anchor_from_cam, POSE_DIGITS) + 0.0
+        key = digest(relative, repr(astuple(camera)), repr(float(scene_scale)))
+        return self._ray_latents.get(key, lambda: self._coded(camera, relative, scene_scale))
+
+    def _coded(
+        self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float
+    ) -> tuple[Array, float]:
         values, clamped = conditioning.ray_video(camera, anchor_from_cam, scene_scale)
         videos = np.ascontiguousarray(values.transpose(3, 0, 1, 2)[None])
         latents = [self._encode(videos[:, :3]), self._encode(videos[:, 3:])]
