@@ -92,8 +92,8 @@ def run_demo(plan: DemoPlan) -> Path:
     plan.out.mkdir(parents=True, exist_ok=True)
     _remove_earlier(plan.out / BAG)
     with ExitStack() as stack:
-        children = stack.enter_context(Children(plan.out, _environment(plan)))
-        os.environ.update(_environment(plan))  # Fast DDS reads it when the session starts
+        children = stack.enter_context(Children(plan.out, environment(plan)))
+        os.environ.update(environment(plan))  # Fast DDS reads it when the session starts
         session = stack.enter_context(Session("demo", plan.domain, children.check))
         demo = _Demo(plan, scene, contract, children, session)
         stack.enter_context(closing(demo.recorder))
@@ -133,7 +133,7 @@ class _Demo:
         plan = self._plan
         node = {"model": plan.model, "use_sim_time": "true", "buffer_s": f"{plan.seconds + 5:.1f}"}
         node |= {"scene_scale": f"{self._scene.scene_scale:.6f}"}
-        self._children.start(NODE, "anyview_ros.robot.node", _parameters(node))
+        self._children.start(NODE, "anyview_ros.robot.node", parameters(node))
         rig = {
             "seed": str(plan.seed),
             "rate": f"{1 / self._contract.frame_period:.6f}",
@@ -146,7 +146,7 @@ class _Demo:
             rig |= {"world": plan.source}
         if plan.poses:
             rig |= {"poses": str(plan.poses)}
-        self._children.start(RIG, "anyview_ros.robot.sim_rig", _parameters(rig))
+        self._children.start(RIG, "anyview_ros.robot.sim_rig", parameters(rig))
 
     def _add(self, camera: VirtualCamera) -> None:
         client = self._session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
@@ -255,7 +255,7 @@ class _Demo:
         self._session.wait(wait_for, timeout_s, what, self._see_logs)
 
 
-def _environment(plan: DemoPlan) -> dict[str, str]:
+def environment(plan: DemoPlan) -> dict[str, str]:
     """A graph of the demo's own on this machine, and the profile that carries large images."""
     environment = {
         **os.environ,
@@ -265,7 +265,7 @@ def _environment(plan: DemoPlan) -> dict[str, str]:
     return with_profile(environment)
 
 
-def _parameters(values: Mapping[str, str]) -> list[str]:
+def parameters(values: Mapping[str, str]) -> list[str]:
     words = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
     return ["--ros-args", *words]
 

@@ -60,11 +60,11 @@ def line_plot(
 def _axes(image, place, low, high, marks) -> None:  # type: ignore[no-untyped-def]
     for mark in marks:
         ends = place(np.array([[mark, low[1]], [mark, high[1]]]))
-        cv2.line(image, *map(tuple, ends.tolist()), FAINT, 1)
+        cv2.line(image, ends[0].tolist(), ends[1].tolist(), FAINT, 1)
     for share in np.linspace(0, 1, LINES):
         value = low + share * (high - low)
         left, right = place(np.array([[low[0], value[1]], [high[0], value[1]]])).tolist()
-        cv2.line(image, tuple(left), tuple(right), FAINT, 1)
+        cv2.line(image, left, right, FAINT, 1)
         _text(image, f"{value[1]:.3g}", (4, left[1] + 4), INK)
         below = place(np.array([[value[0], low[1]]]))[0].tolist()
         _text(image, f"{value[0]:.3g}", (below[0] - 10, below[1] + 18), INK)
