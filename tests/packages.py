@@ -29,7 +29,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
         changes: fields of the contract to replace.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, model in zip(GRAPHS, _graphs(work), strict=True):
+    graphs = _graphs(work, changes.get("max_sources", 1) > 1)
+    for name, model in zip(GRAPHS, graphs, strict=True):
         onnx.save(model, str(folder / f"{name}.onnx"))
     contract = Contract(
         name=folder.name,
@@ -56,8 +57,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
     return folder
 
 
-def _graphs(work: int) -> tuple[onnx.ModelProto, ...]:
-    return _encode(), _condition(), _denoise(work), _decode()
+def _graphs(work: int, several: bool) -> tuple[onnx.ModelProto, ...]:
+    return _encode(), _condition(), _denoise(work, several), _decode()
 
 
 def _encode() -> onnx.ModelProto:
@@ -80,16 +81,18 @@ def _condition() -> onnx.ModelProto:
     return _model(nodes, {"latent": _latent(), "rays": _rays()}, ["context"], constants)
 
 
-def _denoise(work: int) -> onnx.ModelProto:
+def _denoise(work: int, several: bool) -> onnx.ModelProto:
+    sources, shape = _mean_of_sources() if several else ([], {})
     nodes = [
+        *sources,
         helper.make_node("ReduceMean", ["rays", "channel_axis"], ["glow"], keepdims=1),
         helper.make_node("Tanh", ["noisy"], ["soft"]),
         helper.make_node("Mul", ["soft", "t"], ["softer"]),
         helper.make_node("Mul", ["softer", "weak"], ["grain"]),
-        helper.make_node("Add", ["context", "glow"], ["moved"]),
+        helper.make_node("Add", ["mean_context" if several else "context", "glow"], ["moved"]),
         helper.make_node("Add", ["moved", "grain"], ["prediction" if not work else "answer"]),
     ]
-    constants: dict[str, Any] = {"channel_axis": np.array([1]), "weak": np.float32(0.05)}
+    constants: dict[str, Any] = {"channel_axis": np.array([1]), "weak": np.float32(0.05), **shape}
     if work:
         nodes += _work(work)
         constants |= {
@@ -101,9 +104,23 @@ def _denoise(work: int) -> onnx.ModelProto:
         "noisy": _latent("noisy"),
         "t": helper.make_tensor_value_info("t", TensorProto.FLOAT, [1]),
         "rays": _rays(),
-        "context": _latent("context"),
+        "context": _latent("context", "s_" if several else "h_"),
     }
     return _model(nodes, inputs, ["prediction"], constants)
+
+
+def _mean_of_sources() -> tuple[list[onnx.NodeProto], dict[str, Any]]:
+    """The pipeline lays the contexts of sources end to end in their height: their mean."""
+    nodes = [
+        helper.make_node("Shape", ["noisy"], ["one_shape"]),
+        helper.make_node("Slice", ["one_shape", "zero", "three"], ["outer"]),
+        helper.make_node("Slice", ["one_shape", "three", "five"], ["inner"]),
+        helper.make_node("Concat", ["outer", "any", "inner"], ["apart_shape"], axis=0),
+        helper.make_node("Reshape", ["context", "apart_shape"], ["apart"]),
+        helper.make_node("ReduceMean", ["apart", "three"], ["mean_context"], keepdims=0),
+    ]
+    numbers = {"zero": 0, "three": 3, "five": 5, "any": -1}
+    return nodes, {name: np.array([number]) for name, number in numbers.items()}
 
 
 def _work(count: int) -> list[onnx.NodeProto]:
@@ -150,8 +167,9 @@ def _video() -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info("frames", TensorProto.FLOAT, [1, 3, "t", "h", "w"])
 
 
-def _latent(name: str = "latent") -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, CHANNELS, "t_", "h_", "w_"])
+def _latent(name: str = "latent", height: str = "h_") -> onnx.ValueInfoProto:
+    shape = [1, CHANNELS, "t_", height, "w_"]
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
 def _rays() -> onnx.ValueInfoProto:
