@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from anyview_ros.msg import VirtualCamera
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from anyview_ros.cli.top import BACK, HOME, WHOLE_SCREEN
 from anyview_ros.tools.gpu_load import gpu_load
 from anyview_ros.tools.top import page, reports
 from tests.graph import LOCAL
@@ -116,6 +119,28 @@ def top(domain: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
+def on_a_terminal(domain: int, shown: str) -> tuple[str, int]:
+    """What the command writes until it shows something twice and is interrupted; its status."""
+    ours, theirs = os.openpty()
+    environment = {**os.environ, **LOCAL, "ROS_DOMAIN_ID": str(domain)}
+    command = [sys.executable, "-m", "anyview_ros.cli", "top"]
+    process = subprocess.Popen(command, env=environment, stdout=theirs, stderr=subprocess.PIPE)
+    os.close(theirs)
+    screen = b""
+    try:
+        while screen.count(shown.encode()) < 2:
+            screen += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        with suppress(OSError):  # Linux says so at the end of a terminal
+            while rest := os.read(ours, 65536):
+                screen += rest
+        return screen.decode(), process.wait(30)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+
+
 def test_the_command_shows_a_live_node(tmp_path: Path) -> None:
     model = make_package(tmp_path / "tiny")
     with live(208, model) as (_, rig, caller):
@@ -123,12 +148,16 @@ def test_the_command_shows_a_live_node(tmp_path: Path) -> None:
         assert caller.add(VirtualCamera(name="chase", horizontal_fov=1.0)).success
         caller.status("virtual camera chase")
         done = top(208)
+        screen, status = on_a_terminal(208, "chase")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "/anyview  active  model tiny on CPUExecutionProvider"
     assert "inference CPU" in lines[1]
     assert any("/front/image_raw" in line for line in lines)
     assert any("chase" in line and "on request, idle" in line for line in lines)
+    assert status == 130
+    assert screen.startswith(WHOLE_SCREEN + HOME)
+    assert screen.endswith(BACK), "what was on the screen before is there again"
 
 
 def test_without_a_node_that_is_said() -> None:
