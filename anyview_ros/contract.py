@@ -94,6 +94,7 @@ class Contract:
         plane_sweep: planes over which the sources are warped into the target, as inverse depths
             over `scene_scale`; the ground is one more. Empty: the model has rays only.
         sampling: of the speeds that differ in more than their noise levels.
+        call_bytes: memory of the largest call beside the weights, an estimate; 0 = not known.
         files: sha256 of every file of the package but the manifest.
     """
 
@@ -119,6 +120,7 @@ class Contract:
     scores: Mapping[str, Any] = field(default_factory=dict)
     plane_sweep: tuple[float, ...] = ()
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
+    call_bytes: int = 0
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -133,6 +135,7 @@ class Contract:
             falling = all(a > b for a, b in itertools.pairwise(levels))
             _require(len(levels) >= 2 and falling and levels[-1] >= 0, "sigmas", "falling", self)
         self._check_sampling()
+        _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
         for height, width in self.sizes:
             divisible = height % self.latent.height == 0 and width % self.latent.width == 0
             _require(divisible, "sizes", "multiples of the latent's factors", self)

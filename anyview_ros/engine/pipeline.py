@@ -21,7 +21,9 @@ from anyview_ros.engine.asking import (
 )
 from anyview_ros.engine.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.engine.providers import device_of
 from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.engine.uncertainty import Spread, seeds
@@ -69,13 +71,17 @@ class Pipeline:
 
     Args:
         package: from `contract.load_package`.
-        provider: `auto`, `cpu` or `cuda`.
+        provider: `auto`, `cpu`, `cuda` or `tensorrt`.
         threads: of the CPU provider; 0 = one a core.
+
+    Raises:
+        AnyviewError: `not_enough_memory`, or what `choose_provider` and `Graph` refuse.
     """
 
     def __init__(self, package: ModelPackage, provider: str = AUTO, threads: int = 0) -> None:
         self.package = package
         self.provider = choose_provider(provider)
+        check_fits(package, device_of(self.provider))
         files = {name: package.graph(name) for name in GRAPHS}
         self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
         self.device = OnDevice(self.provider)

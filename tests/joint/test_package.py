@@ -220,3 +220,15 @@ def test_options_of_the_other_kind_are_refused(imported, tmp_path, capsys):
     assert "--frames is for imported weights" in capsys.readouterr().err
     assert main(["export", str(imported.folder), "--config", "run.toml"]) == 1
     assert "--config is for a training run" in capsys.readouterr().err
+
+
+def test_memory_of_a_call_grows_with_the_clip_and_shrinks_with_the_precision(imported):
+    def bytes_of(clip, precision="fp32", piece=1):
+        contract = joint_contract("x", clip, 1 / 16, "Apache-2.0", precision=precision)
+        model = replace(model_of(imported, PARITY), piece=piece)
+        return export.call_bytes(contract, model)
+
+    small = bytes_of((5, 48, 96))
+    assert bytes_of((9, 48, 96), piece=0) > bytes_of((5, 48, 96), piece=0) > small
+    assert bytes_of((5, 96, 96)) == 2 * small
+    assert bytes_of((5, 48, 96), "fp16") < small

@@ -37,6 +37,9 @@ LATENT = LatentShape(LATENT_CHANNELS)
 TOLERANCES = {"fp32": TOLERANCE, "fp16": 2e-2}
 MOST_COMPARED = 2e12  # operations of the four graphs, some minutes of a processor's core
 PROOF = (5, 32, 48)  # T, H, W of the graphs that are compared in place of larger ones
+# Maps of the finest level that a coder holds: with the workspace of a convolution that a processor
+# unfolds (measured: 345 MiB at width 48, 96 x 160), and about what CUDA's kernels leave of it.
+MAPS_ON_CPU, MAPS_ON_GPU = 30, 8
 CODER_OPERATIONS = 13.5e6 / 96**2  # a pixel to encode and decode, over the width's square
 
 
@@ -147,7 +150,8 @@ def export_joint_package(
     with SharedWeights(folder, torch.bfloat16) as weights:
         write_graphs(folder, specs, weights)
         differences = _compared(folder, contract, model, specs, weights)
-    return seal(folder, contract, specs), differences
+    sized = replace(contract, call_bytes=call_bytes(contract, model))
+    return seal(folder, sized, specs), differences
 
 
 def _compared(
@@ -188,6 +192,20 @@ def denoiser_operations(config: JointConfig, cells: int) -> float:
     # Query, key, value, output, the text's query, and the two of the MLP.
     matrices = config.blocks * (5 + 2 * MLP_RATIO) * config.width**2
     return 2 * tokens * matrices + 4 * tokens**2 * config.width * config.blocks
+
+
+def call_bytes(contract: Contract, model: JointModel) -> int:
+    """About what the largest of the four graphs needs beside its weights."""
+    (frames,), ((height, width),) = contract.frames, contract.sizes
+    latent = contract.latent.of(frames, height, width)
+    config, wide = model.network.config, contract.precision == "fp32"
+    value = 4 if wide else 2
+    tokens = 2 * math.prod(latent[1:]) // PATCH**2
+    # Tokens between blocks in 32 bits, twice; queries, keys, values, output; the MLP's two layers.
+    denoise = tokens * config.width * (8 + value * (4 + 2 * MLP_RATIO))
+    held = LATENT.time * (model.piece or latent[1])
+    coder = model.autoencoder.encoder.conv1.out_channels * held * height * width * value
+    return max(denoise, coder * (MAPS_ON_CPU if wide else MAPS_ON_GPU))
 
 
 class Encode(nn.Module):
