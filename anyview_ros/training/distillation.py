@@ -35,7 +35,7 @@ from anyview_ros.training.store import Store
 from anyview_ros.training.student import StudentConfig
 
 PULL_RISE = 0.2  # share of the steps over which the pull rises: the judge learns first
-EARLIER_EVERY = 3  # steps, of which one is for the phases before the last one
+EARLIER_EVERY = 4  # steps, of which one is for the phases before the last one
 
 Denoiser = Callable[[Tensor, float], Tensor]  # (y, level) -> x0
 
