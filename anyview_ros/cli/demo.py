@@ -31,6 +31,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="which street or table")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="four cameras that stream: on the vehicle, in the world, in orbit, in a hand",
+    )
     parser.add_argument("--domain", type=_domain, help="ROS_DOMAIN_ID; a random one if not given")
 
 
@@ -50,6 +55,20 @@ def run(args: Namespace) -> int:
         f"results in {plan.out}; the first run compiles the renderer. To look inside:\n"
         f"export ROS_DOMAIN_ID={plan.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
     )
+    return _live(plan) if args.live else _recorded(plan)
+
+
+def _live(plan: DemoPlan) -> int:
+    from anyview_ros.tools.live_demo import run_live
+    from anyview_ros.tools.live_report import SHEET as LIVE_SHEET
+    from anyview_ros.tools.live_report import VALUES, write_live_report
+
+    text, faults = write_live_report(run_live(plan), plan.out)
+    print("\n".join([text, *faults, *(f"{plan.out / name}" for name in (LIVE_SHEET, VALUES))]))
+    return 1 if faults else 0
+
+
+def _recorded(plan: DemoPlan) -> int:
     bag = run_demo(plan)
     report = write_report(bag, plan.out)
     print(table(report))

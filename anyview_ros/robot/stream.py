@@ -21,7 +21,7 @@ from anyview_ros.robot.stream_ledger import StreamLedger, StreamSnapshot
 
 # Why frames are not published, beside the codes of errors.
 SUPERSEDED, THINNED, OFF_GRID, LATE = "superseded", "thinned", "off_grid", "late"
-OTHER_SOURCE, CLOCK_JUMPED = "other_source", "clock_jumped"
+CLOCK_JUMPED = "clock_jumped"
 MAX_WAITING = 4096  # frames that nobody fetches, as while the model is missing
 RETRY_S = 0.05
 MAX_DEATHS = 3  # of the inference process over one clip that must not be lost
@@ -239,8 +239,7 @@ class Stream:
         before, self._sources = self._source, sources
         if sources[0] == before:
             return
-        if before:
-            self._ledger.skipped[OTHER_SOURCE] += len(self._waiting.get(before, ()))
+        self._ledger.seen -= len(self._waiting.get(before, ()))  # they are not ours to answer
         self._source = sources[0]
         waiting = self._waiting.setdefault(self._source, [])
         del waiting[: bisect_right(waiting, self._answered_ns)]

@@ -193,7 +193,10 @@ class Streams:
         try:
             made = self._made(stream, window, asked, ticket, queue_s)
         except AnyviewError as error:
-            stream.failed(window, ticket.reason() if ticket.is_cancelled() else error)
+            if ticket.is_cancelled():  # by what is told elsewhere
+                stream.failed(window, ticket.reason())
+                return
+            stream.failed(window, error)
             self._node.get_logger().warning(
                 f"a clip of '{asked.name}' was not made: {error.message}",
                 throttle_duration_sec=WARN_PERIOD_S,
