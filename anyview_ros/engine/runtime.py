@@ -26,6 +26,7 @@ from anyview_ros.errors import AnyviewError
 __all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "choose_provider", "load_graphs"]
 
 Shapes = Mapping[str, Sequence[int]]
+OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
 Buffer = Any  # an OrtValue: a tensor at a fixed place on the device
 
 
@@ -49,7 +50,8 @@ class Graph:
             only called bound, see `providers.session_providers`.
 
     Raises:
-        AnyviewError: `invalid_model` when the file cannot be loaded, `provider_unavailable` when
+        AnyviewError: `invalid_model` or `out_of_memory` when the file cannot be loaded,
+            `provider_unavailable` when
             ONNX Runtime fell back to another provider than `provider` without saying so,
             `left_on_cpu`, see `providers.check_assigned`.
     """
@@ -79,13 +81,13 @@ class Graph:
         """Every output by its name.
 
         Raises:
-            AnyviewError: `inference_failed` with ONNX Runtime's own words, out of memory included.
+            AnyviewError: `inference_failed` or `out_of_memory`, with ONNX Runtime's own words.
         """
         try:
             values = self._session.run(None, arrays)
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             shapes = ", ".join(f"{k} {v.shape}" for k, v in arrays.items())
-            raise AnyviewError("inference_failed", f"{error} (inputs: {shapes})") from error
+            raise _failure("inference_failed", f"{error} (inputs: {shapes})") from error
         return dict(zip(self.outputs, values, strict=True))
 
     def bound(self, inputs: Shapes, outputs: Shapes) -> Bound:
@@ -114,7 +116,7 @@ class Bound:
         """Compute the outputs' buffers from the inputs'.
 
         Raises:
-            AnyviewError: `inference_failed`.
+            AnyviewError: `inference_failed` or `out_of_memory`.
         """
         _run(self._session, self._binding)
 
@@ -189,7 +191,7 @@ def _session(model: str | bytes, provider: str, threads: int, captured: bool = F
     """A session of a file, or of a graph's bytes.
 
     Raises:
-        AnyviewError: `invalid_model`.
+        AnyviewError: `invalid_model` or `out_of_memory`.
     """
     ort = _onnxruntime()
     if provider != "cpu":
@@ -201,7 +203,7 @@ def _session(model: str | bytes, provider: str, threads: int, captured: bool = F
         return ort.InferenceSession(model, options, session_providers(provider, captured))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         name = model if isinstance(model, str) else "a graph of the sampler"
-        raise AnyviewError("invalid_model", f"{name} cannot be loaded: {error}") from error
+        raise _failure("invalid_model", f"{name} cannot be loaded: {error}") from error
 
 
 def _assigned(session: Any) -> list[Assigned]:
@@ -224,7 +226,15 @@ def _run(session: Any, binding: Any) -> None:
     try:
         session.run_with_iobinding(binding)
     except Exception as error:  # as above
-        raise AnyviewError("inference_failed", str(error)) from error
+        raise _failure("inference_failed", str(error)) from error
+
+
+def _failure(code: str, said: str) -> AnyviewError:
+    """`code`, or `out_of_memory` where ONNX Runtime's words are of memory that it did not get."""
+    if not any(words in said.lower() for words in OUT_OF_MEMORY):
+        return AnyviewError(code, said)
+    remedy = "a shorter clip, smaller images, fp16, or less beside it on that memory"
+    return AnyviewError("out_of_memory", f"memory ran out, which needs {remedy}: {said}")
 
 
 def _session_options(ort: Any, threads: int) -> Any:

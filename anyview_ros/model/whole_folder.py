@@ -42,7 +42,7 @@ def whole_folder(folder: Path, size: int) -> Iterator[Path]:
         size: bytes that are going to be written, about; the disk must have room for them.
 
     Raises:
-        AnyviewError: `disk_full`.
+        AnyviewError: `disk_full`, `out_of_memory`.
     """
     partial = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
@@ -58,6 +58,12 @@ def whole_folder(folder: Path, size: int) -> Iterator[Path]:
             raise
         free = shutil.disk_usage(partial).free
         raise AnyviewError("disk_full", _needs(folder, size, free)) from None
+    except MemoryError:
+        raise AnyviewError(
+            "out_of_memory",
+            f"memory ran out while {folder} was made, and nothing of it is left; make room for it, "
+            "or ask for fp16, a shorter clip or smaller images",
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

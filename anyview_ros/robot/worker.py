@@ -135,7 +135,7 @@ class Worker:
             if error.code == "worker_died" and not self._stopped:
                 self.deaths += 1
                 self.last_death = error.message
-            if error.code == "inference_failed":
+            if error.code in ("inference_failed", "out_of_memory"):
                 # After a CUDA fault or out of memory every later call would fail too.
                 process.end()
             raise

@@ -1,6 +1,9 @@
 """Providers: which are asked of ONNX Runtime, and what is refused of what it answers."""
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from anyview_ros.engine import providers, runtime
 from anyview_ros.engine.providers import Assigned
@@ -95,3 +98,43 @@ def test_a_graph_that_cannot_be_recorded_is_loaded_without(tmp_path, monkeypatch
     graph = runtime.Graph(file, "cuda", captured=True)
     assert asked == [("cuda", True), ("cuda", False)]
     assert not graph.captured
+
+
+def endless(folder):
+    """A graph whose result takes 128 TB."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [1 << 45])
+    nodes = [
+        helper.make_node("Expand", ["a", "shape"], ["b"]),
+        helper.make_node("ReduceMean", ["b"], ["c"], keepdims=0),
+    ]
+    given = [helper.make_tensor_value_info("a", TensorProto.FLOAT, [1])]
+    made = [helper.make_tensor_value_info("c", TensorProto.FLOAT, [])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "endless", given, made, [shape]),
+        opset_imports=[helper.make_opsetid("", 18)],
+    )
+    model.ir_version = 9
+    onnx.save(model, str(folder / "endless.onnx"))
+    return runtime.Graph(folder / "endless.onnx", "cpu")
+
+
+def test_memory_that_runs_out_in_a_call_is_named(tmp_path):
+    graph, one = endless(tmp_path), np.ones(1, np.float32)
+    bound = graph.bound({"a": (1,)}, {"c": ()})
+    for call in (lambda: graph(a=one), bound):
+        with pytest.raises(AnyviewError, match="140737488355328") as caught:
+            call()
+        assert caught.value.code == "out_of_memory"
+
+
+def test_memory_that_runs_out_while_loading_is_named(tmp_path, monkeypatch):
+    import onnxruntime
+
+    def full(*arguments):
+        raise RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size);")
+
+    file = make_package(tmp_path / "tiny") / "denoise.onnx"
+    monkeypatch.setattr(onnxruntime, "InferenceSession", full)
+    with pytest.raises(AnyviewError, match=r"denoise.onnx cannot be loaded: CUDA") as caught:
+        runtime.Graph(file, "cpu")
+    assert caught.value.code == "out_of_memory"

@@ -232,3 +232,16 @@ def test_memory_of_a_call_grows_with_the_clip_and_shrinks_with_the_precision(imp
     assert bytes_of((9, 48, 96), piece=0) > bytes_of((5, 48, 96), piece=0) > small
     assert bytes_of((5, 96, 96)) == 2 * small
     assert bytes_of((5, 48, 96), "fp16") < small
+
+
+def test_an_export_that_fails_leaves_nothing_half_written(imported, monkeypatch, tmp_path):
+    def full(folder, specs, weights):
+        (folder / "encode.onnx").write_text("half")
+        raise MemoryError
+
+    monkeypatch.setattr(export, "write_graphs", full)
+    contract = joint_contract("x", (5, 32, 48), 1 / 16, "Apache-2.0")
+    with pytest.raises(AnyviewError, match="nothing of it is left") as caught:
+        package_import(imported, tmp_path, contract)
+    assert caught.value.code == "out_of_memory"
+    assert not list(tmp_path.iterdir())
