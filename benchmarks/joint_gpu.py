@@ -4,18 +4,24 @@
 
 Weights are random. At full size (2 B, 41 frames of 304 x 576) it needs a CUDA GPU with 24 GB, and
 without one prints a table that says so. `--small` measures the same rows at small size, on a
-processor too. Seconds are medians, the first calls (compilation) not counted; a clip is 36 calls,
-5 encodings and a decoding; memory is what the GPU holds after a call, the most of the three.
+processor too. On a GPU it says which attention kernels ran, and ends if they are not fused. Seconds
+are medians, the first calls (compilation) not counted; a clip is 36 calls, 5 encodings and a
+decoding; memory is what the GPU holds after a call, the most of the three.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
+import re
 import subprocess
+import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,7 +29,7 @@ from statistics import median
 import onnx
 import torch
 
-from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.runtime import Bound, Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, as_proto, traced
 from anyview_ros.model.joint.autoencoder import Autoencoder
@@ -50,6 +56,7 @@ from anyview_ros.model.weights import SharedWeights
 CALLS, ENCODINGS = 36, 5  # of a clip at 35 steps: the clean pass; image, rays and moments twice
 RATES = {"H200": 790e12, "H100": 790e12}  # dense bfloat16 that a large product reaches, a second
 NOT = "not measured"
+TELL = "ORT_ENABLE_ATTENTION_KERNEL_DEBUG_INFO"
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,8 @@ def _measure(way: str, size: Size, device: str, repeats: int) -> list[str]:
         f"{1000 * s:.1f} ms{_share(work / s)}"
         for s, work in zip(seconds, _operations(size), strict=True)
     ]
-    call, encode, decode = seconds
-    clip = CALLS * call + ENCODINGS * encode + decode
+    denoise, encode, decode = seconds
+    clip = CALLS * denoise + ENCODINGS * encode + decode
     if device == "cuda":
         torch.cuda.empty_cache()
     return [*cells, f"{clip:.2f} s", f"{max(held) / 1024:.1f} GiB" if device == "cuda" else NOT]
@@ -165,9 +172,56 @@ def _graph(spec: GraphSpec, device: str) -> Iterator[Callable[[], object]]:
         with SharedWeights(folder, torch.bfloat16) as weights:
             weights.take_from(model)
         onnx.save(as_proto(model), folder / "graph.onnx")
-        graph = Graph(folder / "graph.onnx", device, 0 if device == "cuda" else 1)
-        arrays = {key: value.numpy() for key, value in spec.inputs.items()}
-        yield lambda: graph(**arrays)
+        if device == "cuda":
+            _say_attention(folder / "graph.onnx", spec)
+        yield _bound(folder / "graph.onnx", spec, device)
+
+
+def _bound(file: Path, spec: GraphSpec, device: str) -> Bound:
+    """The graph as the pipeline calls it: on buffers of the device, its kernels recorded."""
+    graph = Graph(file, device, 0 if device == "cuda" else 1, captured=True)
+    shapes = {key: tuple(value.shape) for key, value in spec.inputs.items()}
+    bound = graph.bound(shapes, graph.output_shapes)
+    for key, value in spec.inputs.items():
+        bound.write(key, value.numpy())
+    return bound
+
+
+def _say_attention(file: Path, spec: GraphSpec) -> None:
+    """Which kernels attend, as ONNX Runtime tells on its standard output; none may be unfused.
+
+    A session of its own: one that tells goes on telling at every call.
+    """
+    with tempfile.TemporaryFile() as said, _stdout_in(said.fileno()):
+        os.environ[TELL] = "1"
+        try:
+            _bound(file, spec, "cuda")()
+        finally:
+            del os.environ[TELL]
+        said.seek(0)
+        kernels = attention_kernels(said.read().decode(errors="replace"))
+    if kernels:
+        print(f"attention: {', '.join(f'{n} x {kernel}' for kernel, n in kernels.items())}")
+    if unfused := kernels.keys() & {"MATH", "DEFAULT"}:
+        raise SystemExit(f"attention is not fused on this GPU: {', '.join(unfused)}")
+
+
+def attention_kernels(said: str) -> Counter[str]:
+    """How often each kernel is named in what ONNX Runtime tells."""
+    return Counter(re.findall(r"\bSdpaKernel=(\w+)", said))
+
+
+@contextmanager
+def _stdout_in(file: int) -> Iterator[None]:
+    """Standard output of the whole process, libraries in C among it, in a file."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(file, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _median(call: Callable[[], object], device: str, repeats: int) -> float:

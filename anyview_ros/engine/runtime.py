@@ -69,6 +69,7 @@ class Graph:
             self._session = _session(str(file), provider, threads, captured=False)
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = tuple(o.name for o in self._session.get_outputs())
+        self.output_shapes = {o.name: o.shape for o in self._session.get_outputs()}
         check_running(self._session.get_providers()[0], provider)
         check_assigned(_assigned(self._session), provider, self.fixed, file.name)
 
