@@ -131,7 +131,7 @@ class Stream:
                 self._ledger.saw(stamp_ns)
                 self._heard_at = self._now_ns()
             waiting = self._waiting.setdefault(source, [])
-            if stamp_ns > self._answered_ns:
+            if stamp_ns > self._answered_ns and stamp_ns not in waiting[-1:]:
                 insort(waiting, stamp_ns)
             elif ours:
                 self._ledger.skipped[LATE] += 1

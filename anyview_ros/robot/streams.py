@@ -193,7 +193,7 @@ class Streams:
         try:
             made = self._made(stream, window, asked, ticket, queue_s)
         except AnyviewError as error:
-            if ticket.is_cancelled():  # by what is told elsewhere
+            if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
                 stream.failed(window, ticket.reason())
                 return
             stream.failed(window, error)

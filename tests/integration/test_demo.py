@@ -177,9 +177,33 @@ def test_a_child_that_dies_is_shown(tmp_path: Path, model: Path) -> None:
     assert "error [child_ended]: 'rig' ended with status -9; the end of its log" in errors
 
 
+def test_a_short_live_demo(tmp_path: Path, model: Path) -> None:
+    with demo(87, tmp_path, model, "--live", "--seconds", "3") as (process, mark):
+        said, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, said + errors
+        assert marked(mark) == {}
+    figures = json.loads((tmp_path / "live.json").read_text())
+    assert set(figures["cameras"]) == {"vehicle", "world", "orbit", "hand"}
+    for camera in figures["cameras"].values():
+        assert camera["balanced"]
+        assert camera["twice"] == 0
+        assert 0 < camera["published"] <= camera["seen"]
+        assert camera["asked_hz"] == 10
+        assert camera["latency_s"] > 0
+        assert camera["psnr_db"] > 5
+    with Pillow.open(tmp_path / "live.png") as picture:
+        assert "synthetic" in str(picture.info).lower()
+        assert np.asarray(picture).std() > 20
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too short": ({"seconds": 0.5}, "error [invalid_seconds]: seconds must be 0.9 (one clip"),
     "too long": ({"seconds": 1000}, "error [invalid_seconds]: "),
+    "live, too short": ({"live": None, "seconds": 0.5}, "error [invalid_seconds]: seconds must be"),
+    "live, another world": (
+        {"live": None, "source": "table"},
+        "error [invalid_source]: --live drives on the street, got --source table",
+    ),
     "unknown model": ({"model": "nobody"}, "error [unknown_model]: no model package 'nobody'"),
     "no field of view": ({"source": __file__}, "error [missing_hfov]: "),
     "no video": ({"source": __file__, "hfov": 60}, "error [unreadable_video]: "),
@@ -192,7 +216,11 @@ def test_bad_input_is_refused_before_anything_starts(
 ) -> None:
     values, words = REFUSED[name]
     values = {"model": model, "out": tmp_path / "out", **values}
-    options = [text for key, value in values.items() for text in (f"--{key}", str(value))]
+    options = [
+        text
+        for key, value in values.items()
+        for text in ((f"--{key}",) if value is None else (f"--{key}", str(value)))
+    ]
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         assert main(["demo", *options]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
@@ -18,6 +19,7 @@ from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import compare, export_package, graph_specs
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.robot.worker import Worker
 
 CONFIG = NetworkConfig(channels=12, patch=2, width=32, depth=2, heads=2, planes=3)
 CONTRACT = Contract(
@@ -94,6 +96,23 @@ def test_known_frames_come_back_and_change_the_others(package: Path) -> None:
         assert (frames[:1] == first).all()
         assert (frames[1:] != free[1:]).any()
     assert (given[0][1:] != given[1][1:]).any()
+
+
+def test_known_frames_reach_the_inference_process(package: Path) -> None:
+    clip, known = clip_of(0), clip_of(1).images[:1]
+    target = View(Camera.from_fov(48, 32, 1.0), clip.world_from_cam)
+    options = SynthesisOptions()
+    here = Pipeline(load_package(package), "cpu", 1)
+    worker = Worker(load_package(package), "cpu")
+    try:
+        there = worker.synthesize([clip], target, options, known=known).frames
+        without = worker.synthesize([clip], target, options).frames
+    finally:
+        worker.stop()
+    np.testing.assert_array_equal(there[:1], known)
+    expected = here.synthesize([clip], target, options, known=known).frames
+    assert np.abs(there.astype(int) - expected).max() <= 1  # other threads, other sums
+    assert (there != without).any()
 
 
 @pytest.mark.parametrize(("count", "height"), [(2, 32), (5, 32), (0, 32), (1, 16)])

@@ -21,7 +21,7 @@ STAMPS = [SENT[0] + k * PERIOD_NS for k in range(12, 2000)]
 @pytest.fixture
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Graph, Rig, Caller]]:
     """A clip takes longer than its frames last."""
-    model = make_package(tmp_path_factory.mktemp("models") / "slow", work=12)
+    model = make_package(tmp_path_factory.mktemp("models") / "slow", work=16)
     with live(187, model, "buffer_s:=30.0", "flush_s:=0.5") as (opened, rig, caller):
         rig.send(SENT)
         yield opened, rig, caller
@@ -29,13 +29,13 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Graph, Ri
 
 @contextmanager
 def driving(rig: Rig) -> Iterator[None]:
-    """Frames at 10 Hz while the block lasts."""
+    """Frames at two and a half times their own pace while the block lasts."""
     over = threading.Event()
 
     def send() -> None:
         for stamp in STAMPS:
             rig.send([stamp])
-            if over.wait(0.1):
+            if over.wait(0.04):
                 return
 
     thread = threading.Thread(target=send)
@@ -70,12 +70,12 @@ def test_shares_follow_priorities_and_what_is_missed_is_told(
         assert added.success, added.message
     with driving(rig):
         low = clips(caller, "low", 3)
-        high = clips(caller, "high", 1)
+        high = clips(caller, "high", 5)
     assert int(high["clips"]) > int(low["clips"])
     assert low["balanced"] == high["balanced"] == "True"
     assert int(low["skipped.superseded"]) > 0
     assert low["code"] == "rate_not_reached"
-    assert float(low["rate_hz"]) < float(high["rate_hz"]) < 10.0
+    assert float(low["rate_hz"]) < 8.0
 
 
 def test_a_camera_that_joins_stalls_no_other_by_more_than_a_clip(
