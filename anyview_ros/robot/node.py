@@ -270,12 +270,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_freed_memory()
     rclpy.init(args=list(arguments) if arguments is not None else None)
-    node = ManagedNode("anyview")
     try:
-        anyview = Anyview(node)
+        with suppress(KeyboardInterrupt, ExternalShutdownException):
+            _run_unless_ros_ends()
     except AnyviewError as error:
-        rclpy.try_shutdown()
         sys.exit(f"error [{error.code}]: {error}")
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run_unless_ros_ends() -> None:
+    """A signal may end ROS while the node is being made: rclpy has many errors for that."""
+    try:
+        _run()
+    except AnyviewError:
+        raise
+    except Exception:
+        if rclpy.ok():
+            raise
+
+
+def _run() -> None:
+    node = ManagedNode("anyview")
+    anyview = Anyview(node)
     executor = MultiThreadedExecutor(SERVICE_THREADS)
     executor.add_node(node)
     anyview.follow_autostart()
@@ -284,11 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # rclpy (Jazzy) raises this out of the wait when a topic is closed meanwhile.
             with suppress(InvalidHandle):
                 executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     finally:
         anyview.close()
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":
