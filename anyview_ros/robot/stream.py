@@ -205,11 +205,19 @@ class Stream:
             self._settle()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
-    def failed(self, window: Window, error: AnyviewError) -> None:
-        """The clip could not be made: try it again, or go on with the frames after it."""
+    def took(self, model_s: float, overhead_s: float) -> None:
+        """What its last turn took in the model and around it."""
+        with self._lock:
+            self._ledger.took(model_s, overhead_s)
+
+    def failed(self, window: Window, error: AnyviewError) -> bool:
+        """The clip could not be made: try it again, or go on with the frames after it.
+
+        Returns whether it was given up.
+        """
         with self._lock:
             if self._window_epoch != self._epoch:
-                return
+                return False
             self._problem = error
             if self._is_worth_waiting(error.code):
                 self._retry_at = time.monotonic() + RETRY_S
@@ -217,6 +225,8 @@ class Stream:
                 self._answered, self._made = (), None
             else:
                 self._give_up(window, error.code)
+                return True
+            return False
 
     def status(self) -> StreamStatus:
         """An instant for diagnostics."""

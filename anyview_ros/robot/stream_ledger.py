@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 RATE_WINDOW_NS = 10_000_000_000
@@ -23,6 +23,7 @@ class StreamSnapshot:
         latency_s: of the last clips: from the newest source stamp of a clip to the publication of
             its first frame, their median and largest; 0 before the first.
         clips: made.
+        model_s, overhead_s: of the last clips' turns, medians: in the model, and in the node.
     """
 
     seen: int
@@ -33,6 +34,8 @@ class StreamSnapshot:
     latency_s: float
     max_latency_s: float
     clips: int
+    model_s: float
+    overhead_s: float
 
     @property
     def balanced(self) -> bool:
@@ -51,6 +54,8 @@ class StreamLedger:
         self._began_ns: int | None = None
         self._newest_ns = 0
         self._latencies: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
+        self._model: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
+        self._overhead: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
 
     def saw(self, stamp_ns: int) -> None:
         """A frame of the source came."""
@@ -71,22 +76,28 @@ class StreamLedger:
         self.clips += 1
         self._latencies.append(latency_s)
 
+    def took(self, model_s: float, overhead_s: float) -> None:
+        """What the turn of a clip took in the model and around it."""
+        self._model.append(model_s)
+        self._overhead.append(overhead_s)
+
     def new_epoch(self) -> None:
         """The clock jumped: what is measured by stamps begins anew."""
         self._stamps.clear()
         self._began_ns, self._newest_ns = None, 0
 
     def snapshot(self, waiting: int) -> StreamSnapshot:
-        latencies = sorted(self._latencies) or [0.0]
         return StreamSnapshot(
             seen=self.seen,
             waiting=waiting,
             published=self.published,
             skipped=dict(self.skipped),
             rate_hz=self._rate_hz(),
-            latency_s=latencies[len(latencies) // 2],
-            max_latency_s=latencies[-1],
+            latency_s=_middle(self._latencies),
+            max_latency_s=max(self._latencies, default=0.0),
             clips=self.clips,
+            model_s=_middle(self._model),
+            overhead_s=_middle(self._overhead),
         )
 
     def _rate_hz(self) -> float:
@@ -95,3 +106,7 @@ class StreamLedger:
         begin_ns = max(self._began_ns, self._newest_ns - RATE_WINDOW_NS)
         recent = sum(stamp > begin_ns for stamp in self._stamps)
         return 1e9 * recent / (self._newest_ns - begin_ns)
+
+
+def _middle(values: Collection[float]) -> float:
+    return sorted(values)[len(values) // 2] if values else 0.0

@@ -190,21 +190,24 @@ class Streams:
         window = self._window(stream, self._ends.get(asked.sources, 0))
         if window is None:
             return
+        started = time.monotonic()
         try:
             made = self._made(stream, window, asked, ticket, queue_s)
         except AnyviewError as error:
             if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
                 stream.failed(window, ticket.reason())
                 return
-            stream.failed(window, error)
-            self._node.get_logger().warning(
-                f"a clip of '{asked.name}' was not made: {error.message}",
-                throttle_duration_sec=WARN_PERIOD_S,
-            )
+            if stream.failed(window, error):
+                self._node.get_logger().warning(
+                    f"a clip of '{asked.name}' was not made: {error.message}",
+                    throttle_duration_sec=WARN_PERIOD_S,
+                )
             return
         if not stream.asked.lossless:
             self._ends[asked.sources] = made.sources.stamps_ns[-1]
         self._publish(stream, window, made, camera)
+        model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
+        stream.took(model_s, time.monotonic() - started - model_s)
 
     def _with_sources(self, stream: Stream, asked: AskedCamera) -> AskedCamera:
         """The camera with the sources of its next clip; a lossless one keeps its first choice."""

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from anyview_ros.msg import VirtualCamera
@@ -15,6 +15,7 @@ from tests.graph import Graph
 from tests.packages import make_package
 from tests.robot.rig import PERIOD_NS, SENT, Caller, Rig, live, raised_camera, values_of
 
+PATIENCE = 4  # times half a minute
 STAMPS = [SENT[0] + k * PERIOD_NS for k in range(12, 2000)]
 
 
@@ -54,11 +55,14 @@ def continuous(name: str, priority: int = 0, mode: int = VirtualCamera.LIVE) -> 
 
 
 def clips(caller: Caller, name: str, least: int) -> dict[str, str]:
-    """Values of a camera as soon as it has so many clips."""
-    status = caller.status(
-        f"virtual camera {name}", lambda s: int(values_of(s).get("clips", 0)) >= least
-    )
-    return values_of(status)
+    """Values of a camera as soon as it has so many clips, however busy the machine is."""
+    for _ in range(PATIENCE):
+        with suppress(AssertionError):
+            status = caller.status(
+                f"virtual camera {name}", lambda s: int(values_of(s).get("clips", 0)) >= least
+            )
+            return values_of(status)
+    raise AssertionError(f"'{name}' does not get {least} clips")
 
 
 def test_shares_follow_priorities_and_what_is_missed_is_told(
@@ -90,7 +94,7 @@ def test_a_camera_that_joins_stalls_no_other_by_more_than_a_clip(
         before = int(clips(caller, "first", 2)["clips"])
         turns = {name: int(clips(caller, name, 3)["clips"]) for name in ("second", "third")}
         since = int(clips(caller, "first", before)["clips"]) - before
-    assert since >= min(turns.values()) - 2
+    assert since >= min(turns.values()) - 2  # it had its turn in every round
 
 
 def test_a_model_that_dies_costs_a_lossless_camera_no_frame(
