@@ -48,6 +48,10 @@ class Judge(nn.Module):
 
     def forward(self, latent: Tensor, layout: Tensor) -> Tensor:
         """Logits (B, T', H'/2, W'/2) for latents (B, C, T', H', W'); frames are judged alone."""
+        with torch.autocast(latent.device.type, torch.bfloat16):
+            return self._logits(latent, layout).float()
+
+    def _logits(self, latent: Tensor, layout: Tensor) -> Tensor:
         x = torch.cat([self.evened(latent), self.evened(layout)], dim=1).transpose(1, 2)
         later = torch.unflatten(self.later(x[:, 1:].flatten(0, 1)), 0, (len(x), -1))
         hidden = torch.cat([self.first(x[:, 0])[:, None], later], dim=1)

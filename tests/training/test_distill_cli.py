@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from anyview_ros.cli import distill, export
 from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
 from tests.training.test_cli import ONE_SHARD, run
@@ -77,3 +81,16 @@ def test_two_processes_distill_like_one(folder: Path) -> None:
         expected = one.part(part)
         for name, weights in two.part(part).items():
             assert float((weights - expected[name]).abs().mean()) < 3e-4, name
+
+
+def test_every_command_of_the_docs_is_one_that_exists() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "few-steps.md").read_text()
+    commands = re.findall(r"^\./anyview (.*)$", text, re.MULTILINE)
+    torchrun = r"^\.venv/bin/torchrun --nproc-per-node 2 -m anyview_ros\.cli (.*)$"
+    commands += re.findall(torchrun, text, re.MULTILINE)
+    assert [line.split()[0] for line in commands] == ["distill", "export", "distill"]
+    for line in commands:
+        name, *arguments = shlex.split(line)
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        {"distill": distill, "export": export}[name].add_arguments(parser)
+        parser.parse_args(arguments)

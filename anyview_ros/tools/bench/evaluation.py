@@ -107,7 +107,7 @@ class Evaluator:
         made = baselines(question, self._mean_image(question))
         rows = {name: self._scored(frames, question) for name, frames in (drawn | made).items()}
         for speed, frames in drawn.items():
-            rows[speed] |= _pose_figures(frames, question)
+            rows[speed] |= pose_figures(frames, question)
         first = next(iter(drawn.values()))
         wrong = dict(self._wrong(question, episode, first))
         calls = len(windows(len(question.source), self._pipeline.package.contract.frames))
@@ -175,7 +175,7 @@ def clip_figures(frames: Images, question: Question, lengths: tuple[int, ...]) -
     return scores
 
 
-def _pose_figures(frames: Images, question: Question) -> dict[str, float]:
+def pose_figures(frames: Images, question: Question) -> dict[str, float]:
     """Pose error at the middle frame, where the world is known."""
     if question.shown is None:
         return {}
