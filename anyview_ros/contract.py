@@ -67,11 +67,14 @@ class Sampling:
         reuse: relative change of the answer below which a call of the denoiser is left out
             (engine/reuse.py); 0 = none is.
         frames: length of a clip that is asked for without one; 0 = the longest.
+        temperature: factor on the noise that sampling starts from and goes on with; below 1 what
+            no source sees is closer to its mean, and quieter.
     """
 
     solver: str = ""
     reuse: float = 0.0
     frames: int = 0
+    temperature: float = 1.0
 
 
 USUAL = Sampling()
@@ -146,6 +149,7 @@ class Contract:
             solvers = ("", *CHOICES["solver"])
             _require(own.solver in solvers, "sampling", f"solver one of {solvers}", self)
             _require(0 <= own.reuse < 1, "sampling", "reuse from 0 to below 1", self)
+            _require(0 <= own.temperature <= 1, "sampling", "temperature from 0 to 1", self)
             _require(
                 own.frames in (0, *self.frames), "sampling", "frames of a length it takes", self
             )

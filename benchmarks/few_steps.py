@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anyview_ros.engine.sampler import karras_sigmas
+from anyview_ros.engine.sampler import Method, karras_sigmas
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
@@ -72,8 +72,8 @@ class Model:
             np.stack([question.source_poses, question.target.world_from_cam]),
             np.array([frame.stamp_ns for frame in question.source]),
         )
-        scale = question.scene_scale
-        return generate(self.contract, scene, 1, scale, way, self.network, self.codec)
+        scale, method = question.scene_scale, Method(way)
+        return generate(self.contract, scene, 1, scale, method, self.network, self.codec)
 
 
 def scored(question: Question, frames: Images, distance: perceptual.Perceptual | None) -> Row:

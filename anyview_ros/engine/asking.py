@@ -101,7 +101,7 @@ def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.Met
         )
     sigmas, own = contract.sigmas[speed], contract.sampled_by(speed)
     levels = sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
-    return sampler.Method(levels, own.solver, own.reuse)
+    return sampler.Method(levels, own.solver, own.reuse, own.temperature)
 
 
 def _words(values: Iterable[object]) -> str:

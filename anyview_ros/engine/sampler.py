@@ -31,11 +31,13 @@ class Method:
         solver: see `coefficients`.
         reuse: relative change of x0 below which a call of the denoiser is left out, see `Reused`;
             0 = none is.
+        temperature: factor on the noise of the first state, which Euler's steps carry on.
     """
 
     sigmas: tuple[float, ...]
     solver: str = "euler"
     reuse: float = 0.0
+    temperature: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -134,8 +136,8 @@ def sample(
 
 
 def first_state(method: Method, noise: Array) -> Array:
-    """Where sampling starts: unit noise at the highest level."""
-    return np.asarray(method.sigmas[0] * noise.astype(np.float64), np.float32)
+    """Where sampling starts: unit noise at the highest level, times the temperature."""
+    return np.asarray(method.temperature * method.sigmas[0] * noise.astype(np.float64), np.float32)
 
 
 def sample_by(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anyview_ros.engine.asking import SynthesisOptions, check_sampling
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.tools.bench.figures import sharpness, whole_clip
@@ -61,8 +62,9 @@ class HeldOut:
         codec: LinearCodec,
     ) -> Iterator[tuple[str, float]]:
         truth, contract = scene.images[target], run.contract()
-        for speed, sigmas in run.speeds.items():
-            made = generate(contract, scene, target, scale, sigmas, network, codec)
+        for speed in run.speeds:
+            method = check_sampling(contract, SynthesisOptions(speed))
+            made = generate(contract, scene, target, scale, method, network, codec)
             yield f"{speed} psnr", whole_clip(made, truth)["psnr"]
             yield f"{speed} sharpness", sharpness(made, truth)
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anyview_ros.contract import Contract, LatentShape
+from anyview_ros.contract import Contract, LatentShape, Sampling
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.one_way.config import NetworkConfig
@@ -98,6 +98,7 @@ class RunConfig:
         stages: in order; the last one goes on to the end.
         training: see there.
         speeds: falling noise levels by speed, for the package.
+        temperature: of speeds of several steps, see `contract.Sampling`.
         text: the file it was read from, kept in checkpoints and packages.
         student: None, but for what `anyview distill` makes of a run; see `taught`.
     """
@@ -112,6 +113,7 @@ class RunConfig:
     training: TrainingConfig
     speeds: Mapping[str, tuple[float, ...]]
     text: str
+    temperature: float = 1.0
     student: StudentConfig | None = None
 
     def stage(self, step: int) -> Stage:
@@ -120,7 +122,7 @@ class RunConfig:
     def changes(self, other: RunConfig) -> list[str]:
         """Names of what differs, but for what may change in the middle of a run: the length and
         the fall of the learning rate, the last stages, the package's name and speeds."""
-        free = {"text", "name", "licence", "speeds", "stages", "training"}
+        free = {"text", "name", "licence", "speeds", "temperature", "stages", "training"}
         fixed = {f.name for f in fields(self)} - free
         changed = [name for name in fixed if getattr(self, name) != getattr(other, name)]
         mine = self.training
@@ -152,6 +154,11 @@ class RunConfig:
             licence=self.licence,
             files={},
             plane_sweep=self.plane_sweep,
+            sampling={
+                speed: Sampling(temperature=self.temperature)
+                for speed, levels in self.speeds.items()
+                if len(levels) > 2 and self.temperature != 1
+            },
         )
 
 
@@ -173,8 +180,9 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    required = {f.name for f in fields(RunConfig)} - {"text", "student"}
-    if wrong := raw.keys() - {"student"} ^ required:
+    optional = {"temperature", "student"}
+    required = {f.name for f in fields(RunConfig)} - {"text", *optional}
+    if wrong := raw.keys() - optional ^ required:
         raise AnyviewError(
             "invalid_config", f"training config: missing or unknown {', '.join(sorted(wrong))}"
         )
@@ -193,6 +201,7 @@ def parse_config(text: str) -> RunConfig:
         ),
         speeds={speed: tuple(map(float, levels)) for speed, levels in raw["speeds"].items()},
         text=text,
+        temperature=float(raw.get("temperature", 1.0)),
     )
     _check(run)
     if "student" not in raw:

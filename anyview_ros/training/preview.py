@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.asking import SynthesisOptions, check_sampling
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.model.codec import LinearCodec
@@ -60,8 +61,9 @@ class Preview:
         target = len(scene.cameras) - 1
         yield scene.images[0, middle]
         yield scene.images[target, middle]
-        for sigmas in self._contract.sigmas.values():
-            frames = generate(self._contract, scene, target, scale, sigmas, network, codec)
+        for speed in self._contract.sigmas:
+            method = check_sampling(self._contract, SynthesisOptions(speed))
+            frames = generate(self._contract, scene, target, scale, method, network, codec)
             yield frames[middle]
 
 
@@ -71,7 +73,7 @@ def generate(
     scene: SceneViews,
     target: int,
     scene_scale: float,
-    sigmas: tuple[float, ...],
+    method: sampler.Method,
     network: OneWayDenoiser,
     codec: LinearCodec,
 ) -> Image:
@@ -101,5 +103,6 @@ def generate(
         return x0
 
     noise = sampler.unit_noise(0, shape[1:])[None]
-    latent = sampler.sample(sampler.denoiser_of(predict, contract.prediction), noise, sigmas)
+    denoiser = sampler.denoiser_of(predict, contract.prediction)
+    latent = sampler.sample_by(method, denoiser, sampler.first_state(method, noise))
     return conditioning.images_of(codec.decode(tensor(latent)).cpu().numpy())

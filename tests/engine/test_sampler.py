@@ -182,3 +182,13 @@ def test_an_answer_that_never_changes_is_asked_for_twice():
     found = sample_by(method, denoiser, first_state(method, np.ones(3, np.float32)))
     assert calls == [80.0, 40.0]
     np.testing.assert_array_equal(found, 0.5)
+
+
+def test_a_temperature_is_a_share_of_the_noise() -> None:
+    """A denoiser that passes its noise on shows how much of it there was."""
+    noise = np.ones(3, np.float32)
+    method = Method((80.0, 2.0, 0.0), temperature=0.25)
+    found = sample_by(method, lambda y, sigma: y / sigma, first_state(method, noise))
+    full = Method((80.0, 2.0, 0.0))
+    whole = sample_by(full, lambda y, sigma: y / sigma, first_state(full, noise))
+    assert found == pytest.approx(0.25 * whole)
