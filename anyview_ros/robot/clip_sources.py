@@ -87,16 +87,19 @@ class ClipGatherer:
         return ClipSources(names, clips, View(camera.camera(info.camera), poses))
 
     def choose(
-        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool]
+        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
     ) -> tuple[str, ...]:
         """Names of the best sources that have a clip; the first one's stamps count.
+
+        Args:
+            keep: the first source of the clip before, see `best_first`.
 
         Raises:
             AnyviewError: `no_sources`, or why the best source has no clip.
         """
         streams = _some(self._streams())
         candidates = self._candidates(asked, camera, streams, cancelled)
-        ranked = best_first(candidates, self._scene_scale) or sorted(streams)
+        ranked = best_first(candidates, self._scene_scale, keep) or sorted(streams)
         first, refused = self._first_with_clip(asked, ranked, streams)
         if first not in candidates:  # its first frame came meanwhile
             return (first,)

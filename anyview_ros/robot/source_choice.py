@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anyview_ros.frames import View
 from anyview_ros.geometry import inverse, rays
 
-GRID = (8, 6)  # columns, rows of rays through the target's image
+GRID = (32, 18)  # columns, rows of rays through the target's image: finer than LEAST_GAIN
 DEPTHS = np.array([0.25, 0.5, 1.0, 2.0])  # of the samples on each ray, in units of 1 / scene_scale
 LEAST_GAIN = 0.05  # of the target's samples: what less than that sees is not worth a source's time
 
@@ -35,18 +35,25 @@ class Choice:
     reason: str
 
 
-def best_first(candidates: Mapping[str, Candidate], scene_scale: float) -> list[str]:
+def best_first(
+    candidates: Mapping[str, Candidate], scene_scale: float, keep: str = ""
+) -> list[str]:
     """Names of the sources, the best one first.
 
     The best source sees the largest share of what the target looks at: of points on a grid of
     the target's rays at depths 0.25 to 2 over `scene_scale` (4 to 32 m at 1/16), over all
     instants. Where shares are equal (none sees any), the one whose optical axis is nearest to the
     target's, then the first by name.
+
+    Args:
+        keep: a source that stays the best unless another sees LEAST_GAIN more, so that of two
+            that see as much a stream does not take one and the other in turn.
     """
 
     def rank(name: str) -> tuple[float, float, str]:
         candidate = candidates[name]
-        return -seen_share(candidate, scene_scale), axis_angle(candidate), name
+        share = seen_share(candidate, scene_scale) + (LEAST_GAIN if name == keep else 0.0)
+        return -share, axis_angle(candidate), name
 
     return sorted(candidates, key=rank)
 

@@ -214,7 +214,7 @@ class Streams:
         if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
             shape = ClipShape.of(self._model.required().contract)
             question = self._question(asked, shape, Window(0))
-            stream.follow(self._gatherer().choose(question, asked, _at_once))
+            stream.follow(self._gatherer().choose(question, asked, _at_once, keep=stream.source))
         return replace(asked, sources=asked.sources or stream.sources)
 
     def _made(
