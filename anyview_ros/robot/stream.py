@@ -103,6 +103,11 @@ class Stream:
         """The cameras of its last clip, empty before they are chosen."""
         return self._sources
 
+    @property
+    def source(self) -> str:
+        """The first of them, whose frames are answered."""
+        return self._source
+
     def wants_source(self) -> bool:
         """Whether a source is to be chosen now: frames came, and none was chosen yet."""
         with self._lock:

@@ -177,8 +177,15 @@ class Streams:
             name = self._shares.choose({name: s.asked.priority for name, s in due.items()})
             started = time.monotonic()
             ticket.camera = name
-            self._serve(due[name], self._cameras.named(name), ticket, queue_s)
-            self._shares.charge(name, due[name].asked.priority, time.monotonic() - started)
+            try:
+                self._serve(due[name], self._cameras.named(name), ticket, queue_s)
+            except AnyviewError:
+                raise  # it was removed meanwhile
+            except Exception as error:  # a bug must not keep the others from their turns
+                due[name].rest(AnyviewError("internal_error", repr(error)))
+                raise
+            finally:
+                self._shares.charge(name, due[name].asked.priority, time.monotonic() - started)
 
     def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket, queue_s: float) -> None:
         try:
