@@ -82,7 +82,7 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         "model",
-        "street-plain-7m",
+        "worlds-sweep-10m",
         "Model package: a name on the search path, or a path",
         applies="configure",
     ),
