@@ -17,7 +17,7 @@ import numpy as np
 
 from anyview_ros.contract import find_package, load_package
 from anyview_ros.engine.bound_denoiser import BoundDenoiser
-from anyview_ros.engine.memory import check_fits, needed
+from anyview_ros.engine.memory import needed
 from anyview_ros.engine.runtime import Graph, OnDevice
 
 GIB = 2**20  # in the kernel's KiB
@@ -30,7 +30,6 @@ def main() -> None:
     arguments = parser.parse_args()
     package = load_package(find_package(arguments.package))
     contract, wanted = package.contract, needed(package)
-    check_fits(package, "cpu")
     print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
     print(
         f"estimated {wanted.weights / 2**30:.1f} GiB of weights, {wanted.call / 2**30:.1f} a call"

@@ -25,6 +25,7 @@ from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.providers import device_of
 from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
+from anyview_ros.engine.self_test import SelfTest
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.engine.uncertainty import Spread, seeds
 from anyview_ros.errors import AnyviewError
@@ -75,15 +76,19 @@ class Pipeline:
         threads: of the CPU provider; 0 = one a core.
 
     Raises:
-        AnyviewError: `not_enough_memory`, or what `choose_provider` and `Graph` refuse.
+        AnyviewError: `not_enough_memory`, `self_test_failed`, or what `choose_provider` and
+            `Graph` refuse.
     """
 
     def __init__(self, package: ModelPackage, provider: str = AUTO, threads: int = 0) -> None:
         self.package = package
         self.provider = choose_provider(provider)
         check_fits(package, device_of(self.provider))
+        known_answers = SelfTest(package)
+        known_answers.ask_proofs(self.provider, threads)
         files = {name: package.graph(name) for name in GRAPHS}
         self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
+        known_answers.ask(self._graphs)
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._shared = SharedSources(2 * package.contract.max_sources)

@@ -17,9 +17,11 @@ from torch.export import Dim
 
 from anyview_ros.contract import MANIFEST, Contract, sha256_of, write_manifest
 from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.self_test import SELF_TEST, write_cases
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.known_answers import known_answer
 from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.quiet import quiet_exporter
@@ -124,6 +126,7 @@ def write_package(folder: Path, contract: Contract, specs: Mapping[str, GraphSpe
     with SharedWeights(folder) as weights:
         write_graphs(folder, specs, weights)
     check(folder, specs)
+    write_self_test(folder, specs)
     return seal(folder, contract, specs)
 
 
@@ -137,10 +140,21 @@ def write_graphs(folder: Path, specs: Mapping[str, GraphSpec], weights: SharedWe
 
 def seal(folder: Path, contract: Contract, specs: Iterable[str]) -> Contract:
     """Write the manifest of a folder whose graphs are there."""
-    names = [*(f"{name}.onnx" for name in specs), WEIGHTS]
+    names = [*(f"{name}.onnx" for name in specs), WEIGHTS, SELF_TEST]
     written = replace(contract, files={name: sha256_of(folder / name) for name in names})
     write_manifest(folder, written)
     return written
+
+
+def write_self_test(folder: Path, specs: Mapping[str, GraphSpec]) -> None:
+    """Write what graphs of the package must answer, for `self_test.SelfTest`."""
+    write_cases(
+        folder,
+        {
+            name: known_answer(spec.module, spec.inputs, list(spec.outputs))
+            for name, spec in specs.items()
+        },
+    )
 
 
 def check(

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from anyview_ros.cli.__main__ import main
-from anyview_ros.contract import load_package
+from anyview_ros.contract import GRAPHS, load_package
 from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.self_test import SelfTest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
@@ -169,18 +171,20 @@ def test_the_card_says_what_it_is(package):
 
 @pytest.mark.parametrize(("precision", "stored"), [("fp16", FLOAT16), ("bf16", BFLOAT16)])
 def test_16_bit_packages_compute_in_16_bits(imported, tmp_path, monkeypatch, precision, stored):
-    """A clip too large to be run is compared at a small size, of which nothing is left."""
+    """A clip too large to be run is compared at a small size, and so is its self-test."""
     monkeypatch.setattr(export, "MOST_COMPARED", 0)
     contract = joint_contract("small", (5, 48, 64), 1 / 8, "-", precision=precision)
     made = package_import(imported, tmp_path, contract)
     assert len(made.differences) == (4 if precision == "fp16" else 0)
-    assert sorted(file.name for file in made.folder.glob("*.onnx")) == [
-        "condition.onnx",
-        "decode.onnx",
-        "denoise.onnx",
-        "encode.onnx",
-    ]
-    assert load_package(made.folder).contract.precision == precision
+    proofs = {f"proof-{name}" for name in GRAPHS}
+    assert {file.stem for file in made.folder.glob("*.onnx")} == {*GRAPHS, *proofs}
+    loaded = load_package(made.folder)
+    assert loaded.contract.precision == precision
+    assert loaded.contract.call_bytes > 0
+    asked = SelfTest(loaded)
+    assert asked._cases.keys() == proofs
+    if precision == "fp16":
+        asked.ask({name: Graph(made.folder / f"{name}.onnx", "cpu") for name in proofs})
     graph = onnx.load(made.folder / "denoise.onnx").graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     types = {inner.name: inner.type.tensor_type.elem_type for inner in graph.value_info}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from anyview_ros.contract import GRAPHS, Contract, LatentShape, load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.engine.self_test import SELF_TEST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.model import export
@@ -66,7 +68,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("sources", [1, 2])
 def test_an_exported_package_loads_and_synthesizes(package: Path, width: int, sources: int) -> None:
     loaded = load_package(package)
-    assert set(loaded.contract.files) == {"weights.bin", *(f"{name}.onnx" for name in GRAPHS)}
+    graphs = {f"{name}.onnx" for name in GRAPHS}
+    assert set(loaded.contract.files) == {"weights.bin", SELF_TEST, *graphs}
+    assert json.loads((package / SELF_TEST).read_text()).keys() == set(GRAPHS)
     camera = Camera.from_fov(width, 32, 1.2)
     poses = torch.eye(4, dtype=torch.float64).numpy()
     image = torch.randint(0, 255, (32, width, 3), dtype=torch.uint8).numpy()

@@ -14,7 +14,14 @@ from anyview_ros.contract import Contract, LatentShape, Sampling
 from anyview_ros.engine.official import LONGEST_CLIP, STRIDE
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.export import TOLERANCE, GraphSpec, check, seal, write_graphs
+from anyview_ros.model.export import (
+    TOLERANCE,
+    GraphSpec,
+    check,
+    seal,
+    write_graphs,
+    write_self_test,
+)
 from anyview_ros.model.joint.autoencoder import COLOURS, Autoencoder
 from anyview_ros.model.joint.config import (
     LATENT_CHANNELS,
@@ -36,6 +43,7 @@ LATENT = LatentShape(LATENT_CHANNELS)
 # has no bfloat16, so those graphs cannot be compared on it.
 TOLERANCES = {"fp32": TOLERANCE, "fp16": 2e-2}
 MOST_COMPARED = 2e12  # operations of the four graphs, some minutes of a processor's core
+MOST_ASKED = 2e10  # the same at each load of the package, a second
 PROOF = (5, 32, 48)  # T, H, W of the graphs that are compared in place of larger ones
 # Maps of the finest level that a coder holds: with the workspace of a convolution that a processor
 # unfolds (measured: 345 MiB at width 48, 96 x 160), and about what CUDA's kernels leave of it.
@@ -137,7 +145,8 @@ def export_joint_package(
 
     Weights go to the disk one at a time. Those that are bfloat16 numbers, as the released ones
     are, are stored as such where the arithmetic is float32. Graphs too large to be run on a
-    processor are compared at the size `PROOF`, with the stored weights.
+    processor are compared at the size `PROOF`, with the stored weights; these graphs stay in the
+    package, for its self-test.
 
     Returns:
         The differences between ONNX Runtime and torch by graph, over the largest value; empty in
@@ -146,36 +155,24 @@ def export_joint_package(
     Raises:
         AnyviewError: `export_differs`, see `check`.
     """
-    specs = graph_specs(contract, model)
+    specs, work = graph_specs(contract, model), operations(contract, model)
+    large = work > min(MOST_ASKED, MOST_COMPARED)
+    proofs = proof_specs(contract, model) if large else {}
+    compared = specs if work <= MOST_COMPARED else proofs
+    tolerance = TOLERANCES.get(contract.precision)
     with SharedWeights(folder, torch.bfloat16) as weights:
-        write_graphs(folder, specs, weights)
-        differences = _compared(folder, contract, model, specs, weights)
+        write_graphs(folder, specs | proofs, weights)
+        assert weights.size  # whose asking writes what is buffered
+        differences = check(folder, compared, tolerance) if tolerance else {}
+    write_self_test(folder, proofs or specs)
     sized = replace(contract, call_bytes=call_bytes(contract, model))
-    return seal(folder, sized, specs), differences
+    return seal(folder, sized, specs | proofs), differences
 
 
-def _compared(
-    folder: Path,
-    contract: Contract,
-    model: JointModel,
-    specs: dict[str, GraphSpec],
-    weights: SharedWeights,
-) -> dict[str, float]:
-    if contract.precision not in TOLERANCES:
-        return {}
-    tolerance, size = TOLERANCES[contract.precision], weights.size
-    if operations(contract, model) <= MOST_COMPARED:
-        return check(folder, specs, tolerance)
+def proof_specs(contract: Contract, model: JointModel) -> dict[str, GraphSpec]:
+    """Graphs of the same weights that a processor can run, in place of larger ones."""
     small = replace(contract, frames=(PROOF[0],), sizes=(PROOF[1:],))
-    proofs = {f"proof-{name}": spec for name, spec in graph_specs(small, model).items()}
-    write_graphs(folder, proofs, weights)
-    assert weights.size  # whose asking writes what is buffered
-    try:
-        return check(folder, proofs, tolerance)
-    finally:
-        weights.forget_from(size)
-        for name in proofs:
-            (folder / f"{name}.onnx").unlink(missing_ok=True)
+    return {f"proof-{name}": spec for name, spec in graph_specs(small, model).items()}
 
 
 def operations(contract: Contract, model: JointModel) -> float:

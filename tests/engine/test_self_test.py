@@ -1,0 +1,123 @@
+"""Known answers of a package are asked when it is loaded."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anyview_ros.contract import GRAPHS, load_package, sha256_of, write_manifest
+from anyview_ros.engine import self_test
+from anyview_ros.engine.pipeline import Pipeline
+from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.self_test import SELF_TEST, SelfTest, kept, noise, write_cases
+from anyview_ros.errors import AnyviewError
+from tests.packages import make_package
+
+SHAPES = {
+    "encode": {"frames": (1, 3, 5, 24, 32)},
+    "denoise": {
+        "noisy": (1, 3, 2, 3, 4),
+        "t": (1,),
+        "rays": (1, 96, 2, 3, 4),
+        "context": (1, 3, 2, 3, 4),
+    },
+}
+
+
+def with_answers(path, change=lambda cases: None, prefix=""):
+    """A package with its own answers, after `change`, sealed."""
+    cases = {}
+    for name, shapes in SHAPES.items():
+        given = noise(shapes) | ({"t": np.float32([0.7])} if "t" in shapes else {})
+        (key, made), *_ = Graph(path / f"{name}.onnx", "cpu")(**given).items()
+        cases[prefix + name] = {
+            "inputs": shapes,
+            "values": {"t": [0.7]} if "t" in shapes else {},
+            "outputs": {key: {"shape": made.shape, "kept": kept(made).tolist()}},
+        }
+    change(cases)
+    write_cases(path, cases)
+    contract = load_package(path).contract
+    files = {**contract.files, SELF_TEST: sha256_of(path / SELF_TEST)}
+    write_manifest(path, replace(contract, files=files))
+    return load_package(path)
+
+
+def test_right_answers_pass(tmp_path):
+    package = with_answers(make_package(tmp_path / "tiny"))
+    assert Pipeline(package, "cpu").package is package
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("factor", [1.01, -1.0, float("nan")])
+def test_another_answer_is_refused(tmp_path, monkeypatch, name, factor):
+    package = with_answers(make_package(tmp_path / "tiny"))
+    right = Graph.bound
+
+    def wrong(graph, inputs, outputs):
+        bound = right(graph, inputs, outputs)
+        return bound if graph is not broken else Wrong(bound, factor)
+
+    graphs = {g: Graph(package.graph(g), "cpu") for g in GRAPHS}
+    broken = graphs[name]
+    monkeypatch.setattr(Graph, "bound", wrong)
+    with pytest.raises(AnyviewError, match=rf"'tiny' on cpu computes {name}\.") as caught:
+        SelfTest(package).ask(graphs)
+    assert caught.value.code == "self_test_failed"
+
+
+class Wrong:
+    """A bound graph on a machine that computes something else."""
+
+    def __init__(self, bound, factor):
+        self._bound, self._factor = bound, np.float32(factor)
+        self.write = bound.write
+
+    def __call__(self):
+        self._bound()
+
+    @property
+    def buffers(self):
+        return {k: Scaled(b, self._factor) for k, b in self._bound.buffers.items()}
+
+
+class Scaled:
+    def __init__(self, buffer, factor):
+        self._buffer, self._factor = buffer, factor
+
+    def numpy(self):
+        return self._buffer.numpy() * self._factor
+
+
+def test_an_answer_within_the_precision_passes(tmp_path):
+    def off_by_a_percent(cases):
+        made = cases["encode"]["outputs"]["latent"]
+        made["kept"] = [1.01 * value for value in made["kept"]]
+
+    package = with_answers(make_package(tmp_path / "half", precision="fp16"), off_by_a_percent)
+    Pipeline(package, "cpu")
+    with pytest.raises(AnyviewError, match=r"0\.001 is allowed in fp32"):
+        Pipeline(with_answers(make_package(tmp_path / "full"), off_by_a_percent), "cpu")
+
+
+def test_proofs_are_asked_but_on_a_processor(tmp_path, monkeypatch):
+    path, asked = make_package(tmp_path / "tiny"), []
+    package = with_answers(path, prefix="proof-")
+
+    class Loaded(Graph):
+        def __init__(self, file, provider, threads):
+            asked.append((file.name, provider))
+            super().__init__(path / file.name.removeprefix("proof-"), "cpu", threads)
+
+    monkeypatch.setattr(self_test, "Graph", Loaded)
+    SelfTest(package).ask_proofs("cpu", 1)
+    assert not asked
+    SelfTest(package).ask_proofs("cuda", 1)
+    assert sorted(asked) == [("proof-denoise.onnx", "cuda"), ("proof-encode.onnx", "cuda")]
+
+
+def test_a_package_without_answers_is_asked_nothing(tmp_path):
+    path = make_package(tmp_path / "tiny")
+    (path / SELF_TEST).write_text(json.dumps({"encode": "of another package"}))  # not listed
+    Pipeline(load_package(path), "cpu")
