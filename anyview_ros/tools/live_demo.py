@@ -47,7 +47,7 @@ from anyview_ros.worlds.world import World, make_world
 
 VEHICLE, WORLD, ORBIT, HAND = "vehicle", "world", "orbit", "hand"
 NAMES = (VEHICLE, WORLD, ORBIT, HAND)
-AHEAD_S = 6.0  # of the vehicle, that the camera in the world stands
+AHEAD_S = 3.0  # of the vehicle, that the camera in the world stands
 ORBIT_S = 30.0  # once around
 SWING_M, SWING_S = 2.0, 12.0  # of the hand
 HAND_PERIOD_S = 0.2
@@ -178,7 +178,7 @@ class _LiveDemo:
         front = STREET_RIG[0].link_from_cam
         beside = rigid(np.eye(3), (0.0, 1.5, 0.4)) @ front
         ahead = self._world.world_from_link("base", self._now_ns + round(AHEAD_S * 1e9))
-        roadside = ahead @ look_at((0.0, -4.0, 2.5), (-12.0, 1.0, 0.5))
+        roadside = ahead @ look_at((0.0, -3.0, 2.5), (14.0, 2.0, 0.5))
         self._standing = {VEHICLE: (BASE_FRAME, beside), WORLD: (FIXED_FRAME, roadside)}
         cameras = [self._camera(VEHICLE, *self._standing[VEHICLE])]
         cameras.append(self._camera(WORLD, *self._standing[WORLD]))
@@ -267,8 +267,8 @@ class _LiveDemo:
         with self._changed:
             for status in message.status:
                 name = status.name.rpartition("virtual camera ")[2]
-                if name in self._records and self._began_ns:
-                    values: dict[str, Any] = {pair.key: pair.value for pair in status.values}
+                values: dict[str, Any] = {pair.key: pair.value for pair in status.values}
+                if name in self._records and self._began_ns and "rate_hz" in values:
                     self._records[name].statuses.append((self._now_ns / 1e9, values))
             self._changed.notify_all()
 
