@@ -12,6 +12,7 @@ from anyview_ros.engine.official import (
     round_to_bf16,
     stream_masks,
 )
+from anyview_ros.engine.reuse import Denoiser
 from anyview_ros.errors import AnyviewError
 from anyview_ros.tools.verify import tolerance
 from anyview_ros.tools.verify.camera_checks import packed
@@ -102,7 +103,7 @@ def preconditioning(sigma: float) -> tuple[float, ...]:
     """c_skip, c_out, c_in and c_noise of the denoiser, by what it does with ones and zeros."""
     one, zero, calls = np.ones(1, np.float32), np.zeros(1, np.float32), []
 
-    def answering(answer: Array) -> sampler.Denoiser:
+    def answering(answer: Array) -> Denoiser:
         def network(noisy: Array, t: Array) -> Array:
             calls.append((noisy, t))
             return answer
