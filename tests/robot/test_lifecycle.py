@@ -186,7 +186,7 @@ def test_parameters_change_where_they_can(model: Path) -> None:
         assert "read-only" in fixed.reason
         assert not manager.set("buffer_s", 1e6).successful
         word = manager.set("provider", "tpu")
-        assert word.reason == "'provider' must be one of auto, cpu, cuda, got 'tpu'"
+        assert word.reason == "'provider' must be one of auto, cpu, cuda, tensorrt, got 'tpu'"
         word = manager.set("front.rectify", "maybe")
         assert word.reason == "'front.rectify' must be one of auto, on, off, got 'maybe'"
 

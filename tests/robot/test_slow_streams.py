@@ -22,7 +22,7 @@ STAMPS = [SENT[0] + k * PERIOD_NS for k in range(12, 2000)]
 @pytest.fixture
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Graph, Rig, Caller]]:
     """A clip takes longer than its frames last."""
-    model = make_package(tmp_path_factory.mktemp("models") / "slow", work=16)
+    model = make_package(tmp_path_factory.mktemp("models") / "slow", work=160)
     with live(187, model, "buffer_s:=30.0", "flush_s:=0.5") as (opened, rig, caller):
         rig.send(SENT)
         yield opened, rig, caller

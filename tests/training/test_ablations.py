@@ -31,8 +31,8 @@ def names(run: RunConfig) -> set[str]:
 
 def test_all_have_the_same_budget(made: dict[str, RunConfig]) -> None:
     assert {run.training.steps for run in made.values()} == {200}
-    assert [stage.until for stage in made[REFERENCE].stages] == [4, 12, 200]
-    assert made[REFERENCE].training.pool_steps == 56
+    assert [stage.until for stage in made[REFERENCE].stages] == [8, 23, 200]
+    assert made[REFERENCE].training.pool_steps == 108
     assert {run.name for run in made.values()} == made.keys()
 
 

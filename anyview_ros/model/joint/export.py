@@ -163,7 +163,7 @@ def export_joint_package(
     with SharedWeights(folder, torch.bfloat16) as weights:
         write_graphs(folder, specs | proofs, weights)
         assert weights.size  # whose asking writes what is buffered
-        differences = check(folder, compared, tolerance) if tolerance else {}
+        differences = check(folder, compared, tolerance) if tolerance is not None else {}
     write_self_test(folder, proofs or specs)
     sized = replace(contract, call_bytes=call_bytes(contract, model))
     return seal(folder, sized, specs | proofs), differences
