@@ -50,6 +50,7 @@ class Asked:
         truth: (B, C, T', H', W').
         noise: of that shape.
         sweep: as `sweep_latents`; None without.
+        temperature: of the sampling, see `contract.Sampling`.
     """
 
     batch: Batch
@@ -57,6 +58,7 @@ class Asked:
     truth: Tensor
     noise: Tensor
     sweep: Tensor | None
+    temperature: float
 
     @property
     def known(self) -> Tensor:
@@ -70,7 +72,8 @@ class Asked:
     def start(self, level: float) -> Tensor:
         """y where sampling starts: noise, and given frames with what noise they have."""
         own = self.batch.levels[:, None, :, None, None]
-        return torch.where(self.known, self.truth + own * self.noise, level * self.noise)
+        start = self.temperature * level * self.noise
+        return torch.where(self.known, self.truth + own * self.noise, start)
 
     def onward(self, y: Tensor, x0: Tensor, level: float, following: float) -> Tensor:
         """y after an Euler step, as `engine.sampler` takes it."""
@@ -179,7 +182,8 @@ class Distiller(Trainer):
             truth = self.codec.encode(batch.target)
             sweep = sweep_latents(self.codec, batch) if self.network.sweep is not None else None
             noise = noise_like(truth, batch.noise_seeds)
-            return Asked(batch, self.codec.encode(batch.source), truth, noise, sweep)
+            source = self.codec.encode(batch.source)
+            return Asked(batch, source, truth, noise, sweep, self.run.temperature)
 
     def _phase(self) -> int:
         """Of this step: mostly the last one, which has most to learn; the others take turns."""

@@ -120,6 +120,15 @@ def test_later_phases_start_where_the_student_leads() -> None:
     assert torch.allclose(y, answer + 0.5 / 3.0 * (3.0 * asked.noise - answer), atol=1e-5)
 
 
+def test_a_student_starts_at_the_temperature_of_its_package() -> None:
+    trainer = without_known_frames(distiller())
+    trainer.run = replace(trainer.run, temperature=0.25)
+    asked = trainer._asked(trainer.draw(0))
+    method = sampler.Method((3.0, 0.5, 0.0), temperature=0.25)
+    wanted = sampler.first_state(method, asked.noise.numpy())
+    np.testing.assert_allclose(asked.start(3.0).numpy(), wanted, rtol=1e-6)
+
+
 def test_known_frames_stay_as_they_are() -> None:
     trainer = distiller()
     batch = trainer.draw(0)
