@@ -3,74 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from textwrap import wrap
-from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from anyview_ros.errors import AnyviewError
-
-Value = bool | int | float | str | tuple[str, ...]
-TYPES = {
-    bool: RosParameter.Type.BOOL,
-    int: RosParameter.Type.INTEGER,
-    float: RosParameter.Type.DOUBLE,
-    str: RosParameter.Type.STRING,
-    tuple: RosParameter.Type.STRING_ARRAY,
-}
-
-APPLIES = {
-    "start": "set at start",
-    "configure": "a change applies when the node is next configured",
-    "activate": "a change applies when the node is next activated",
-    "now": "a change applies at once",
-}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter.
-
-    Args:
-        limits: smallest and largest value.
-        choices: the words allowed.
-        applies: when a change does: now, or when the node is next activated or configured; a
-            parameter of the start cannot change.
-    """
-
-    name: str
-    default: Value
-    meaning: str
-    unit: str = ""
-    limits: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
-    applies: str = "start"
-
-    @property
-    def range(self) -> str:
-        """What is allowed, in words."""
-        if self.limits:
-            return f"{self.limits[0]:g} to {self.limits[1]:g}"
-        return ", ".join(self.choices)
-
-    def descriptor(self) -> ParameterDescriptor:
-        descriptor = ParameterDescriptor(
-            description=f"{self.meaning}{f' [{self.unit}]' if self.unit else ''}",
-            additional_constraints="; ".join(filter(None, (self.range, APPLIES[self.applies]))),
-            read_only=self.applies == "start",
-        )
-        if self.limits:
-            low, high = self.limits
-            if isinstance(self.default, int):
-                whole = IntegerRange(from_value=int(low), to_value=int(high))
-                descriptor.integer_range = [whole]
-                return descriptor
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        return descriptor
-
+from anyview_ros.robot.parameter import APPLIES, Parameter
 
 NODE_PARAMETERS = (
     Parameter(
@@ -248,7 +186,7 @@ def declare(node: Node) -> Settings:
     Raises:
         AnyviewError: `invalid_parameter`.
     """
-    return Settings(**{p.name: _declared(node, p, p.name) for p in NODE_PARAMETERS})
+    return Settings(**{p.name: p.declared(node, p.name) for p in NODE_PARAMETERS})
 
 
 def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
@@ -258,7 +196,7 @@ def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
         defaults: of parameters whose default is another one for this camera.
     """
     parameters = [replace(p, default=defaults.get(p.name, p.default)) for p in CAMERA_PARAMETERS]
-    return CameraSettings(**{p.name: _declared(node, p, f"{camera}.{p.name}") for p in parameters})
+    return CameraSettings(**{p.name: p.declared(node, f"{camera}.{p.name}") for p in parameters})
 
 
 def refusal(changed: RosParameter) -> str:
@@ -268,7 +206,7 @@ def refusal(changed: RosParameter) -> str:
     for parameter in declared:
         if parameter.name == name and not changed.name.startswith("qos_overrides"):
             try:
-                _allowed(parameter, changed.name, changed.value)
+                parameter.allowed(changed.name, changed.value)
             except AnyviewError as error:
                 return error.message
     return ""
@@ -280,86 +218,3 @@ def postponed(changed: str) -> str:
         if parameter.name == changed and parameter.applies != "now":
             return APPLIES[parameter.applies]
     return ""
-
-
-def markdown_table() -> str:
-    """The README's table of parameters."""
-    rows = [
-        f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.applies} | {p.meaning} |"
-        for prefix, parameters in (("", NODE_PARAMETERS), ("<camera>.", CAMERA_PARAMETERS))
-        for p in parameters
-    ]
-    return "\n".join(
-        [
-            "| parameter | default | range, unit | changes | meaning |",
-            "| --- | --- | --- | --- | --- |",
-            *rows,
-        ]
-    )
-
-
-def yaml_file() -> str:
-    """config/synth.yaml: every parameter at its default, those of a camera as comments."""
-    lines = [
-        "# Parameters of the node `anyview`, all at their defaults. Copy this file, change it and",
-        "# start with: ros2 launch anyview_ros synth.launch.py params_file:=my.yaml",
-        "/**:",
-        "  ros__parameters:",
-    ]
-    for p in NODE_PARAMETERS:
-        lines += [*_comment(p, "    # "), f"    {p.name}: {_yaml(p.default)}"]
-    lines += ["    # For each camera, here one named front:", "    # front:"]
-    for p in CAMERA_PARAMETERS:
-        lines += [*_comment(p, "    #   # "), f"    #   {p.name}: {_yaml(p.default)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _declared(node: Node, parameter: Parameter, name: str) -> Any:
-    if not node.has_parameter(name):
-        try:
-            _declare(node, parameter, name)
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            raise AnyviewError(
-                "invalid_parameter",
-                f"{error}; needed for '{name}': {TYPES[type(parameter.default)].name.lower()} "
-                f"{parameter.range}".rstrip(),
-            ) from None
-    value = node.get_parameter_or(name).value
-    if isinstance(parameter.default, tuple):
-        # rclpy has no type for an empty list: it arrives as not set.
-        return tuple(entry for entry in value or () if entry)
-    return _allowed(parameter, name, value)
-
-
-def _declare(node: Node, parameter: Parameter, name: str) -> None:
-    if isinstance(parameter.default, tuple):
-        node.declare_parameter(name, RosParameter.Type.STRING_ARRAY, parameter.descriptor())
-    else:
-        node.declare_parameter(name, parameter.default, parameter.descriptor())
-
-
-def _allowed(parameter: Parameter, name: str, value: Any) -> Any:
-    if parameter.choices and value not in parameter.choices:
-        raise AnyviewError(
-            "invalid_parameter", f"'{name}' must be one of {parameter.range}, got '{value}'"
-        )
-    return value
-
-
-def _cell(parameter: Parameter) -> str:
-    words = ", ".join(f"`{choice}`" for choice in parameter.choices) or parameter.range
-    return f"{words} {parameter.unit}".strip()
-
-
-def _comment(parameter: Parameter, prefix: str) -> list[str]:
-    extent = f"{parameter.range} {parameter.unit}".strip()
-    text = f"{parameter.meaning}{f' ({extent})' if extent else ''}."
-    return wrap(text, 100, initial_indent=prefix, subsequent_indent=prefix)
-
-
-def _yaml(value: Value) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else f"{value}"

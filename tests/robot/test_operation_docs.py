@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from anyview_ros.robot import clip_sources, frustums, source_choice
-from anyview_ros.robot.parameters import APPLIES, CAMERA_PARAMETERS
+from anyview_ros.robot.parameter import APPLIES
+from anyview_ros.robot.parameters import CAMERA_PARAMETERS
 from anyview_ros.robot.publisher import COMPRESSED
 from anyview_ros.tools import top
 

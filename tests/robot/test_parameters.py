@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot import parameters
+from anyview_ros.robot import parameter_texts, parameters
 from anyview_ros.robot.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -47,13 +47,15 @@ def defaults(declarations: Sequence[parameters.Parameter]) -> dict[str, paramete
 
 def test_the_yaml_is_what_the_declarations_say() -> None:
     text = (CHECKOUT / "config" / "synth.yaml").read_text()
-    assert text == parameters.yaml_file(), "write parameters.yaml_file() to config/synth.yaml"
+    assert text == parameter_texts.yaml_file(), (
+        "write yaml_file() to config/synth.yaml"
+    )
     values = yaml.safe_load(text)["/**"]["ros__parameters"]
     assert values == {**defaults(NODE_PARAMETERS), "cameras": []}
 
 
 def test_the_yaml_of_a_camera_is_right_once_its_comments_are_taken_off() -> None:
-    _, _, camera = parameters.yaml_file().partition(
+    _, _, camera = parameter_texts.yaml_file().partition(
         "    # For each camera, here one named front:\n"
     )
     bare = "\n".join(line.replace("    # ", "    ", 1) for line in camera.splitlines())
@@ -63,7 +65,9 @@ def test_the_yaml_of_a_camera_is_right_once_its_comments_are_taken_off() -> None
 def test_the_readme_has_the_table() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     table = readme.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
-    assert table.strip() == parameters.markdown_table(), "put parameters.markdown_table() there"
+    assert table.strip() == parameter_texts.markdown_table(), (
+        "put markdown_table() there"
+    )
 
 
 def test_the_default_model_ships() -> None:
