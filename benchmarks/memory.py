@@ -1,9 +1,10 @@
 """Memory of the node, its inference process and their shared memory over minutes of work.
 
     python benchmarks/memory.py [--minutes 5] [--model NAME] [--cameras rig|1080p] [--every 0]
+                                [--rate 0]
 
 The rig drives, the node buffers three cameras, and clips are asked for one after the other, or
-every so many seconds. With `--cameras 1080p` camera_path_load.py takes the rig's place and sends
+every so many seconds; with a rate two virtual cameras stream besides. With `--cameras 1080p` camera_path_load.py takes the rig's place and sends
 three raw 1080p cameras at 30 Hz. Each sample is what the node and its worker hold alone
 (proportional set size of anonymous memory and files), and every file in /dev/shm that either has
 mapped, counted once.
@@ -65,7 +66,9 @@ def main() -> None:
             children.start("rig", "anyview_ros.robot.sim_rig", [])
         else:
             children.start("load", "benchmarks.camera_path_load", _load(arguments.minutes))
-        _add_camera(session)
+        for camera in on_the_car().cameras:
+            camera.rate = arguments.rate
+            _add(session, camera)
         samples = _work(session, children.pid("node"), arguments.minutes * 60, arguments.every)
     _report(samples)
 
@@ -74,6 +77,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=5.0, help="how long (5)")
     parser.add_argument("--every", type=float, default=0.0, help="seconds between clips (0)")
+    parser.add_argument("--rate", type=float, default=0.0, help="Hz of the virtual cameras (0)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package")
     parser.add_argument("--cameras", choices=("rig", "1080p"), default="rig", help="which (rig)")
     parser.add_argument("--domain", type=int, default=98, help="ROS_DOMAIN_ID (98)")
@@ -86,11 +90,11 @@ def _load(minutes: float) -> list[str]:
     return [*cameras, "--from-s", "1000", "--seconds", str(minutes * 60 + START_S)]
 
 
-def _add_camera(session: Session) -> None:
+def _add(session: Session, camera: VirtualCamera) -> None:
     """Ask until the node knows the car's frame: its model loads, the rig compiles."""
     client = session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
     session.wait(client.wait_for_service, START_S, "the node", "see its log")
-    request = AddVirtualCamera.Request(camera=on_the_car().cameras[0])
+    request = AddVirtualCamera.Request(camera=camera)
     deadline = time.monotonic() + START_S
     while True:
         answer = session.answer(lambda: client.call_async(request), ANSWER_S, "an answer")
