@@ -124,6 +124,7 @@ class _Demo:
         self._wait(lambda: self._first_ns > 0, START_TIMEOUT_S, f"images of '{self._source}'")
         for camera in self._cameras:
             self._add(camera)
+        self._wait(self._followed, ANSWER_TIMEOUT_S, "the virtual cameras' topics")
         frames = self._request_clips()
         self._wait(lambda: self._recorded(frames), CLIP_TIMEOUT_S, "the last virtual frames")
         said = self.recorder.counts["/diagnostics"]
@@ -224,12 +225,17 @@ class _Demo:
         done = accepted.get_result_async
         return self._session.answer(done, CLIP_TIMEOUT_S, f"the clip of '{name}'").result.result
 
+    def _followed(self) -> bool:
+        """Whether the recorder listens: frames of a quick model would be gone before it does."""
+        return self._virtual_topics <= self.recorder.listened
+
     def _recorded(self, frames: int) -> bool:
-        return all(
-            self.recorder.counts[f"/virtual/{camera.name}/{topic}"] >= frames
-            for camera in self._cameras
-            for topic in ("image_raw", "camera_info", "synthesis_info")
-        )
+        return all(self.recorder.counts[topic] >= frames for topic in self._virtual_topics)
+
+    @property
+    def _virtual_topics(self) -> set[str]:
+        topics = "image_raw", "camera_info", "synthesis_info"
+        return {f"/virtual/{c.name}/{topic}" for c in self._cameras for topic in topics}
 
     def _note_stamp(self, topic: str, serialized: bytes) -> None:
         """Keep the newest stamps of the clock and of the source."""

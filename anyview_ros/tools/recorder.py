@@ -59,14 +59,16 @@ class Recorder:
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self.counts: Counter[str] = Counter()
+        self.listened: set[str] = set()
         self._on_message = on_message
-        self._topics: set[str] = set()
+        self._seen: set[str] = set()
         self._open = True
         self._changed = threading.Condition()
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look)
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for what recorded messages bring about; `counts` has how many of each topic."""
+        """Wait for what the recording brings about: `listened` has the topics that are recorded
+        from now on, `counts` how many messages of each were."""
         with self._changed:
             return self._changed.wait_for(holds, timeout_s)
 
@@ -90,11 +92,11 @@ class Recorder:
     def _look(self) -> None:
         for topic, types in self._node.get_topic_names_and_types():
             hidden = any(part.startswith("_") for part in topic.split("/"))
-            if topic in self._topics or hidden:  # hidden: the insides of actions
+            if topic in self._seen or hidden:  # hidden: the insides of actions
                 continue
             publishers = self._node.get_publishers_info_by_topic(topic)
             if publishers:
-                self._topics.add(topic)
+                self._seen.add(topic)
                 self._follow(topic, types[0], publishers)
 
     def _follow(self, topic: str, message_type: str, publishers: list[TopicEndpointInfo]) -> None:
@@ -120,6 +122,9 @@ class Recorder:
             _requested([p.qos_profile for p in publishers]),
             raw=True,
         )
+        with self._changed:
+            self.listened.add(topic)
+            self._changed.notify_all()
 
     def _write(self, connection: Connection, serialized: bytes) -> None:
         with self._changed:
