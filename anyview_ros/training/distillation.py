@@ -1,19 +1,15 @@
-"""Distillation: a student takes in one step what its teacher takes in several.
+"""Distillation of the one-way family: lessons of the teacher's steps, and a judge of true clips.
 
-The teacher's way from noise to a clip is cut at the student's levels (phases, as in phased
-consistency models, arXiv 2405.18407), and the student learns to make each phase in one step: its
-wanted answer is the one whose step ends where the teacher's ends (progressive distillation, arXiv
-2202.00512), from where the student's own steps before it have led, so that it sees in training what
-it meets in use (DMD2, arXiv 2405.14867). A regression alone blurs what it cannot tell, so in the
-last phase a judge, which knows true clips, moves the wanted answer towards what it takes for true
-(adversarial diffusion distillation, arXiv 2311.17042), by a fixed distance in pixels.
+A regression alone blurs what it cannot tell, so in the last phase (see `lessons`) a judge, which
+knows true clips, moves the wanted answer towards what it takes for true (adversarial diffusion
+distillation, arXiv 2311.17042), by a fixed distance in pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
 from typing import cast
 
 import torch
@@ -29,15 +25,13 @@ from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.distributed import gathered
 from anyview_ros.training.flow import noise_like, pixel_losses, source_cache, sweep_latents
 from anyview_ros.training.judge import BETAS, RATE, Judge, Verdict
-from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, Trainer
+from anyview_ros.training.lessons import Denoiser, Lesson, lesson, phase_of
+from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, Trainer, average
 from anyview_ros.training.optimizers import load_state, state_of
 from anyview_ros.training.store import Store
 from anyview_ros.training.student import StudentConfig
 
 PULL_RISE = 0.2  # share of the steps over which the pull rises: the judge learns first
-EARLIER_EVERY = 4  # steps, of which one is for the phases before the last one
-
-Denoiser = Callable[[Tensor, float], Tensor]  # (y, level) -> x0
 
 
 @dataclass(frozen=True)
@@ -75,23 +69,25 @@ class Asked:
         start = self.temperature * level * self.noise
         return torch.where(self.known, self.truth + own * self.noise, start)
 
-    def onward(self, y: Tensor, x0: Tensor, level: float, following: float) -> Tensor:
-        """y after an Euler step, as `engine.sampler` takes it."""
-        return torch.where(self.known, y, x0 + (following / level) * (y - x0))
+    def kept(self, y: Tensor, moved: Tensor) -> Tensor:
+        """`moved`, with the given frames of `y`."""
+        return torch.where(self.known, y, moved)
 
 
 def denoiser(network: OneWayDenoiser, asked: Asked) -> Denoiser:
     """The network as a function of the noise alone; it runs in bfloat16 where that is safe."""
     kind = asked.truth.device.type
-    with torch.autocast(kind, torch.bfloat16):
-        cached = source_cache(network, asked.source, asked.batch)
+
+    @cache
+    def sources() -> list[tuple[Tensor, Tensor]]:
+        return source_cache(network, asked.source, asked.batch)
 
     def denoise(y: Tensor, level: float) -> Tensor:
         levels = asked.levels(level)
         share = 1 / (1 + levels)[:, None, :, None, None]
         t = levels / (1 + levels)
         with torch.autocast(kind, torch.bfloat16):
-            x0 = network(share * y, t, asked.batch.target_rays, cached, asked.sweep)
+            x0 = network(share * y, t, asked.batch.target_rays, sources(), asked.sweep)
         return cast("Tensor", x0.float())
 
     return denoise
@@ -156,23 +152,21 @@ class Distiller(Trainer):
     def train_step(self, batch: Batch) -> Progress:
         """One update of the student, and one of the judge where it has a say."""
         asked = self._asked(batch.to(self.device))
-        phase = self._phase()
-        way = self.student.phases[phase]
-        with torch.no_grad():
-            y, layout = self._led(asked, phase)
-            wanted, first = self._shown(asked, y, way)
-        answer = self.loss(asked, y, way[0])
-        aim, told_apart = wanted, torch.full((), torch.nan)
+        phase = phase_of(self.step, len(self.student.phases))
+        learnt = self._lesson(asked, phase)
+        answer = self.loss(asked, learnt.y, learnt.level)
+        aim, told_apart = learnt.wanted, torch.full((), torch.nan)
         if self.student.pull and phase == len(self.student.phases) - 1:
-            layout = first if layout is None else layout
-            aim = wanted + self._pull(asked, answer.detach(), layout)
-            told_apart = self._judged(asked, answer.detach(), layout)
+            aim = aim + self._pull(asked, answer.detach(), learnt.first)
+            told_apart = self._judged(asked, answer.detach(), learnt.first)
         torch.autograd.backward(pixel_losses(self.codec, answer, aim, asked.batch.known).mean())
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
-        self._average()
-        losses = gathered(pixel_losses(self.codec, answer.detach(), wanted, asked.batch.known))
+        average(self.run.training.ema, self.step, self.ema.parameters(), self.network.parameters())
+        losses = gathered(
+            pixel_losses(self.codec, answer.detach(), learnt.wanted, asked.batch.known)
+        )
         loss = float(losses.mean())
         pure = loss if phase == 0 else float("nan")
         return Progress(self.step, loss, pure, len(losses), told_apart=float(told_apart))
@@ -185,35 +179,10 @@ class Distiller(Trainer):
             source = self.codec.encode(batch.source)
             return Asked(batch, source, truth, noise, sweep, self.run.temperature)
 
-    def _phase(self) -> int:
-        """Of this step: mostly the last one, which has most to learn; the others take turns."""
-        last = len(self.student.phases) - 1
-        turn, place = divmod(self.step, EARLIER_EVERY)
-        return turn % last if last and place == 0 else last
-
-    def _led(self, asked: Asked, phase: int) -> tuple[Tensor, Tensor | None]:
-        """y where the student's own steps lead, and its first answer; None before any."""
-        levels = self.student.levels
-        y = asked.start(levels[0])
-        if phase == 0:
-            return y, None
-        denoise = denoiser(self.network, asked)
-        answers = []
-        for level, following in pairwise(levels[: phase + 1]):
-            answers.append(denoise(y, level))
-            y = asked.onward(y, answers[-1], level, following)
-        return y, answers[0]
-
-    def _shown(self, asked: Asked, y: Tensor, way: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-        """The answer whose one step ends where the teacher's steps end, and its first answer."""
-        denoise = denoiser(self.teacher, asked)
-        first = answer = denoise(y, way[0])
-        end = asked.onward(y, first, way[0], way[1])
-        for level, following in pairwise(way[1:]):
-            answer = denoise(end, level)
-            end = asked.onward(end, answer, level, following)
-        left = way[-1] / way[0]
-        return (end - left * y) / (1 - left), first
+    @torch.no_grad()
+    def _lesson(self, asked: Asked, phase: int) -> Lesson:
+        own, teacher = (denoiser(network, asked) for network in (self.network, self.teacher))
+        return lesson(asked, own, teacher, self.student, phase, self.contract.solver)
 
     def _pull(self, asked: Asked, answer: Tensor, layout: Tensor) -> Tensor:
         """Where the judge wants an answer moved, (B, C, T', H', W'); known frames stay."""

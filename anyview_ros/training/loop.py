@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -114,17 +114,10 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
-        self._average()
+        average(self.run.training.ema, self.step, self.ema.parameters(), self.network.parameters())
         losses, levels = gathered(losses.detach()), gathered(batch.levels)
         pure = losses[levels[:, -1] == SIGMA_MAX]
         return Progress(self.step, float(losses.mean()), float(pure.mean()), len(losses))
-
-    def _average(self) -> None:
-        """Exponential moving average, quicker at the start so that it forgets the first weights."""
-        keep = min(self.run.training.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for slow, fast in zip(self.ema.parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, 1 - keep)
 
     def checkpoint(self) -> Checkpoint:
         tensors = parts(
@@ -161,6 +154,19 @@ class Trainer:
         self.optimizers.load_state(checkpoint.part("optimizer"))
         self.mean_clips = checkpoint.part("mean")
         self.step = checkpoint.step
+
+
+@torch.no_grad()
+def average(most: float, step: int, slow: Iterable[Tensor], fast: Iterable[Tensor]) -> None:
+    """Move an exponential moving average, quicker at the start: it forgets the first weights.
+
+    Args:
+        most: share of the old weights that it ever keeps.
+        step: updates done.
+    """
+    keep = min(most, (1 + step) / (10 + step))
+    for old, new in zip(slow, fast, strict=True):
+        old.lerp_(new, 1 - keep)
 
 
 def train(

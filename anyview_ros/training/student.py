@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
@@ -11,28 +12,23 @@ MOST_STEPS = 4
 
 
 @dataclass(frozen=True)
-class StudentConfig:
-    """A distillation, see `training.distillation`.
+class FewSteps:
+    """A distillation of any family, see `training.lessons`.
 
     Args:
-        teacher_step: of the checkpoint that teaches.
         levels: noise levels, falling, at which the student takes its steps; the first one is the
             teacher's first.
         teacher_levels: noise levels of the steps by which the teacher goes the same way, to 0.
         steps: updates.
         scenes_per_step: of an update.
         learning_rate: the highest one.
-        pull: how far the judge may move an answer, root mean square of pixels in [-1, 1] units;
-            0 = the student learns the teacher's answers alone.
     """
 
-    teacher_step: int
     levels: tuple[float, ...]
     teacher_levels: tuple[float, ...]
     steps: int
     scenes_per_step: int
     learning_rate: float
-    pull: float
 
     def __post_init__(self) -> None:
         for name in ("levels", "teacher_levels"):
@@ -52,12 +48,11 @@ class StudentConfig:
                 "student and teacher start at the same noise level and end at 0, got levels "
                 f"{list(self.levels)} and teacher_levels {list(self.teacher_levels)}",
             )
-        if min(self.steps, self.scenes_per_step, self.learning_rate) <= 0 or self.pull < 0:
+        if min(self.steps, self.scenes_per_step, self.learning_rate) <= 0:
             raise AnyviewError(
                 "invalid_config",
-                "a distillation needs steps, scenes and a learning rate above 0 and a pull of at "
-                f"least 0, got {self.steps}, {self.scenes_per_step}, {self.learning_rate:g} and "
-                f"{self.pull:g}",
+                "a distillation needs steps, scenes and a learning rate above 0, got "
+                f"{self.steps}, {self.scenes_per_step} and {self.learning_rate:g}",
             )
 
     @property
@@ -81,8 +76,27 @@ class StudentConfig:
     def section(self) -> str:
         """The section of a run's TOML file that says so."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        lines = [f"{k} = {list(v) if isinstance(v, tuple) else v}" for k, v in values.items()]
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         return "\n".join(["", "[student] # made by anyview distill", *lines, ""])
+
+
+@dataclass(frozen=True)
+class StudentConfig(FewSteps):
+    """Of the one-way family, see `training.distillation`.
+
+    Args:
+        teacher_step: of the checkpoint that teaches.
+        pull: how far the judge may move an answer, root mean square of pixels in [-1, 1] units;
+            0 = the student learns the teacher's answers alone.
+    """
+
+    teacher_step: int
+    pull: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pull < 0:
+            raise AnyviewError("invalid_config", f"a pull of at least 0, got {self.pull:g}")
 
 
 def _falling(levels: tuple[float, ...]) -> bool:

@@ -19,6 +19,7 @@ from anyview_ros.training.config import parse_config
 from anyview_ros.training.distillation import Distiller, denoiser, student_run
 from anyview_ros.training.flow import pixel_losses
 from anyview_ros.training.judge import Judge, Verdict
+from anyview_ros.training.lessons import led, shown
 from anyview_ros.training.loop import LATEST, Progress, Trainer, train
 from anyview_ros.training.scenes import SceneViews
 from anyview_ros.training.student import StudentConfig
@@ -93,10 +94,11 @@ def test_what_is_wanted_ends_where_the_teachers_steps_end() -> None:
     asked = trainer._asked(trainer.draw(0))
     first, second = STUDENT.phases
     with torch.no_grad():
-        y, _ = trainer._led(asked, 0)
-        wanted, _ = trainer._shown(asked, y, first)
-        y = asked.onward(y, wanted, 3.0, 0.5)
-        ended, _ = trainer._shown(asked, y, second)
+        teacher = denoiser(trainer.teacher, asked)
+        y, _ = led(asked, teacher, STUDENT.levels[:1])
+        wanted, _ = shown(asked, teacher, y, first, "euler")
+        y = wanted + 0.5 / 3.0 * (y - wanted)
+        ended, _ = shown(asked, teacher, y, second, "euler")
     assert torch.allclose(ended, walked(trainer, "teacher", WAY, 0), atol=1e-4)
 
 
@@ -113,7 +115,7 @@ def test_later_phases_start_where_the_student_leads() -> None:
         parameter.data.mul_(0.9)  # not its teacher any more
     asked = trainer._asked(trainer.draw(0))
     with torch.no_grad():
-        y, layout = trainer._led(asked, 1)
+        y, layout = led(asked, denoiser(trainer.network, asked), STUDENT.levels)
     assert layout is not None
     answer = walked(trainer, "network", (3.0, 0.0), 0)
     assert torch.allclose(layout, answer, atol=1e-5)
@@ -136,7 +138,7 @@ def test_known_frames_stay_as_they_are() -> None:
     batch = replace(batch, levels=torch.where(batch.known, 0.0, batch.levels))
     asked = trainer._asked(batch)
     with torch.no_grad():
-        y, _ = trainer._led(asked, 1)
+        y, _ = led(asked, denoiser(trainer.network, asked), STUDENT.levels)
     pull = trainer._pull(asked, y.clone(), y)
     assert torch.equal(y[:, :, 0], asked.truth[:, :, 0])
     assert not torch.allclose(y[:, :, 1], asked.truth[:, :, 1], atol=0.1)

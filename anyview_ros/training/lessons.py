@@ -1,0 +1,105 @@
+"""What a student learns in a step, whatever its network: to take several of its teacher's at once.
+
+The teacher's way from noise to a clip is cut at the student's levels (phases, as in phased
+consistency models, arXiv 2405.18407), and the student learns to make each phase in one step: its
+wanted answer is the one whose step ends where the teacher's ends (progressive distillation, arXiv
+2202.00512), from where the student's own steps before it have led, so that it sees in training what
+it meets in use (DMD2, arXiv 2405.14867).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from anyview_ros.engine.sampler import coefficients
+from anyview_ros.training.student import FewSteps
+
+EARLIER_EVERY = 4  # steps, of which one is for the phases before the last one
+
+Denoiser = Callable[[Tensor, float], Tensor]  # (y, level) -> x0
+
+
+class Asked(Protocol):
+    """The questions of a batch, coded: what sampling starts from, and what it may not change."""
+
+    def start(self, level: float) -> Tensor:
+        """y at the first level, (B, C, T', H', W')."""
+        ...
+
+    def kept(self, y: Tensor, moved: Tensor) -> Tensor:
+        """`moved`, with what is given of `y` as it is there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One answer that a student is to learn.
+
+    Args:
+        y, level: what it is asked with, where its own steps lead.
+        wanted: the answer whose one step ends where the teacher's steps end.
+        first: the first answer from noise, the student's own or, before it has any, the teacher's.
+    """
+
+    y: Tensor
+    level: float
+    wanted: Tensor
+    first: Tensor
+
+
+def phase_of(step: int, phases: int) -> int:
+    """Which phase a step is for: mostly the last, which has most to learn; the others in turn."""
+    last = phases - 1
+    turn, place = divmod(step, EARLIER_EVERY)
+    return turn % last if last and place == 0 else last
+
+
+def lesson(
+    asked: Asked, own: Denoiser, teacher: Denoiser, student: FewSteps, phase: int, solver: str
+) -> Lesson:
+    """What is to be learnt of a phase; asked without gradients.
+
+    Args:
+        solver: of the teacher's steps, see `engine.sampler.coefficients`.
+    """
+    y, first = led(asked, own, student.levels[: phase + 1])
+    wanted, shown_first = shown(asked, teacher, y, student.phases[phase], solver)
+    return Lesson(y, student.levels[phase], wanted, shown_first if first is None else first)
+
+
+def led(asked: Asked, own: Denoiser, levels: Sequence[float]) -> tuple[Tensor, Tensor | None]:
+    """y where the student's own steps lead from noise, and its first answer; None before any."""
+    return walked(asked, own, asked.start(levels[0]), levels)
+
+
+def shown(
+    asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: str
+) -> tuple[Tensor, Tensor]:
+    """The answer whose one step ends where the teacher's steps end, and its first answer.
+
+    A way that ends in 0 ends with the teacher's answer at the level before it: after the lowest
+    level of the release that is its clean pass.
+    """
+    end, first = walked(asked, teacher, y, way, solver)
+    assert first is not None
+    left = way[-1] / way[0]
+    return (end - left * y) / (1 - left), first
+
+
+def walked(
+    asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: str = "euler"
+) -> tuple[Tensor, Tensor | None]:
+    """y after a step from each level to the next, as `engine.sampler` takes them; first answer."""
+    first = previous = None
+    for level, (keep, add, add_previous) in zip(levels, coefficients(levels, solver), strict=False):
+        x0 = denoise(y, level)
+        moved = keep * y + add * x0
+        if previous is not None:
+            moved = moved + add_previous * previous
+        y, previous = asked.kept(y, moved), x0
+        first = x0 if first is None else first
+    return y, first
