@@ -82,6 +82,15 @@ def test_messages_come_back_as_they_were_sent(live: Graph, tmp_path: Path) -> No
         assert bag.image("/front/image_raw", 5) is None
 
 
+def test_it_says_which_topics_it_listens_to(live: Graph, tmp_path: Path) -> None:
+    recorder = Recorder(live.node, tmp_path / "bag")
+    assert "/front/image_raw" not in recorder.listened
+    live.node.create_publisher(Image, "/front/image_raw", 5)
+    assert recorder.wait_until(lambda: "/front/image_raw" in recorder.listened, 10)
+    assert live.node.count_subscribers("/front/image_raw") == 1
+    recorder.close()
+
+
 def test_the_offered_qos_is_stored(live: Graph, tmp_path: Path) -> None:
     record_some(live, tmp_path / "bag")
     with AnyReader([tmp_path / "bag"]) as reader:
