@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
+from typing import Generic, TypeVar
 
-from anyview_ros.training.batches import Batch
+Batch = TypeVar("Batch")
 
 
-class Ahead:
+class Ahead(Generic[Batch]):
     """Draws the batches of coming steps in threads; OpenCV and numpy free the interpreter.
 
     Args:
@@ -26,7 +27,7 @@ class Ahead:
         self._coming: deque[Future[Batch]] = deque()
         self.waited_s = 0.0
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Ahead[Batch]:
         return self
 
     def __exit__(

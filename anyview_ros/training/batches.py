@@ -15,7 +15,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.training.augmentation import augmented
-from anyview_ros.training.config import MONOCULAR, RunConfig, TrainingConfig
+from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig
 from anyview_ros.training.monocular import turned_views
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 
@@ -91,6 +91,51 @@ def draw_batch(
     """
     training = run.training
     rng = np.random.default_rng([training.seed, step])
+    drawn = draw_questions(rng, run, stores, step, share)
+    latent_frames = contract.latent.of(drawn.frames, *drawn.scenes.size)[1]
+    shape = training.scenes_per_step, training.targets_per_scene, latent_frames
+    levels, known = draw_levels(rng, shape, training)
+    mine = slice(share[0], None, share[1])
+    return assembled(
+        contract,
+        drawn.questions,
+        drawn.scenes.scene_scale,
+        levels=levels[mine].flatten(0, 1),
+        known=known[mine].flatten(0, 1),
+        noise_seeds=drawn.noise_seeds,
+    )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The questions of a step, or of a process's share of it.
+
+    Args:
+        scenes: the set they are of.
+        frames: T of each.
+        noise_seeds: one a question.
+    """
+
+    scenes: SceneConfig
+    frames: int
+    questions: Sequence[Question]
+    noise_seeds: tuple[int, ...]
+
+
+def draw_questions(
+    rng: np.random.Generator,
+    run: Run,
+    stores: Mapping[str, Scenes],
+    step: int,
+    share: tuple[int, int],
+) -> Drawn:
+    """What a step asks: the same whatever was drawn before.
+
+    Args:
+        rng: of the step.
+        share: see `draw_batch`.
+    """
+    training = run.training
     name = drawn_name(run, step, rng)
     store = stores[name.removesuffix(MONOCULAR)]
     sources = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
@@ -99,9 +144,6 @@ def draw_batch(
     chosen = rng.choice(pool, training.scenes_per_step, replace=few)
     seeds = rng.integers(2**62, size=len(chosen))
     frames = SHORT if rng.random() < training.short else store.config.frames
-    latent_frames = contract.latent.of(frames, *store.config.size)[1]
-    shape = len(chosen), training.targets_per_scene, latent_frames
-    levels, known = draw_levels(rng, shape, training)
     mine = slice(share[0], None, share[1])
     questions = [
         draw_question(
@@ -109,14 +151,7 @@ def draw_batch(
         )
         for index, seed in zip(chosen[mine], seeds[mine], strict=True)
     ]
-    return assembled(
-        contract,
-        questions,
-        store.config.scene_scale,
-        levels=levels[mine].flatten(0, 1),
-        known=known[mine].flatten(0, 1),
-        noise_seeds=tuple(seeds[mine].tolist()),
-    )
+    return Drawn(store.config, frames, questions, tuple(seeds[mine].tolist()))
 
 
 def draw_question(
@@ -175,7 +210,7 @@ def assembled(
     )
 
 
-def drawn_name(run: RunConfig, step: int, rng: np.random.Generator) -> str:
+def drawn_name(run: Run, step: int, rng: np.random.Generator) -> str:
     """The scene set of a step, one name of the stage's mixture."""
     mixture = run.stage(step).mixture
     shares = np.array(list(mixture.values()))

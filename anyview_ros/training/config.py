@@ -6,13 +6,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from anyview_ros.contract import Contract, LatentShape, Sampling
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.one_way.config import NetworkConfig
-from anyview_ros.training.files import FileConfig
+from anyview_ros.training.files import OURS, FileConfig, Resizing
 from anyview_ros.training.scenes import SceneConfig
 from anyview_ros.training.student import StudentConfig
 
@@ -85,50 +85,64 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """All of it.
+class Run:
+    """What a run of any family learns from, and how long.
 
     Args:
         name: of the package.
-        licence: of the package, an SPDX identifier.
-        scene_scale: multiplies Plücker moments, 1 / metres, where a request says nothing.
-        plane_sweep: inverse depths of the planes over scene_scale; empty: rays only.
-        network: see there; it gets its planes from `plane_sweep`.
         scenes: sets of scenes by name, rendered or from files.
         stages: in order; the last one goes on to the end.
         training: see there.
-        speeds: falling noise levels by speed, for the package.
-        temperature: of speeds of several steps, see `contract.Sampling`.
         text: the file it was read from, kept in checkpoints and packages.
-        student: None, but for what `anyview distill` makes of a run; see `taught`.
     """
 
+    # What may change in the middle of a run, or is compared otherwise.
+    FREE: ClassVar[frozenset[str]] = frozenset({"text", "name", "stages", "training"})
+    RESIZING: ClassVar[Resizing] = OURS  # of images from files
+
     name: str
-    licence: str
-    scene_scale: float
-    plane_sweep: tuple[float, ...]
-    network: NetworkConfig
     scenes: Mapping[str, SceneConfig | FileConfig]
     stages: tuple[Stage, ...]
     training: TrainingConfig
-    speeds: Mapping[str, tuple[float, ...]]
     text: str
-    temperature: float = 1.0
-    student: StudentConfig | None = None
 
     def stage(self, step: int) -> Stage:
         return next((s for s in self.stages if step < s.until), self.stages[-1])
 
-    def changes(self, other: RunConfig) -> list[str]:
+    def changes(self, other: Run) -> list[str]:
         """Names of what differs, but for what may change in the middle of a run: the length and
-        the fall of the learning rate, the last stages, the package's name and speeds."""
-        free = {"text", "name", "licence", "speeds", "temperature", "stages", "training"}
-        fixed = {f.name for f in fields(self)} - free
+        the fall of the learning rate, the last stages, the package's name and the like."""
+        fixed = {f.name for f in fields(self)} - self.FREE
         changed = [name for name in fixed if getattr(self, name) != getattr(other, name)]
         mine = self.training
         if replace(other.training, steps=mine.steps, cooldown=mine.cooldown) != mine:
             changed.append("training")
         return sorted(changed)
+
+
+@dataclass(frozen=True)
+class RunConfig(Run):
+    """All of a run of the one-way family.
+
+    Args:
+        licence: of the package, an SPDX identifier.
+        scene_scale: multiplies Plücker moments, 1 / metres, where a request says nothing.
+        plane_sweep: inverse depths of the planes over scene_scale; empty: rays only.
+        network: see there; it gets its planes from `plane_sweep`.
+        speeds: falling noise levels by speed, for the package.
+        temperature: of speeds of several steps, see `contract.Sampling`.
+        student: None, but for what `anyview distill` makes of a run; see `taught`.
+    """
+
+    FREE = Run.FREE | {"licence", "speeds", "temperature"}
+
+    licence: str
+    scene_scale: float
+    plane_sweep: tuple[float, ...]
+    network: NetworkConfig
+    speeds: Mapping[str, tuple[float, ...]]
+    temperature: float = 1.0
+    student: StudentConfig | None = None
 
     def contract(self) -> Contract:
         """The promises of the package that this run makes, its files and scores still empty."""
@@ -138,8 +152,8 @@ class RunConfig:
             family="one_way",
             anchor="source",
             ray_code="unshuffle",
-            resampler="area",
-            pixel_rule="pixel_centre",
+            resampler=self.RESIZING.resampler,
+            pixel_rule=self.RESIZING.pixel_rule,
             prediction="x0",
             solver="euler",
             sigmas=self.speeds,

@@ -18,15 +18,25 @@ def rank_and_processes() -> tuple[int, int]:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[torch.device]:
-    """This process's own of such devices, after it has met the others that `torchrun` started."""
-    if "RANK" not in os.environ:
+def joined(device: torch.device, alone: bool = False) -> Iterator[torch.device]:
+    """This process's own of such devices, after it has met the others that `torchrun` started.
+
+    Args:
+        alone: whether a process without others is a group too, as sharded networks need one.
+    """
+    started = "RANK" in os.environ
+    if not started and not alone:
         yield device
         return
     cuda = device.type == "cuda"
-    distributed.init_process_group("nccl" if cuda else "gloo")
     if cuda:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    backend = "nccl" if cuda else "gloo"
+    if started:
+        distributed.init_process_group(backend)
+    else:
+        distributed.init_process_group(backend, store=distributed.HashStore(), rank=0, world_size=1)
     try:
         yield device
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,17 @@ from anyview_ros.footage.scene_layout import METADATA, Scene
 from anyview_ros.frames import Camera
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 
-RESAMPLER, PIXEL_RULE = "area", "pixel_centre"  # as the contracts of our own models have them
 PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third of 10 a second
+
+
+class Resizing(NamedTuple):
+    """How images come to the size of a model, in the words of a contract."""
+
+    resampler: str
+    pixel_rule: str
+
+
+OURS = Resizing("area", "pixel_centre")  # of our own models
 
 
 @dataclass(frozen=True)
@@ -63,14 +73,23 @@ class FileScenes:
         frames: T of a clip.
         period: seconds between frames.
         size: (H, W) to which images are squeezed, as the robot does.
+        resizing: by which rules.
 
     Raises:
         AnyviewError: `no_scenes`; `too_few_frames` when no scene has room for a clip;
             `invalid_scene`, `incomplete_scene`, `unsuitable_period` for a scene.
     """
 
-    def __init__(self, root: Path, frames: int, period: float, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        frames: int,
+        period: float,
+        size: tuple[int, int],
+        resizing: Resizing = OURS,
+    ) -> None:
         self.root, self.frames, self.period, self.size = root, frames, period, size
+        self.resizing = resizing
         scenes = [Scene(path) for path in scene_folders(root)]
         self._windows = [window for scene in scenes for window in self._cut(scene)]
         if not self._windows:
@@ -113,10 +132,11 @@ class FileScenes:
     ) -> tuple[NDArray[np.uint8], Camera, NDArray[np.float64]]:
         """Images (T, H, W, 3), the camera at their size and its poses (T, 4, 4)."""
         scene, places = window.scene, window.places
+        resampler, pixel_rule = self.resizing
         track = scene.track(name, places, scene.storage.size(name))
         images = scene.images(name, places, at_least=self.size)
-        resized = np.stack([resize_image(image, self.size, RESAMPLER) for image in images])
-        camera = resize_camera(track.camera, self.size, PIXEL_RULE)
+        resized = np.stack([resize_image(image, self.size, resampler) for image in images])
+        camera = resize_camera(track.camera, self.size, pixel_rule)
         return resized, camera, track.world_from_cam
 
     def _cut(self, scene: Scene) -> list[Window]:
@@ -151,9 +171,11 @@ class FileStore:
 
     shards = 0
 
-    def __init__(self, config: FileConfig) -> None:
+    def __init__(self, config: FileConfig, resizing: Resizing = OURS) -> None:
         self.folder = Path(config.root)
-        self._clips = FileScenes(self.folder, config.frames, config.frame_period, config.size)
+        self._clips = FileScenes(
+            self.folder, config.frames, config.frame_period, config.size, resizing
+        )
         views = min(len(self._clips.cameras(i)) for i in range(len(self._clips)))
         # As if rendered: no camera is more of a source than the others.
         self.config = SceneConfig(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,14 +23,14 @@ from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
-from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.config import Run, RunConfig, parse_config
 from anyview_ros.training.distributed import agreed, gathered, rank_and_processes
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.store import Store, wait_for
 
 LATEST = "latest.safetensors"
-SAVE_EVERY_S = 120.0
+SAVE_EVERY_S, SAVING_SHARE = 120.0, 0.05  # and the share of time that saving may take
 MAX_GRADIENT_NORM = 1.0
 
 
@@ -55,8 +56,45 @@ class Progress:
     told_apart: float = math.nan
 
 
+class Learner(Protocol):
+    """A run of any family: what the loop asks of it, in every process alike."""
+
+    @property
+    def run(self) -> Run: ...
+
+    @property
+    def stores(self) -> Mapping[str, Store]: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        ...
+
+    def fit(self) -> None:
+        """What a new run makes of its first scenes."""
+        ...
+
+    def draw(self, step: int) -> Any:
+        """The batch of a step, or this process's share of it; called from other threads."""
+        ...
+
+    def train_step(self, batch: Any) -> Progress: ...
+
+    def checkpoint(self) -> Checkpoint:
+        """All that the next step depends on; whole in the first process."""
+        ...
+
+    def restore(self, checkpoint: Checkpoint) -> None: ...
+
+
 class Trainer:
-    """A run's networks, optimizers and step: all that a checkpoint holds.
+    """Of the one-way family: a run's networks, optimizers and step: all that a checkpoint holds.
 
     Args:
         run: the config.
@@ -170,7 +208,7 @@ def average(most: float, step: int, slow: Iterable[Tensor], fast: Iterable[Tenso
 
 
 def train(
-    trainer: Trainer,
+    trainer: Learner,
     out: Path,
     resume: bool,
     stopped: Callable[[], bool],
@@ -180,8 +218,9 @@ def train(
 ) -> int:
     """Train until the run's steps are done or `stopped()`; returns the step reached.
 
-    The newest state is always in `out`/latest.safetensors: written every two minutes and at the
-    end, by the first process. A resumed run gives the same numbers as one that was never stopped.
+    The newest state is always in `out`/latest.safetensors: written every two minutes, or less often
+    where that takes long, and at the end, by the first process. A resumed run gives the same
+    numbers as one that was never stopped.
 
     Raises:
         AnyviewError: `run_exists` when `out` holds a run and `resume` is not asked for.
@@ -200,11 +239,15 @@ def train(
         return 0
     out.mkdir(parents=True, exist_ok=True)
 
-    def save() -> None:
+    def save() -> float:
+        """Seconds until it is worth while again."""
+        started = time.monotonic()
+        state = trainer.checkpoint()
         if trainer.rank == 0:
-            write_checkpoint(latest, trainer.checkpoint(), max_part_bytes)
+            write_checkpoint(latest, state, max_part_bytes)
+        return max(SAVE_EVERY_S, (time.monotonic() - started) / SAVING_SHARE)
 
-    saved = time.monotonic()
+    saved, pause = time.monotonic(), SAVE_EVERY_S
     with Ahead(trainer.draw, trainer.step, loaders) as batches:
         while trainer.step < trainer.run.training.steps:
             ready(trainer.step + loaders + 1)
@@ -212,8 +255,8 @@ def train(
                 break
             progress = trainer.train_step(batches.next())
             on_step(replace(progress, waited_s=batches.waited_s))
-            if time.monotonic() - saved > SAVE_EVERY_S:
-                save()
+            if agreed(time.monotonic() - saved > pause, trainer.device):
+                pause = save()
                 saved = time.monotonic()
     save()
     return trainer.step

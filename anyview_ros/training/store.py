@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.training.config import MONOCULAR, RunConfig
+from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 
@@ -115,7 +115,7 @@ class SceneStore:
         return self.folder / f"{shard:05d}.views.npz"
 
 
-def open_stores(run: RunConfig, cache: Path) -> dict[str, Store]:
+def open_stores(run: Run, cache: Path) -> dict[str, Store]:
     """The sets of scenes of a run by name: rendered ones in the cache, others from their files.
 
     Raises:
@@ -123,7 +123,9 @@ def open_stores(run: RunConfig, cache: Path) -> dict[str, Store]:
             than monocular.
     """
     stores: dict[str, Store] = {
-        name: FileStore(scenes) if isinstance(scenes, FileConfig) else SceneStore(scenes, cache)
+        name: FileStore(scenes, run.RESIZING)
+        if isinstance(scenes, FileConfig)
+        else SceneStore(scenes, cache)
         for name, scenes in run.scenes.items()
     }
     for name in {name for stage in run.stages for name in stage.mixture} & stores.keys():
@@ -165,7 +167,7 @@ def renderers(stores: Mapping[str, Store], workers: int) -> Iterator[None]:
 
 def wait_for(
     stores: Mapping[str, Store],
-    run: RunConfig,
+    run: Run,
     step: int,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:

@@ -54,14 +54,30 @@ def training_loss(network: Transformer, clean: Views, text: Tensor, draws: Draws
         text: (1, M, C) or (B, M, C).
     """
     sigma = noise_levels(draws, clean[0].shape[2]).view(-1, 1, 1, 1, 1)
-    t = sigma / (sigma + 1)
     amount = AUGMENT[0] + draws.augment.view_as(sigma) * (AUGMENT[1] - AUGMENT[0])
     given = [x + amount * n for x, n in zip(clean, draws.augment_noise, strict=True)]
     truth = clean[0][:, :LATENT_CHANNELS]
     y = truth + sigma * draws.noise[0][:, :LATENT_CHANNELS]
-    seen = torch.cat([(1 - t) * y, given[0][:, LATENT_CHANNELS:]], dim=1)
-    times = t.flatten(1)
-    velocity = network([seen, given[1]], [times, times], text.expand(len(y), -1, -1))[0]
-    x0 = (1 - t) * y - t * velocity[:, :LATENT_CHANNELS]
+    x0 = clean_image(network, y, sigma.flatten(), given[0][:, LATENT_CHANNELS:], given[1], text)
     error: Tensor = (sigma**2 + 1) / sigma**2 * (x0 - truth) ** 2
     return error.mean() * WEIGHT
+
+
+def clean_image(
+    network: Transformer, y: Tensor, sigma: Tensor, given: Tensor, source: Tensor, text: Tensor
+) -> Tensor:
+    """x0 of the target's image from y = x0 + sigma * noise, (B, 16, T', H', W').
+
+    With t = sigma / (1 + sigma): c_in = c_skip = 1 - t, c_out = -t, c_noise = t, as released.
+
+    Args:
+        sigma: (B,).
+        given: (B, 36, T', H', W'), the other channels of the target's stream.
+        source: (B, 52, T', H', W').
+        text: (1, M, C) or (B, M, C).
+    """
+    times = (sigma / (sigma + 1))[:, None]
+    t = times[..., None, None, None]
+    seen = torch.cat([(1 - t) * y, given], dim=1)
+    velocity = network([seen, source], [times, times], text.expand(len(y), -1, -1))[0]
+    return (1 - t) * y - t * velocity[:, :LATENT_CHANNELS]

@@ -86,8 +86,17 @@ class Block(nn.Module):
             *[Terms(*(network(level.normed) + level.shared).chunk(3, -1)) for network in networks]
         )
 
-    def forward(self, x: Tensor, terms: BlockTerms, text: Tensor, rotation: Rotation) -> Tensor:
-        """Tokens of both views (B, N, D) to the same; text (B, M, C)."""
+    def forward(
+        self, x: Tensor, level: NoiseLevel, frames: Tensor, text: Tensor, rotation: Rotation
+    ) -> Tensor:
+        """Tokens of both views (B, N, D) to the same; text (B, M, C).
+
+        Args:
+            level: of all frames. Their modulations are spread over tokens in here: a block that is
+                run again for its gradients keeps the level, and none of those.
+            frames: (N,) which of the frames each token belongs to.
+        """
+        terms = BlockTerms(*[at_tokens(t, frames) for t in self.terms(level)])
         mixed = modulate(x, terms.self_attn)
         x = added(x, terms.self_attn.gate, self.self_attn(mixed, mixed, rotation))
         # The release gates what the text says by the gate of the MLP, not by its own.
@@ -160,8 +169,7 @@ class JointTransformer(nn.Module):
 
         x = torch.cat(self.tokens(streams), dim=1)
         for block in cast(Sequence[Block], self.blocks):
-            terms = BlockTerms(*[at_tokens(t, frames) for t in block.terms(level)])
-            x = block(x, terms, text, rotation)
+            x = block(x, level, frames, text, rotation)
 
         counts = [math.prod(grid) for grid in grids]
         outputs = []
