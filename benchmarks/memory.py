@@ -4,10 +4,10 @@
                                 [--rate 0]
 
 The rig drives, the node buffers three cameras, and clips are asked for one after the other, or
-every so many seconds; with a rate two virtual cameras stream besides. With `--cameras 1080p` camera_path_load.py takes the rig's place and sends
-three raw 1080p cameras at 30 Hz. Each sample is what the node and its worker hold alone
-(proportional set size of anonymous memory and files), and every file in /dev/shm that either has
-mapped, counted once.
+every so many seconds; with a rate two virtual cameras stream besides. With `--cameras 1080p`
+camera_path_load.py takes the rig's place and sends three raw 1080p cameras at 30 Hz. Each sample is
+what the node and its worker hold alone (proportional set size of anonymous memory and files), and
+every file in /dev/shm that either has mapped, counted once.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
+from anyview_ros.robot.asked_camera import AskedCamera
+from anyview_ros.robot.asked_clip import AskedClip
 from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.fixed_frame import FixedFrame
-from anyview_ros.robot.requests import AskedCamera, AskedClip
 from anyview_ros.robot.source_choice import Candidate, Choice, best_first, joined_by
 
 Streams = Mapping[str, CameraStream]

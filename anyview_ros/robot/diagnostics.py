@@ -1,4 +1,4 @@
-"""What the node says about itself on /diagnostics, once a second: nothing fails silently."""
+"""What is said of each part of the node on /diagnostics: nothing fails silently."""
 
 from __future__ import annotations
 
@@ -9,62 +9,25 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from anyview_ros.engine.runtime import AUTO, PROVIDERS
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.asked_camera import AskedCamera
 from anyview_ros.robot.back_pressure import BackPressure
-from anyview_ros.robot.inputs import Inputs
 from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.process_load import Load
-from anyview_ros.robot.request_queue import RequestQueue
-from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.source_choice import Choice
 from anyview_ros.robot.stream import StreamStatus
 from anyview_ros.robot.stream_health import StreamStatus as SourceStatus
-from anyview_ros.robot.stream_health import beside_each_other
-from anyview_ros.robot.streams import Streams
-from anyview_ros.robot.virtual_cameras import VirtualCameras
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 FULL_RATE = 0.8  # of what was asked; below it is named
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
 
-def all_of(
-    model: ServedModel,
-    inputs: Inputs | None,
-    cameras: VirtualCameras,
-    queue: RequestQueue,
-    continuous: Streams,
-    choices: Mapping[str, Choice],
-) -> list[DiagnosticStatus]:
-    """Everything there is to say at this instant."""
-    statuses = [model_status(model)]
-    if inputs is not None:
-        tree, streams = inputs.tree, inputs.streams()
-        statuses.append(tf_status(tree.implementation, len(tree.frames()), tree.problem))
-        sources = beside_each_other([streams[name].status() for name in sorted(streams)])
-        statuses += [camera_status(source) for source in sources]
-        statuses += [refused_camera_status(*refusal) for refusal in inputs.refused.items()]
-        if not streams:
-            statuses.append(no_camera_status())
-    statuses.append(requests_status(len(queue)))
-    for asked in cameras.listed():
-        state, refused = queue.state_of(asked.name), cameras.refused_pose(asked.name)
-        stream = continuous.status(asked.name)
-        statuses.append(
-            virtual_camera_status(asked, state, refused, stream, choices.get(asked.name))
-        )
-    pressure = continuous.back_pressure
-    if pressure.calls or pressure.problem is not None:
-        statuses.append(back_pressure_status(pressure))
-    return statuses
-
-
-def named(statuses: Sequence[DiagnosticStatus], node: str) -> list[DiagnosticStatus]:
-    """The statuses of a node by its fully qualified name, so that several are told apart."""
-    for status in statuses:
-        status.hardware_id = node.removeprefix("/")
-        status.name = f"{status.hardware_id}: {status.name.partition(': ')[2]}"
-    return list(statuses)
+def named(status: DiagnosticStatus, node: str) -> DiagnosticStatus:
+    """A status with the node's fully qualified name in its own, so that several are told apart."""
+    status.hardware_id = node.removeprefix("/")
+    status.name = f"{status.hardware_id}: {status.name.partition(': ')[2]}"
+    return status
 
 
 def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatus:

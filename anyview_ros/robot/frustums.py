@@ -16,8 +16,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import quaternion_xyzw
+from anyview_ros.robot.asked_camera import AskedCamera
 from anyview_ros.robot.camera_stream import CameraStream
-from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.source_choice import Choice
 
 TOPIC = "~/frustums"

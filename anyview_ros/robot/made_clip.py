@@ -12,57 +12,73 @@ from numpy.typing import NDArray
 from anyview_ros.engine.pipeline import Synthesis
 from anyview_ros.engine.runtime import PROVIDERS
 from anyview_ros.msg import SynthesisInfo
+from anyview_ros.robot.asked_camera import AskedCamera
+from anyview_ros.robot.asked_clip import AskedClip
 from anyview_ros.robot.clip_sources import ClipSources
 from anyview_ros.robot.messages import time_message
 from anyview_ros.robot.publisher import CameraTopics, SynthesizedClip
-from anyview_ros.robot.requests import AskedCamera, AskedClip
 from anyview_ros.robot.served_model import RunningModel
 from anyview_ros.robot.trust import coverage_image, watermarked
 
 
 @dataclass(frozen=True)
-class Made:
-    """Everything that is known about a synthesized clip.
+class Order:
+    """Everything that is known about a clip before it is made.
 
     Args:
-        images: (T, H, W, 3) uint8, the synthesis's frames as they are to be shown.
         queue_s: waited for others.
     """
 
     asked: AskedClip
     camera: AskedCamera
     sources: ClipSources
-    synthesis: Synthesis
-    images: NDArray[np.uint8]
     model: RunningModel
     queue_s: float
 
+
+@dataclass(frozen=True)
+class Made:
+    """A synthesized clip.
+
+    Args:
+        images: (T, H, W, 3) uint8, the synthesis's frames as they are to be shown.
+    """
+
+    order: Order
+    synthesis: Synthesis
+    images: NDArray[np.uint8]
+
+    def age_s(self, now_ns: int) -> float:
+        """Seconds since the newest of its source frames."""
+        return (now_ns - self.order.sources.newest_ns) / 1e9
+
     def info(self, k: int, latency_s: float) -> SynthesisInfo:
         """Provenance of frame k."""
-        synthesis, package = self.synthesis, self.model.package
+        order, synthesis = self.order, self.synthesis
+        package, sources = order.model.package, order.sources
         height, width = synthesis.generated_size
         info = SynthesisInfo(
-            camera=self.camera.name,
+            camera=order.camera.name,
             model=package.contract.name,
             model_sha256=package.sha256,
-            provider=PROVIDERS[self.model.worker.provider],
+            provider=PROVIDERS[order.model.worker.provider],
             speed=synthesis.speed,
             steps=synthesis.steps,
-            seed=self.asked.options.seed,
-            sources=self.sources.names,
-            source_stamps=[time_message(clip.stamps_ns[k]) for clip in self.sources.clips],
+            seed=order.asked.options.seed,
+            sources=sources.names,
+            source_stamps=[time_message(clip.stamps_ns[k]) for clip in sources.clips],
             scene_scale=synthesis.scene_scale,
             clamped_moments=synthesis.clamped_moments,
             generated_width=width,
             generated_height=height,
-            queue_s=self.queue_s,
+            queue_s=order.queue_s,
             condition_s=synthesis.condition_s,
             denoise_s=synthesis.denoise_s,
             decode_s=synthesis.decode_s,
             latency_s=latency_s,
         )
-        info.header.stamp = time_message(self.sources.stamps_ns[k])
-        info.header.frame_id = self.camera.frame_id
+        info.header.stamp = time_message(sources.stamps_ns[k])
+        info.header.frame_id = order.camera.frame_id
         return info
 
     def published(
@@ -75,18 +91,18 @@ class Made:
             now_ns: of the node's clock.
             marked: whether frames say visibly that they are synthetic.
         """
+        sources, contract = self.order.sources, self.order.model.contract
         apart = min((b - a for a, b in pairwise(chosen)), default=1)
-        period_s = apart * self.asked.period_ns / 1e9
-        age_s = (now_ns - self.sources.newest_ns) / 1e9
-        delays_s = topics.plan(len(chosen), period_s)
+        period_s = apart * self.order.asked.period_ns / 1e9
+        age_s, delays_s = self.age_s(now_ns), topics.plan(len(chosen), period_s)
         images, uncertainty = self.images[list(chosen)], self.synthesis.uncertainty
-        contract, scene_scale = self.model.contract, self.synthesis.scene_scale
+        scene_scale = self.synthesis.scene_scale
         return SynthesizedClip(
             images=watermarked(images) if marked else images,
-            stamps_ns=tuple(self.sources.stamps_ns[k] for k in chosen),
-            camera=self.sources.target.camera,
+            stamps_ns=tuple(sources.stamps_ns[k] for k in chosen),
+            camera=sources.target.camera,
             infos=[self.info(k, age_s + delay) for k, delay in zip(chosen, delays_s, strict=True)],
             period_s=period_s,
-            coverage=lambda n: coverage_image(self.sources, chosen[n], contract, scene_scale),
+            coverage=lambda n: coverage_image(sources, chosen[n], contract, scene_scale),
             uncertainty=uncertainty[list(chosen)] if len(uncertainty) else uncertainty,
         )

@@ -14,20 +14,16 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.engine.continuation import Made as MadeBefore
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.asked_camera import AskedCamera, AskedStream
 from anyview_ros.robot.clip_windows import ClipShape, Pace, Window, live_window, lossless_window
 from anyview_ros.robot.messages import JUMP_NS
-from anyview_ros.robot.requests import AskedCamera, AskedStream
 from anyview_ros.robot.stream_ledger import StreamLedger, StreamSnapshot
+from anyview_ros.robot.stream_troubles import Troubles
 
 # Why frames are not published, beside the codes of errors.
 SUPERSEDED, THINNED, OFF_GRID, LATE = "superseded", "thinned", "off_grid", "late"
 CLOCK_JUMPED = "clock_jumped"
 MAX_WAITING = 4096  # frames that nobody fetches, as while the model is missing
-RETRY_S = 0.05
-MAX_DEATHS = 3  # of the inference process over one clip that must not be lost
-NOT_READY = ("no_sources", "unknown_source", "empty_buffer", "not_yet", "inactive", "no_model")
-NO_TRANSFORM = ("tf_waiting", "tf_unknown_frame", "tf_disconnected")
-NO_SUCH_CLIP = ("too_few_frames", "too_old", "clip_gap", "clip_duplicate", "calibration_changed")
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,6 @@ class Stream:
     ) -> None:
         self._lock = threading.Lock()
         self._shape = ClipShape.of(contract)
-        self._patience_s = patience_s
         self._now_ns = now_ns
         self._waiting: dict[str, list[int]] = {}  # stamps by source camera
         self._newest: dict[str, int] = {}  # of each in this epoch
@@ -74,11 +69,8 @@ class Stream:
         self._answered: tuple[int, ...] = ()  # stamps of the last clip, if the next can continue it
         self._made: MadeBefore | None = None  # its frames
         self._ledger = StreamLedger()
-        self._problem: AnyviewError | None = None
-        self._stuck_since: int | None = None
-        self._retry_at = 0.0
+        self._troubles = Troubles(patience_s, now_ns)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
-        self._deaths = 0
         self._epoch = self._window_epoch = 0
         self._heard_at = now_ns()
         self.change(asked)
@@ -90,7 +82,7 @@ class Stream:
             self._asked = asked.stream
             self._pace = Pace(asked.stream.rate_hz, self._shape.period_ns)
             self._hop = self._pace.hop(self._shape)
-            self._problem, self._failed_ns = None, 0
+            self._troubles.problem, self._failed_ns = None, 0
             if asked.sources:
                 self._follow(asked.sources)
 
@@ -112,7 +104,7 @@ class Stream:
         """Whether a source is to be chosen now: frames came, and none was chosen yet."""
         with self._lock:
             here = any(self._waiting.values())
-            return not self._source and here and time.monotonic() >= self._retry_at
+            return not self._source and here and not self._troubles.is_resting
 
     def follow(self, sources: tuple[str, ...]) -> None:
         """Answer the frames of the first of these cameras from now on."""
@@ -122,8 +114,7 @@ class Stream:
     def rest(self, error: AnyviewError) -> None:
         """There is nothing to be made yet: look again a little later."""
         with self._lock:
-            self._problem = error
-            self._retry_at = time.monotonic() + RETRY_S
+            self._troubles.rest(error)
 
     def note(self, source: str, stamp_ns: int) -> None:
         """A frame of a source camera was stored."""
@@ -159,7 +150,7 @@ class Stream:
         with self._lock:
             waiting = self._waiting.get(self._source, [])
             self._window_epoch = self._epoch
-            if not waiting or time.monotonic() < self._retry_at:
+            if not waiting or self._troubles.is_resting:
                 return None
             if self._asked.lossless:
                 return lossless_window(waiting, self._answered, self._shape, ended)
@@ -223,10 +214,11 @@ class Stream:
         with self._lock:
             if self._window_epoch != self._epoch:
                 return False
-            self._problem = error
-            if self._is_worth_waiting(error.code):
-                self._retry_at = time.monotonic() + RETRY_S
-            elif self._asked.lossless and self._is_worth_another_try(error.code):
+            lossless, continues = self._asked.lossless, bool(self._answered)
+            self._troubles.problem = error
+            if self._troubles.is_worth_waiting(error.code, lossless):
+                self._troubles.rest(error)
+            elif lossless and self._troubles.is_worth_another_try(error.code, continues):
                 self._answered, self._made = (), None
             else:
                 self._give_up(window, error.code)
@@ -238,7 +230,7 @@ class Stream:
         with self._lock:
             waiting = len(self._waiting.get(self._source, ()))
             snapshot = self._ledger.snapshot(waiting)
-            return StreamStatus(self._asked, self._sources, snapshot, self._problem)
+            return StreamStatus(self._asked, self._sources, snapshot, self._troubles.problem)
 
     def backlog(self) -> int:
         """Frames that wait for their answer."""
@@ -274,21 +266,8 @@ class Stream:
 
     def _settle(self) -> None:
         """All is well: forget the troubles before."""
-        self._problem, self._stuck_since = None, None
-        self._retry_at, self._failed_ns, self._deaths = 0.0, 0, 0
-
-    def _is_worth_waiting(self, code: str) -> bool:
-        if code in NO_TRANSFORM:
-            self._stuck_since = self._stuck_since or self._now_ns()
-            return self._now_ns() - self._stuck_since < self._patience_s * 1e9
-        return code in NOT_READY or (code == "too_few_frames" and not self._asked.lossless)
-
-    def _is_worth_another_try(self, code: str) -> bool:
-        """Without the frames before it, which may have left the buffer; or by another process."""
-        if code == "worker_died":
-            self._deaths += 1
-            return self._deaths < MAX_DEATHS
-        return code in NO_SUCH_CLIP and bool(self._answered)
+        self._troubles.settle()
+        self._failed_ns = 0
 
     def _account(self, end_ns: int, new: set[int], chosen: set[int]) -> None:
         """Count every waiting frame up to the end of a clip, and let it go."""
@@ -307,7 +286,7 @@ class Stream:
         else:
             self._failed_ns = self._newest.get(self._source, 0)
         self._answered, self._made = (), None
-        self._stuck_since, self._deaths = None, 0
+        self._troubles.go_on()
 
     def _passed(self, end_ns: int) -> list[int]:
         """Take the stamps up to `end_ns` from those that wait; of every source camera."""

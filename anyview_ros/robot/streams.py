@@ -12,17 +12,17 @@ from dataclasses import replace
 from rclpy.node import Node
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.continuation import joined, known_of
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.asked_camera import AskedCamera
+from anyview_ros.robot.asked_clip import AskedClip
 from anyview_ros.robot.back_pressure import BackPressure
-from anyview_ros.robot.clip_sources import ClipGatherer
+from anyview_ros.robot.clip_maker import ClipMaker
 from anyview_ros.robot.clip_windows import ClipShape, Window
 from anyview_ros.robot.fair_share import FairShare
-from anyview_ros.robot.made_clip import Made
+from anyview_ros.robot.made_clip import Made, Order
 from anyview_ros.robot.parameters import Settings
 from anyview_ros.robot.request_queue import RequestQueue, Ticket
-from anyview_ros.robot.requests import AskedCamera, AskedClip, check_answer_size
 from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.stream import Stream, StreamStatus
 from anyview_ros.robot.virtual_cameras import VirtualCamera, VirtualCameras
@@ -42,7 +42,7 @@ class Streams:
         model: the model served.
         cameras: the virtual cameras; their changes are watched.
         queue: of the requests, with which the streams take turns.
-        gatherer: the sources, as they are now.
+        maker: of the clips.
         settings: the node's parameters, as they are now.
     """
 
@@ -52,14 +52,14 @@ class Streams:
         model: ServedModel,
         cameras: VirtualCameras,
         queue: RequestQueue,
-        gatherer: Callable[[], ClipGatherer],
+        maker: ClipMaker,
         settings: Callable[[], Settings],
     ) -> None:
         self._node = node
         self._model = model
         self._cameras = cameras
         self._queue = queue
-        self._gatherer = gatherer
+        self._maker = maker
         self._settings = settings
         self._changed = threading.Condition()
         self._contract: Contract | None = None  # of the model for which these were made
@@ -211,7 +211,7 @@ class Streams:
                 )
             return
         if not stream.asked.lossless:
-            self._ends[asked.sources] = made.sources.stamps_ns[-1]
+            self._ends[asked.sources] = made.order.sources.stamps_ns[-1]
         self._publish(stream, window, made, camera)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
         stream.took(model_s, time.monotonic() - started - model_s)
@@ -220,8 +220,8 @@ class Streams:
         """The camera with the sources of its next clip; a lossless one keeps its first choice."""
         if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
             shape = ClipShape.of(self._model.required().contract)
-            question = self._question(asked, shape, Window(0))
-            stream.follow(self._gatherer().choose(question, asked, _at_once, keep=stream.source))
+            question = _question(asked, shape, Window(0))
+            stream.follow(self._maker.choose(question, asked, _at_once, stream.source))
         return replace(asked, sources=asked.sources or stream.sources)
 
     def _made(
@@ -229,51 +229,33 @@ class Streams:
     ) -> Made:
         """The clip of a window, continuing the one before where it can."""
         model = self._model.required()
-        shape = ClipShape.of(model.contract)
-        question = self._question(asked, shape, window)
-        sources = self._gatherer().gather(question, asked, _at_once)
+        question = _question(asked, ClipShape.of(model.contract), window)
+        sources = self._maker.gather(question, asked, _at_once)
         camera = sources.target.camera
-        check_answer_size(camera, shape.frames, return_frames=False)
         before = stream.before(window, sources.stamps_ns, (camera.height, camera.width))
-        synthesis = model.worker.synthesize(
-            sources.clips,
-            sources.target,
-            question.options,
-            cancelled=ticket.is_cancelled,
-            known=known_of(model.contract, before, shape.frames),
-        )
-        if ticket.is_cancelled():  # after the last step: what is of another time is not published
-            raise ticket.reason()
-        images = joined(synthesis.frames, before)
-        return Made(question, asked, sources, synthesis, images, model, queue_s)
+        order = Order(question, asked, sources, model, queue_s)
+        return self._maker.make(order, ticket, before=before)
 
     def _publish(self, stream: Stream, window: Window, made: Made, camera: VirtualCamera) -> None:
-        now_ns = self._node.get_clock().now().nanoseconds
-        age_s = (now_ns - made.sources.newest_ns) / 1e9
-        chosen = stream.answered(window, made.sources.stamps_ns, made.images, age_s)
+        age_s = made.age_s(self._node.get_clock().now().nanoseconds)
+        chosen = stream.answered(window, made.order.sources.stamps_ns, made.images, age_s)
         if chosen:
-            marked = self._settings().watermark
-            clip = made.published(chosen, camera.topics, now_ns, marked)
-            poses = made.sources.target.world_from_cam[list(chosen)]
-            self._cameras.show_frames(made.camera, clip.stamps_ns, poses)
-            camera.topics.publish(clip)
+            camera.topics.publish(self._maker.prepare(made, chosen, camera.topics))
 
-    def _question(self, asked: AskedCamera, shape: ClipShape, window: Window) -> AskedClip:
-        """As if somebody had asked for the clip of a window; 0 for its end is the newest."""
-        return AskedClip(
-            camera_name=asked.name,
-            camera=None,
-            start_ns=0,
-            end_ns=window.end_ns,
-            num_frames=shape.frames,
-            period_ns=shape.period_ns,
-            options=SynthesisOptions(
-                scene_scale=self._settings().scene_scale,
-                uncertainty_samples=asked.message.uncertainty_samples,
-            ),
-            return_frames=False,
-            hold_before_ns=window.first_ns,
-        )
+
+def _question(asked: AskedCamera, shape: ClipShape, window: Window) -> AskedClip:
+    """As if somebody had asked for the clip of a window; 0 for its end is the newest."""
+    return AskedClip(
+        camera_name=asked.name,
+        camera=None,
+        start_ns=0,
+        end_ns=window.end_ns,
+        num_frames=shape.frames,
+        period_ns=shape.period_ns,
+        options=SynthesisOptions(),
+        return_frames=False,
+        hold_before_ns=window.first_ns,
+    )
 
 
 def _at_once() -> bool:

@@ -1,4 +1,4 @@
-"""A request from its arrival to its answer: who reads `Synthesizer._made` knows the node."""
+"""A request from its arrival to its answer: who reads `Synthesizer._answered` knows the node."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rclpy.node import Node
 
-from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult
-from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
-from anyview_ros.robot.made_clip import Made
+from anyview_ros.robot.asked_clip import AskedClip, asked_clip
+from anyview_ros.robot.clip_maker import ClipMaker
+from anyview_ros.robot.made_clip import Order
 from anyview_ros.robot.messages import image_message, time_message
-from anyview_ros.robot.parameters import Settings
 from anyview_ros.robot.publisher import SynthesizedClip
-from anyview_ros.robot.request_queue import RequestQueue, Ticket
-from anyview_ros.robot.requests import AskedCamera, AskedClip, asked_clip, check_answer_size
+from anyview_ros.robot.request_queue import RequestQueue
 from anyview_ros.robot.served_model import RunningModel, ServedModel
 from anyview_ros.robot.virtual_cameras import VirtualCamera, VirtualCameras
 
@@ -66,12 +64,11 @@ class Synthesizer:
     """Answers requests for clips, from any thread.
 
     Args:
-        node: its clock, and the namespace of the topics.
+        node: its log.
         model: the model served.
         cameras: the virtual cameras.
         queue: who is next.
-        gatherer: the sources, as they are now.
-        settings: the node's parameters, as they are now.
+        maker: of the clips.
     """
 
     def __init__(
@@ -80,15 +77,13 @@ class Synthesizer:
         model: ServedModel,
         cameras: VirtualCameras,
         queue: RequestQueue,
-        gatherer: Callable[[], ClipGatherer],
-        settings: Callable[[], Settings],
+        maker: ClipMaker,
     ) -> None:
         self._node = node
         self._model = model
         self._cameras = cameras
         self._queue = queue
-        self._gatherer = gatherer
-        self._settings = settings
+        self._maker = maker
         self._last_decode_s = 0.0
 
     def answer(
@@ -99,7 +94,7 @@ class Synthesizer:
     ) -> ClipResult:
         """Synthesize, publish, and say what came of it; never raises what a caller can cause."""
         try:
-            return self._made(request, cancel_requested, on_stage)
+            return self._answered(request, cancel_requested, on_stage)
         except AnyviewError as error:
             return ClipResult(success=False, code=error.code, message=error.message)
         except Exception as error:  # a bug must neither end the node nor leave the caller waiting
@@ -107,7 +102,7 @@ class Synthesizer:
                 self._node.get_logger().error(traceback.format_exc())
             return ClipResult(success=False, code="internal_error", message=repr(error))
 
-    def _made(
+    def _answered(
         self,
         request: ClipRequest,
         cancel_requested: Callable[[], bool],
@@ -120,25 +115,18 @@ class Synthesizer:
             model = self._model.required()
             asked = asked_clip(request, model.contract)
             camera = until_answered.enter_context(self._virtual_camera(asked, model))
-            sources = self._gatherer().gather(asked, camera.asked, ticket.is_cancelled)
-            ticket.sources = tuple(sources.names)
-            check_answer_size(sources.target.camera, len(sources.stamps_ns), asked.return_frames)
+            sources = self._maker.gather(asked, camera.asked, ticket.is_cancelled)
+            ticket.sources = sources.names
             on_stage(Stage("queue", 0, 0, 0.0))
             queue_s = self._queue.wait_turn(ticket)
-            options = self._options(asked, camera.asked)
-            synthesis = self._synthesized(options, sources, model, ticket, on_stage)
-            made = Made(
-                *(asked, camera.asked, sources, synthesis, synthesis.frames, model, queue_s)
+            order = Order(asked, camera.asked, sources, model, queue_s)
+            forecast = Forecast(self._last_decode_s)
+            made = self._maker.make(
+                order, ticket, lambda *progress: on_stage(forecast.stage(*progress))
             )
-            clip = made.published(
-                range(len(sources.stamps_ns)),
-                camera.topics,
-                self._node.get_clock().now().nanoseconds,
-                self._settings().watermark,
-            )
-            poses = sources.target.world_from_cam
-            self._cameras.show_frames(camera.asked, sources.stamps_ns, poses)
-            steps = synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
+            self._last_decode_s = made.synthesis.decode_s
+            clip = self._maker.prepare(made, range(len(sources.stamps_ns)), camera.topics)
+            steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
             if asked.camera is None and camera.asked.stream is None:
                 camera.topics.publish(clip)
@@ -160,38 +148,6 @@ class Synthesizer:
         else:
             with self._cameras.for_one_request(asked.camera, model.contract) as camera:
                 yield camera
-
-    def _options(self, asked: AskedClip, camera: AskedCamera) -> SynthesisOptions:
-        return replace(
-            asked.options,
-            scene_scale=self._settings().scene_scale,
-            uncertainty_samples=camera.message.uncertainty_samples,
-        )
-
-    def _synthesized(
-        self,
-        options: SynthesisOptions,
-        sources: ClipSources,
-        model: RunningModel,
-        ticket: Ticket,
-        on_stage: OnStage,
-    ) -> Synthesis:
-        forecast = Forecast(self._last_decode_s)
-        try:
-            synthesis = model.worker.synthesize(
-                sources.clips,
-                sources.target,
-                options,
-                lambda *progress: on_stage(forecast.stage(*progress)),
-                ticket.is_cancelled,
-            )
-        except AnyviewError:
-            if not ticket.is_cancelled():
-                raise
-        if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
-            raise ticket.reason()
-        self._last_decode_s = synthesis.decode_s
-        return synthesis
 
 
 def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:

@@ -14,10 +14,10 @@ from rclpy.node import Node
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.asked_camera import AskedCamera
 from anyview_ros.robot.camera_frames import CameraFrames
 from anyview_ros.robot.placements import Standing, Steered, WorldFrom
 from anyview_ros.robot.publisher import CameraTopics
-from anyview_ros.robot.requests import AskedCamera
 from anyview_ros.robot.steering import PoseTopics, steered
 from anyview_ros.robot.steering_markers import SteeringMarkers
 

@@ -15,8 +15,8 @@ from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from geometry_msgs.msg import Pose, PoseStamped
 from sensor_msgs.msg import CameraInfo, Image
 
+from anyview_ros.engine.sampler import MAX_SEED
 from anyview_ros.robot.messages import image_message, info_message, time_message
-from anyview_ros.robot.requests import MAX_SEED
 from tests.graph import Graph
 from tests.packages import make_package
 from tests.robot.rig import (

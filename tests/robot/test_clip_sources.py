@@ -18,12 +18,13 @@ from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import rigid
+from anyview_ros.robot.asked_camera import asked_camera
+from anyview_ros.robot.asked_clip import asked_clip
 from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.lenses import RectifiedCamera
-from anyview_ros.robot.requests import asked_camera, asked_clip
 from anyview_ros.robot.source_choice import Choice
 from anyview_ros.robot.tf import FrameTree
 from tests.packages import make_package

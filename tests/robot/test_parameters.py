@@ -47,9 +47,7 @@ def defaults(declarations: Sequence[parameters.Parameter]) -> dict[str, paramete
 
 def test_the_yaml_is_what_the_declarations_say() -> None:
     text = (CHECKOUT / "config" / "synth.yaml").read_text()
-    assert text == parameter_texts.yaml_file(), (
-        "write yaml_file() to config/synth.yaml"
-    )
+    assert text == parameter_texts.yaml_file(), "write yaml_file() to config/synth.yaml"
     values = yaml.safe_load(text)["/**"]["ros__parameters"]
     assert values == {**defaults(NODE_PARAMETERS), "cameras": []}
 
@@ -65,9 +63,7 @@ def test_the_yaml_of_a_camera_is_right_once_its_comments_are_taken_off() -> None
 def test_the_readme_has_the_table() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     table = readme.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
-    assert table.strip() == parameter_texts.markdown_table(), (
-        "put markdown_table() there"
-    )
+    assert table.strip() == parameter_texts.markdown_table(), "put markdown_table() there"
 
 
 def test_the_default_model_ships() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.requests import AskedCamera, asked_camera
+from anyview_ros.robot.asked_camera import AskedCamera, asked_camera
 from anyview_ros.robot.stream import Stream
 from tests.packages import make_package
 
@@ -160,12 +160,12 @@ def test_transforms_are_waited_for_while_the_clock_goes(contract: Contract) -> N
     one = Stream(camera(contract, VirtualCamera.LOSSLESS), contract, 1.0, clock)
     for k in range(9):
         one.note("front", stamp(k))
+    window = one.window() or pytest.fail("no window")
     for _ in range(5):
-        one.failed(one.window() or pytest.fail("no window"), AnyviewError("tf_waiting", "later"))
+        one.failed(window, AnyviewError("tf_waiting", "later"))
         assert one.status().ledger.waiting == 9
-        one._retry_at = 0.0  # a little later
     clock.now += 2 * 10**9
-    one.failed(one.window() or pytest.fail("no window"), AnyviewError("tf_waiting", "later"))
+    one.failed(window, AnyviewError("tf_waiting", "later"))
     assert one.status().ledger.skipped == {"tf_waiting": 9}
 
 
