@@ -19,14 +19,13 @@ import torch
 
 from anyview_ros.engine.sampler import Method, karras_sigmas
 from anyview_ros.model.checkpoint import read_checkpoint
-from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.tools.bench import perceptual
 from anyview_ros.tools.bench.baselines import GROUND_WARP, ground_plane_warp
 from anyview_ros.tools.bench.evaluation import clip_figures, pose_figures
 from anyview_ros.tools.bench.question import Images, Question
 from anyview_ros.tools.bench.world_suite import WorldSuite
 from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.package import networks_in_use
 from anyview_ros.training.preview import generate
 from anyview_ros.training.scenes import SceneViews
 
@@ -58,11 +57,7 @@ class Model:
         checkpoint = read_checkpoint(file)
         self.run: RunConfig = parse_config(checkpoint.config)
         self.contract = self.run.contract()
-        self.network = OneWayDenoiser(self.run.network)
-        self.network.load_state_dict(checkpoint.part("ema"))
-        self.network.requires_grad_(False)
-        self.codec = LinearCodec(self.run.network.channels)
-        self.codec.load_state_dict(checkpoint.part("codec"))
+        self.network, self.codec = networks_in_use(self.run, checkpoint)
 
     def answer(self, question: Question, way: tuple[float, ...]) -> Images:
         """(T, H, W, 3)"""

@@ -131,10 +131,11 @@ class RunConfig(Run):
         network: see there; it gets its planes from `plane_sweep`.
         speeds: falling noise levels by speed, for the package.
         temperature: of speeds of several steps, see `contract.Sampling`.
+        choice: of detail among the candidates of the plane sweep, in use; see `one_way.sweep`.
         student: None, but for what `anyview distill` makes of a run; see `taught`.
     """
 
-    FREE = Run.FREE | {"licence", "speeds", "temperature"}
+    FREE = Run.FREE | {"licence", "speeds", "temperature", "choice"}
 
     licence: str
     scene_scale: float
@@ -142,6 +143,7 @@ class RunConfig(Run):
     network: NetworkConfig
     speeds: Mapping[str, tuple[float, ...]]
     temperature: float = 1.0
+    choice: float = 1.0
     student: StudentConfig | None = None
 
     def contract(self) -> Contract:
@@ -194,7 +196,7 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    optional = {"temperature", "student"}
+    optional = {"temperature", "choice", "student"}
     required = {f.name for f in fields(RunConfig)} - {"text", *optional}
     if wrong := raw.keys() - optional ^ required:
         raise AnyviewError(
@@ -216,6 +218,7 @@ def parse_config(text: str) -> RunConfig:
         speeds={speed: tuple(map(float, levels)) for speed, levels in raw["speeds"].items()},
         text=text,
         temperature=float(raw.get("temperature", 1.0)),
+        choice=float(raw.get("choice", 1.0)),
     )
     _check(run)
     if "student" not in raw:

@@ -21,12 +21,12 @@ from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 CONFIG_FILE = "training.toml"
 
 
-def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
-    """Export the averaged weights of a checkpoint; returns the folder.
+def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoiser, LinearCodec]:
+    """The averaged weights of a checkpoint, as a package runs them.
 
     Raises:
         AnyviewError: `invalid_checkpoint` when the checkpoint is of another network than the
-            config's, and what `export_package` raises.
+            config's.
     """
     network, codec = OneWayDenoiser(run.network), LinearCodec(run.network.channels)
     try:
@@ -36,7 +36,17 @@ def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
         raise AnyviewError(
             "invalid_checkpoint", f"the checkpoint is of another network: {error}"
         ) from None
-    contract = export_package(folder, run.contract(), network.requires_grad_(False), codec)
+    network.decide(run.choice)
+    return network.requires_grad_(False), codec
+
+
+def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
+    """Export the averaged weights of a checkpoint; returns the folder.
+
+    Raises:
+        AnyviewError: as `networks_in_use` and `export_package`.
+    """
+    contract = export_package(folder, run.contract(), *networks_in_use(run, checkpoint))
     (folder / CONFIG_FILE).write_text(run.text)
     added = [CONFIG_FILE, *_write_mean_images(folder, run, checkpoint.part("mean"))]
     files = {**contract.files, **{name: sha256_of(folder / name) for name in added}}

@@ -15,6 +15,7 @@ from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS, NetworkCon
 from anyview_ros.model.one_way.detail import UNSAID
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.one_way.position import rotary_angles, rotate
+from anyview_ros.model.one_way.sweep import COLOURS
 from anyview_ros.model.one_way.tokens import patchify, unpatchify
 
 CONFIG = NetworkConfig(channels=6, patch=2, width=32, depth=3, heads=2)
@@ -209,6 +210,21 @@ def test_a_token_copies_the_candidate_that_it_likes(sweeping: OneWayDenoiser) ->
     positive = latents[:, :, 0].amax(dim=1) > 0.05  # else nothing, of score 0, is liked best
     answer = swept(sweeping, sweep).permute(0, 2, 3, 4, 1)[positive]
     assert torch.allclose(answer, copied.permute(0, 2, 3, 4, 1)[positive], atol=1e-4)
+
+
+def test_in_use_detail_is_of_one_candidate_and_colours_are_mixed(sweeping: OneWayDenoiser) -> None:
+    """A token likes one plane a little: its share of colours is a little more than the others'."""
+    assert sweeping.sweep is not None
+    for part in (sweeping.sweep.weigh.first, sweeping.sweep.weigh.later):
+        part.bias.zero_()
+        part.bias[2 * 4 : 3 * 4] = 0.1  # plane 1, after nothing and plane 0; 2 x 2 cells a token
+    sweep = candidates()
+    learned = swept(sweeping, sweep)
+    sweeping.decide(1e4)
+    answer = swept(sweeping, sweep)
+    assert torch.allclose(answer[:, :COLOURS], learned[:, :COLOURS], atol=1e-5)
+    assert torch.allclose(answer[:, COLOURS:], sweep[:, 1, COLOURS:-SWEEP_MARKS], atol=1e-4)
+    assert not torch.allclose(answer[:, COLOURS:], learned[:, COLOURS:], atol=0.1)
 
 
 def test_patches_round_trip() -> None:

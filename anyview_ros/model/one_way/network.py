@@ -57,6 +57,11 @@ class OneWayDenoiser(nn.Module):
     def stack(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
 
+    def decide(self, choice: float) -> None:
+        """Copy detail from one candidate of a plane sweep rather than from several, see `Sweep`."""
+        if self.sweep is not None:
+            self.sweep.choice = choice
+
     def condition(self, latent: Tensor, rays: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the source, computed once.
 

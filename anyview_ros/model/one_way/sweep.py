@@ -9,6 +9,7 @@ from anyview_ros.model.one_way.config import COARSE, SWEEP_MARKS, NetworkConfig
 from anyview_ros.model.one_way.tokens import FramewiseLinear, patchify, unpatchify
 
 UNSEEN = 30.0  # taken from the score of a candidate that no source sees
+COLOURS = 3  # first channels: the mean colour of a cell
 
 
 class Sweep(nn.Module):
@@ -17,6 +18,10 @@ class Sweep(nn.Module):
     Each latent cell of the output is a mixture of its candidates, and of nothing; the weights come
     from the token and from how well it likes the coarse content of a candidate. Detail is copied
     this way, instead of being squeezed through the width of the network.
+
+    Candidates of planes side by side show the same thing a little apart, so a mean of them is
+    blurred. In use `choice`, a factor on the scores, makes detail come almost from one of them;
+    colours stay a mixture. As it is trained, by squared errors, the factor is 1.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -28,6 +33,7 @@ class Sweep(nn.Module):
         self.like = FramewiseLinear(config.width, cells * COARSE)
         self.weigh.silence()
         self.like.silence()
+        self.choice = 1.0
 
     def seen(self, sweep: Tensor) -> Tensor:
         """Candidates (B, P, C + 2, T', H', W') to tokens (B, N, width)."""
@@ -46,6 +52,19 @@ class Sweep(nn.Module):
         latents, seen = sweep[:, :, :-SWEEP_MARKS], sweep[:, :, -SWEEP_MARKS]
         match = (liked[:, None] * latents[:, :, :COARSE]).sum(dim=2)
         scores = torch.cat([scores[:, :1], scores[:, 1:] + match - UNSEEN * (1 - seen)], dim=1)
-        weights = scores.softmax(dim=1)[:, 1:, None]
-        mixture: Tensor = (weights * latents).sum(dim=1)
-        return mixture
+        if self.choice == 1:
+            return mixed(scores, latents)
+        colours = mixed(scores, latents[:, :, :COLOURS])
+        return torch.cat([colours, mixed(self.choice * scores, latents[:, :, COLOURS:])], dim=1)
+
+
+def mixed(scores: Tensor, candidates: Tensor) -> Tensor:
+    """The mixture (B, C, T', H', W') of P candidates and nothing, whose score is the first one.
+
+    Args:
+        scores: (B, P + 1, T', H', W').
+        candidates: (B, P, C, T', H', W').
+    """
+    weights = scores.softmax(dim=1)[:, 1:, None]
+    mixture: Tensor = (weights * candidates).sum(dim=1)
+    return mixture
