@@ -131,6 +131,7 @@ class Distiller(Trainer):
         try:
             for network in (self.teacher, self.network, self.ema):
                 network.load_state_dict(weights)
+                network.decide(run.choice)
             self.codec.load_state_dict(teacher.part("codec"))
         except RuntimeError as error:
             raise AnyviewError(
