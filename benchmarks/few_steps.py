@@ -51,13 +51,22 @@ Row = dict[str, float]
 
 
 class Model:
-    """The averaged weights of a checkpoint."""
+    """The averaged weights of a checkpoint.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+        file: the checkpoint.
+        temperature: share of the noise that sampling starts from.
+        choice: of detail among the candidates of the plane sweep; None = as the run says.
+    """
+
+    def __init__(self, file: Path, temperature: float, choice: float | None) -> None:
         checkpoint = read_checkpoint(file)
+        self.temperature = temperature
         self.run: RunConfig = parse_config(checkpoint.config)
         self.contract = self.run.contract()
         self.network, self.codec = networks_in_use(self.run, checkpoint)
+        if choice is not None:
+            self.network.decide(choice)
 
     def answer(self, question: Question, way: tuple[float, ...]) -> Images:
         """(T, H, W, 3)"""
@@ -67,7 +76,7 @@ class Model:
             np.stack([question.source_poses, question.target.world_from_cam]),
             np.array([frame.stamp_ns for frame in question.source]),
         )
-        scale, method = question.scene_scale, Method(way)
+        scale, method = question.scene_scale, Method(way, temperature=self.temperature)
         return generate(self.contract, scene, 1, scale, method, self.network, self.codec)
 
 
@@ -121,10 +130,12 @@ def main() -> None:
     parser.add_argument("--seeds", default="910000:910006")
     parser.add_argument("--kinds", default="street,table")
     parser.add_argument("--way", type=float, nargs="+", action="append", help="levels, to 0")
+    parser.add_argument("--temperature", type=float, default=1.0, help="share of the first noise")
+    parser.add_argument("--choice", type=float, help="among candidates; the run's when left out")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    model = Model(args.checkpoint)
+    model = Model(args.checkpoint, args.temperature, args.choice)
     first, last = (int(seed) for seed in args.seeds.split(":"))
     ways = [tuple(way) for way in args.way] if args.way else WAYS
     for kind in args.kinds.split(","):
