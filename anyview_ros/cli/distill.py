@@ -1,38 +1,78 @@
-"""`anyview distill CHECKPOINT --out DIR`: a student of few steps."""
+"""`anyview distill TEACHER --out DIR`: a student of few steps, of either family."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anyview_ros.cli.export import refuse
+from anyview_ros.contract import MANIFEST, search_path
+from anyview_ros.errors import AnyviewError
+
+if TYPE_CHECKING:
+    from anyview_ros.model.joint.imported import Import
+
+OF_TRAINED: dict[str, object] = {"teacher_levels": None, "pull": 0.1, "pictures_every": 20.0}
+OF_IMPORTED: dict[str, object] = {"config": None, "teacher_speed": "exact"}
+RATES = {"one_way": 7e-4, "joint": 1e-5}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from anyview_ros.cli.train import add_running
 
-    parser.add_argument("teacher", type=Path, help="latest.safetensors of a training run")
+    parser.add_argument(
+        "teacher", help="latest.safetensors of a training run, or a name given to 'anyview import'"
+    )
     group = parser.add_argument_group("the student")
     group.add_argument(
         "--levels", type=float, nargs="+", default=[80.0, 2.0], help="noise levels of its steps"
     )
+    group.add_argument("--steps", type=int, default=200, help="updates")
+    group.add_argument("--scenes", type=int, default=4, help="of an update")
+    group.add_argument(
+        "--rate", type=float, help="learning rate; 7e-4, of imported weights 1e-5, when left out"
+    )
+    _add_trained(parser.add_argument_group("of a training run"))
+    _add_imported(parser.add_argument_group("of imported weights"))
+    add_running(parser.add_argument_group("the run"))
+    parser.set_defaults(**OF_TRAINED, **OF_IMPORTED)
+
+
+def _add_trained(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--teacher-levels",
         type=float,
         nargs="+",
         help="those of the way that it learns, to 0; its own levels, and 0, when left out",
     )
-    group.add_argument("--steps", type=int, default=200, help="updates")
-    group.add_argument("--scenes", type=int, default=4, help="of an update")
-    group.add_argument("--rate", type=float, default=7e-4, help="learning rate")
     group.add_argument(
         "--pull",
         type=float,
-        default=0.1,
         help="pixels in [-1, 1] that the judge of true clips may move an answer; 0 = no judge",
     )
-    add_running(parser.add_argument_group("the run"))
+
+
+def _add_imported(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--config", type=Path, help="TOML file of its scenes, e.g. config/distillation/*.toml"
+    )
+    group.add_argument(
+        "--teacher-speed",
+        choices=("exact", "fast"),
+        help="of a package, by whose schedule the teacher goes: 35 steps and the clean pass, or 12",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if Path(args.teacher).is_file():
+        refuse(args, args.teacher, OF_IMPORTED, "imported weights")
+        return _of_trained(args)
+    refuse(args, args.teacher, OF_TRAINED, "a training run")
+    return _of_imported(args)
+
+
+def _of_trained(args: argparse.Namespace) -> int:
     from functools import partial
 
     from anyview_ros.cli.train import trained
@@ -40,14 +80,61 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.distillation import Distiller, student_run
     from anyview_ros.training.student import StudentConfig
 
-    teacher = read_checkpoint(args.teacher)
+    teacher = read_checkpoint(Path(args.teacher))
     student = StudentConfig(
-        teacher_step=teacher.step,
-        levels=tuple(args.levels),
+        **_few_steps(args, "one_way"),
         teacher_levels=tuple(args.teacher_levels or (*args.levels, 0.0)),
-        steps=args.steps,
-        scenes_per_step=args.scenes,
-        learning_rate=args.rate,
+        teacher_step=teacher.step,
         pull=args.pull,
     )
     return trained(args, student_run(teacher, student), partial(Distiller, teacher=teacher))
+
+
+def _of_imported(args: argparse.Namespace) -> int:
+    from functools import partial
+
+    from anyview_ros.cli.train import trained
+    from anyview_ros.training.joint.config import (
+        JointStudent,
+        parse_joint,
+        student_text,
+        teachers_way,
+    )
+    from anyview_ros.training.joint.distillation import JointDistiller
+
+    teacher = _imported(args.teacher)
+    if args.config is None:
+        raise AnyviewError(
+            "missing_option",
+            "imported weights do not say which scenes to learn from; give --config, "
+            "e.g. config/distillation/joint.toml",
+        )
+    levels, solver = teachers_way(args.teacher_speed)
+    student = JointStudent(**_few_steps(args, "joint"), teacher_levels=levels, solver=solver)
+    config = parse_joint(student_text(args.config, teacher, student))
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, text in teacher.papers.items():
+        (args.out / name).write_text(text)  # what is made of the weights has their licence
+    return trained(args, config, partial(JointDistiller, teacher=teacher), alone=True)
+
+
+def _few_steps(args: argparse.Namespace, family: str) -> dict[str, Any]:
+    """What students of both families are told."""
+    return {
+        "levels": tuple(args.levels),
+        "steps": args.steps,
+        "scenes_per_step": args.scenes,
+        "learning_rate": RATES[family] if args.rate is None else args.rate,
+    }
+
+
+def _imported(name: str) -> Import:
+    from anyview_ros.model.joint.package import find_import
+
+    if any((folder / name / MANIFEST).is_file() for folder in (Path(), *search_path())):
+        raise AnyviewError(
+            "invalid_teacher",
+            f"'{name}' is a package, whose graphs cannot teach; give the training run's "
+            "checkpoint, or the imported weights, that it was exported from",
+        )
+    return find_import(name)

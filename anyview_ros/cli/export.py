@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyview_ros.errors import AnyviewError
+
+if TYPE_CHECKING:
+    from anyview_ros.contract import Contract
+    from anyview_ros.model.checkpoint import Checkpoint
+    from anyview_ros.model.joint.imported import Import
 
 OF_IMPORTED: dict[str, object] = {
     "frames": 41,
@@ -30,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="", help="of the package, in place of the one it gets")
     trained = parser.add_argument_group("of a training run")
     trained.add_argument("--config", type=Path, help="in place of the copy in the checkpoint")
-    _add_imported(parser.add_argument_group("of imported weights"))
+    _add_imported(parser.add_argument_group("of imported weights, and of their students"))
     parser.set_defaults(**OF_IMPORTED)
 
 
@@ -45,7 +51,7 @@ def _add_imported(group: argparse._ArgumentGroup) -> None:
         help="of the network, multiples of 16, in place of what suits the camera",
     )
     group.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="of the arithmetic")
-    group.add_argument("--steps", type=int, help="of the exact schedule")
+    group.add_argument("--steps", type=int, help="of the exact schedule; a student has its own")
     group.add_argument("--frame-period", type=float, help="seconds between frames")
     group.add_argument("--scene-scale", type=float, help="1/16 driving, 1/8 indoor, in decimals")
     group.add_argument("--piece", type=int, help="latent frames coded at a time; 0 = all")
@@ -57,26 +63,42 @@ def _add_imported(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    trained = Path(args.weights).is_file()
-    others = OF_IMPORTED if trained else {"config": None}
+    if not Path(args.weights).is_file():
+        refuse(args, args.weights, {"config": None}, "a training run")
+        return _export_imported(args)
+    from anyview_ros.model.checkpoint import read_checkpoint
+    from anyview_ros.training.joint.config import is_joint
+
+    checkpoint = read_checkpoint(Path(args.weights))
+    if is_joint(checkpoint.config):
+        refuse(args, args.weights, {"config": None}, "a training run")
+        refuse(args, args.weights, {"steps": OF_IMPORTED["steps"]}, "imported weights")
+        return _export_student(args, checkpoint)
+    refuse(args, args.weights, OF_IMPORTED, "imported weights")
+    return _export_trained(args, checkpoint)
+
+
+def refuse(args: argparse.Namespace, weights: str, others: dict[str, object], what: str) -> None:
+    """Raise `wrong_option` where one is given that only other weights have a use for.
+
+    Args:
+        weights: that were given.
+        others: what these options are when they are not given.
+        what: whose they are.
+    """
     if wrong := [name for name, usual in others.items() if getattr(args, name) != usual]:
         raise AnyviewError(
             "wrong_option",
-            f"--{wrong[0].replace('_', '-')} is for "
-            + ("imported weights" if trained else "a training run")
-            + f", and {args.weights} is none",
+            f"--{wrong[0].replace('_', '-')} is for {what}, and {weights} is none",
         )
-    return _export_trained(args) if trained else _export_imported(args)
 
 
-def _export_trained(args: argparse.Namespace) -> int:
+def _export_trained(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
     from dataclasses import replace
 
-    from anyview_ros.model.checkpoint import read_checkpoint
     from anyview_ros.training.config import parse_config, read_config
     from anyview_ros.training.package import package_run
 
-    checkpoint = read_checkpoint(Path(args.weights))
     config = read_config(args.config) if args.config else parse_config(checkpoint.config)
     named = replace(config, name=args.name or config.name)
     folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
@@ -85,24 +107,41 @@ def _export_trained(args: argparse.Namespace) -> int:
 
 
 def _export_imported(args: argparse.Namespace) -> int:
+    from anyview_ros.model.joint.package import find_import
+
+    contract = _contract(args, Path(args.weights).name)
+    imported = find_import(args.weights)
+    return _export_joint(args, imported, contract, args.out or imported.folder.parent)
+
+
+def _export_student(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
+    from anyview_ros.training.joint.package import student_contract, student_weights
+
+    weights = student_weights(Path(args.weights), checkpoint)
+    contract = student_contract(_contract(args, weights.run.name), weights.run)
+    return _export_joint(args, weights, contract, args.out or Path("models"))
+
+
+def _contract(args: argparse.Namespace, weights: str) -> Contract:
+    """Of a package of weights of that name, with the schedules of the release."""
     from anyview_ros.model.joint.export import joint_contract
-    from anyview_ros.model.joint.package import (
-        find_import,
-        package_import,
-        package_name,
-        size_of_camera,
-    )
+    from anyview_ros.model.joint.package import package_name, size_of_camera
     from anyview_ros.model.joint.release import LICENCE
 
     height, width = args.exact_size or size_of_camera(args.size)
     clip = (args.frames, height, width)
-    name = args.name or package_name(Path(args.weights).name, clip, args.precision)
-    contract = joint_contract(
+    name = args.name or package_name(weights, clip, args.precision)
+    return joint_contract(
         name, clip, args.scene_scale, LICENCE, args.steps, args.frame_period, args.precision
     )
-    imported = find_import(args.weights)
-    models = args.out or imported.folder.parent
-    made = package_import(imported, models, contract, args.piece, args.table)
+
+
+def _export_joint(
+    args: argparse.Namespace, weights: Import, contract: Contract, models: Path
+) -> int:
+    from anyview_ros.model.joint.package import package_import
+
+    made = package_import(weights, models, contract, args.piece, args.table)
     worst = max(made.differences.values(), default=None)
     print(
         f"{made.folder}: {_mebibytes(made.folder)} MiB, "

@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
 
-    from anyview_ros.training.config import RunConfig
-    from anyview_ros.training.loop import Progress, Trainer
+    from anyview_ros.training.config import Run
+    from anyview_ros.training.loop import Learner, Progress, Trainer
     from anyview_ros.training.store import Store
+
+    AnyRun = TypeVar("AnyRun", bound=Run)
 
 REPORT_EVERY_S = 15.0
 
@@ -54,22 +56,29 @@ def run(args: argparse.Namespace) -> int:
 
 def trained(
     args: argparse.Namespace,
-    config: RunConfig,
-    make: Callable[[RunConfig, Mapping[str, Store], torch.device], Trainer],
+    config: AnyRun,
+    make: Callable[[AnyRun, Mapping[str, Store], torch.device], Learner],
+    alone: bool = False,
 ) -> int:
-    """Train until the steps or the minutes are over; the exit status."""
+    """Train until the steps or the minutes are over; the exit status.
+
+    Args:
+        alone: see `training.distributed.joined`.
+    """
     from anyview_ros.training.distributed import joined
-    from anyview_ros.training.loop import train
+    from anyview_ros.training.loop import Trainer, train
     from anyview_ros.training.store import default_cache, open_stores, renderers
 
     stores = open_stores(config, args.cache or default_cache())
     stop = Stop(60 * args.minutes)
-    with joined(use_device(args)) as device:
+    with joined(use_device(args), alone) as device:
         trainer = make(config, stores, device)
         first = trainer.rank == 0
         watchers: list[Report | Pictures] = []
         if first:
-            watchers = [Report(config.training.steps, stop), Pictures(trainer, args)]
+            watchers.append(Report(config.training.steps, stop))
+        if first and isinstance(trainer, Trainer):
+            watchers.append(Pictures(trainer, args))
 
         def on_step(progress: Progress) -> None:
             for watcher in watchers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -119,6 +119,15 @@ class Run:
             changed.append("training")
         return sorted(changed)
 
+    def require_same(self, text: str, parse: Callable[[str], Run]) -> None:
+        """Raise `other_config` where a checkpoint's config is of another run."""
+        if text != self.text and (changed := self.changes(parse(text))):
+            raise AnyviewError(
+                "other_config",
+                f"the checkpoint is of a run with another {', '.join(changed)}; train with its own "
+                "config, or start anew in another folder",
+            )
+
 
 @dataclass(frozen=True)
 class RunConfig(Run):
@@ -209,12 +218,10 @@ def parse_config(text: str) -> RunConfig:
         licence=raw["licence"],
         scene_scale=float(raw["scene_scale"]),
         plane_sweep=sweep,
-        network=_section(NetworkConfig, {**raw["network"], "planes": planes}, "network"),
-        scenes={name: _scenes(values, name) for name, values in raw["scenes"].items()},
-        stages=tuple(_section(Stage, values, "stages") for values in raw["stages"]),
-        training=_section(
-            TrainingConfig, _with_tuples(raw["training"], "more_sources"), "training"
-        ),
+        network=read_section(NetworkConfig, {**raw["network"], "planes": planes}, "network"),
+        scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
+        stages=tuple(read_section(Stage, values, "stages") for values in raw["stages"]),
+        training=read_section(TrainingConfig, tuples(raw["training"]), "training"),
         speeds={speed: tuple(map(float, levels)) for speed, levels in raw["speeds"].items()},
         text=text,
         temperature=float(raw.get("temperature", 1.0)),
@@ -223,8 +230,7 @@ def parse_config(text: str) -> RunConfig:
     _check(run)
     if "student" not in raw:
         return run
-    levels = "levels", "teacher_levels"
-    return taught(run, _section(StudentConfig, _with_tuples(raw["student"], *levels), "student"))
+    return taught(run, read_section(StudentConfig, tuples(raw["student"]), "student"))
 
 
 def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
@@ -249,20 +255,25 @@ def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
     )
 
 
-def _scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:
+def read_scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:
     """A set with a `root` is of files."""
-    values, place = _with_tuples(values, "size"), f"scenes.{name}"
+    values, place = tuples(values), f"scenes.{name}"
     if "root" in values:
-        return _section(FileConfig, values, place)
-    return _section(SceneConfig, values, place)
+        return read_section(FileConfig, values, place)
+    return read_section(SceneConfig, values, place)
 
 
-def _with_tuples(values: dict[str, Any], *names: str) -> dict[str, Any]:
+def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """TOML's lists as tuples."""
-    return {k: tuple(v) if k in names else v for k, v in values.items()}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
-def _section(section: type[Section], values: dict[str, Any], name: str) -> Section:
+def read_section(section: type[Section], values: Mapping[str, Any], name: str) -> Section:
+    """A dataclass from the values of a section.
+
+    Raises:
+        AnyviewError: `invalid_config` when one is missing or unknown.
+    """
     known = fields(section)  # type: ignore[arg-type]
     needed = {f.name for f in known if f.default is MISSING}
     if wrong := (values.keys() - {f.name for f in known}) | (needed - values.keys()):

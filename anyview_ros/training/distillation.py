@@ -24,6 +24,7 @@ from anyview_ros.training.batches import Batch
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.distributed import gathered
 from anyview_ros.training.flow import noise_like, pixel_losses, source_cache, sweep_latents
+from anyview_ros.training.joint.config import is_joint
 from anyview_ros.training.judge import BETAS, RATE, Judge, Verdict
 from anyview_ros.training.lessons import Denoiser, Lesson, lesson, phase_of
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, Trainer, average
@@ -228,7 +229,7 @@ def student_run(teacher: Checkpoint, student: StudentConfig) -> RunConfig:
     Raises:
         AnyviewError: `invalid_teacher` when the teacher is a student itself.
     """
-    if parse_config(teacher.config).student is not None:
+    if is_joint(teacher.config) or parse_config(teacher.config).student is not None:
         raise AnyviewError(
             "invalid_teacher", "the teacher is a student itself; take the checkpoint it came from"
         )

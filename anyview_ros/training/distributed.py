@@ -9,12 +9,25 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, distributed
 
+from anyview_ros.errors import AnyviewError
+
 
 def rank_and_processes() -> tuple[int, int]:
     """This process's number and how many there are: (0, 1) without `torchrun`."""
     if not distributed.is_initialized():
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
+
+
+def require_even(scenes: int) -> None:
+    """Raise `invalid_config` unless the scenes of a step can be shared evenly."""
+    _, processes = rank_and_processes()
+    if scenes % processes:
+        raise AnyviewError(
+            "invalid_config",
+            f"scenes_per_step, {scenes}, must be a multiple of the number of processes, "
+            f"{processes}",
+        )
 
 
 @contextmanager
@@ -36,7 +49,8 @@ def joined(device: torch.device, alone: bool = False) -> Iterator[torch.device]:
     if started:
         distributed.init_process_group(backend)
     else:
-        distributed.init_process_group(backend, store=distributed.HashStore(), rank=0, world_size=1)
+        store = distributed.HashStore()  # type: ignore[attr-defined]
+        distributed.init_process_group(backend, store=store, rank=0, world_size=1)
     try:
         yield device
     finally:

@@ -24,7 +24,7 @@ from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.config import Run, RunConfig, parse_config
-from anyview_ros.training.distributed import agreed, gathered, rank_and_processes
+from anyview_ros.training.distributed import agreed, gathered, rank_and_processes, require_even
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.store import Store, wait_for
@@ -109,12 +109,7 @@ class Trainer:
         self.run, self.stores, self.device = run, stores, device
         self.contract = run.contract()
         self.rank, self.processes = rank_and_processes()
-        if run.training.scenes_per_step % self.processes:
-            raise AnyviewError(
-                "invalid_config",
-                f"scenes_per_step, {run.training.scenes_per_step}, must be a multiple of the "
-                f"number of processes, {self.processes}",
-            )
+        require_even(run.training.scenes_per_step)
         self.network = OneWayDenoiser(run.network).to(device)
         self.loss: nn.Module = self.objective(self.network)
         if self.processes > 1:
@@ -174,13 +169,7 @@ class Trainer:
             AnyviewError: `other_config` when it is of another run, `invalid_checkpoint` when the
                 shapes differ.
         """
-        same = checkpoint.config == self.run.text
-        if not same and (changed := self.run.changes(parse_config(checkpoint.config))):
-            raise AnyviewError(
-                "other_config",
-                f"the checkpoint is of a run with another {', '.join(changed)}; train with its own "
-                "config, or start anew in another folder",
-            )
+        self.run.require_same(checkpoint.config, parse_config)
         try:
             self.network.load_state_dict(checkpoint.part("network"))
             self.ema.load_state_dict(checkpoint.part("ema"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.contract import Contract, LatentShape, Sampling
+from anyview_ros.contract import Contract, FusedAttention, LatentShape, Sampling
 from anyview_ros.engine.official import LONGEST_CLIP, STRIDE
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
@@ -48,6 +48,7 @@ PROOF = (5, 32, 48)  # T, H, W of the graphs that are compared in place of large
 # Maps of the finest level that a coder holds: with the workspace of a convolution that a processor
 # unfolds (measured: 345 MiB at width 48, 96 x 160), and about what CUDA's kernels leave of it.
 MAPS_ON_CPU, MAPS_ON_GPU = 30, 8
+MANY_SCORES = 2**26  # of a block: 256 MB in float32
 CODER_OPERATIONS = 13.5e6 / 96**2  # a pixel to encode and decode, over the width's square
 
 
@@ -91,7 +92,7 @@ def joint_contract(
         AnyviewError: `invalid_num_frames`, `too_many_frames`, `invalid_size`; `invalid_model` for
             other impossible values.
     """
-    _require_clip(clip)
+    require_clip(clip)
     frames, *size = clip
     fewer = {speed: count for speed, count in FEWER_STEPS.items() if count < steps}
     return Contract(
@@ -120,7 +121,8 @@ def joint_contract(
     )
 
 
-def _require_clip(clip: tuple[int, int, int]) -> None:
+def require_clip(clip: tuple[int, int, int]) -> None:
+    """Raise what `joint_contract` does for a (T, H, W) that the network cannot take."""
     frames, *size = clip
     if frames < 1 or frames % LATENT.time != 1:
         raise AnyviewError("invalid_num_frames", f"a clip has 1 + 4k frames, got {frames}")
@@ -165,7 +167,11 @@ def export_joint_package(
         assert weights.size  # whose asking writes what is buffered
         differences = check(folder, compared, tolerance) if tolerance is not None else {}
     write_self_test(folder, proofs or specs)
-    sized = replace(contract, call_bytes=call_bytes(contract, model))
+    sized = replace(
+        contract,
+        call_bytes=call_bytes(contract, model),
+        attention=fused_attention(contract, model.network.config),
+    )
     return seal(folder, sized, specs | proofs), differences
 
 
@@ -189,6 +195,15 @@ def denoiser_operations(config: JointConfig, cells: int) -> float:
     # Query, key, value, output, the text's query, and the two of the MLP.
     matrices = config.blocks * (5 + 2 * MLP_RATIO) * config.width**2
     return 2 * tokens * matrices + 4 * tokens**2 * config.width * config.blocks
+
+
+def fused_attention(contract: Contract, config: JointConfig) -> FusedAttention | None:
+    """That of all tokens to all, where their scores are many."""
+    (frames,), ((height, width),) = contract.frames, contract.sizes
+    tokens = 2 * math.prod(contract.latent.of(frames, height, width)[1:]) // PATCH**2
+    if config.heads * tokens**2 < MANY_SCORES:
+        return None
+    return FusedAttention(config.blocks, config.width // config.heads, tokens)
 
 
 def call_bytes(contract: Contract, model: JointModel) -> int:

@@ -71,6 +71,21 @@ class Import:
     autoencoder: AutoencoderConfig
     origins: Mapping[str, Origin]
 
+    @property
+    def what(self) -> str:
+        """In words, for a card."""
+        return "The AnyView network"
+
+    @property
+    def papers(self) -> dict[str, str]:
+        """Texts that go with the weights wherever they go, by file name."""
+        return {LICENCES: (self.folder / LICENCES).read_text()}
+
+    @property
+    def bytes(self) -> int:
+        """Of all tensors, about."""
+        return sum(tensor.nbytes for file in STORED for tensor in self.state(file).values())
+
     def state(self, file: ReleasedFile) -> dict[str, Tensor]:
         """The tensors of a part, mapped."""
         return _tensors(self.folder / f"{STORED[file]}.safetensors")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ MODES = {"fp32": "parity", "fp16": "fp16", "bf16": "bf16"}
 RATIO_SIDE = 1152  # pixels of the longer side of a camera given by its ratio alone
 CARD = """# {name}
 
-The AnyView network (arXiv 2601.16982) in {precision}, for clips of
+{what} (arXiv 2601.16982) in {precision}, for clips of
 {frames} frames of {height} x {width}, {steps} steps. Source and target are brought to this
 size with Pillow's Lanczos; intrinsics are scaled without the half-pixel term, as the network was
 trained.
@@ -68,13 +67,19 @@ def find_import(name_or_path: str) -> Import:
 
 def model_of(imported: Import, precision: Precision) -> JointModel:
     """The networks of imported weights; bfloat16 matrices stay mapped from their file."""
-    with torch.device("meta"):  # without memory of their own: the file's tensors take the places
-        network = JointTransformer(imported.network, precision)
+    with torch.device("meta"):  # without memory of its own: the file's tensors take the places
         autoencoder = Autoencoder(imported.autoencoder, precision)
-    load_state(network, imported.state(NETWORK))
     load_state(autoencoder, imported.state(AUTOENCODER))
     autoencoder.take_constants(precision.rounds)
+    network = network_of(imported, precision)
     return JointModel(network, autoencoder, imported.state(TEXT)[TEXT.mark])
+
+
+def network_of(imported: Import, precision: Precision) -> JointTransformer:
+    """The transformer of imported weights, as in `model_of`."""
+    with torch.device("meta"):
+        network = JointTransformer(imported.network, precision)
+    return load_state(network, imported.state(NETWORK))
 
 
 def package_import(
@@ -95,10 +100,10 @@ def package_import(
     folder = named_folder(models, contract.name)
     model = model_of(imported, PRECISIONS[MODES[contract.precision]])
     model = replace(model, piece=piece, tabulated=tabulated)
-    size = sum(file.stat().st_size for file in imported.folder.iterdir())
-    with whole_folder(folder, size) as partial:
+    with whole_folder(folder, imported.bytes) as partial:
         written, differences = export_joint_package(partial, contract, model)
-        shutil.copy(imported.folder / LICENCES, partial / LICENCES)
+        for name, text in imported.papers.items():
+            (partial / name).write_text(text)
         (partial / "README.md").write_text(card(written, imported, differences))
     return Packaged(folder, written, differences)
 
@@ -138,6 +143,7 @@ def card(contract: Contract, imported: Import, differences: Mapping[str, float])
     apart = [f"{name.removeprefix('proof-')} {error:.1e}" for name, error in differences.items()]
     return CARD.format(
         name=contract.name,
+        what=imported.what,
         frames=frames,
         height=height,
         width=width,

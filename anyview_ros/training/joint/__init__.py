@@ -1,0 +1,1 @@
+"""Family `joint`: the released AnyView network (arXiv 2601.16982), number for number."""

@@ -1,0 +1,188 @@
+"""A distillation of the joint family, read from a TOML file and from what it is taught by.
+
+The file says what is learnt from; `anyview distill` adds the teacher and the student to its text,
+which then goes into checkpoints and packages.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from anyview_ros.engine.official import STRIDE
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.joint.config import AutoencoderConfig, JointConfig
+from anyview_ros.model.joint.export import joint_contract, require_clip
+from anyview_ros.model.joint.imported import Import, Origin
+from anyview_ros.training.batches import SIGMA_MAX
+from anyview_ros.training.config import (
+    MONOCULAR,
+    Run,
+    Stage,
+    TrainingConfig,
+    read_scenes,
+    read_section,
+    tuples,
+)
+from anyview_ros.training.files import Resizing
+from anyview_ros.training.student import FewSteps
+
+FAMILY = "joint"
+
+
+@dataclass(frozen=True)
+class JointStudent(FewSteps):
+    """A student of the joint family.
+
+    Args:
+        solver: of the teacher's steps.
+    """
+
+    solver: str
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Imported weights that teach.
+
+    Args:
+        name: of their folder.
+        network, autoencoder: their sizes.
+        origins: the files that they came from, by part.
+    """
+
+    name: str
+    network: JointConfig
+    autoencoder: AutoencoderConfig
+    origins: Mapping[str, Origin]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The section `[training]` of the file, see `training.config.TrainingConfig`."""
+
+    seed: int
+    first_pool: int
+    pool_steps: int
+    warmup_steps: int
+    cooldown: float
+    ema: float
+
+
+@dataclass(frozen=True)
+class JointRun(Run):
+    """All of a distillation of the joint family."""
+
+    RESIZING = Resizing("pillow_lanczos", "integer_grid")  # of the release
+
+    teacher: Teacher
+    student: JointStudent
+
+
+def teachers_way(speed: str) -> tuple[tuple[float, ...], str]:
+    """Noise levels and solver by which the teacher goes at a speed; its clean pass ends in 0."""
+    usual = joint_contract("teacher", (1, STRIDE, STRIDE), 1.0, "")  # schedules fit all shapes
+    # Of the highest level the formula gives all but the last digits.
+    return (SIGMA_MAX, *usual.sigmas[speed][1:], 0.0), usual.sampled_by(speed).solver
+
+
+def student_text(path: Path, teacher: Import, student: JointStudent) -> str:
+    """The text of a distillation: a TOML file, and who teaches whom.
+
+    Raises:
+        AnyviewError: `invalid_config` when the file cannot be read, or says so already.
+    """
+    try:
+        text = path.read_text()
+        known = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise AnyviewError("invalid_config", f"cannot read {path}: {error}") from None
+    if wrong := {"teacher", "student"} & known.keys():
+        raise AnyviewError(
+            "invalid_config", f"{path}: [{min(wrong)}] is written by 'anyview distill'"
+        )
+    lines = ["", "[teacher] # made by anyview distill", f"name = {json.dumps(teacher.folder.name)}"]
+    parts = {"network": asdict(teacher.network), "autoencoder": asdict(teacher.autoencoder)}
+    parts |= {f"origins.{part}": asdict(origin) for part, origin in teacher.origins.items()}
+    for part, values in parts.items():
+        lines += [f"[teacher.{part}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
+    return text + "\n".join([*lines, student.section])
+
+
+def is_joint(text: str) -> bool:
+    """Whether the text of a checkpoint's config is of this family."""
+    return bool(tomllib.loads(text).get("family") == FAMILY)
+
+
+def parse_joint(text: str) -> JointRun:
+    """A distillation from `student_text`.
+
+    Raises:
+        AnyviewError: `invalid_config`; `invalid_num_frames`, `too_many_frames`, `invalid_size` for
+            scenes that the network cannot take; `invalid_levels`.
+    """
+    raw = tomllib.loads(text)
+    required = {"family", "scenes", "mixture", "training", "teacher", "student"}
+    if (wrong := raw.keys() ^ required) or raw["family"] != FAMILY:
+        raise AnyviewError(
+            "invalid_config",
+            f"distillation: missing or unknown {', '.join(sorted(wrong)) or 'family'}, which has "
+            f'family = "{FAMILY}", [scenes.NAME]..., [mixture] and [training]',
+        )
+    pace = read_section(Pace, raw["training"], "training")
+    student = read_section(JointStudent, tuples(raw["student"]), "student")
+    teacher = _teacher(raw["teacher"])
+    run = JointRun(
+        name=f"{teacher.name}-{len(student.levels)}step",
+        scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
+        stages=(Stage(0, raw["mixture"]),),
+        training=_training(pace, student),
+        text=text,
+        teacher=teacher,
+        student=student,
+    )
+    _check(run)
+    return run
+
+
+def _training(pace: Pace, student: JointStudent) -> TrainingConfig:
+    """One source and one target of a scene, nothing of the target given."""
+    return TrainingConfig(
+        **asdict(pace),
+        steps=student.steps,
+        scenes_per_step=student.scenes_per_step,
+        learning_rate=student.learning_rate,
+        targets_per_scene=1,
+        more_sources=(),
+        known=0.0,
+        short=0.0,
+        pure_noise=1.0,
+        codec_scenes=0,
+    )
+
+
+def _teacher(raw: dict[str, Any]) -> Teacher:
+    origins = {
+        part: read_section(Origin, o, f"origins.{part}") for part, o in raw["origins"].items()
+    }
+    return Teacher(
+        raw["name"],
+        read_section(JointConfig, raw["network"], "teacher.network"),
+        read_section(AutoencoderConfig, tuples(raw["autoencoder"]), "teacher.autoencoder"),
+        origins,
+    )
+
+
+def _check(run: JointRun) -> None:
+    named = {name.removesuffix(MONOCULAR) for name in run.stages[0].mixture}
+    if unknown := named - run.scenes.keys() or not named:
+        raise AnyviewError(
+            "invalid_config",
+            f"[mixture]: shares of {', '.join(run.scenes) or 'scenes'}, got {unknown or 'none'}",
+        )
+    for scenes in run.scenes.values():
+        require_clip((scenes.frames, *scenes.size))
