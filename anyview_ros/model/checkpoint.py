@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.tensor_file import write_tensors
 
 FORMAT = "anyview-checkpoint-1"
 
@@ -54,7 +54,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, max_part_bytes: int = 0
         for name, part in named.items():
             _save(path.with_name(name), part, {"format": FORMAT})
         _save(path, first, metadata | {"parts": json.dumps(list(named))})
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise AnyviewError(
             "checkpoint_not_written",
             f"cannot write {path}: {error}; the checkpoint before it is whole, make room and "
@@ -95,7 +95,7 @@ def _spread(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     partial = path.with_suffix(".part")
     try:
-        save_file(tensors, partial, metadata)
+        write_tensors(partial, tensors, metadata)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from anyview_ros.engine.self_test import SelfTest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
+from anyview_ros.model.checkpoint import Checkpoint, write_checkpoint
 from anyview_ros.model.joint import export
 from anyview_ros.model.joint.config import PRECISIONS
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
@@ -219,7 +220,7 @@ def test_what_differs_from_torch_is_no_package(imported, tmp_path, monkeypatch):
 
 
 def test_options_of_the_other_kind_are_refused(imported, tmp_path, capsys):
-    (tmp_path / "run.safetensors").touch()
+    write_checkpoint(tmp_path / "run.safetensors", Checkpoint(1, "", {"ema/x": torch.zeros(1)}))
     assert main(["export", str(tmp_path / "run.safetensors"), "--frames", "13"]) == 1
     assert "--frames is for imported weights" in capsys.readouterr().err
     assert main(["export", str(imported.folder), "--config", "run.toml"]) == 1

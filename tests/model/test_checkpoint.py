@@ -52,17 +52,17 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     path = tmp_path / "latest.safetensors"
     write_checkpoint(path, made(3), 4000)
     written = 0
-    save_file = module.save_file
+    write_tensors = module.write_tensors
 
-    def full(tensors: Any, file: Path, metadata: Any) -> None:
+    def full(file: Path, tensors: Any, metadata: Any) -> None:
         nonlocal written
         written += 1
-        save_file(tensors, file, metadata)
+        write_tensors(file, tensors, metadata)
         if written == broken:
             file.write_bytes(file.read_bytes()[:100])
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "save_file", full)
+    monkeypatch.setattr(module, "write_tensors", full)
     with pytest.raises(AnyviewError, match=r"No space left.*the checkpoint before it is whole"):
         write_checkpoint(path, made(4), 4000)
     assert same(read_checkpoint(path), made(3))
