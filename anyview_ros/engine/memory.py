@@ -46,20 +46,24 @@ def free_bytes(device: str) -> int | None:
     return _free_on_gpu() if device == "cuda" else _free_in_machine()
 
 
-def check_fits(package: ModelPackage, device: str) -> None:
+def check_fits(package: ModelPackage, device: str, freed: int = 0) -> None:
     """Refuse what cannot be loaded, in place of being killed for it.
+
+    Args:
+        freed: bytes that can be freed before it is loaded.
 
     Raises:
         AnyviewError: `not_enough_memory`, with the numbers.
     """
     wanted, free = needed(package), free_bytes(device)
-    if free is not None and wanted.total > free:
+    if free is not None and wanted.total > free + freed:
+        more = f", and {freed / GB:.1f} with the model that it would replace" if freed else ""
         raise AnyviewError(
             "not_enough_memory",
             f"model '{package.contract.name}' needs about {wanted.total / GB:.1f} GB on {device}: "
             f"{wanted.weights / GB:.1f} for weights, {wanted.call / GB:.1f} for a call; "
-            f"{free / GB:.1f} GB are free. Export it in fp16, for shorter clips or smaller images, "
-            "or stop what else uses that memory",
+            f"{free / GB:.1f} GB are free{more}. Export it in fp16, for shorter clips or smaller "
+            "images, or stop what else uses that memory",
         )
 
 

@@ -84,17 +84,21 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     if running is None:
         return _status("model", ERROR, model.absence, {"model": model.name})
     worker, contract = running.worker, running.contract
-    values = {
+    values: dict[str, object] = {
         "model": contract.name,
         "sha256": running.package.sha256,
-        "provider": PROVIDERS.get(worker.provider, ""),
+        "provider": (provider := PROVIDERS.get(worker.provider, "")),
         "worker_pid": worker.pid or "none",
         "worker_deaths": worker.deaths,
+        **({"loading": model.loading} if model.loading else {}),
     }
     if worker.pid is None:
         text = f"{worker.last_death or 'the inference process ended'}; the next request starts it"
         return _status("model", WARN, text, values)
-    if worker.provider == "cpu" and model.provider == AUTO and NVIDIA_DEVICE.exists():
+    if model.refused is not None:
+        values |= {"asked": model.name, "code": model.refused.code}
+        return _status("model", WARN, model.refused.message, values)
+    if worker.provider == "cpu" and worker.asked_provider == AUTO and NVIDIA_DEVICE.exists():
         return _status(
             "model",
             WARN,
@@ -102,7 +106,7 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
             "onnxruntime, or set the parameter provider to 'cpu'",
             values,
         )
-    text = f"'{contract.name}' runs on {values['provider']}"
+    text = f"'{contract.name}' runs on {provider}"
     return _status("model", OK, text, values)
 
 

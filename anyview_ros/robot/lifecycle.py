@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -69,6 +70,27 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
         with self._changing:
             if self.state == "unconfigured" and self.trigger_configure() == SUCCESS:
                 self.trigger_activate()
+
+    @contextmanager
+    def unchanged(self, still: Callable[[], bool]) -> Iterator[None]:
+        """No transition is made meanwhile.
+
+        Args:
+            still: asked while one is waited for, and after it, whether there is reason to go on.
+
+        Raises:
+            AnyviewError: `inactive`, where there is none.
+        """
+        acquired = False
+        while not acquired and still():
+            acquired = self._changing.acquire(timeout=GLANCE_S)
+        try:
+            if not still():
+                raise AnyviewError("inactive", f"the node is {self.state}; {INACTIVE}")
+            yield
+        finally:
+            if acquired:
+                self._changing.release()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._done("configure", self._required().load)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
@@ -54,6 +54,7 @@ class Anyview:
         for camera in self._settings.cameras:
             parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
         self._model = ServedModel()
+        self._model_changes = threading.Lock()  # one at a time
         self._queue = RequestQueue()
         self._listening = Listening(
             *(node, self._model, lambda: self._settings),
@@ -93,8 +94,39 @@ class Anyview:
         Raises:
             AnyviewError: why it cannot run; whoever needs it is told so from then on.
         """
-        running = self._model.load(self._settings.model, self._settings.provider)
+        self._load(lambda: None)
+
+    def _load(self, make_way: Callable[[], object]) -> None:
+        running = self._model.load(self._settings.model, self._settings.provider, make_way)
+        if refused := self._model.refused:
+            self._node.get_logger().error(refused.message)
         self._node.get_logger().info(f"model {running.package.path} on {running.worker.provider}")
+
+    def _change_model(self) -> None:
+        """Serve what the parameters name now, on a thread: loading takes seconds to minutes."""
+        try:
+            with self._model_changes, ExitStack() as apart:
+                with self._node.unchanged(self._node.context.ok):
+                    loaded = self._node.state in ("inactive", "active")
+                if loaded:
+                    self._load(lambda: apart.enter_context(self._apart()))
+        except AnyviewError as error:
+            if self._node.context.ok():
+                self._node.get_logger().error(f"the model was not changed: {error.message}")
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Between two models: no request, no transition, and listening anew after it."""
+        with self._node.unchanged(lambda: self._model.current is not None):
+            listened = self._listening.inputs is not None
+            self._listening.unsettle()
+            self.stop(AnyviewError("model_changed", "another model was loaded; ask again"))
+            try:
+                yield
+                if listened:
+                    self.start()
+            finally:
+                self._listening.settle()
 
     def start(self) -> None:
         """Subscribe to TF and the cameras.
@@ -149,6 +181,8 @@ class Anyview:
         for parameter in changed:
             if when := parameters.postponed(parameter.name):
                 self._node.get_logger().info(f"parameter '{parameter.name}': {when}")
+        if {"model", "provider"} & {parameter.name for parameter in changed}:
+            threading.Thread(target=self._change_model, name="model", daemon=True).start()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.delta.nanoseconds < 0:

@@ -23,7 +23,6 @@ TYPES = {
 
 APPLIES = {
     "start": "set at start",
-    "configure": "a change applies when the node is next configured",
     "activate": "a change applies when the node is next activated",
     "now": "a change applies at once",
 }
@@ -36,7 +35,7 @@ class Parameter:
     Args:
         limits: smallest and largest value.
         choices: the words allowed.
-        applies: when a change does: now, or when the node is next activated or configured; a
+        applies: when a change does: now, or when the node is next activated; a
             parameter of the start cannot change.
     """
 

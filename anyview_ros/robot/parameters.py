@@ -21,15 +21,16 @@ NODE_PARAMETERS = (
     Parameter(
         "model",
         "worlds-sweep-10m",
-        "Model package: a name on the search path, or a path",
-        applies="configure",
+        "Model package: a name on the search path, or a path; one that cannot run does not take "
+        "the place of one that does",
+        applies="now",
     ),
     Parameter(
         "provider",
         "auto",
         "What runs the model; auto: the fastest",
         choices=("auto", "cpu", "cuda", "tensorrt"),
-        applies="configure",
+        applies="now",
     ),
     Parameter(
         "fixed_frame", "odom", "Frame that does not move; sources and targets are resolved in it"

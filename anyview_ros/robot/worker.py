@@ -24,17 +24,22 @@ from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
 from anyview_ros.robot.worker_messages import (
+    NO_ROOM,
     Cancel,
     ClipHeader,
     Job,
+    NeedsRoom,
     Progress,
     Ready,
+    Room,
+    RoomMade,
     pixel_views,
     size_of,
 )
 
 POLL_S = 0.02  # how late a cancellation is noticed
 GRACE_S = 1.0  # between asking a process to end and killing it
+Reply = NeedsRoom | Ready | Synthesis
 
 
 class Worker:
@@ -47,7 +52,7 @@ class Worker:
 
     def __init__(self, package: ModelPackage, provider: str) -> None:
         self._package = package
-        self._asked_provider = provider
+        self.asked_provider = provider
         self._busy = threading.Lock()
         self._process: InferenceProcess | None = None
         self._stopped = False
@@ -61,14 +66,18 @@ class Worker:
         process = self._process
         return process.pid if process is not None and process.is_alive else None
 
-    def start(self) -> None:
+    def start(self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None) -> None:
         """Start the process and wait until it has loaded the model.
+
+        Args:
+            room: memory that `make_room` can free.
+            make_room: called where the model fits only after it, and all else of it is in order.
 
         Raises:
             AnyviewError: why the model cannot run; `worker_died` when the process ended.
         """
         with self._busy:
-            self._ready_process()
+            self._ready_process(room, make_room)
 
     def synthesize(
         self,
@@ -102,17 +111,23 @@ class Worker:
         if process is not None:
             process.end()
 
-    def _ready_process(self) -> InferenceProcess:
+    def _ready_process(
+        self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None
+    ) -> InferenceProcess:
         process = self._process
         if process is not None and process.is_alive:
             return process
         if self._stopped:
             raise AnyviewError("no_model", "the model was unloaded; load it again")
-        process = InferenceProcess(self._package, self._asked_provider)
+        process = InferenceProcess(self._package, self.asked_provider, room)
         self._process = process
         if self._stopped:  # meanwhile, before there was a process to end
             process.end()
         ready = self._reply(process)
+        if isinstance(ready, NeedsRoom):
+            make_room()
+            process.say(RoomMade())
+            ready = self._reply(process)
         assert isinstance(ready, Ready)
         if ready.model_sha256 != self._package.sha256:
             process.end()
@@ -128,7 +143,7 @@ class Worker:
         process: InferenceProcess,
         on_progress: OnProgress = lambda stage, step, steps: None,
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> Ready | Synthesis:
+    ) -> Reply:
         try:
             return process.reply(on_progress, cancelled)
         except AnyviewError as error:
@@ -147,13 +162,14 @@ class Worker:
 class InferenceProcess:
     """A started process and the pipe to it."""
 
-    def __init__(self, package: ModelPackage, provider: str) -> None:
+    def __init__(self, package: ModelPackage, provider: str, room: Room) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._popen = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "anyview_ros.robot.worker_process"),
                     *(str(theirs.fileno()), str(package.path), provider),
+                    *(room.device, str(room.bytes)),
                 ],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -183,14 +199,19 @@ class InferenceProcess:
             for pixels, video in zip(pixel_views(memory, job.shapes), videos, strict=False):
                 if video is not None:
                     pixels[:] = video
-            with suppress(OSError):  # the process died: `reply` finds out how
-                self._connection.send(job)
+            self.say(job)
+            with suppress(OSError):
                 send_handle(self._connection, file, self.pid)
         finally:
             os.close(file)
         return memory
 
-    def reply(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Ready | Synthesis:
+    def say(self, message: Job | RoomMade) -> None:
+        """Send a message; where the process died `reply` finds out how."""
+        with suppress(OSError):
+            self._connection.send(message)
+
+    def reply(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Reply:
         """The process's next message that is not progress.
 
         Raises:
@@ -205,7 +226,7 @@ class InferenceProcess:
                 message = self._connection.recv() if self._connection.poll(POLL_S) else None
                 if isinstance(message, Progress):
                     on_progress(message.stage, message.step, message.steps)
-                elif isinstance(message, Ready | Synthesis):
+                elif isinstance(message, Reply):
                     return message
                 elif message is not None:
                     raise message

@@ -79,6 +79,31 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Room:
+    """Memory that is freed when the model that is served now ends.
+
+    Args:
+        device: `cpu` or `cuda`.
+    """
+
+    device: str
+    bytes: int
+
+
+NO_ROOM = Room("cpu", 0)
+
+
+@dataclass(frozen=True)
+class NeedsRoom:
+    """The model is in order, but fits only into memory that the one served now holds."""
+
+
+@dataclass(frozen=True)
+class RoomMade:
+    """That model has ended."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """The process has loaded its model.
 

@@ -12,15 +12,32 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 from anyview_ros.contract import load_package
+from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.pipeline import Pipeline, Synthesis
+from anyview_ros.engine.providers import device_of
+from anyview_ros.engine.runtime import choose_provider
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.worker_messages import NO_PIXELS, Cancel, Job, Progress, Ready, pixel_views
+from anyview_ros.robot.worker_messages import (
+    NO_PIXELS,
+    Cancel,
+    Job,
+    NeedsRoom,
+    Progress,
+    Ready,
+    Room,
+    RoomMade,
+    pixel_views,
+)
+
+OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends first, up to 1000
 
 
 class Inbox(threading.Thread):
@@ -34,6 +51,7 @@ class Inbox(threading.Thread):
         self._connection = connection
         self.jobs: queue.SimpleQueue[tuple[Job, mmap.mmap]] = queue.SimpleQueue()
         self.cancelled = threading.Event()
+        self.room_made = threading.Event()
 
     def run(self) -> None:
         try:
@@ -47,6 +65,9 @@ class Inbox(threading.Thread):
         if isinstance(message, Cancel):
             self.cancelled.set()
             return
+        if isinstance(message, RoomMade):
+            self.room_made.set()
+            return
         file = recv_handle(self._connection)
         memory = mmap.mmap(file, 0)
         os.close(file)
@@ -54,12 +75,13 @@ class Inbox(threading.Thread):
         self.jobs.put((message, memory))
 
 
-def serve(connection: Connection, package: Path, provider: str) -> None:
+def serve(connection: Connection, package: Path, provider: str, room: Room) -> None:
     """Load the model, say so, then answer jobs until the pipe ends."""
     inbox = Inbox(connection)
     inbox.start()
     try:
-        pipeline = Pipeline(load_package(package), provider)
+        with first_to_be_killed():
+            pipeline = loaded(connection, inbox, package, provider, room)
     except AnyviewError as error:
         connection.send(error)
         return
@@ -67,6 +89,34 @@ def serve(connection: Connection, package: Path, provider: str) -> None:
     while True:
         job, memory = inbox.jobs.get()
         connection.send(answer(pipeline, job, memory, connection, inbox.cancelled))
+
+
+def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room: Room) -> Pipeline:
+    """The model; asks for room where it is in order but does not fit beside the one served now.
+
+    Raises:
+        AnyviewError: why it cannot run.
+    """
+    package, device = load_package(path), device_of(choose_provider(provider))
+    try:
+        check_fits(package, device)
+    except AnyviewError:
+        check_fits(package, device, room.bytes if room.device == device else 0)
+        connection.send(NeedsRoom())
+        inbox.room_made.wait()
+    return Pipeline(package, provider)
+
+
+@contextmanager
+def first_to_be_killed() -> Iterator[None]:
+    """Where memory runs out meanwhile the kernel ends this process, none that serves already."""
+    before = OOM_SCORE.read_text()
+    OOM_SCORE.write_text("1000")
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # below that of its parent, where that may be
+            OOM_SCORE.write_text(before)
 
 
 def answer(
@@ -99,11 +149,14 @@ def answer(
 
 
 def main() -> None:
-    """`python -m anyview_ros.robot.worker_process FILE_DESCRIPTOR PACKAGE PROVIDER`."""
+    """`python -m anyview_ros.robot.worker_process FILE_DESCRIPTOR PACKAGE PROVIDER DEVICE BYTES`.
+
+    The last two are `Room`.
+    """
     # Ctrl-C reaches every process of a terminal; the node ends this one by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    file_descriptor, package, provider = sys.argv[1:]
-    serve(Connection(int(file_descriptor)), Path(package), provider)
+    file_descriptor, package, provider, device, freed = sys.argv[1:]
+    serve(Connection(int(file_descriptor)), Path(package), provider, Room(device, int(freed)))
 
 
 if __name__ == "__main__":

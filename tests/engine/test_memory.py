@@ -35,6 +35,13 @@ def test_what_cannot_fit_is_not_loaded(package, monkeypatch):
     assert caught.value.code == "not_enough_memory"
 
 
+def test_what_is_freed_before_counts(package, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 2_500_000_000)
+    memory.check_fits(package, "cpu", freed=600_000_000)
+    with pytest.raises(AnyviewError, match=r"2.5 GB are free, and 0.4 with the model that it"):
+        memory.check_fits(package, "cpu", freed=400_000_000)
+
+
 @pytest.mark.parametrize("free", [None, 3_100_000_000])
 def test_what_fits_or_cannot_be_known_is_loaded(package, monkeypatch, free):
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)

@@ -20,6 +20,7 @@ from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.robot.worker import Worker
+from anyview_ros.robot.worker_process import OOM_SCORE, first_to_be_killed
 from tests.packages import make_package
 
 DEADLINE_S = 20.0
@@ -200,6 +201,13 @@ def test_another_model_under_the_same_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnyviewError, match="changed on disk since it was loaded"):
         worker.start()
     worker.stop()
+
+
+def test_while_a_model_loads_its_process_is_the_first_that_the_kernel_ends() -> None:
+    before = OOM_SCORE.read_text()
+    with first_to_be_killed():
+        assert OOM_SCORE.read_text() == "1000\n"
+    assert OOM_SCORE.read_text() == before
 
 
 def test_stop_from_another_thread_ends_a_running_job(slow_package: ModelPackage) -> None:
