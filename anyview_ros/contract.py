@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,21 @@ USUAL = Sampling()
 
 
 @dataclass(frozen=True)
+class FusedAttention:
+    """Attention of `denoise` whose scores are too many to be written out.
+
+    Args:
+        nodes: of it in the graph.
+        width: of a head.
+        tokens: that ask, and are asked, in the longest of them.
+    """
+
+    nodes: int
+    width: int
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Contract:
     """The fields of a manifest.
 
@@ -98,6 +113,7 @@ class Contract:
             over `scene_scale`; the ground is one more. Empty: the model has rays only.
         sampling: of the speeds that differ in more than their noise levels.
         call_bytes: memory of the largest call beside the weights, an estimate; 0 = not known.
+        attention: what a GPU must have fused kernels for; None where attention is short.
         files: sha256 of every file of the package but the manifest.
     """
 
@@ -124,6 +140,7 @@ class Contract:
     plane_sweep: tuple[float, ...] = ()
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
     call_bytes: int = 0
+    attention: FusedAttention | None = None
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -139,6 +156,9 @@ class Contract:
             _require(len(levels) >= 2 and falling and levels[-1] >= 0, "sigmas", "falling", self)
         self._check_sampling()
         _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
+        if self.attention is not None:
+            whole = min(astuple(self.attention)) > 0
+            _require(whole, "attention", "nodes, width and tokens above 0", self)
         for height, width in self.sizes:
             divisible = height % self.latent.height == 0 and width % self.latent.width == 0
             _require(divisible, "sizes", "multiples of the latent's factors", self)
@@ -279,6 +299,7 @@ def _contract_from(raw: dict[str, Any]) -> Contract:
     values["frames"] = tuple(int(t) for t in raw["frames"])
     values["plane_sweep"] = tuple(float(d) for d in raw.get("plane_sweep", ()))
     values["sampling"] = {s: Sampling(**own) for s, own in raw.get("sampling", {}).items()}
+    values["attention"] = FusedAttention(**raw["attention"]) if raw.get("attention") else None
     values["sigmas"] = {s: tuple(float(x) for x in levels) for s, levels in raw["sigmas"].items()}
     return Contract(**values)
 

@@ -1,27 +1,24 @@
 """The joint network on a GPU: torch as the release runs it, torch made fast, and our graphs.
 
-    python benchmarks/joint_gpu.py [--small] [--repeats 3] [--device auto]
+    python -m benchmarks.joint_gpu [--small] [--repeats 3] [--device auto]
 
 Weights are random. At full size (2 B, 41 frames of 304 x 576) it needs a CUDA GPU with 24 GB, and
 without one prints a table that says so. `--small` measures the same rows at small size, on a
-processor too. On a GPU it says which attention kernels ran, and ends if they are not fused. Seconds
-are medians, the first calls (compilation) not counted; a clip is 36 calls, 5 encodings and a
-decoding; memory is what the GPU holds after a call, the most of the three.
+processor too. On a GPU it says which kernel attends, and ends if it is not fused. The last row has
+the operator `Attention` of ONNX in place of ONNX Runtime's own. Seconds are medians, the first
+calls (compilation) not counted; a clip is 36 calls, 5 encodings and a decoding; memory is what the
+GPU holds after a call, the most of the three.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import math
 import platform
-import re
 import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,6 +26,8 @@ from statistics import median
 import onnx
 import torch
 
+from anyview_ros.contract import FusedAttention
+from anyview_ros.engine.fused_attention import UNFUSED, kernels
 from anyview_ros.engine.runtime import Bound, Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, as_proto, traced
@@ -52,11 +51,11 @@ from anyview_ros.model.joint.export import (
 from anyview_ros.model.joint.folding import FoldedDenoiser
 from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.model.weights import SharedWeights
+from benchmarks.joint_attention import as_standard
 
 CALLS, ENCODINGS = 36, 5  # of a clip at 35 steps: the clean pass; image, rays and moments twice
 RATES = {"H200": 790e12, "H100": 790e12}  # dense bfloat16 that a large product reaches, a second
 NOT = "not measured"
-TELL = "ORT_ENABLE_ATTENTION_KERNEL_DEBUG_INFO"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Size:
 FULL = Size((41, 304, 576), JointConfig(), AutoencoderConfig())
 SMALL = Size((5, 64, 96), JointConfig(256, 4, 4, 32, 64, 32), AutoencoderConfig(width=16))
 ROWS = ("denoiser call", "autoencoder encode", "autoencoder decode")
-WAYS = ("torch eager", "torch, compiled", "ONNX Runtime")
+WAYS = ("torch eager", "torch, compiled", "ONNX Runtime", "ONNX Runtime, `Attention`")
 
 
 def main() -> None:
@@ -103,7 +102,7 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(way: str, size: Size, device: str, repeats: int) -> list[str]:
     """The cells of a row: milliseconds of each of ROWS with its share, a clip, memory."""
-    made = _graphs(size, device) if way == WAYS[2] else _modules(way, size, device)
+    made = _graphs(way, size, device) if way in WAYS[2:] else _modules(way, size, device)
     seconds, held = [], []
     try:
         for call in made:
@@ -113,13 +112,16 @@ def _measure(way: str, size: Size, device: str, repeats: int) -> list[str]:
         return [f"{NOT}: {error.code}"] * 5
     cells = [
         f"{1000 * s:.1f} ms{_share(work / s)}"
-        for s, work in zip(seconds, _operations(size), strict=True)
+        for s, work in zip(seconds, _operations(size), strict=False)
     ]
-    denoise, encode, decode = seconds
-    clip = CALLS * denoise + ENCODINGS * encode + decode
     if device == "cuda":
         torch.cuda.empty_cache()
-    return [*cells, f"{clip:.2f} s", f"{max(held) / 1024:.1f} GiB" if device == "cuda" else NOT]
+    memory = f"{max(held) / 1024:.1f} GiB" if device == "cuda" else NOT
+    if way == WAYS[3]:
+        return [*cells, "as above", "as above", "", memory]
+    denoise, encode, decode = seconds
+    clip = CALLS * denoise + ENCODINGS * encode + decode
+    return [*cells, f"{clip:.2f} s", memory]
 
 
 def _operations(size: Size) -> tuple[float, float, float]:
@@ -151,8 +153,10 @@ def _modules(way: str, size: Size, device: str) -> Iterator[Callable[[], object]
     yield lambda: coder.decode(latent, 1)
 
 
-def _graphs(size: Size, device: str) -> Iterator[Callable[[], object]]:
+def _graphs(way: str, size: Size, device: str) -> Iterator[Callable[[], object]]:
     """In bfloat16 on CUDA, in float32 on a processor, which has no bfloat16."""
+    if device == "cuda" and way == WAYS[2]:
+        _say_attention(size)
     precision = PRECISIONS["bf16" if device == "cuda" else "parity"]
     network = JointTransformer(size.network, precision).eval()
     text = torch.zeros(1, size.network.text_tokens, size.network.text_width)
@@ -160,20 +164,24 @@ def _graphs(size: Size, device: str) -> Iterator[Callable[[], object]]:
     coder = Autoencoder(size.coder, precision).eval()
     denoiser = FoldedDenoiser(network, text, size.grid, size.grid)
     denoise = denoiser_specs(denoiser, size.grid, size.grid)["denoise"]
-    specs = {"denoise": denoise, **autoencoder_specs(coder, size.clip, 1)}
-    for spec in specs.values():
-        yield from _graph(spec, device)
+    if way == WAYS[3]:
+        yield from _graph(denoise, device, as_standard)
+        return
+    for spec in (denoise, *autoencoder_specs(coder, size.clip, 1).values()):
+        yield from _graph(spec, device, lambda proto: None)
 
 
-def _graph(spec: GraphSpec, device: str) -> Iterator[Callable[[], object]]:
+def _graph(
+    spec: GraphSpec, device: str, changed: Callable[[onnx.ModelProto], None]
+) -> Iterator[Callable[[], object]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = traced(spec)
         with SharedWeights(folder, torch.bfloat16) as weights:
             weights.take_from(model)
-        onnx.save(as_proto(model), folder / "graph.onnx")
-        if device == "cuda":
-            _say_attention(folder / "graph.onnx", spec)
+        proto = as_proto(model)
+        changed(proto)
+        onnx.save(proto, folder / "graph.onnx")
         yield _bound(folder / "graph.onnx", spec, device)
 
 
@@ -187,41 +195,14 @@ def _bound(file: Path, spec: GraphSpec, device: str) -> Bound:
     return bound
 
 
-def _say_attention(file: Path, spec: GraphSpec) -> None:
-    """Which kernels attend, as ONNX Runtime tells on its standard output; none may be unfused.
-
-    A session of its own: one that tells goes on telling at every call.
-    """
-    with tempfile.TemporaryFile() as said, _stdout_in(said.fileno()):
-        os.environ[TELL] = "1"
-        try:
-            _bound(file, spec, "cuda")()
-        finally:
-            del os.environ[TELL]
-        said.seek(0)
-        kernels = attention_kernels(said.read().decode(errors="replace"))
-    if kernels:
-        print(f"attention: {', '.join(f'{n} x {kernel}' for kernel, n in kernels.items())}")
-    if unfused := kernels.keys() & {"MATH", "DEFAULT"}:
+def _say_attention(size: Size) -> None:
+    """Which kernel attends in bfloat16; none may be unfused."""
+    network = size.network
+    tokens = 2 * math.prod(size.grid)
+    found = kernels(FusedAttention(network.blocks, network.width // network.heads, tokens), "bf16")
+    print(f"attention: {', '.join(sorted(found)) or 'not told'}")
+    if unfused := found & UNFUSED:
         raise SystemExit(f"attention is not fused on this GPU: {', '.join(unfused)}")
-
-
-def attention_kernels(said: str) -> Counter[str]:
-    """How often each kernel is named in what ONNX Runtime tells."""
-    return Counter(re.findall(r"\bSdpaKernel=(\w+)", said))
-
-
-@contextmanager
-def _stdout_in(file: int) -> Iterator[None]:
-    """Standard output of the whole process, libraries in C among it, in a file."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(file, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _median(call: Callable[[], object], device: str, repeats: int) -> float:

@@ -20,6 +20,7 @@ from anyview_ros.engine.asking import (
     check_sampling,
 )
 from anyview_ros.engine.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.fused_attention import check_fused
 from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.plane_sweep import plane_sweep
@@ -76,8 +77,8 @@ class Pipeline:
         threads: of the CPU provider; 0 = one a core.
 
     Raises:
-        AnyviewError: `not_enough_memory`, `self_test_failed`, or what `choose_provider` and
-            `Graph` refuse.
+        AnyviewError: `not_enough_memory`, `attention_not_fused`, `self_test_failed`, or what
+            `choose_provider` and `Graph` refuse.
     """
 
     def __init__(self, package: ModelPackage, provider: str = AUTO, threads: int = 0) -> None:
@@ -88,6 +89,7 @@ class Pipeline:
         known_answers.ask_proofs(self.provider, threads)
         files = {name: package.graph(name) for name in GRAPHS}
         self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
+        check_fused(self._graphs["denoise"].nodes, package.contract, self.provider)
         known_answers.ask(self._graphs)
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None

@@ -71,7 +71,8 @@ class Graph:
         self.outputs = tuple(o.name for o in self._session.get_outputs())
         self.output_shapes = {o.name: o.shape for o in self._session.get_outputs()}
         check_running(self._session.get_providers()[0], provider)
-        check_assigned(_assigned(self._session), provider, self.fixed, file.name)
+        self.nodes = _assigned(self._session)
+        check_assigned(self.nodes, provider, self.fixed, file.name)
 
     @property
     def fixed(self) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-FLOAT, INT64, DOUBLE = 1, 7, 11  # TensorProto.DataType
+FLOAT, INT64, FLOAT16, DOUBLE, BFLOAT16 = 1, 7, 10, 11, 16  # TensorProto.DataType
 RANKS = {FLOAT: 5, INT64: 1, DOUBLE: 0}  # arrays are latents, float64 is for weights
 IR_VERSION, OPSET = 9, 18
+CONTRIB = "com.microsoft"  # the domain of ONNX Runtime's own operators, of which there is version 1
 TERMS = "abc"  # inputs of `blend`
 INT = 2  # AttributeProto.AttributeType
 
@@ -24,6 +25,7 @@ class Node:
     inputs: Sequence[str]
     output: str
     attributes: Mapping[str, int] = field(default_factory=dict)
+    domain: str = ""
 
 
 def blend(count: int) -> bytes:
@@ -61,22 +63,41 @@ def overlay() -> bytes:
     return model(nodes, {"whole": FLOAT, "front": FLOAT} | places, {"overlaid": FLOAT})
 
 
-def model(nodes: Sequence[Node], inputs: Mapping[str, int], outputs: Mapping[str, int]) -> bytes:
+def attention(kind: int) -> bytes:
+    """`attended` of `query`, `key` and `value` (1, N, width) with one head, computed in `kind`."""
+    given = ("query", "key", "value")
+    nodes = [Node("Cast", [name], f"{name}_", {"to": kind}) for name in given]
+    names = [f"{name}_" for name in given]
+    nodes.append(Node("MultiHeadAttention", names, "attended_", {"num_heads": 1}, CONTRIB))
+    nodes.append(Node("Cast", ["attended_"], "attended", {"to": FLOAT}))
+    return model(nodes, dict.fromkeys(given, FLOAT), {"attended": FLOAT}, {FLOAT: 3})
+
+
+def model(
+    nodes: Sequence[Node],
+    inputs: Mapping[str, int],
+    outputs: Mapping[str, int],
+    ranks: Mapping[int, int] = RANKS,
+) -> bytes:
     """A ModelProto.
 
     Args:
-        inputs, outputs: data types by name; see RANKS, the sides are left open.
+        inputs, outputs: data types by name.
+        ranks: how many sides a type's tensors have; their lengths are left open.
     """
     graph = b"".join(
         [
             *(_message(1, _node(node)) for node in nodes),
             _message(2, b"graph"),
-            *(_message(11, _value(name, kind)) for name, kind in inputs.items()),
-            *(_message(12, _value(name, kind)) for name, kind in outputs.items()),
+            *(_message(11, _value(name, kind, ranks[kind])) for name, kind in inputs.items()),
+            *(_message(12, _value(name, kind, ranks[kind])) for name, kind in outputs.items()),
         ]
     )
-    opset = _message(1, b"") + _number(2, OPSET)
-    return _number(1, IR_VERSION) + _message(7, graph) + _message(8, opset)
+    versions = {"": OPSET, CONTRIB: 1}
+    opsets = [_message(1, name.encode()) + _number(2, v) for name, v in versions.items()]
+    return b"".join(
+        [_number(1, IR_VERSION), _message(7, graph), *(_message(8, opset) for opset in opsets)]
+    )
 
 
 def _node(node: Node) -> bytes:
@@ -87,11 +108,12 @@ def _node(node: Node) -> bytes:
         _message(5, _message(1, name.encode()) + _number(3, value) + _number(20, INT))
         for name, value in node.attributes.items()
     ]
+    parts.append(_message(7, node.domain.encode()))
     return b"".join(parts)
 
 
-def _value(name: str, kind: int) -> bytes:
-    tensor = _number(1, kind) + _message(2, RANKS[kind] * _message(1, b""))
+def _value(name: str, kind: int, rank: int) -> bytes:
+    tensor = _number(1, kind) + _message(2, rank * _message(1, b""))
     return _message(1, name.encode()) + _message(2, _message(1, tensor))
 
 

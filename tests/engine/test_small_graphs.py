@@ -14,6 +14,7 @@ GRAPHS = {
     "blend3": small_graphs.blend(3),
     "apart": small_graphs.apart(),
     "overlay": small_graphs.overlay(),
+    "attention": small_graphs.attention(small_graphs.BFLOAT16),
 }
 
 
