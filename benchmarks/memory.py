@@ -4,7 +4,7 @@
                                 [--rate 0]
 
 The rig drives, the node buffers three cameras, and clips are asked for one after the other, or
-every so many seconds; with a rate two virtual cameras stream besides. With `--cameras 1080p`
+every so many seconds; with a rate two virtual cameras stream instead. With `--cameras 1080p`
 camera_path_load.py takes the rig's place and sends three raw 1080p cameras at 30 Hz. Each sample is
 what the node and its worker hold alone (proportional set size of anonymous memory and files), and
 every file in /dev/shm that either has mapped, counted once.
@@ -18,6 +18,7 @@ import platform
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ START_S, ANSWER_S = 300.0, 120.0
 
 
 class Sample(NamedTuple):
-    """After one request: seconds since the first, bytes held, code of a refusal or empty."""
+    """Seconds since the first, bytes held, code of a refused request or empty."""
 
     time_s: float
     private: int
@@ -56,6 +57,7 @@ def main() -> None:
     is_rig = arguments.cameras == "rig"
     node = ["--ros-args", "-p", f"model:={arguments.model}"]
     node += ["-p", f"use_sim_time:={str(is_rig).lower()}"]
+    streams = arguments.rate > 0
     with (
         tempfile.TemporaryDirectory() as folder,
         Children(Path(folder), os.environ) as children,
@@ -69,7 +71,8 @@ def main() -> None:
         for camera in on_the_car().cameras:
             camera.rate = arguments.rate
             _add(session, camera)
-        samples = _work(session, children.pid("node"), arguments.minutes * 60, arguments.every)
+        ask = (lambda: "") if streams else _asker(session)
+        samples = _work(ask, children.pid("node"), arguments.minutes * 60, arguments.every)
     _report(samples)
 
 
@@ -104,16 +107,26 @@ def _add(session: Session, camera: VirtualCamera) -> None:
             raise SystemExit(f"[{answer.code}] {answer.message}")
 
 
-def _work(session: Session, node_pid: int, duration_s: float, every_s: float) -> list[Sample]:
+def _asker(session: Session) -> Callable[[], str]:
+    """Asks for one clip; the code of the answer."""
     client = session.node.create_client(Synthesize, "/anyview/synthesize")
     session.wait(client.wait_for_service, START_S, "the service", "see the node's log")
     camera = VirtualCamera(name=on_the_car().cameras[0].name)
     request = Synthesize.Request(request=ClipRequest(camera=camera))
+
+    def ask() -> str:
+        answer = session.answer(lambda: client.call_async(request), ANSWER_S, "a clip")
+        return str(answer.result.code)
+
+    return ask
+
+
+def _work(ask: Callable[[], str], node_pid: int, duration_s: float, every_s: float) -> list[Sample]:
     started, samples = time.monotonic(), []
     while (elapsed := time.monotonic() - started) < duration_s:
-        answer = session.answer(lambda: client.call_async(request), ANSWER_S, "a clip")
+        code = ask()
         time.sleep(every_s)
-        samples.append(Sample(elapsed, *_memory(node_pid), answer.result.code))
+        samples.append(Sample(elapsed, *_memory(node_pid), code))
     return samples
 
 
@@ -147,7 +160,7 @@ def _shared_files(pids: list[int]) -> dict[str, int]:
 def _report(samples: list[Sample]) -> None:
     refused = Counter(sample.code for sample in samples if sample.code)
     print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
-    print(f"{len(samples) - refused.total()} clips made; refused: {dict(refused) or 'none'}")
+    print(f"{len(samples)} samples; requests refused: {dict(refused) or 'none'}")
     print(f"{'minute':>6}  {'private MB':>10}  {'/dev/shm MB':>11}")
     next_s = 0.0
     for sample in samples:

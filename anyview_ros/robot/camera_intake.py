@@ -53,6 +53,11 @@ COMPRESSED = "/compressed"  # below the topic of the raw images, as image_transp
 CLOCK_REMEDY = "does everything run on one clock, see use_sim_time?"
 
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # FrameTree.lookup
+OnFrame = Callable[[str, int, bool], None]
+
+
+def nobody(camera: str, stamp_ns: int, is_changed: bool) -> None:
+    """An `OnFrame` where frames interest nobody."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,8 @@ class CameraIntake:
         on_epoch: called with the camera's name and the reason, after header stamps jumped back
             and the buffer was cleared, outside of the lock.
         now_ns: steady clock.
-        on_frame: called with the camera's name and the stamp of a frame that is in the buffer
-            now, inside of the lock: it must return at once.
+        on_frame: called with the camera's name, the stamp of a frame that is in the buffer now,
+            and whether the camera changed with it; inside of the lock: it must return at once.
     """
 
     def __init__(
@@ -128,7 +133,7 @@ class CameraIntake:
         lookup: Lookup,
         on_epoch: Callable[[str, str], None],
         now_ns: Callable[[], int] = time.monotonic_ns,
-        on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
+        on_frame: OnFrame = nobody,
     ) -> None:
         self.options = options
         self.ledger = Ledger()
@@ -267,8 +272,8 @@ class CameraIntake:
                     stuck = error.code != "tf_expired"
                 continue
             del self._pending[frame.stamp_ns]
-            self.buffer.add(frame)
-            self._on_frame(self.options.name, frame.stamp_ns)
+            is_changed = self.buffer.add(frame)
+            self._on_frame(self.options.name, frame.stamp_ns, is_changed)
 
     def _see(self, waiting: _Waiting, now: int) -> Sight | None:
         """The image once its camera info is there; None while that may still come.

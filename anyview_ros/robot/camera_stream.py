@@ -27,7 +27,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import Contract
 from anyview_ros.robot import qos_overrides
-from anyview_ros.robot.camera_intake import COMPRESSED, CameraIntake, StreamOptions
+from anyview_ros.robot.camera_intake import (
+    COMPRESSED,
+    CameraIntake,
+    OnFrame,
+    StreamOptions,
+    nobody,
+)
 from anyview_ros.robot.frame_buffer import FrameBuffer
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.lenses import RectifiedCamera
@@ -63,7 +69,7 @@ class CameraStream:
         tree: FrameTree,
         group: CallbackGroup,
         on_epoch: Callable[[str, str], None],
-        on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
+        on_frame: OnFrame = nobody,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node

@@ -19,6 +19,7 @@ from anyview_ros.robot.stream import StreamStatus
 from anyview_ros.robot.stream_health import StreamStatus as SourceStatus
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+SILENT_S = 3.0  # without a frame; longer than the period of any model
 FULL_RATE = 0.8  # of what was asked; below it is named
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
@@ -142,7 +143,8 @@ def virtual_camera_status(
     problem = None
     if stream is not None:
         values |= stream_values(stream)
-        state, problem = stream_text(stream), stream.problem or slow_stream(stream)
+        state = stream_text(stream)
+        problem = stream.problem or silent_source(stream) or slow_stream(stream)
     if refused_pose is not None:
         state, problem = f"{state}, at its last good pose", refused_pose
     name = f"virtual camera {asked.name}"
@@ -185,6 +187,18 @@ def stream_values(stream: StreamStatus) -> dict[str, object]:
         **{f"skipped.{reason}": count for reason, count in sorted(ledger.skipped.items())},
         "balanced": ledger.balanced,
     }
+
+
+def silent_source(stream: StreamStatus) -> AnyviewError | None:
+    """Whether there is nothing to be answered."""
+    if stream.quiet_s < SILENT_S:
+        return None
+    source = f"its source '{stream.sources[0]}'" if stream.sources else "any source"
+    return AnyviewError(
+        "source_silent",
+        f"no usable frame of {source} came for {stream.quiet_s:.0f} s; see the diagnostics of that "
+        "camera",
+    )
 
 
 def slow_stream(stream: StreamStatus) -> AnyviewError | None:

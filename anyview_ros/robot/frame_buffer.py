@@ -111,15 +111,20 @@ class FrameBuffer:
         with self._lock:
             return self._frames[-1].stamp_ns if self._frames else None
 
-    def add(self, frame: Frame) -> None:
-        """Store a frame whose stamp is new; the oldest are retired where a limit asks for it."""
+    def add(self, frame: Frame) -> bool:
+        """Store a frame whose stamp is new; the oldest are retired where a limit asks for it.
+
+        Returns whether the camera changed with it: no clip holds it and the frame before.
+        """
         with self._lock:
+            before = self._before(frame.stamp_ns)
             insort(self._frames, frame, key=_stamp_of)
             self._bytes += frame.image.nbytes
             self._ledger.store()
             while self._exceeds():
                 self._retire_oldest()
                 self._full = True
+            return before is not None and bool(difference(before.camera, frame.camera))
 
     def clear(self) -> None:
         """Retire everything and start a new epoch."""
@@ -240,6 +245,10 @@ class FrameBuffer:
         i = bisect_left(self._frames, stamp_ns, key=_stamp_of)
         around = self._frames[max(i - 1, 0) : i + 1]
         return min(around, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
+
+    def _before(self, stamp_ns: int) -> Frame | None:
+        i = bisect_left(self._frames, stamp_ns, key=_stamp_of)
+        return self._frames[i - 1] if i else None
 
     def _pace(self, period_ns: int) -> str:
         stamps = [frame.stamp_ns for frame in self._frames]

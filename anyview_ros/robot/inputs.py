@@ -13,7 +13,7 @@ from rclpy.timer import Timer
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.camera_intake import COMPRESSED, StreamOptions
+from anyview_ros.robot.camera_intake import COMPRESSED, OnFrame, StreamOptions, nobody
 from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits
@@ -38,7 +38,7 @@ class Inputs:
         settings: which cameras, and how.
         contract: of the model the frames are for.
         on_epoch: called with a camera's name and the reason when its stamps jumped back.
-        on_frame: called with a camera's name and the stamp of each frame that is stored.
+        on_frame: called for each frame that is stored, see `CameraIntake`.
         now_ns: steady clock by which frames wait for their transforms.
     """
 
@@ -48,7 +48,7 @@ class Inputs:
         settings: Settings,
         contract: Contract,
         on_epoch: Callable[[str, str], None],
-        on_frame: Callable[[str, int], None] = lambda camera, stamp_ns: None,
+        on_frame: OnFrame = nobody,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,12 +33,14 @@ class StreamStatus:
     Args:
         sources: the cameras of its clips, empty before they are chosen.
         problem: what keeps it from its work now.
+        quiet_s: since the last frame of the first source, or since it began.
     """
 
     asked: AskedStream
     sources: tuple[str, ...]
     ledger: StreamSnapshot
     problem: AnyviewError | None
+    quiet_s: float
 
 
 class Stream:
@@ -63,6 +65,7 @@ class Stream:
         self._now_ns = now_ns
         self._waiting: dict[str, list[int]] = {}  # stamps by source camera
         self._newest: dict[str, int] = {}  # of each in this epoch
+        self._changes: dict[str, list[int]] = {}  # stamps at which another calibration begins
         self._sources: tuple[str, ...] = ()
         self._source = ""  # the first of them, whose frames are answered
         self._answered_ns = 0  # all frames up to here are accounted for
@@ -116,12 +119,19 @@ class Stream:
         with self._lock:
             self._troubles.rest(error)
 
-    def note(self, source: str, stamp_ns: int) -> None:
-        """A frame of a source camera was stored."""
+    def note(self, source: str, stamp_ns: int, is_changed: bool = False) -> None:
+        """A frame of a source camera was stored.
+
+        Args:
+            is_changed: whether it is the first of another calibration, so that no clip holds it
+                and the frame before.
+        """
         with self._lock:
             if stamp_ns < self._newest.get(source, 0) - JUMP_NS:
                 self._begin_epoch(CLOCK_JUMPED)
             self._newest[source] = max(stamp_ns, self._newest.get(source, 0))
+            if is_changed:
+                insort(self._changes.setdefault(source, []), stamp_ns)
             ours = source == self._source
             if ours:
                 self._ledger.saw(stamp_ns)
@@ -153,7 +163,7 @@ class Stream:
             if not waiting or self._troubles.is_resting:
                 return None
             if self._asked.lossless:
-                return lossless_window(waiting, self._answered, self._shape, ended)
+                return self._lossless_window(waiting, ended)
             if waiting[-1] <= self._failed_ns:
                 return None
             return live_window(waiting[-1], self._answered, self._shape, self._hop, join_ns)
@@ -230,7 +240,8 @@ class Stream:
         with self._lock:
             waiting = len(self._waiting.get(self._source, ()))
             snapshot = self._ledger.snapshot(waiting)
-            return StreamStatus(self._asked, self._sources, snapshot, self._troubles.problem)
+            problem = self._troubles.problem
+            return StreamStatus(self._asked, self._sources, snapshot, problem, self._quiet_s())
 
     def backlog(self) -> int:
         """Frames that wait for their answer."""
@@ -240,7 +251,19 @@ class Stream:
     def quiet_s(self) -> float:
         """Seconds since the last frame of its source, in which one could have come."""
         with self._lock:
-            return (self._now_ns() - self._heard_at) / 1e9
+            return self._quiet_s()
+
+    def _quiet_s(self) -> float:
+        return (self._now_ns() - self._heard_at) / 1e9
+
+    def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
+        """Another calibration ends a clip as a gap does, and begins the next."""
+        changes = self._changes.get(self._source, [])
+        begins_anew = any(self._answered_ns < change <= waiting[0] for change in changes)
+        later = [change for change in changes if change > waiting[0]]
+        alike = waiting[: bisect_left(waiting, later[0])] if later else waiting
+        answered = () if begins_anew else self._answered
+        return lossless_window(alike, answered, self._shape, ended or bool(later))
 
     def _follow(self, sources: tuple[str, ...]) -> None:
         before, self._sources = self._source, sources
@@ -258,6 +281,7 @@ class Stream:
         self._ledger.new_epoch()
         self._waiting.clear()
         self._newest.clear()
+        self._changes.clear()
         self._answered_ns = self._failed_ns = 0
         self._pace = Pace(self._asked.rate_hz, self._shape.period_ns)
         self._epoch += 1
@@ -297,4 +321,6 @@ class Stream:
                 found = stamps[:count]
             del stamps[:count]
         self._answered_ns = max(self._answered_ns, end_ns)
+        for changes in self._changes.values():
+            del changes[: bisect_right(changes, self._answered_ns)]
         return found

@@ -72,10 +72,14 @@ class Streams:
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
         self._thread.start()
 
-    def note(self, source: str, stamp_ns: int) -> None:
-        """A frame of a source camera was stored; for any thread, returns at once."""
+    def note(self, source: str, stamp_ns: int, is_changed: bool) -> None:
+        """A frame of a source camera was stored; for any thread, returns at once.
+
+        Args:
+            is_changed: whether it is the first of another calibration.
+        """
         for stream in self._now().values():
-            stream.note(source, stamp_ns)
+            stream.note(source, stamp_ns, is_changed)
         self._hold_back()  # here too: the other thread may be busy with a clip
         with self._changed:
             self._changed.notify_all()

@@ -10,20 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from anyview_ros.msg import ClipRequest, ClipResult
-from numpy.typing import NDArray
-from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
-from anyview_ros.robot.messages import image_message, info_message, time_message
+from anyview_ros.robot.messages import time_message
 from tests.graph import Graph
 from tests.packages import make_package
+from tests.robot.driver import Driver, texture
 from tests.robot.rig import (
     CAMERA,
     PERIOD_NS,
@@ -34,67 +31,13 @@ from tests.robot.rig import (
     live,
     raised_camera,
     values_of,
-    wait_for,
     world_from_base,
 )
 
 DOMAIN = 137
-FRAME = "front_optical_frame"
 WIDE = Camera.from_fov(80, 45, 1.4)
 SQUARE = Camera.from_fov(48, 48, 1.0)
 NAMES = ("wide", "square", "jpeg", "stops", "zooms", "grows", "two", "stutters")
-
-
-def texture(camera: Camera, stamp_ns: int) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 in patches of 8 pixels, another one for each size and stamp."""
-    rng = np.random.default_rng([camera.width, camera.height, stamp_ns])
-    rows, columns = -(-camera.height // 8), -(-camera.width // 8)
-    coarse = rng.integers(0, 255, (rows, columns, 3), dtype=np.uint8)
-    tiled = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
-    return np.ascontiguousarray(tiled[: camera.height, : camera.width])
-
-
-class Driver:
-    """One camera's publishers."""
-
-    def __init__(self, node: Node, name: str, compressed: bool = False) -> None:
-        self._node = node
-        self.name = name
-        self._compressed = compressed
-        kind, topic = Image, f"/{name}/image_raw"
-        if compressed:
-            kind, topic = CompressedImage, f"{topic}/compressed"
-        self._images = node.create_publisher(kind, topic, 50)
-        self._infos = node.create_publisher(CameraInfo, f"/{name}/camera_info", 50)
-
-    def send(self, stamp_ns: int, camera: Camera = CAMERA, cut: int | None = None) -> None:
-        """Camera info and image; `cut`: bytes of a compressed image that are sent."""
-        self._infos.publish(info_message(camera, stamp_ns, FRAME))
-        image = image_message(texture(camera, stamp_ns), stamp_ns, FRAME)
-        if self._compressed:
-            content = cv2.imencode(".png", texture(camera, stamp_ns)[..., ::-1])[1].tobytes()
-            image = CompressedImage(header=image.header, format="png", data=content[:cut])
-        self._images.publish(image)
-
-    def connect(self, caller: Caller) -> None:
-        """Send frames of before the tests' stamps until one arrives.
-
-        The first ones may be lost, see `Rig.wait_for_node`.
-        """
-        publishers = (self._images, self._infos)
-        wait_for(lambda: all(p.get_subscription_count() for p in publishers), self.name)
-        before = int(values_of(caller.status(f"camera {self.name}"))["received"])
-        stamps = count(1, 1_000_000)
-
-        def received(status: Any) -> bool:
-            self.send(next(stamps))
-            return int(values_of(status)["received"]) > before
-
-        caller.status(f"camera {self.name}", received)
-
-    def close(self) -> None:
-        self._node.destroy_publisher(self._images)
-        self._node.destroy_publisher(self._infos)
 
 
 @dataclass(frozen=True)

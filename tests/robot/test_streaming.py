@@ -2,81 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from anyview_ros.msg import VirtualCamera
 from geometry_msgs.msg import PoseStamped
 
-from anyview_ros.robot.messages import stamp_ns, time_message
-from tests.graph import Graph
+from anyview_ros.robot.messages import time_message
 from tests.packages import make_package
+from tests.robot.live_streams import (
+    LOSSLESS,
+    Stamps,
+    Street,
+    continuous,
+    stamps_of,
+)
 from tests.robot.rig import (
     PERIOD_NS,
     SENT,
-    Caller,
-    Rig,
     asked,
     live,
-    raised_camera,
-    values_of,
 )
-
-LIVE, LOSSLESS = VirtualCamera.LIVE, VirtualCamera.LOSSLESS
-
-
-def numbered(*numbers: int) -> list[int]:
-    """Stamps of the rig's grid; 0..11 are those of SENT."""
-    return [SENT[0] + k * PERIOD_NS for k in numbers]
-
-
-def continuous(name: str, mode: int = LIVE, rate: float = 10.0, **fields: Any) -> VirtualCamera:
-    camera = raised_camera(name)
-    camera.mode, camera.rate = mode, rate
-    for field, value in fields.items():
-        setattr(camera, field, value)
-    return camera
-
-
-@dataclass(frozen=True)
-class Street:
-    opened: Graph
-    rig: Rig
-    caller: Caller
-
-    def listen(self, camera: VirtualCamera) -> dict[str, list[Any]]:
-        """Add the camera; what it publishes from its first frame on, without a gap."""
-        added = self.caller.add(raised_camera(camera.name))
-        assert added.success, added.message
-        request = asked(camera.name)
-        request.end_time = time_message(0)  # the newest frames
-        heard = self.caller.listen_to(request)
-        self.change(camera)
-        return heard
-
-    def play(self, stamps_ns: Sequence[int], apart_s: float = 0.02) -> None:
-        """Send frames at a pace that the node's queues can follow."""
-        for stamp in stamps_ns:
-            self.rig.send([stamp])
-            threading.Event().wait(apart_s)
-
-    def change(self, camera: VirtualCamera) -> None:
-        changed = self.caller.call("update_virtual_camera", camera=camera)
-        assert changed.success, changed.message
-
-    def status(self, name: str, holds: Any) -> dict[str, str]:
-        """Values of a virtual camera's diagnostics, as soon as something holds of them."""
-        status = self.caller.status(f"virtual camera {name}", lambda s: holds(values_of(s)))
-        return values_of(status)
-
-    def published(self, name: str, count: int) -> dict[str, str]:
-        """Once so many frames were answered."""
-        return self.status(name, lambda values: int(values.get("published", 0)) >= count)
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +40,6 @@ def running(model: Path) -> Iterator[Street]:
         yield Street(opened, rig, caller)
 
 
-class Stamps:
-    """Stamps that go on from test to test, as a robot's do."""
-
-    def __init__(self) -> None:
-        self._next = len(SENT)
-
-    def take(self, count: int) -> list[int]:
-        found = numbered(*range(self._next, self._next + count))
-        self._next += count
-        return found
-
-    def skip(self, count: int) -> None:
-        self._next += count
-
-
 @pytest.fixture(scope="module")
 def stamps() -> Stamps:
     return Stamps()
@@ -117,10 +50,6 @@ def street(running: Street) -> Iterator[Street]:
     yield running
     for camera in running.caller.call("list_virtual_cameras").cameras:
         assert running.caller.call("remove_virtual_camera", name=camera.name).success
-
-
-def stamps_of(messages: Sequence[Any]) -> list[int]:
-    return [stamp_ns(message.header.stamp) for message in messages]
 
 
 def test_a_lossless_camera_answers_every_frame_once_and_flushes_the_rest(

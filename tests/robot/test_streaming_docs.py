@@ -9,7 +9,7 @@ from anyview_ros.contract import find_package, load_package
 from anyview_ros.robot import back_pressure, stream
 from anyview_ros.robot.asked_camera import AskedStream
 from anyview_ros.robot.clip_windows import ClipShape
-from anyview_ros.robot.diagnostics import FULL_RATE, stream_values
+from anyview_ros.robot.diagnostics import FULL_RATE, SILENT_S, stream_values
 from anyview_ros.robot.parameters import NODE_PARAMETERS
 from anyview_ros.robot.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
 
@@ -20,7 +20,7 @@ DEFAULTS = {p.name: p.default for p in NODE_PARAMETERS}
 
 def test_every_value_of_the_diagnostics_is_told() -> None:
     status = stream.StreamStatus(
-        AskedStream(10.0, False, 0), ("front",), StreamLedger().snapshot(0), None
+        AskedStream(10.0, False, 0), ("front",), StreamLedger().snapshot(0), None, 0.0
     )
     assert set(stream_values(status)) <= WORDS
     assert "skipped.<reason>" in WORDS
@@ -38,6 +38,7 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert f"no answer within {back_pressure.ANSWER_TIMEOUT_S:g} s" in DOC
     assert f"less than {FULL_RATE:.0%} of its rate".replace("%", " %") in DOC
     assert f"of the last {CLIPS_REMEMBERED} clips" in DOC
+    assert f"`source_silent` | no usable frame of the first source came for {SILENT_S:g} s" in DOC
     assert RATE_WINDOW_NS == 10_000_000_000
     assert "the last ten seconds" in DOC
     contract = load_package(find_package(str(DEFAULTS["model"]))).contract
