@@ -5,13 +5,16 @@
 
 For each question of AnyViewBench's worlds, first clip: Spearman's rank correlation over all pixels
 of the error (mean over the colours) with the image `virtual/<name>/uncertainty` as it is
-published, and with 1 - coverage. Once pixel by pixel, once over blocks of 8x8 pixels.
+published, and with 1 - coverage. Once pixel by pixel, once over blocks of 8x8 pixels. Then the
+same over the pixels of all clips of a world together: whether a value means as much in another
+clip.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -24,6 +27,7 @@ from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Clip, View
 from anyview_ros.tools.bench.question import Question
+from anyview_ros.tools.bench.suite import Episode
 from anyview_ros.tools.bench.world_suite import WorldSuite
 from anyview_ros.tools.demo import DEFAULT_MODEL
 from anyview_ros.tools.montage import fitted, grid, label
@@ -31,6 +35,8 @@ from anyview_ros.tools.montage import fitted, grid, label
 SPLITS = ("narrow", "extreme")
 BLOCK = 8
 TILE, SIDE_WIDTH = (240, 144), 100
+# Of the sheet, times grey levels and published values.
+BRIGHTER = {"error": 3.0, "uncertainty": 2.0}
 ROWS = ("source", "generated", "truth", "error", "uncertainty", "coverage")
 SHOWN = 6  # columns of the sheet
 
@@ -47,6 +53,7 @@ class Told:
         covered: (T, H, W) share.
     """
 
+    episode: Episode
     question: Question
     frames: NDArray[np.uint8]
     error: Floats
@@ -76,7 +83,15 @@ def blocks(values: Floats) -> Floats:
     return means
 
 
-def told(pipeline: Pipeline, question: Question, speed: str, samples: int) -> Told:
+def together(answers: Sequence[Told]) -> tuple[float, ...]:
+    """`figures` of clips as if they were one."""
+    parts = [[getattr(a, name) for a in answers] for name in ("error", "uncertainty", "covered")]
+    error, uncertainty, covered = map(np.concatenate, parts)
+    return figures(replace(answers[0], error=error, uncertainty=uncertainty, covered=covered))
+
+
+def told(pipeline: Pipeline, suite: WorldSuite, episode: Episode, speed: str, samples: int) -> Told:
+    question = suite.question(episode)
     count = max(pipeline.package.contract.frames)
     clip = Clip(question.source[:count])
     view = View(question.target.camera, question.target.world_from_cam[:count])
@@ -91,7 +106,7 @@ def told(pipeline: Pipeline, question: Question, speed: str, samples: int) -> To
         for frame, pose in zip(clip.frames, view.world_from_cam, strict=True)
     ]
     spread = made.uncertainty.astype(np.float32)
-    return Told(question, made.frames, off.mean(axis=-1), spread, np.stack(covered))
+    return Told(episode, question, made.frames, off.mean(axis=-1), spread, np.stack(covered))
 
 
 def figures(answer: Told) -> tuple[float, ...]:
@@ -106,19 +121,30 @@ def figures(answer: Told) -> tuple[float, ...]:
 def column(answer: Told) -> list[NDArray[np.uint8]]:
     """Tiles of the middle frame, in the order of ROWS; grey images brightened to be seen."""
     k = len(answer.frames) // 2
-    spread = answer.uncertainty[k] * (255 / max(1.0, np.percentile(answer.uncertainty[k], 99)))
-    grey = (3 * answer.error[k], spread, 255 * answer.covered[k])
+    grey = (
+        BRIGHTER["error"] * answer.error[k],
+        BRIGHTER["uncertainty"] * answer.uncertainty[k],
+        255 * answer.covered[k],
+    )
     seen = [np.clip(x, 0, 255).astype(np.uint8) for x in grey]
     colours = (answer.question.source[k].image, answer.frames[k], answer.question.truth[k])
     tiles = [*colours, *(np.asarray(cv2.cvtColor(x, cv2.COLOR_GRAY2RGB), np.uint8) for x in seen)]
     return [fitted(tile, *TILE) for tile in tiles]
 
 
-def write_sheet(file: Path, columns: dict[str, list[NDArray[np.uint8]]]) -> None:
-    rows = [[label("", SIDE_WIDTH, 40), *(label(name, TILE[0], 40) for name in columns)]]
+def print_row(name: str, clips: int, row: Sequence[float]) -> None:
+    print(f"| {name} | {clips} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
+
+
+def write_sheet(file: Path, answers: Sequence[Told]) -> None:
+    names = [
+        f"{a.episode.name.replace('_ep', ' ')}\nrank correlation {figures(a)[0]:.2f}"
+        for a in answers
+    ]
+    columns = [column(answer) for answer in answers]
+    rows = [[label("", SIDE_WIDTH, 40), *(label(name, TILE[0], 40) for name in names)]]
     for k, name in enumerate(ROWS):
-        side = label(name, SIDE_WIDTH, TILE[1])
-        rows.append([side, *(tiles[k] for tiles in columns.values())])
+        rows.append([label(name, SIDE_WIDTH, TILE[1]), *(tiles[k] for tiles in columns)])
     save_picture(grid(rows), file, MIXED)
 
 
@@ -137,26 +163,27 @@ def main() -> None:
     first, last = map(int, arguments.seeds.split(":"))
     kinds = tuple(arguments.kinds.split(","))
     suite = WorldSuite.of(package.contract, kinds, SPLITS, (first, last))
-    by_split: dict[str, list[tuple[float, ...]]] = {}
-    columns = {}
-    for episode in suite.episodes():
-        answer = told(pipeline, suite.question(episode), arguments.speed, arguments.samples)
-        by_split.setdefault(episode.split, []).append(figures(answer))
-        if len(by_split[episode.split]) <= SHOWN // len(SPLITS) / len(kinds):
-            rho = by_split[episode.split][-1][0]
-            columns[f"{episode.name.replace('_ep', ' ')}\nrank correlation {rho:.2f}"] = column(
-                answer
-            )
+    answers = [
+        told(pipeline, suite, episode, arguments.speed, arguments.samples)
+        for episode in suite.episodes()
+    ]
     print(
         f"| {package.contract.name}, {arguments.speed}, {arguments.samples} seeds | clips "
         "| uncertainty | 1 - coverage | uncertainty, 8x8 | 1 - coverage, 8x8 | mean spread |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for split, rows in by_split.items():
-        means = " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0))
-        print(f"| {split} | {len(rows)} | {means} |")
+    by_split = {
+        split: [answer for answer in answers if answer.episode.split == split]
+        for split in dict.fromkeys(answer.episode.split for answer in answers)
+    }
+    for split, some in by_split.items():
+        print_row(split, len(some), np.mean([figures(answer) for answer in some], axis=0))
+    for kind in kinds:
+        some = [answer for answer in answers if answer.episode.split.startswith(kind)]
+        print_row(f"{kind}, all pixels together", len(some), together(some))
     if arguments.out:
-        write_sheet(arguments.out, columns)
+        shown = SHOWN // len(by_split)
+        write_sheet(arguments.out, [a for some in by_split.values() for a in some[:shown]])
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +19,19 @@ from anyview_ros.engine.asking import (
     check_sampling,
 )
 from anyview_ros.engine.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.conditioner import Conditioner, Scene
 from anyview_ros.engine.fused_attention import check_fused
-from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.memory import check_fits
-from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.providers import device_of
 from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.self_test import SelfTest
-from anyview_ros.engine.shared_sources import SharedSources
-from anyview_ros.engine.uncertainty import Spread, seeds
+from anyview_ros.engine.uncertainty import Question, Spread, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
 Array = NDArray[np.float32]
-RAY_LATENTS = 8  # views whose coded rays are kept
-POSE_DIGITS = 9  # decimals of the poses that rays are made of: metres, and parts of a unit vector
 Progress = Callable[[str, int, int], None]
 
 
@@ -93,10 +88,7 @@ class Pipeline:
         known_answers.ask(self._graphs)
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
-        self._shared = SharedSources(2 * package.contract.max_sources)
-        # Of models whose anchor is the target, whose sources' rays differ from target to target.
-        self._latents: Kept[Array] = Kept(2 * package.contract.max_sources)
-        self._ray_latents: Kept[tuple[Array, float]] = Kept(RAY_LATENTS)
+        self._conditioner = Conditioner(package.contract, self._graphs)
 
     def synthesize(
         self,
@@ -109,8 +101,8 @@ class Pipeline:
     ) -> Synthesis:
         """What `target` would have seen while the sources saw their clips.
 
-        Several seeds share the conditioning, and the frames are those of the first, bit for bit as
-        without the others. Steps told to `on_progress` are those of all seeds.
+        The frames are those of the first seed, bit for bit as without the others. Steps told to
+        `on_progress` are those of all seeds.
 
         Args:
             known: (1 + 4 j, H, W, 3), the target's first frames where they are given, as the last
@@ -124,7 +116,6 @@ class Pipeline:
         method = check_request(contract, sources, target, options)
         if known is not None:
             check_known(contract, known, target)
-        scene_scale = options.scene_scale or contract.scene_scale
 
         def report(stage: str, step: int, steps: int) -> None:
             if cancelled():
@@ -132,44 +123,13 @@ class Pipeline:
             on_progress(stage, step, steps)
 
         started = time.perf_counter()
-        seeds_used = seeds(options.seed, options.uncertainty_samples)
-        all_steps = method.steps * len(seeds_used)
-        report("condition", 0, all_steps)
-        clips = [conditioning.resize_clip(clip, contract) for clip in sources]
-        size = conditioning.model_size(contract, target.camera)
-        camera = conditioning.resize_camera(target.camera, size, contract.pixel_rule)
-        anchor_from_world = conditioning.anchor(
-            contract, clips[0].world_from_cam, target.world_from_cam
-        )
-        anchor_from_cam = anchor_from_world @ target.world_from_cam
-        rays, clamped = self._rays(camera, anchor_from_cam, scene_scale)
-        given = {"rays": rays, **self._conditions(clips, anchor_from_world, scene_scale)}
-        if contract.plane_sweep:
-            given["sweep"] = self._sweep(clips, View(camera, target.world_from_cam), scene_scale)
-        given_latent = None if known is None else self._known_latent(known, size, len(clips[0]))
-        conditioned = time.perf_counter()
-        shape = (1, *contract.latent.of(len(clips[0]), *size))
-        denoiser = self._bound_denoiser(given, shape)
-        denoiser.condition(given, given_latent)
-        taken = itertools.count()
-        latents = [
-            self.device.get(
-                sampler.sample_by(
-                    method,
-                    denoiser,
-                    self.device.put(
-                        sampler.first_state(method, sampler.unit_noise(seed, shape[1:])[None])
-                    ),
-                    self.device,
-                    on_step=lambda *_: report("denoise", next(taken), all_steps),
-                )
-            )
-            for seed in seeds_used
-        ]
+        scene = self._scene(sources, target, known, options.scene_scale)
+        steps = _Steps(method.steps * max(1, options.uncertainty_samples), report)
+        resized_s = time.perf_counter() - started
+        asked = questions(options.seed, options.uncertainty_samples)
+        answers = [self._answer(question, scene, method, steps) for question in asked]
         denoised = time.perf_counter()
-        frames, uncertainty = self._decoded(
-            latents, target.camera, lambda: report("decode", all_steps, all_steps)
-        )
+        frames, uncertainty = self._decoded(answers, target.camera, steps)
         if known is not None:
             frames[: len(known)], uncertainty[: len(known)] = known, 0
         return Synthesis(
@@ -177,110 +137,77 @@ class Pipeline:
             uncertainty=uncertainty,
             speed=options.speed or DEFAULT_SPEED,
             steps=method.steps,
-            generated_size=size,
-            scene_scale=scene_scale,
-            clamped_moments=clamped,
-            condition_s=conditioned - started,
-            denoise_s=denoised - conditioned,
+            generated_size=(scene.target.camera.height, scene.target.camera.width),
+            scene_scale=scene.scene_scale,
+            clamped_moments=answers[0].clamped_moments,
+            condition_s=resized_s + sum(answer.condition_s for answer in answers),
+            denoise_s=sum(answer.denoise_s for answer in answers),
             decode_s=time.perf_counter() - denoised,
-            calls=denoiser.calls,
+            calls=sum(answer.calls for answer in answers),
         )
+
+    def _scene(
+        self,
+        sources: Sequence[Clip],
+        target: View,
+        known: NDArray[np.uint8] | None,
+        scene_scale: float,
+    ) -> Scene:
+        """At the model's size."""
+        contract = self.package.contract
+        size = conditioning.model_size(contract, target.camera)
+        camera = conditioning.resize_camera(target.camera, size, contract.pixel_rule)
+        if known is not None:
+            resized = [conditioning.resize_image(i, size, contract.resampler) for i in known]
+            known = np.stack(resized)
+        clips = tuple(conditioning.resize_clip(clip, contract) for clip in sources)
+        view = View(camera, target.world_from_cam)
+        return Scene(clips, view, known, scene_scale or contract.scene_scale)
+
+    def _answer(
+        self, question: Question, scene: Scene, method: sampler.Method, steps: _Steps
+    ) -> _Answer:
+        """The scene, asked in one way; with each of its seeds."""
+        started = time.perf_counter()
+        steps.report("condition")
+        asked = scene.asked(question)
+        given, clamped = self._conditioner.given(asked, keep=question.plain)
+        known = self._conditioner.known(asked)
+        conditioned = time.perf_counter()
+        camera = scene.target.camera
+        shape = self.package.contract.latent.of(len(scene.clips[0]), camera.height, camera.width)
+        denoiser = self._bound_denoiser(given, (1, *shape))
+        denoiser.condition(given, known)
+        latents = []
+        for seed in question.seeds:
+            noise = sampler.unit_noise(seed, shape)[None]
+            state = self.device.put(sampler.first_state(method, noise))
+            latent = sampler.sample_by(method, denoiser, state, self.device, steps.begin)
+            latents.append(self.device.get(latent))
+        denoise_s = time.perf_counter() - conditioned
+        calls = denoiser.calls
+        return _Answer(question, latents, clamped, calls, conditioned - started, denoise_s)
 
     def _decoded(
-        self, latents: Sequence[Array], camera: Camera, on_latent: Callable[[], None]
+        self, answers: Sequence[_Answer], camera: Camera, steps: _Steps
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """At the camera's size the first latent's frames, and the spread over all, if several."""
-        spread = Spread()
-        for k, latent in enumerate(latents):
-            on_latent()
-            (video,) = self._graphs["decode"](latent=latent).values()
-            if k == 0:
-                frames = _at_size(conditioning.images_of(video), camera)
-            if len(latents) > 1:
-                spread.add(video)
-        if len(latents) == 1:
+        videos = self._videos(answers, steps)
+        first = next(videos)
+        frames = _at_size(conditioning.images_of(first), camera)
+        if len(answers) == 1:
             return frames, np.empty((0, *frames.shape[1:3]), np.uint8)
+        spread = Spread()
+        for video in itertools.chain([first], videos):
+            spread.add(video)
         return frames, _at_size(spread.image(), camera)
 
-    def _conditions(
-        self, clips: Sequence[Clip], anchor_from_world: NDArray[np.float64], scene_scale: float
-    ) -> dict[str, Array]:
-        """The sources as the denoiser sees them: opaque tensors, the same for every step.
-
-        With the anchor on the source they are the same for every target too.
-        Those of several sources are laid end to end along the axis before the last.
-        """
-        each = [
-            self._shared.get(
-                *(clip, anchor_from_world, scene_scale),
-                partial(self._condition, clip, anchor_from_world, scene_scale),
-            )
-            for clip in clips
-        ]
-        if len(each) == 1:
-            return each[0]
-        return {name: np.concatenate([tensors[name] for tensors in each], -2) for name in each[0]}
-
-    def _condition(
-        self, clip: Clip, anchor_from_world: NDArray[np.float64], scene_scale: float
-    ) -> dict[str, Array]:
-        latent = self._latents.get(
-            digest(clip.images), lambda: self._encode(conditioning.video_tensor(clip.images))
-        )
-        anchor_from_cam = anchor_from_world @ clip.world_from_cam
-        rays, _ = self._rays(clip.frames[0].camera, anchor_from_cam, scene_scale)
-        return self._graphs["condition"](latent=latent, rays=rays)
-
-    def _sweep(self, clips: Sequence[Clip], target: View, scene_scale: float) -> Array:
-        """(1, P, C + 2, T', H', W'): latents of the candidates of a plane sweep, then marks.
-
-        Cells that no source sees are 0.
-        """
-        contract = self.package.contract
-        depths = [scene_scale * depth for depth in contract.plane_sweep]
-        candidates = plane_sweep(clips, target, depths, contract.latent)
-        marks = candidates.marks
-        latents = np.zeros((len(marks), contract.latent.channels, *marks.shape[2:]), np.float32)
-        for plane in np.flatnonzero(marks[:, 0].any(axis=(1, 2, 3))):
-            (latents[plane],) = self._encode(conditioning.video_tensor(candidates.images[plane]))
-        return np.concatenate([latents * marks[:, :1], marks], axis=1)[None]
-
-    def _rays(
-        self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float
-    ) -> tuple[Array, float]:
-        """Rays of a view (1, R, T', H', W') as the contract codes them; share of moments clamped.
-
-        Ray code `autoencoder`: rays and moments are two videos, each coded as images are, and
-        kept: cameras that move alike, or stand, have the same.
-        """
-        contract = self.package.contract
-        if contract.ray_code == "unshuffle":
-            return conditioning.unshuffle_rays(contract, camera, anchor_from_cam, scene_scale)
-        # So that the same motion elsewhere in the world is the same to the last bit.
-        relative = np.round(anchor_from_cam, POSE_DIGITS) + 0.0
-        key = digest(relative, repr(astuple(camera)), repr(float(scene_scale)))
-        return self._ray_latents.get(key, lambda: self._coded(camera, relative, scene_scale))
-
-    def _coded(
-        self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float
-    ) -> tuple[Array, float]:
-        values, clamped = conditioning.ray_video(camera, anchor_from_cam, scene_scale)
-        videos = np.ascontiguousarray(values.transpose(3, 0, 1, 2)[None])
-        latents = [self._encode(videos[:, :3]), self._encode(videos[:, 3:])]
-        return np.concatenate(latents, axis=1), clamped
-
-    def _encode(self, video: Array) -> Array:
-        """(1, 3, T, H, W) in [-1, 1] -> latent (1, C, T', H', W')."""
-        (latent,) = self._graphs["encode"](frames=video).values()
-        return latent
-
-    def _known_latent(self, known: NDArray[np.uint8], size: tuple[int, int], frames: int) -> Array:
-        """(1, C, j + 1, H', W') of the first frames; what follows them does not reach a latent."""
-        contract = self.package.contract
-        images = np.stack([conditioning.resize_image(i, size, contract.resampler) for i in known])
-        padded = np.concatenate([images, np.repeat(images[-1:], frames - len(images), axis=0)])
-        latent = self._encode(conditioning.video_tensor(padded))
-        return latent[:, :, : 1 + (len(known) - 1) // contract.latent.time]
+    def _videos(self, answers: Sequence[_Answer], steps: _Steps) -> Iterator[Array]:
+        for answer in answers:
+            for latent in answer.latents:
+                steps.report("decode")
+                (video,) = self._graphs["decode"](latent=latent).values()
+                yield answer.question.unlit(video)
 
     def _bound_denoiser(self, given: dict[str, Array], latent: tuple[int, ...]) -> BoundDenoiser:
         """The denoiser of these shapes; the last one is kept."""
@@ -292,6 +219,34 @@ class Pipeline:
                 self._graphs["denoise"], self.device, contract.name, contract.prediction, shapes
             )
         return self._denoiser
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Latents of a question, one for each of its seeds, and what they took."""
+
+    question: Question
+    latents: list[Array]
+    clamped_moments: float
+    calls: int
+    condition_s: float
+    denoise_s: float
+
+
+class _Steps:
+    """Counts the steps of all seeds, and tells of them."""
+
+    def __init__(self, count: int, on_progress: Progress) -> None:
+        self._count, self._on_progress = count, on_progress
+        self._done = 0
+
+    def report(self, stage: str) -> None:
+        self._on_progress(stage, self._done, self._count)
+
+    def begin(self, step: int, steps: int) -> None:
+        """Before a step of one seed."""
+        self.report("denoise")
+        self._done += 1
 
 
 def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:

@@ -1,6 +1,12 @@
-"""How far a model's answers to one question differ from seed to seed."""
+"""How far a model's answers to one question differ, from seed to seed and asked in other ways.
+
+A model that knows what is there says the same whichever way it is asked. Where it guesses, its
+answers hang on what should not matter, and they differ far more than from seed to seed alone.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +15,52 @@ from anyview_ros.engine.sampler import MAX_SEED
 from anyview_ros.errors import AnyviewError
 
 GAIN = 4  # of the 8-bit image: a quarter of a grey level each; what is 63.75 or more is white
+LESS, MORE = 0.5**0.5, 2**0.5
+WAYS = ((LESS, LESS), (MORE, MORE), (LESS, MORE), (MORE, LESS))  # size and gamma of `Question`
+
+
+@dataclass(frozen=True)
+class Question:
+    """One way to ask for a clip, and the seeds it is asked with.
+
+    Args:
+        size: of the world, as the model is told it: a factor on its scale, so that moments are
+            larger and planes of a sweep nearer.
+        gamma: exponent on the light of the images that the model is given, 0..1; that of the
+            answer is taken back.
+    """
+
+    size: float
+    gamma: float
+    seeds: tuple[int, ...]
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is what was asked, unchanged."""
+        return self.size == self.gamma == 1
+
+    def lit(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images in the light of this question."""
+        if self.gamma == 1:
+            return images
+        curve = np.rint(255 * (np.arange(256) / 255) ** self.gamma).astype(np.uint8)
+        return curve[images]
+
+    def unlit(self, video: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A video in [-1, 1] in the light of the sources; what is beyond is clipped."""
+        if self.gamma == 1:
+            return video
+        light = (np.clip(video, -1, 1) + np.float32(1)) / 2
+        return np.asarray(2 * light ** np.float32(1 / self.gamma) - 1, np.float32)
+
+
+def questions(first: int, samples: int) -> list[Question]:
+    """What a request asks: with its own seed as it is; with those that follow, in other ways."""
+    later = [(first + k) % (MAX_SEED + 1) for k in range(1, samples)]
+    found = [Question(1.0, 1.0, (first,))]
+    for k, (size, gamma) in enumerate(WAYS[: len(later)]):
+        found.append(Question(size, gamma, tuple(later[k :: len(WAYS)])))
+    return found
 
 
 def check_samples(samples: int) -> None:
@@ -23,11 +75,6 @@ def check_samples(samples: int) -> None:
             f"uncertainty is the spread over 2 seeds or more, got uncertainty_samples {samples}; "
             "0 for none",
         )
-
-
-def seeds(first: int, samples: int) -> list[int]:
-    """The seeds of a request: its own, which makes the frames, and those that follow it."""
-    return [first, *((first + k) % (MAX_SEED + 1) for k in range(1, samples))]
 
 
 class Spread:

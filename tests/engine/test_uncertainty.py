@@ -1,4 +1,4 @@
-"""The spread over seeds: against numpy's own, and as the pipeline tells it."""
+"""The spread over answers: against numpy's own, and as the pipeline tells it."""
 
 from collections import Counter
 
@@ -7,9 +7,10 @@ import pytest
 
 from anyview_ros.contract import load_package
 from anyview_ros.engine import runtime
+from anyview_ros.engine.conditioner import Scene
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.sampler import MAX_SEED
-from anyview_ros.engine.uncertainty import GAIN, Spread, seeds
+from anyview_ros.engine.uncertainty import GAIN, WAYS, Question, Spread, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from tests.packages import make_package
@@ -23,10 +24,16 @@ def pipeline(tmp_path_factory):
 
 
 def synthesize(
-    pipeline, camera=MODEL_SIZE, events=(lambda *event: None), cancelled=None, clip=3, **options
+    pipeline,
+    camera=MODEL_SIZE,
+    events=(lambda *event: None),
+    cancelled=None,
+    clip=3,
+    gamma=1.0,
+    **options,
 ):
     rng = np.random.default_rng(clip)
-    images = rng.integers(0, 256, (5, 24, 32, 3)).astype(np.uint8)
+    images = in_light(rng.integers(0, 256, (5, 24, 32, 3)).astype(np.uint8), gamma)
     frames = (Frame(k + 1, image, MODEL_SIZE, np.eye(4)) for k, image in enumerate(images))
     target = View(camera, np.tile(np.eye(4), (5, 1, 1)))
     cancelled = cancelled or (lambda: False)
@@ -61,16 +68,40 @@ def test_what_no_image_can_show_is_no_spread():
     assert not spread.image().any()
 
 
-def test_frames_are_those_of_the_first_seed(pipeline):
-    alone = [synthesize(pipeline, seed=seed) for seed in (7, 8, 9)]
+def in_light(images, gamma):
+    return np.rint(255 * (images / 255.0) ** gamma).astype(np.uint8)
+
+
+def test_frames_are_those_of_the_first_seed_and_the_others_are_asked_in_other_ways(pipeline):
+    first = synthesize(pipeline, seed=7)
+    scale = pipeline.package.contract.scene_scale
+    others = [
+        synthesize(pipeline, gamma=gamma, seed=8 + k, scene_scale=size * scale)
+        for k, (size, gamma) in enumerate(WAYS[:2])
+    ]
     together = synthesize(pipeline, seed=7, uncertainty_samples=3)
-    np.testing.assert_array_equal(together.frames, alone[0].frames)
-    assert together.steps == alone[0].steps == 4
-    shown = np.stack([each.frames for each in alone]).astype(np.float64)
-    expected = GAIN * np.sqrt(np.var(shown, axis=0, ddof=1).mean(axis=-1))
+    np.testing.assert_array_equal(together.frames, first.frames)
+    assert together.steps == first.steps == 4
+    assert together.calls == 3 * first.calls
+    seen = [first.frames / 255.0]
+    seen += [o.frames / 255.0 for o in others]
+    for k, (_, gamma) in enumerate(WAYS[:2], start=1):
+        seen[k] = seen[k] ** (1 / gamma)
+    expected = GAIN * 255 * np.sqrt(np.var(seen, axis=0, ddof=1).mean(axis=-1))
     assert expected.max() > 2 * GAIN
-    # The frames of `alone` are rounded to whole grey levels.
-    np.testing.assert_allclose(together.uncertainty, expected, atol=0.6 * GAIN)
+    # The frames of `others` are rounded to whole grey levels, which a dark light makes coarser.
+    np.testing.assert_allclose(together.uncertainty, np.minimum(expected, 255), atol=1.5 * GAIN)
+
+
+def test_sources_and_known_frames_are_in_the_same_light():
+    image = np.random.default_rng(1).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    clip = Clip((Frame(1, image, MODEL_SIZE, np.eye(4)),))
+    scene = Scene((clip,), View(MODEL_SIZE, np.eye(4)[None]), image[None, ::-1], 0.5)
+    asked = scene.asked(Question(2.0, 0.7, (0,)))
+    np.testing.assert_array_equal(asked.clips[0].images[0], in_light(image, 0.7))
+    np.testing.assert_array_equal(asked.known[0], in_light(image[::-1], 0.7))
+    assert asked.scene_scale == 1.0
+    np.testing.assert_array_equal(scene.clips[0].images[0], image)
 
 
 def test_comes_at_the_size_asked_for_and_only_when_asked_for(pipeline):
@@ -79,7 +110,7 @@ def test_comes_at_the_size_asked_for_and_only_when_asked_for(pipeline):
     assert synthesize(pipeline, camera).uncertainty.shape == (0, 60, 80)
 
 
-def test_seeds_share_their_conditioning(pipeline, monkeypatch):
+def test_seeds_that_are_asked_alike_share_their_conditioning(pipeline, monkeypatch):
     calls = Counter()
     for kind in (runtime.Graph, runtime.Bound):
 
@@ -88,16 +119,31 @@ def test_seeds_share_their_conditioning(pipeline, monkeypatch):
             return call(graph, **arrays)
 
         monkeypatch.setattr(kind, "__call__", counted)
-    synthesize(pipeline, clip=4, uncertainty_samples=3)
-    # One encode, one condition, three decodes; four steps of each seed.
-    assert calls == {"Graph": 5, "Bound": 12}
+    synthesize(pipeline, clip=4, uncertainty_samples=7)
+    # Five ways in three lights: three encodes, five conditions, seven decodes; four steps a seed.
+    assert calls == {"Graph": 15, "Bound": 28}
+
+
+def test_what_other_ways_take_is_not_kept_in_place_of_what_cameras_share(pipeline, monkeypatch):
+    synthesize(pipeline, clip=6, uncertainty_samples=5)
+    calls = []
+    original = runtime.Graph.__call__
+    monkeypatch.setattr(
+        runtime.Graph,
+        "__call__",
+        lambda graph, **a: (calls.append(set(a)), original(graph, **a))[1],
+    )
+    synthesize(pipeline, clip=6)
+    assert calls == [{"latent"}], "only decoded: the source is coded and conditioned already"
 
 
 def test_progress_goes_on_over_the_seeds(pipeline):
     seen = []
     synthesize(pipeline, events=lambda *event: seen.append(event), steps=2, uncertainty_samples=2)
-    steps = [("denoise", step, 4) for step in range(4)]
-    assert seen == [("condition", 0, 4), *steps, ("decode", 4, 4), ("decode", 4, 4)]
+    first, second = (
+        [("condition", k, 4), *(("denoise", k + i, 4) for i in (0, 1))] for k in (0, 2)
+    )
+    assert seen == [*first, *second, ("decode", 4, 4), ("decode", 4, 4)]
 
 
 def test_cancelled_in_the_second_seed(pipeline):
@@ -106,7 +152,7 @@ def test_cancelled_in_the_second_seed(pipeline):
         synthesize(
             pipeline,
             events=lambda *event: seen.append(event),
-            cancelled=lambda: len(seen) > 5,
+            cancelled=lambda: len(seen) > 6,  # two of conditioning, four steps
             uncertainty_samples=2,
         )
     assert caught.value.code == "cancelled"
@@ -118,6 +164,33 @@ def test_one_sample_has_no_spread(pipeline):
     assert caught.value.code == "invalid_uncertainty_samples"
 
 
+def test_the_first_seed_asks_what_was_asked_and_the_others_in_turn():
+    assert questions(5, 0) == [Question(1, 1, (5,))]
+    assert questions(5, 3) == [
+        Question(1, 1, (5,)),
+        Question(*WAYS[0], (6,)),
+        Question(*WAYS[1], (7,)),
+    ]
+    assert [question.seeds for question in questions(0, 7)] == [(0,), (1, 5), (2, 6), (3,), (4,)]
+    sizes_and_lights = np.log([(q.size, q.gamma) for q in questions(0, 5)])
+    np.testing.assert_allclose(sizes_and_lights.sum(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(np.prod(sizes_and_lights, axis=1).sum(), 0, atol=1e-12)
+
+
 def test_seeds_start_again_after_the_last():
-    assert seeds(5, 0) == [5]
-    assert seeds(MAX_SEED - 1, 4) == [MAX_SEED - 1, MAX_SEED, 0, 1]
+    asked = questions(MAX_SEED - 1, 4)
+    assert [question.seeds for question in asked] == [(MAX_SEED - 1,), (MAX_SEED,), (0,), (1,)]
+
+
+@pytest.mark.parametrize("gamma", [1.0, *{gamma for _, gamma in WAYS}])
+def test_light_is_taken_back(gamma):
+    question = Question(1.0, gamma, (0,))
+    images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+    lit = question.lit(images)
+    assert (np.array_equal(lit, images)) == (gamma == 1)
+    video = (lit.transpose(3, 0, 1, 2)[None] / 127.5 - 1).astype(np.float32)
+    back = 127.5 * (question.unlit(video)[0].transpose(1, 2, 3, 0) + 1)
+    np.testing.assert_allclose(back[:, 1:], images[:, 1:], atol=2.5)
+    assert question.unlit(np.float32([-1.5, 1.5])).tolist() == (
+        [-1.5, 1.5] if gamma == 1 else [-1, 1]
+    )
