@@ -16,18 +16,21 @@ from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import load_package
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.engine.runtime import Graph
 from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import rigid
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.joint.config import PRECISIONS
 from anyview_ros.model.joint.export import joint_contract
 from anyview_ros.model.joint.imported import Import
 from anyview_ros.model.joint.package import network_of
+from anyview_ros.training import distributed
 from anyview_ros.training.batches import Question
 from anyview_ros.training.distributed import joined
 from anyview_ros.training.joint.config import JointRun, parse_joint, student_text, teachers_way
 from anyview_ros.training.joint.distillation import JointDistiller, denoiser
 from anyview_ros.training.joint.questions import JointAsked, coded, joint_question
-from anyview_ros.training.lessons import Denoiser, walked
+from anyview_ros.training.lessons import walked
 from anyview_ros.training.loop import LATEST, Progress, train
 from tests.joint.tiny_student import CONFIG, STUDENT, distiller, fake_import, tiny_run
 
@@ -151,8 +154,21 @@ def test_a_resumed_distillation_equals_one_that_never_stopped(
         distiller(folder, teacher).restore(replace(one, tensors=fewer))
 
 
+def videos_seen(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
+    """What the engine's `encode` is called with from now on."""
+    seen = []
+    call = Graph.__call__
+
+    def noted(graph: Graph, **arrays: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        seen.extend(video for name, video in arrays.items() if name == "frames")
+        return call(graph, **arrays)
+
+    monkeypatch.setattr(Graph, "__call__", noted)
+    return seen
+
+
 def test_a_package_makes_what_the_student_made_in_training(
-    folder: Path, teacher: Import, tmp_path: Path
+    folder: Path, teacher: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From cameras and clips: the same rays, streams, noise and steps, by the engine."""
     trainer = distiller(folder, teacher)
@@ -166,27 +182,42 @@ def test_a_package_makes_what_the_student_made_in_training(
     assert "Licensed by NVIDIA" in (package.path / "LICENCES.md").read_text()
 
     scene = trainer.stores["street"][0]
+    moved = [rigid(np.eye(3), (0.0, 0.0, 0.5 * frame)) for frame in range(5)]
+    scene = replace(scene, world_from_cam=scene.world_from_cam @ np.stack(moved))
     options = SynthesisOptions(seed=3, scene_scale=0.0625)
-    made = Pipeline(package, "cpu", 1).synthesize([scene.clip(0)], scene.view(2), options)
-    asked = coded(joint_question(Question(scene, [0], [2]), 0.0625, 0), *_coder(trainer))
+    pipeline = Pipeline(package, "cpu", 1)
+    encoded = videos_seen(monkeypatch)
+    made = pipeline.synthesize([scene.clip(0)], scene.view(2), options)
+    question = joint_question(Question(scene, [0], [2]), 0.0625, 0)
+    asked = coded(question, trainer.autoencoder, trainer.device)
     noise = sampler.unit_noise(3, asked.noise.shape[1:])[None]
     asked = replace(asked, noise=torch.from_numpy(noise))
     take(trainer, trainer.ema)
     with torch.no_grad():
-        denoise: Denoiser = denoiser(trainer.network, asked, trainer.text)
+        denoise = denoiser(trainer.network, asked, trainer.text)
         latent, _ = walked(asked, denoise, asked.start(80.0), (80.0, 2.0, 0.0))
         frames = conditioning.images_of(trainer.autoencoder.decode(latent).numpy())
-    apart = np.abs(frames.astype(float) - made.frames)
-    assert np.mean(apart) < 0.02 * np.std(frames.astype(float)) + 1.0
+    assert np.abs(frames.astype(float) - made.frames).mean() < 0.6  # one step alone: 0.76
 
-
-def _coder(trainer: JointDistiller) -> tuple[torch.nn.Module, torch.device]:
-    return trainer.autoencoder, trainer.device
+    # The network says little about cameras this random, so what is coded is compared too.
+    rays = question.source_rays, question.target_rays
+    for video in (question.source, *(part for r in rays for part in r.split(3, dim=1))):
+        apart = [float(np.abs(video.numpy() - seen).max()) for seen in encoded]
+        assert sorted(apart)[0] < 1e-5 < 1e-2 < sorted(apart)[1]
+    assert len(encoded) == 5
 
 
 def test_files_are_resized_by_the_rules_of_the_package() -> None:
     contract = joint_contract("x", (5, 32, 48), 1.0, "")
     assert (contract.resampler, contract.pixel_rule) == JointRun.RESIZING
+
+
+def test_scenes_that_cannot_be_shared_evenly_are_refused(
+    folder: Path, teacher: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "rank_and_processes", lambda: (0, 3))
+    with pytest.raises(AnyviewError, match="2, must be a multiple of the number of processes, 3"):
+        distiller(folder, teacher)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anyview_ros.engine.conditioning import resize_image
+from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.tools.scene_writer import SceneNotes, write_scene
-from anyview_ros.training.files import FileScenes
+from anyview_ros.training.files import FileScenes, Resizing
 from tests.footage.pictures import CAMERA, PERIOD_NS, frames, pose, ramp
 
 NOTES = SceneNotes("toy", 0.125, PERIOD_NS, "png")
@@ -57,6 +57,15 @@ def test_a_clip_is_what_was_written_at_the_size_of_the_model(root: Path) -> None
             expected = resize_image(ramp(5 + k), SIZE, "area")
             np.testing.assert_array_equal(clip.images[view, k], expected)
     assert len(clip.clip(1)) == 5
+
+
+def test_images_come_to_the_size_of_the_model_by_its_own_rules(root: Path) -> None:
+    """Those of the release: another resampler, and intrinsics that ignore the half pixel."""
+    clip = FileScenes(root, 5, 0.1, SIZE, Resizing("pillow_lanczos", "integer_grid"))[2]
+    assert clip.cameras[0] == resize_camera(CAMERA, SIZE, "integer_grid") != CAMERA.resized(32, 16)
+    expected = resize_image(ramp(5), SIZE, "pillow_lanczos")
+    np.testing.assert_array_equal(clip.images[0, 0], expected)
+    assert (expected != resize_image(ramp(5), SIZE, "area")).any()
 
 
 def test_only_the_views_asked_for_are_decoded(root: Path) -> None:

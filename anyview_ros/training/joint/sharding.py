@@ -31,22 +31,22 @@ def mesh_of(device: torch.device) -> DeviceMesh:
 
 
 def shard_teacher(network: JointTransformer, mesh: DeviceMesh) -> None:
-    """Spread a network that learns nothing."""
-    _shard(network.requires_grad_(False), mesh)
+    """Spread a network that learns nothing, as bfloat16 numbers."""
+    _shard(network.requires_grad_(False), mesh, torch.bfloat16)
 
 
 def shard_student(network: JointTransformer, mesh: DeviceMesh) -> None:
     """Spread a network as float32 numbers that learn; blocks are run again for their gradients."""
     for block in network.blocks:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
-        block.float()
-    _shard(network.requires_grad_(True).float(), mesh)
+    _shard(network.requires_grad_(True), mesh, torch.float32)
 
 
-def _shard(network: JointTransformer, mesh: DeviceMesh) -> None:
+def _shard(network: JointTransformer, mesh: DeviceMesh, dtype: torch.dtype) -> None:
+    """Block by block, of which one at a time is in memory beside the file it is mapped from."""
     for part in (*network.blocks, network):
         # Otherwise the root would stay gathered, and be stale after an update.
-        fully_shard(part, mesh=mesh, reshard_after_forward=True, mp_policy=POLICY)
+        fully_shard(part.to(dtype), mesh=mesh, reshard_after_forward=True, mp_policy=POLICY)
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
