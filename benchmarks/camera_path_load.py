@@ -2,8 +2,9 @@
 
 Only stamps are written into the bytes, so that what is measured is who receives them. Every
 camera sends image and camera info, and all share one TF message, at the same stamps, 30 times a
-second. `--seconds` of frames begin at `--from-s` when a line comes in; before that, frames of
-earlier stamps are sent until then. It prints "ready" when everyone listens, "done" at the end.
+second. `--seconds` of frames begin at `--from-s`, 0 for the time of day, when a line comes in;
+before that, frames of earlier stamps are sent until then. It prints "ready" when everyone listens,
+"done" at the end.
 """
 
 from __future__ import annotations
@@ -80,16 +81,16 @@ def main() -> None:
     print("start", flush=True)
     sys.stdin.readline()
     frames = round(arguments.seconds * RATE_HZ)
-    _drive(senders, arguments.from_s, lambda k: k < frames)
+    _drive(senders, arguments.from_s or time.time(), lambda k: k < frames)
     print("done", flush=True)
     sys.stdin.read()
 
 
-def _drive(senders: list[Sender], from_s: int, goes_on: Callable[[int], bool]) -> None:
+def _drive(senders: list[Sender], from_s: float, goes_on: Callable[[int], bool]) -> None:
     began, k = time.monotonic(), 0
     while goes_on(k):
         for sender in senders:
-            sender.send(from_s * 10**9 + k * 10**9 // RATE_HZ)
+            sender.send(round(from_s * 1e9) + k * 10**9 // RATE_HZ)
         k += 1
         time.sleep(max(0.0, began + k / RATE_HZ - time.monotonic()))
 

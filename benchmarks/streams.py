@@ -1,11 +1,13 @@
 """What the node takes beside the model: three 1080p cameras at 30 Hz in, four that stream out.
 
-    python -m benchmarks.streams [--model NAME] [--seconds 20] [--domain 62]
+    python -m benchmarks.streams [--model NAME] [--seconds 20] [--cameras 4] [--first]
 
 The virtual cameras are 256x144, live, at the model's full rate, with a reader each. Printed:
 processor time of the node's process (inference has one of its own) for each second of the sources'
 frames, so that a busy machine that sends them late changes nothing; and the node's own figures of
-each camera. Times in the model and around it are of the wall.
+each camera. Times in the model and around it are of the wall. With `--first` the node and its
+inference process go before all else on the machine (SCHED_RR, for root), which makes a busy machine
+look idle to them.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.srv import AddVirtualCamera
@@ -30,9 +33,8 @@ from anyview_ros.tools.dds_profile import with_profile
 from anyview_ros.tools.session import Session
 
 SOURCES = ("front", "left", "right")
-COUNT = 4
-FROM_S = 1000
-SHOWN = ("rate_hz", "clips", "model_s", "overhead_s", "balanced")
+FIRST = ("chrt", "--rr", "2")
+SHOWN = ("rate_hz", "clips", "model_s", "overhead_s", "latency_s", "balanced")
 
 
 def main() -> None:
@@ -40,14 +42,17 @@ def main() -> None:
     local = {"ROS_DOMAIN_ID": str(arguments.domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     os.environ.update(with_profile({**os.environ, **local}))
     with ExitStack() as stack:
-        node = stack.enter_context(_child("anyview_ros.robot.node", *_parameters(arguments)))
+        first = FIRST if arguments.first else ()
+        node = stack.enter_context(
+            _child("anyview_ros.robot.node", *_parameters(arguments), before=first)
+        )
         session = stack.enter_context(Session("streams", arguments.domain))
         heard: dict[str, dict[str, str]] = {}
         session.node.create_subscription(
             DiagnosticArray, "/diagnostics", lambda message: _note(message, heard), 10
         )
         load = stack.enter_context(_load(arguments.seconds))
-        for k in range(COUNT):
+        for k in range(arguments.cameras):
             _add(session, f"camera_{k}", k)
         _say(load)
         began, before = time.monotonic(), _processor_s(node.pid)
@@ -92,9 +97,9 @@ def _add(session: Session, name: str, k: int) -> None:
 
 @contextmanager
 def _load(seconds: float) -> Iterator[subprocess.Popen[str]]:
-    options = ["--transport", "raw", "--readers", "1", "--from-s", str(FROM_S)]
+    options = ["--transport", "raw", "--readers", "1", "--from-s", "0"]
     command = ["benchmarks.camera_path_load", "--cameras", *SOURCES, *options]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with _child(*command, "--seconds", str(seconds), **pipes) as load:
         _expect(load, "ready")
         _say(load)
@@ -103,14 +108,16 @@ def _load(seconds: float) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def _child(module: str, *arguments: str, **options: object) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
+def _child(
+    module: str, *arguments: str, before: Sequence[str] = (), **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    command = [*before, sys.executable, "-m", module, *arguments]
+    process = subprocess.Popen(command, **options)
     try:
         yield process
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()  # closes its input: the load reads that to its end
 
 
 def _expect(load: subprocess.Popen[str], word: str) -> None:
@@ -142,6 +149,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default=model)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--domain", type=int, default=62)
+    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--first", action="store_true")
     return parser.parse_args()
 
 
