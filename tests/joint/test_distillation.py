@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import load_package
@@ -24,6 +25,7 @@ from anyview_ros.model.joint.config import PRECISIONS
 from anyview_ros.model.joint.export import joint_contract
 from anyview_ros.model.joint.imported import Import
 from anyview_ros.model.joint.package import network_of
+from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.training import distributed
 from anyview_ros.training.batches import Question
 from anyview_ros.training.distributed import joined
@@ -120,6 +122,22 @@ def test_shards_have_the_gradients_of_the_whole_network(folder: Path, teacher: I
         error = (share.full_tensor() - weight.grad).norm() / weight.grad.norm()  # type: ignore[attr-defined]
         assert error < 0.01, name
         assert weight.grad.norm() > 0, name
+
+
+def test_blocks_keep_nothing_of_their_own_until_they_run_again(
+    folder: Path, teacher: Import
+) -> None:
+    trainer = distiller(folder, teacher)
+    plain = network_of(teacher, PRECISIONS["bf16"]).float().requires_grad_(True)
+    asked = coded(trainer.draw(0)[0], trainer.autoencoder, trainer.device)
+
+    def kept_bytes(network: JointTransformer) -> int:
+        kept: list[int] = []
+        with saved_tensors_hooks(lambda t: kept.append(t.nbytes), lambda nothing: nothing):
+            denoiser(network, asked, trainer.text)(asked.start(80.0), 80.0)
+        return sum(kept)
+
+    assert kept_bytes(trainer.network) < 0.2 * kept_bytes(plain)
 
 
 def test_a_student_that_goes_its_teachers_way_has_nothing_to_learn(
