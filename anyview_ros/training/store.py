@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.training.config import MONOCULAR, Run
+from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 
@@ -173,12 +174,13 @@ def wait_for(
 ) -> bool:
     """Wait until the scenes of a step are rendered; False when stopped before.
 
-    Step 0 needs the scenes of all sets that the codec is made from.
+    Step 0 needs the scenes of all sets that the codec is made from. Of several processes the first
+    has the renderers.
 
     Raises:
-        AnyviewError: `not_rendered` when they are missing and no renderer of this process runs.
+        AnyviewError: `not_rendered` when they are missing and no renderer runs.
     """
-    training = run.training
+    training, first = run.training, rank_and_processes()[0] == 0
     names = {name.removesuffix(MONOCULAR) for name in run.stage(step).mixture}
     needed = {n: training.pool(step, stores[n].config.count) for n in names}
     if step == 0:
@@ -188,7 +190,7 @@ def wait_for(
         while not store.has(scenes):
             if stopped():
                 return False
-            if not multiprocessing.active_children() and not store.has(scenes):
+            if first and not multiprocessing.active_children() and not store.has(scenes):
                 raise AnyviewError(
                     "not_rendered",
                     f"need {scenes} scenes in {store.folder}, and no renderer is running; "

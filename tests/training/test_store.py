@@ -69,6 +69,15 @@ def test_waiting_without_a_renderer_is_refused(tmp_path: Path) -> None:
     assert not wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0, lambda: True)
 
 
+def test_processes_beside_the_first_wait_for_its_renderers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.0)
+    monkeypatch.setattr(module, "rank_and_processes", lambda: (1, 2))
+    asked = iter([False, False, True])
+    assert not wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0, lambda: next(asked))
+
+
 def test_a_still_world_moves_its_cameras_only() -> None:
     moving, still = (render_scene(replace(SCENES, still=s), 5) for s in (False, True))
     assert np.array_equal(still.images[:, 0], moving.images[:, 0])
