@@ -245,6 +245,9 @@ def _session_options(ort: Any, threads: int) -> Any:
     # A spinning thread pool starves the camera callbacks on machines with few cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # As the exporter wrote it: otherwise what a piece of a clip leaves for the next is cut from its
+    # tensors only then, and all of those are held until then.
+    options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     options.log_severity_level = 3
     return options
 

@@ -6,7 +6,7 @@ the released checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -134,7 +134,9 @@ class Autoencoder(nn.Module):
         check_frames(frames.shape)
         x, past = self.precision.entering(frames), Past()
         sizes = piece_sizes(x.shape[2], piece * TIME_FACTOR, first=(piece - 1) * TIME_FACTOR + 1)
-        codes = [self.conv1(self.encoder(part, past)) for part in torch.split(x, sizes, dim=2)]
+        codes = one_by_one(
+            lambda part: self.conv1(self.encoder(part, past)), torch.split(x, sizes, dim=2)
+        )
         return torch.cat(codes, dim=2)[:, :LATENT_CHANNELS]
 
     def decode(self, latent: Tensor, piece: int = 0) -> Tensor:
@@ -146,7 +148,7 @@ class Autoencoder(nn.Module):
         """
         code = self.conv2(latent.to(self.precision.dtype) / self.inverse_std + self.mean)
         sizes, past = piece_sizes(code.shape[2], piece, first=piece), Past()
-        frames = [self.decoder(part, past) for part in torch.split(code, sizes, dim=2)]
+        frames = one_by_one(lambda part: self.decoder(part, past), torch.split(code, sizes, dim=2))
         return torch.cat(frames, dim=2).float()
 
 
@@ -188,6 +190,21 @@ def piece_sizes(total: int, size: int, first: int) -> list[int]:
     while sum(sizes) < total:
         sizes.append(min(size, total - sum(sizes)))
     return sizes
+
+
+def one_by_one(coded: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -> list[Tensor]:
+    """Pieces, each begun when the one before is done.
+
+    In a graph nothing else says so: ONNX Runtime would take all of them through the first layer,
+    then through the next, and hold them all. So a number of the one before goes along with each.
+    """
+    made: list[Tensor] = []
+    for part in parts:
+        if made:
+            number = made[-1].flatten()[:1].to(part.dtype)
+            part = torch.cat([number, part.flatten()])[1:].reshape(part.shape)
+        made.append(coded(part))
+    return made
 
 
 def middle(width: int) -> nn.ModuleList:
