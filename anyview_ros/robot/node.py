@@ -157,11 +157,16 @@ class Anyview:
         """Begin to become active, unless the parameter leaves that to others; returns at once."""
 
         def start() -> None:
-            if self._settings.autostart:
-                self._node.autostart()
-            else:
-                self._model.unload()  # who asks for it need not wait
-            self._listening.settle()
+            try:
+                if self._settings.autostart:
+                    self._node.autostart()
+                else:
+                    self._model.unload()  # who asks for it need not wait
+            except Exception:
+                if self._node.context.ok():  # else a signal has ended ROS meanwhile
+                    raise
+            finally:
+                self._listening.settle()
 
         threading.Thread(target=start, name="autostart", daemon=True).start()
 
@@ -218,9 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: with status 1 after a named error.
     """
     keep_freed_memory()
-    rclpy.init(args=list(arguments) if arguments is not None else None)
     try:
         with suppress(KeyboardInterrupt, ExternalShutdownException):
+            rclpy.init(args=list(arguments) if arguments is not None else None)
             _run_unless_ros_ends()
     except AnyviewError as error:
         sys.exit(f"error [{error.code}]: {error}")

@@ -105,6 +105,18 @@ def test_a_signal_ends_a_node_that_is_still_checking_its_model(model: Path) -> N
         assert time.monotonic() - began < END_S
 
 
+def test_a_signal_ends_a_node_that_is_starting_without_a_trace(model: Path) -> None:
+    node = ["anyview_ros.robot.node", "--ros-args", "-p", f"model:={model}"]
+    pipe = subprocess.PIPE
+    with child(node, 53, stdout=pipe, stderr=subprocess.STDOUT) as process:
+        tasks = Path(f"/proc/{process.pid}/task")
+        wait_for(lambda: any(f.read_text() for f in tasks.glob("*/children")), "its child")
+        process.send_signal(signal.SIGINT)  # while the inference process starts
+        said, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+
+
 def test_a_damaged_model_leaves_the_node_up_and_saying_why(model: Path) -> None:
     graph_file = load_package(model).graph("denoise")
     content = bytearray(graph_file.read_bytes())
