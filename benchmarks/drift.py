@@ -5,20 +5,24 @@
 
 One virtual camera beside the vehicle's front camera. `apart`: clip after clip, nothing in common
 but the seed. `continued`: as a stream makes them (`engine.continuation`): each begins with the
-last frame of the one before. PSNR against the rendered truth in every ten seconds tells drift;
-the change of the error from frame to frame, at the seams beside elsewhere, tells whether one sees
-them.
+last frame of the one before. `smoothed`: the same for a model that takes no known frames.
+
+PSNR against the rendered truth in every ten seconds tells drift; the change of the error from
+frame to frame, at the seams beside elsewhere, tells whether one sees them. A seam lies between two
+latent frames, which are decoded apart: what it adds shows beside the borders of latent frames
+within clips.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import find_package, load_package
+from anyview_ros.contract import Contract, find_package, load_package
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.continuation import Made, joined, known_of
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
@@ -61,25 +65,39 @@ def sequence(
     target: list[Frame],
     options: SynthesisOptions,
     overlap: int,
+    contract: Contract,
 ) -> tuple[Images, list[int]]:
-    """(N, H, W, 3) of the virtual camera, and the numbers of the first frames of its clips."""
-    contract = pipeline.package.contract
+    """(N, H, W, 3) of the virtual camera, and each frame's number in the clip it was made in."""
     length = contract.usual_frames(options.speed)
     images: list[Images] = []
-    made, seams, start = None, list[int](), 0
+    made, places, start = None, list[int](), 0
     while start + length <= len(source):
         clip = Clip(tuple(source[start : start + length]))
         camera = target[start].camera
         view = View(camera, np.stack([f.world_from_cam for f in target[start : start + length]]))
         size = (camera.height, camera.width)
         before = made.first_of(clip.stamps_ns, size) if made else np.empty((0, *size, 3), np.uint8)
-        known = known_of(contract, before, length)
+        known = known_of(contract, before, length, options)
         new = joined(pipeline.synthesize([clip], view, options, known=known).frames, before)
         made = Made(clip.stamps_ns, new)
-        seams.append(start + len(before))
+        places += range(len(before), length)
         images.append(new[len(before) :])
         start += length - overlap
-    return np.concatenate(images), seams[1:]
+    return np.concatenate(images), places
+
+
+def steps_of(places: list[int], group: int) -> tuple[list[int], list[int], list[int]]:
+    """Frames that differ from the one before by a seam, by a latent frame of one clip, or by
+    neither.
+
+    Args:
+        places: of each frame in its clip.
+        group: frames of a latent frame.
+    """
+    steps = range(1, len(places))
+    seams = [k for k in steps if places[k] <= places[k - 1]]
+    borders = [k for k in steps if k not in seams and places[k] % group == 1]
+    return seams, borders, sorted(set(steps) - {*seams, *borders})
 
 
 def main() -> None:
@@ -93,18 +111,23 @@ def main() -> None:
     options = SynthesisOptions(speed=arguments.speed, scene_scale=world.scene_scale)
     shape = ClipShape.of(contract)
     print(f"{contract.name}, {arguments.kind} {arguments.seed}, {arguments.seconds:g} s")
-    print("| | PSNR, each 10 s, dB | unsteadiness | at seams | elsewhere |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        "| | PSNR, each 10 s, dB | mean | unsteadiness | at seams | at latent frames | elsewhere |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     curves, truth = {}, np.stack([frame.image for frame in target])
-    for name, overlap in (("apart", 0), ("continued", shape.overlap)):
-        images, seams = sequence(pipeline, source, target, options, overlap)
+    alone = replace(contract, known_frames=False)
+    ways = {"apart": (0, alone), "smoothed": (shape.overlap, alone)}
+    for name, way in (ways | {"continued": (shape.overlap, contract)}).items():
+        images, places = sequence(pipeline, source, target, options, *way)
         wanted = truth[: len(images)]
         each = [psnr(a / 255.0, b / 255.0) for a, b in zip(images, wanted, strict=True)]
         tens = [np.mean(each[k : k + TEN_SECONDS]) for k in range(0, len(each), TEN_SECONDS)]
-        others = sorted(set(range(1, len(images))) - set(seams))
-        steady = [unsteadiness(images, wanted, steps) for steps in (None, seams, others)]
+        kinds = (None, *steps_of(places, contract.latent.time))
+        steady = [unsteadiness(images, wanted, steps) for steps in kinds]
         cells = " ".join(f"{value:.2f}" for value in tens)
-        print(f"| {name} | {cells} | " + " | ".join(f"{value:.2f}" for value in steady) + " |")
+        numbers = " | ".join(f"{value:.2f}" for value in (np.mean(each), *steady))
+        print(f"| {name} | {cells} | {numbers} |")
         smooth = np.convolve(each, np.ones(10) / 10, "valid")
         curves[name] = [(k / 10 + 0.5, value) for k, value in enumerate(smooth)]
     if arguments.out:

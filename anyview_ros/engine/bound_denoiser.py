@@ -48,19 +48,24 @@ class BoundDenoiser:
         self._blended: Any = self._noisy
         self._known: Any = None
         self._known_frames = 0
+        self._known_below = math.inf
 
-    def condition(self, given: Mapping[str, Array], known: Array | None) -> None:
+    def condition(
+        self, given: Mapping[str, Array], known: Array | None, known_below: float = math.inf
+    ) -> None:
         """Begin a clip.
 
         Args:
             given: what the graph is given beside the noisy latent and its level.
             known: (1, C, T'', H', W'), the first latent frames where they are known.
+            known_below: noise level below which they are laid over the state.
         """
         for name, array in given.items():
             self._bound.write(name, array)
         self.calls = 0
         self._known = None if known is None else self._device.put(known)
         self._known_frames = 0 if known is None else known.shape[2]
+        self._known_below = known_below
         # Known frames are laid over a copy: the state itself goes on from its own.
         blank = np.zeros(self.shapes["noisy"], np.float32)
         self._blended = self._noisy if known is None else self._device.put(blank)
@@ -75,9 +80,11 @@ class BoundDenoiser:
         t = np.float32(sigma) / (np.float32(sigma) + np.float32(1))
         levels = np.full(self._levels, t, np.float32)
         self._device.blend([(float(np.float32(1) - t), y)], out=self._blended)
-        if self._known is not None:
+        if self._known is not None and sigma < self._known_below:
             levels[:, : self._known_frames] = 0
             self._device.overlay(self._known, self._blended, out=self._noisy)
+        elif self._known is not None:
+            self._device.blend([(1.0, self._blended)], out=self._noisy)
         self._bound.write("t", levels)
         self._bound()
         if not math.isfinite(self._device.apart(self._prediction, self._noisy)):

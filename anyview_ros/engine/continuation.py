@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
+from anyview_ros.engine.asking import SynthesisOptions, check_sampling
 
 Images = NDArray[np.uint8]
 
@@ -38,13 +39,20 @@ class Made:
         return self.images[start : start + count]
 
 
-def known_of(contract: Contract, before: Images, frames: int) -> Images | None:
-    """The frames that a model may be given as known: 1 + 4 j of them, or None.
+def known_of(
+    contract: Contract, before: Images, frames: int, options: SynthesisOptions
+) -> Images | None:
+    """The frames that a model is to be given as known: 1 + 4 j of them, or None.
+
+    None for a single step too, which loses more by them than it gains, see
+    `sampler.continues_below`; `joined` is all it needs.
 
     Args:
         before: (n, H, W, 3), the first frames of a clip that were made before.
         frames: T of the clip.
     """
+    if check_sampling(contract, options).steps == 1:
+        return None
     step = contract.latent.time
     count = min(len(before), frames - 1)
     count -= (count - 1) % step if count else 0

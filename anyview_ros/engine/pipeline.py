@@ -106,7 +106,8 @@ class Pipeline:
 
         Args:
             known: (1 + 4 j, H, W, 3), the target's first frames where they are given, as the last
-                ones of a clip that this one continues. They come back as they are.
+                ones of a clip that this one continues. They come back as they are. See
+                `sampler.continues_below`.
 
         Raises:
             AnyviewError: what `check_request` and `check_known` refuse; `cancelled` within one
@@ -177,7 +178,7 @@ class Pipeline:
         camera = scene.target.camera
         shape = self.package.contract.latent.of(len(scene.clips[0]), camera.height, camera.width)
         denoiser = self._bound_denoiser(given, (1, *shape))
-        denoiser.condition(given, known)
+        denoiser.condition(given, known, sampler.continues_below(method))
         latents = []
         for seed in question.seeds:
             noise = sampler.unit_noise(seed, shape)[None]

@@ -140,6 +140,15 @@ def first_state(method: Method, noise: Array) -> Array:
     return np.asarray(method.temperature * method.sigmas[0] * noise.astype(np.float64), np.float32)
 
 
+def continues_below(method: Method) -> float:
+    """Noise level below which a sample is laid onto its known frames: after the first step.
+
+    What is made of noise alone is the mean of what could be there, and known frames of the
+    model's own making draw it to their blur (benchmarks/drift.py). A single step has no later one.
+    """
+    return method.sigmas[0] if method.steps > 1 else np.inf
+
+
 def sample_by(
     method: Method,
     denoiser: Denoiser,

@@ -80,16 +80,17 @@ class ClipMaker:
         Raises:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
-        contract, sources = order.model.contract, order.sources
+        contract, sources, options = order.model.contract, order.sources, self._options(order)
         frames = len(sources.stamps_ns)
+        known = None if before is None else known_of(contract, before, frames, options)
         try:
             synthesis = order.model.worker.synthesize(
                 sources.clips,
                 sources.target,
-                self._options(order),
+                options,
                 on_progress,
                 ticket.is_cancelled,
-                known=known_of(contract, before, frames) if before is not None else None,
+                known=known,
             )
         except AnyviewError:
             if not ticket.is_cancelled():

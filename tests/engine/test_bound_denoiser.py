@@ -88,6 +88,17 @@ def test_known_frames_are_laid_over_at_level_0(tmp_path):
     np.testing.assert_array_equal(DEVICE.get(denoiser(DEVICE.put(y), 3.0)), free["prediction"])
 
 
+@pytest.mark.parametrize("prediction", ["x0", "velocity"])
+def test_known_frames_are_laid_over_below_a_level_only(tmp_path, prediction):
+    graph, y, known = graph_of(tmp_path, levels=3), normal(2), normal(3, (1, 2, 1, 4, 5))
+    denoiser, free, laid = (bound(graph, prediction, k) for k in (known, None, known))
+    denoiser.condition({"hint": normal(1)}, known, known_below=80.0)
+    for level in (80.0, 3.0, 80.0):  # the next seed begins at the top again
+        expected = free if level == 80 else laid
+        found = [DEVICE.get(each(DEVICE.put(y), level)) for each in (denoiser, expected)]
+        np.testing.assert_array_equal(*found)
+
+
 def test_each_clip_begins_anew(tmp_path):
     denoiser, y = bound(graph_of(tmp_path), "x0"), DEVICE.put(normal(2))
     first = DEVICE.get(denoiser(y, 3.0))

@@ -10,6 +10,7 @@ import pytest
 
 from anyview_ros.contract import Contract, load_package
 from anyview_ros.engine.continuation import Made, joined, known_of
+from anyview_ros.engine.pipeline import SynthesisOptions
 from tests.packages import make_package
 
 STAMPS = tuple(range(100, 190, 10))
@@ -56,9 +57,16 @@ def test_frames_of_another_size_are_not_continued() -> None:
 def test_a_model_is_given_whole_groups_of_frames(
     contract: Contract, before: int, known: int
 ) -> None:
-    given = known_of(contract, grey(1, before), 9)
+    given = known_of(contract, grey(1, before), 9, SynthesisOptions())
     assert (0 if given is None else len(given)) == known
-    assert known_of(replace(contract, known_frames=False), grey(1, before), 9) is None
+    others = replace(contract, known_frames=False)
+    assert known_of(others, grey(1, before), 9, SynthesisOptions()) is None
+
+
+def test_a_single_step_is_given_none(contract: Contract) -> None:
+    for options in (SynthesisOptions(speed="draft"), SynthesisOptions(steps=1)):
+        assert known_of(contract, grey(1, 5), 9, options) is None
+    assert known_of(contract, grey(1, 5), 9, SynthesisOptions(steps=2)) is not None
 
 
 def test_a_seam_fades_and_the_end_is_the_models_own() -> None:

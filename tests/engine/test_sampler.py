@@ -10,6 +10,7 @@ from anyview_ros.engine.sampler import (
     MAX_SEED,
     Method,
     coefficients,
+    continues_below,
     denoiser_of,
     first_state,
     karras_sigmas,
@@ -192,3 +193,8 @@ def test_a_temperature_is_a_share_of_the_noise() -> None:
     full = Method((80.0, 2.0, 0.0))
     whole = sample_by(full, lambda y, sigma: y / sigma, first_state(full, noise))
     assert found == pytest.approx(0.25 * whole)
+
+
+def test_known_frames_join_after_the_first_step():
+    assert continues_below(Method((80.0, 3.0, 0.0))) == 80
+    assert continues_below(Method((80.0, 0.0))) == np.inf
