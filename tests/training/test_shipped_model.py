@@ -19,8 +19,8 @@ PACKAGE = ROOT / "models" / "worlds-sweep-10m"
 MIB = 2**20
 KINDS = ("street", "table")
 NOT_REACHED = {  # named in its card too
-    "street": ["sharpness 0.11 must be at least 0.5"],
-    "table": ["sharpness 0.17 must be at least 0.5"],
+    "street": ["sharpness 0.17 must be at least 0.5"],
+    "table": ["sharpness 0.20 must be at least 0.5"],
 }
 
 
