@@ -16,12 +16,13 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.robot.camera_sight import CameraSight, Sight
-from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer, GridFilter
+from anyview_ros.robot.frame_buffer import FrameBuffer, GridFilter
 from anyview_ros.robot.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.lenses import RectifiedCamera
 from anyview_ros.robot.messages import JUMP_NS, seconds
-from anyview_ros.robot.stream_health import StreamHealth, StreamStatus
+from anyview_ros.robot.source_health import SourceHealth, SourceStatus
+from anyview_ros.robot.source_options import SourceOptions
 
 INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
 MAX_PENDING = 64
@@ -49,7 +50,6 @@ UNDECODED_OVERFLOW = AnyviewError(
     f"more than {MAX_UNDECODED_BYTES >> 20} MB of images waited for their first camera info, the "
     "oldest is dropped; start its publisher or set the camera's camera_info_topic",
 )
-COMPRESSED = "/compressed"  # below the topic of the raw images, as image_transport has it
 CLOCK_REMEDY = "does everything run on one clock, see use_sim_time?"
 
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # FrameTree.lookup
@@ -58,39 +58,6 @@ OnFrame = Callable[[str, int, bool], None]
 
 def nobody(camera: str, stamp_ns: int, is_changed: bool) -> None:
     """An `OnFrame` where frames interest nobody."""
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """One camera of the robot, as the parameters say.
-
-    Args:
-        name: of the camera.
-        image_topic, info_topic: fully qualified; compressed images come on a topic below it.
-        fixed_frame: frame in which poses are kept.
-        limits: of the frame buffer.
-        transport: raw or compressed.
-        reliable: whether images are asked for reliably; best effort matches every publisher.
-        rectify: see `camera_info.declared_rectified`.
-        tf_timeout_s: how long a frame waits for its pose and camera info, on a steady clock.
-        clock_offset_ns: added to the stamps of its messages by the stream.
-    """
-
-    name: str
-    image_topic: str
-    info_topic: str
-    fixed_frame: str
-    limits: BufferLimits
-    transport: str = "raw"
-    reliable: bool = False
-    rectify: str = "auto"
-    tf_timeout_s: float = 1.0
-    clock_offset_ns: int = 0
-
-    @property
-    def topic(self) -> str:
-        """What is subscribed to."""
-        return self.image_topic + (COMPRESSED if self.transport == "compressed" else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +95,7 @@ class CameraIntake:
 
     def __init__(
         self,
-        options: StreamOptions,
+        options: SourceOptions,
         contract: Contract,
         lookup: Lookup,
         on_epoch: Callable[[str, str], None],
@@ -146,7 +113,7 @@ class CameraIntake:
         self._lock = threading.Lock()
         self._grid = GridFilter(round(contract.frame_period * 1e9))
         self._infos = InfoPairing(options.info_topic)
-        self._health = StreamHealth(options.topic)
+        self._health = SourceHealth(options.topic)
         self._sight = CameraSight(
             *(options.image_topic, options.transport, options.rectify), contract, self._note
         )
@@ -194,10 +161,10 @@ class CameraIntake:
         with self._lock:
             return self._sight.seen
 
-    def status(self) -> StreamStatus:
+    def status(self) -> SourceStatus:
         """An instant for diagnostics."""
         with self._lock:
-            return StreamStatus(
+            return SourceStatus(
                 self.options.name,
                 self.options.topic,
                 self.ledger.snapshot(),

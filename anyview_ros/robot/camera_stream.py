@@ -27,18 +27,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import Contract
 from anyview_ros.robot import qos_overrides
-from anyview_ros.robot.camera_intake import (
-    COMPRESSED,
-    CameraIntake,
-    OnFrame,
-    StreamOptions,
-    nobody,
-)
+from anyview_ros.robot.camera_intake import CameraIntake, OnFrame, nobody
 from anyview_ros.robot.frame_buffer import FrameBuffer
 from anyview_ros.robot.ledger import Ledger
 from anyview_ros.robot.lenses import RectifiedCamera
 from anyview_ros.robot.messages import seconds, stamp_ns, time_message
-from anyview_ros.robot.stream_health import LARGE_IMAGE_REMEDY, Problem, StreamStatus
+from anyview_ros.robot.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
+from anyview_ros.robot.source_options import COMPRESSED, SourceOptions
 from anyview_ros.robot.tf import FrameTree
 
 IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
@@ -64,7 +59,7 @@ class CameraStream:
     def __init__(
         self,
         node: Node,
-        options: StreamOptions,
+        options: SourceOptions,
         contract: Contract,
         tree: FrameTree,
         group: CallbackGroup,
@@ -117,7 +112,7 @@ class CameraStream:
         seen = self._intake.seen
         return seen[1] if seen else None
 
-    def status(self) -> StreamStatus:
+    def status(self) -> SourceStatus:
         """An instant for diagnostics; problems of the connection come first."""
         status = self._intake.status()
         return replace(status, problems=(*self._connection_problems(), *status.problems))

@@ -15,8 +15,8 @@ from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.process_load import Load
 from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.source_choice import Choice
+from anyview_ros.robot.source_health import SourceStatus
 from anyview_ros.robot.stream import StreamStatus
-from anyview_ros.robot.stream_health import StreamStatus as SourceStatus
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT_S = 3.0  # without a frame; longer than the period of any model

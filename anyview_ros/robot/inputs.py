@@ -13,12 +13,13 @@ from rclpy.timer import Timer
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.camera_intake import COMPRESSED, OnFrame, StreamOptions, nobody
+from anyview_ros.robot.camera_intake import OnFrame, nobody
 from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.fixed_frame import FixedFrame
 from anyview_ros.robot.frame_buffer import BufferLimits
 from anyview_ros.robot.image_thread import ImageGroup, ImageThread
 from anyview_ros.robot.parameters import Settings, declare_camera
+from anyview_ros.robot.source_options import COMPRESSED, SourceOptions
 from anyview_ros.robot.tf import FrameTree
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
@@ -135,11 +136,11 @@ class Inputs:
         self._streams = {**self._streams, name: stream}  # replaced whole: readers need no lock
         self._node.get_logger().info(f"camera '{name}' on {options.topic}")
 
-    def _options(self, name: str, image_topic: str, transport: str) -> StreamOptions:
+    def _options(self, name: str, image_topic: str, transport: str) -> SourceOptions:
         camera = declare_camera(self._node, name, transport=transport)
         topic = self._node.resolve_topic_name(camera.image_topic or image_topic)
         info = camera.camera_info_topic or f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
-        return StreamOptions(
+        return SourceOptions(
             name=name,
             image_topic=topic,
             info_topic=self._node.resolve_topic_name(info),

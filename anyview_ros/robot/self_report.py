@@ -15,7 +15,7 @@ from anyview_ros.robot.listening import Listening
 from anyview_ros.robot.process_load import ProcessLoads
 from anyview_ros.robot.request_queue import RequestQueue
 from anyview_ros.robot.served_model import ServedModel
-from anyview_ros.robot.stream_health import beside_each_other
+from anyview_ros.robot.source_health import beside_each_other
 from anyview_ros.robot.streams import Streams
 from anyview_ros.robot.virtual_cameras import VirtualCameras
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.stream_health import StreamStatus
+from anyview_ros.robot.source_health import SourceStatus
 from anyview_ros.tools.dds_profile import VARIABLES
 
 OK, WARN, BAD = "ok", "warn", "bad"
@@ -41,7 +41,7 @@ class CameraFacts:
         deaf: nodes that subscribe to its topics and cannot hear them, with the reason.
     """
 
-    status: StreamStatus
+    status: SourceStatus
     reliability: str
     camera: Camera | None = None
     frame_id: str = ""
@@ -170,7 +170,7 @@ def _camera(facts: CameraFacts, graph: GraphFacts, frame_period: float) -> Itera
     yield from _pace(status, subject, frame_period)
 
 
-def _pace(status: StreamStatus, subject: str, frame_period: float) -> Iterator[Finding]:
+def _pace(status: SourceStatus, subject: str, frame_period: float) -> Iterator[Finding]:
     if 0 < status.rate_hz * frame_period < SLOW:
         yield Finding(
             BAD,

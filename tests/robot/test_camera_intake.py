@@ -21,15 +21,16 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
 from anyview_ros.robot import camera_intake, camera_sight
-from anyview_ros.robot.camera_intake import CameraIntake, StreamOptions
+from anyview_ros.robot.camera_intake import CameraIntake
 from anyview_ros.robot.frame_buffer import BufferLimits
 from anyview_ros.robot.messages import image_message, info_message
+from anyview_ros.robot.source_options import SourceOptions
 from tests.packages import make_package
 
 MS = 1_000_000
 CAMERA = Camera(64, 48, 50.0, 51.0, 33.0, 25.0)
 LIMITS = BufferLimits(max_age_ns=5000 * MS, max_frames=40, max_bytes=10**8)
-OPTIONS = StreamOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
+OPTIONS = SourceOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def tiny_contract(folder: Path) -> Contract:
 class Bench:
     """An intake whose clock and TF the test moves by hand."""
 
-    def __init__(self, contract: Contract, options: StreamOptions = OPTIONS) -> None:
+    def __init__(self, contract: Contract, options: SourceOptions = OPTIONS) -> None:
         self.now_ns = 10**12
         self.tf_error = ""
         self.tf_until_ns = 10**18

@@ -23,10 +23,10 @@ from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse
 from anyview_ros.robot import camera_stream
-from anyview_ros.robot.camera_intake import StreamOptions
 from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.frame_buffer import BufferLimits
 from anyview_ros.robot.ledger import LedgerSnapshot
+from anyview_ros.robot.source_options import SourceOptions
 from anyview_ros.robot.tf import FrameTree
 from tests.graph import Graph, child, graph
 from tests.packages import make_package
@@ -43,7 +43,7 @@ START_NS = 1_000_000_000
 PERIOD_NS = 100_000_000
 DEADLINE_S = 30.0
 LIMITS = BufferLimits(max_age_ns=5 * 10**9, max_frames=60, max_bytes=10**8)
-OPTIONS = StreamOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
+OPTIONS = SourceOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def robot(domain: int) -> Iterator[Robot]:
 class Receiver:
     """A frame tree and one stream on a graph of the test's own."""
 
-    def __init__(self, opened: Graph, contract: Contract, options: StreamOptions = OPTIONS) -> None:
+    def __init__(self, opened: Graph, contract: Contract, options: SourceOptions = OPTIONS) -> None:
         group = MutuallyExclusiveCallbackGroup()
         self.epochs: list[tuple[str, str]] = []
         self.tree = FrameTree(opened.node, 20.0, group)

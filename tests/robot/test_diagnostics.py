@@ -12,7 +12,7 @@ from anyview_ros.contract import load_package
 from anyview_ros.robot import diagnostics
 from anyview_ros.robot.ledger import LedgerSnapshot
 from anyview_ros.robot.served_model import RunningModel
-from anyview_ros.robot.stream_health import Problem, StreamStatus, beside_each_other
+from anyview_ros.robot.source_health import Problem, SourceStatus, beside_each_other
 from tests.packages import make_package
 from tests.robot.rig import values_of
 
@@ -20,8 +20,8 @@ LEDGER = LedgerSnapshot(10, 1, 5, 2, 1, {"tf_expired": 1})
 PROBLEM = Problem("stamp_gaps", "3 images missing; start the driver with our DDS profile")
 
 
-def stream(ledger: LedgerSnapshot, *problems: Problem) -> StreamStatus:
-    return StreamStatus("front", "/front/image_raw", ledger, 10.0, 12_300_000_000, problems)
+def stream(ledger: LedgerSnapshot, *problems: Problem) -> SourceStatus:
+    return SourceStatus("front", "/front/image_raw", ledger, 10.0, 12_300_000_000, problems)
 
 
 def test_a_camera_that_is_well() -> None:
@@ -36,9 +36,9 @@ def test_a_camera_that_is_well() -> None:
     assert values["newest_stamp"] == "12.300 s"
 
 
-def newest(name: str, stamp_s: float, *problems: Problem) -> StreamStatus:
+def newest(name: str, stamp_s: float, *problems: Problem) -> SourceStatus:
     topic, stamp_ns = f"/{name}/image_raw", round(stamp_s * 1e9)
-    return StreamStatus(name, topic, LEDGER, 10.0, stamp_ns, problems)
+    return SourceStatus(name, topic, LEDGER, 10.0, stamp_ns, problems)
 
 
 def test_a_camera_with_another_clock_is_named_with_the_offset_that_it_needs() -> None:
@@ -70,9 +70,11 @@ def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -
 @pytest.fixture
 def served(tmp_path: Path) -> Any:
     """A model that was asked to run anywhere, and its worker, as diagnostics see them."""
-    worker = SimpleNamespace(provider="cpu", pid=7, deaths=0, last_death="")
-    running = RunningModel(load_package(make_package(tmp_path / "tiny")), worker)  # type: ignore[arg-type]
-    return SimpleNamespace(name="tiny", provider="auto", current=running, absence="")
+    worker: Any = SimpleNamespace(
+        provider="cpu", asked_provider="auto", pid=7, deaths=0, last_death=""
+    )
+    running = RunningModel("tiny", load_package(make_package(tmp_path / "tiny")), worker, 0)
+    return SimpleNamespace(name="tiny", current=running, absence="", loading="", refused=None)
 
 
 def test_the_cpu_beside_an_idle_gpu_is_a_warning(
@@ -85,7 +87,7 @@ def test_the_cpu_beside_an_idle_gpu_is_a_warning(
     warned = diagnostics.model_status(served)
     assert warned.level == diagnostics.WARN
     assert "install onnxruntime-gpu in place of onnxruntime" in warned.message
-    served.provider = "cpu"
+    served.current.worker.asked_provider = "cpu"
     assert diagnostics.model_status(served).level == diagnostics.OK, "it was asked for"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from anyview_ros.frames import Camera
 from anyview_ros.robot.ledger import LedgerSnapshot
-from anyview_ros.robot.stream_health import Problem, StreamStatus
+from anyview_ros.robot.source_health import Problem, SourceStatus
 from anyview_ros.tools.checks import (
     BAD,
     OK,
@@ -24,7 +24,7 @@ from anyview_ros.tools.checks import (
 
 NOW_S = 1_700_000_000.0
 HD = Camera.from_fov(1920, 1080, 1.2)
-STATUS = StreamStatus(
+STATUS = SourceStatus(
     name="front",
     topic="/front/image_raw",
     ledger=LedgerSnapshot(30, 1, 29, 0, 0, {}),

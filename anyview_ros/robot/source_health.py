@@ -31,7 +31,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class StreamStatus:
+class SourceStatus:
     """One instant of a stream, for diagnostics.
 
     Args:
@@ -49,7 +49,7 @@ class StreamStatus:
     problems: tuple[Problem, ...]
 
 
-def beside_each_other(statuses: Sequence[StreamStatus]) -> list[StreamStatus]:
+def beside_each_other(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
     """The statuses, with a problem for each camera whose clock is far from the others'.
 
     Told by the newest stamps of cameras that send, against their median (of two, the later).
@@ -66,7 +66,7 @@ def beside_each_other(statuses: Sequence[StreamStatus]) -> list[StreamStatus]:
     return [_with_clock_problem(status, usual_ns, sending[usual_ns]) for status in statuses]
 
 
-def _with_clock_problem(status: StreamStatus, usual_ns: int, usual: StreamStatus) -> StreamStatus:
+def _with_clock_problem(status: SourceStatus, usual_ns: int, usual: SourceStatus) -> SourceStatus:
     late_ns = usual_ns - (status.newest_stamp_ns or usual_ns)
     if abs(late_ns) <= OTHER_CLOCK_NS:
         return status
@@ -79,7 +79,7 @@ def _with_clock_problem(status: StreamStatus, usual_ns: int, usual: StreamStatus
     return replace(status, problems=(*status.problems, problem))
 
 
-class StreamHealth:
+class SourceHealth:
     """Rate and gaps by header stamps, and the troubles of the last seconds. Not thread-safe.
 
     Args:
