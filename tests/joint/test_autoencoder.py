@@ -1,11 +1,18 @@
 """The autoencoder: pieces of a clip, causality, sizes, and what it refuses."""
 
+import json
+from pathlib import Path
+
+import onnx
 import pytest
 import torch
 
+from anyview_ros.engine import runtime
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.export import onnx_model
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.config import PRECISIONS, AutoencoderConfig
+from anyview_ros.model.joint.export import autoencoder_specs
 from tests.joint.networks import coder, normal
 
 # Convolutions of another length may sum in another order; that is all a cut may change.
@@ -74,3 +81,44 @@ def test_impossible_sizes_are_refused(sizes):
     with pytest.raises(AnyviewError) as e:
         Autoencoder(AutoencoderConfig(**sizes), PRECISIONS["f32"])
     assert e.value.code == "invalid_config"
+
+
+def test_a_graph_takes_one_piece_after_the_other(tmp_path, monkeypatch):
+    """By the order in which ONNX Runtime says it runs the nodes: what a piece leaves for the next
+    is cut when it is there, and the next begins after its frames."""
+    right = runtime._session_options
+
+    def told(ort, threads):
+        options = right(ort, threads)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
+        return options
+
+    monkeypatch.setattr(runtime, "_session_options", told)
+    with torch.no_grad():
+        spec = autoencoder_specs(coder(), (9, 16, 16), piece=1)["decode"]
+        onnx.save(onnx_model(spec), tmp_path / "decode.onnx")
+    graph = runtime.Graph(tmp_path / "decode.onnx", "cpu", 1)
+    graph(**{key: value.numpy() for key, value in spec.inputs.items()})
+    events = json.loads(Path(graph._session.end_profiling()).read_text())
+    ran = [
+        event["name"].removesuffix("_kernel_time")
+        for event in sorted(events, key=lambda event: event["ts"])
+        if event["name"].endswith("_kernel_time")
+    ]
+    nodes = onnx.load(tmp_path / "decode.onnx").graph.node
+    assert ran == [node.name for node in nodes if node.name in set(ran)]
+    enlarged = [node.output[0] for node in nodes if node.op_type == "Resize"]
+    made = {node.output[0]: set(node.input) for node in nodes}
+    for before, after in ((2, 3), (5, 6)):  # three to a piece: its last, the first of the next
+        assert enlarged[before] in came_from(enlarged[after], made)
+
+
+def came_from(name, made):
+    """All tensors that a tensor is made of."""
+    found, asked = set(), [name]
+    while asked:
+        new = made.get(asked.pop(), set()) - found
+        found |= new
+        asked += new
+    return found
