@@ -1,13 +1,14 @@
 """What the node takes beside the model: three 1080p cameras at 30 Hz in, four that stream out.
 
-    python -m benchmarks.streams [--model NAME] [--seconds 20] [--cameras 4] [--first]
+    python -m benchmarks.streams [--model NAME] [--seconds 20] [--priorities 0 0 0 0] [--first]
 
-The virtual cameras are 256x144, live, at the model's full rate, with a reader each. Printed:
-processor time of the node's process (inference has one of its own) for each second of the sources'
-frames, so that a busy machine that sends them late changes nothing; and the node's own figures of
-each camera. Times in the model and around it are of the wall. With `--first` the node and its
-inference process go before all else on the machine (SCHED_RR, for root), which makes a busy machine
-look idle to them.
+The virtual cameras, one for each priority, are 256x144, live, at the model's full rate, with a
+reader each. Printed: processor time of the node's process (inference has one of its own) for each
+second of the sources' frames, so that a busy machine that sends them late changes nothing; and the
+node's own figures of each camera. Times in the model and around it are of the wall. With `--first`
+the node and its inference process go before all else on the machine (SCHED_RR, for root), which
+makes a busy machine look idle to them. Latencies hold where the sources are on time: "s of frames
+in s" says so.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from anyview_ros.tools.session import Session
 
 SOURCES = ("front", "left", "right")
 FIRST = ("chrt", "--rr", "2")
-SHOWN = ("rate_hz", "clips", "model_s", "overhead_s", "latency_s", "balanced")
+SHOWN = ("priority", "rate_hz", "clips", "model_s", "overhead_s", "latency_s", "balanced")
 
 
 def main() -> None:
@@ -52,8 +53,8 @@ def main() -> None:
             DiagnosticArray, "/diagnostics", lambda message: _note(message, heard), 10
         )
         load = stack.enter_context(_load(arguments.seconds))
-        for k in range(arguments.cameras):
-            _add(session, f"camera_{k}", k)
+        for k, priority in enumerate(arguments.priorities):
+            _add(session, f"camera_{k}", k, priority)
         _say(load)
         began, before = time.monotonic(), _processor_s(node.pid)
         _expect(load, "done")
@@ -83,10 +84,11 @@ def _note(message: DiagnosticArray, heard: dict[str, dict[str, str]]) -> None:
             heard[status.name.rpartition(" ")[2]] = values
 
 
-def _add(session: Session, name: str, k: int) -> None:
+def _add(session: Session, name: str, k: int, priority: int) -> None:
     client = session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
     session.wait(client.wait_for_service, 60.0, "the node's services", "look at its output")
     camera = VirtualCamera(name=name, parent_frame="base_link", sources=["front"], rate=10.0)
+    camera.priority = priority
     camera.pose.position.y = 0.5 * k
     camera.camera_info.width, camera.camera_info.height = 256, 144
     request = AddVirtualCamera.Request(camera=camera)
@@ -149,7 +151,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default=model)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--domain", type=int, default=62)
-    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--priorities", type=int, nargs="+", default=[0, 0, 0, 0])
     parser.add_argument("--first", action="store_true")
     return parser.parse_args()
 
