@@ -134,7 +134,7 @@ def _row(name: str, without: Callable[[], float], with_: Callable[[], float], co
 
 def _forget(pipeline: Pipeline, name: str) -> None:
     fresh: object = SharedSources(2) if name == "_shared" else Kept(8)
-    setattr(pipeline, name, fresh)
+    setattr(pipeline._conditioner, name, fresh)
 
 
 def _clip(seed: int) -> Clip:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from anyview_ros.cli.__main__ import main
-from anyview_ros.contract import GRAPHS, load_package
+from anyview_ros.contract import GRAPHS, FusedAttention, load_package
 from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.runtime import Graph
@@ -19,7 +19,7 @@ from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.model.checkpoint import Checkpoint, write_checkpoint
 from anyview_ros.model.joint import export
-from anyview_ros.model.joint.config import PRECISIONS
+from anyview_ros.model.joint.config import PRECISIONS, JointConfig
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
 from anyview_ros.model.joint.package import model_of, package_import
 from tests.joint.golden import GOLDEN
@@ -250,3 +250,10 @@ def test_an_export_that_fails_leaves_nothing_half_written(imported, monkeypatch,
         package_import(imported, tmp_path, contract)
     assert caught.value.code == "out_of_memory"
     assert not list(tmp_path.iterdir())
+
+
+def test_attention_over_many_tokens_must_be_fused_and_the_contract_says_so():
+    large = joint_contract("large", (41, 304, 576), 1 / 16, "none")
+    assert export.fused_attention(large, JointConfig()) == FusedAttention(28, 128, 15048)
+    small = joint_contract("small", (5, 32, 48), 1 / 16, "none")
+    assert export.fused_attention(small, JointConfig()) is None, "a short one may be written out"
