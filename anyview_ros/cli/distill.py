@@ -13,9 +13,10 @@ from anyview_ros.errors import AnyviewError
 if TYPE_CHECKING:
     from anyview_ros.model.joint.imported import Import
 
-OF_TRAINED: dict[str, object] = {"teacher_levels": None, "pull": 0.1, "pictures_every": 20.0}
+OF_TRAINED: dict[str, object] = {"teacher_levels": None, "pull": 0.0, "pictures_every": 20.0}
 OF_IMPORTED: dict[str, object] = {"config": None, "teacher_speed": "exact"}
-RATES = {"one_way": 7e-4, "joint": 1e-5}
+LEVELS = {"one_way": (80.0,), "joint": (80.0, 2.0)}
+RATES = {"one_way": 5e-4, "joint": 1e-5}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("the student")
     group.add_argument(
-        "--levels", type=float, nargs="+", default=[80.0, 2.0], help="noise levels of its steps"
+        "--levels",
+        type=float,
+        nargs="+",
+        help="noise levels of its steps; 80, of imported weights 80 2, when left out",
     )
-    group.add_argument("--steps", type=int, default=200, help="updates")
-    group.add_argument("--scenes", type=int, default=4, help="of an update")
+    group.add_argument("--steps", type=int, default=500, help="updates")
+    group.add_argument("--scenes", type=int, default=2, help="of an update")
     group.add_argument(
-        "--rate", type=float, help="learning rate; 7e-4, of imported weights 1e-5, when left out"
+        "--rate", type=float, help="learning rate; 5e-4, of imported weights 1e-5, when left out"
     )
     _add_trained(parser.add_argument_group("of a training run"))
     _add_imported(parser.add_argument_group("of imported weights"))
@@ -44,7 +48,7 @@ def _add_trained(group: argparse._ArgumentGroup) -> None:
         "--teacher-levels",
         type=float,
         nargs="+",
-        help="those of the way that it learns, to 0; its own levels, and 0, when left out",
+        help="those of the way that it learns, to 0; of the teacher's speed exact when left out",
     )
     group.add_argument(
         "--pull",
@@ -77,13 +81,13 @@ def _of_trained(args: argparse.Namespace) -> int:
 
     from anyview_ros.cli.train import trained
     from anyview_ros.model.checkpoint import read_checkpoint
-    from anyview_ros.training.distillation import Distiller, student_run
+    from anyview_ros.training.distillation import Distiller, student_run, teachers_run
     from anyview_ros.training.student import StudentConfig
 
     teacher = read_checkpoint(Path(args.teacher))
     student = StudentConfig(
         **_few_steps(args, "one_way"),
-        teacher_levels=tuple(args.teacher_levels or (*args.levels, 0.0)),
+        teacher_levels=tuple(args.teacher_levels or teachers_run(teacher).speeds["exact"]),
         teacher_step=teacher.step,
         pull=args.pull,
     )
@@ -121,7 +125,7 @@ def _of_imported(args: argparse.Namespace) -> int:
 def _few_steps(args: argparse.Namespace, family: str) -> dict[str, Any]:
     """What students of both families are told."""
     return {
-        "levels": tuple(args.levels),
+        "levels": tuple(args.levels or LEVELS[family]),
         "steps": args.steps,
         "scenes_per_step": args.scenes,
         "learning_rate": RATES[family] if args.rate is None else args.rate,

@@ -223,8 +223,8 @@ class Distiller(Trainer):
         load_state(self._judge_optimizer, self._judge_names, tensors)
 
 
-def student_run(teacher: Checkpoint, student: StudentConfig) -> RunConfig:
-    """The config of a student, its teacher's and a section `student`.
+def teachers_run(teacher: Checkpoint) -> RunConfig:
+    """The config of a teacher.
 
     Raises:
         AnyviewError: `invalid_teacher` when the teacher is a student itself.
@@ -233,4 +233,9 @@ def student_run(teacher: Checkpoint, student: StudentConfig) -> RunConfig:
         raise AnyviewError(
             "invalid_teacher", "the teacher is a student itself; take the checkpoint it came from"
         )
-    return parse_config(teacher.config + student.section)
+    return parse_config(teacher.config)
+
+
+def student_run(teacher: Checkpoint, student: StudentConfig) -> RunConfig:
+    """The config of a student, its teacher's and a section `student`; errors as `teachers_run`."""
+    return parse_config(teachers_run(teacher).text + student.section)

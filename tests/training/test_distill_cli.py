@@ -16,7 +16,10 @@ from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
 from tests.training.test_cli import ONE_SHARD, run
 
-STUDENT = ["--levels", 80, 0.5, "--teacher-levels", 80, 2, 0.5, 0.2, 0, "--scenes", 2, "--steps", 5]
+STUDENT = [
+    *["--levels", 80, 0.5, "--teacher-levels", 80, 2, 0.5, 0.2, 0],
+    *["--scenes", 2, "--steps", 5, "--pull", 0.1],
+]
 
 
 @pytest.fixture(scope="module")
