@@ -23,7 +23,10 @@ def tanh_gelu(plant):
 
 
 def text_gated_by_its_own_gate(plant):
-    def forward(self, x, terms, text, rotation):
+    def forward(self, x, level, frames, text, rotation):
+        terms = transformer.BlockTerms(
+            *[transformer.at_tokens(t, frames) for t in self.terms(level)]
+        )
         mixed = layers.modulate(x, terms.self_attn)
         x = x + terms.self_attn.gate * self.self_attn(mixed, mixed, rotation)
         x = x + terms.cross_attn.gate * self.cross_attn(layers.modulate(x, terms.cross_attn), text)
