@@ -17,12 +17,12 @@ from anyview_ros.training.ablations import REFERENCE, shortened, variants, witho
 from anyview_ros.training.config import RunConfig, Stage, read_config
 from tests.training.tiny import CONFIG, tiny_run
 
-SHIPPED = Path(__file__).parents[2] / "config" / "training" / "worlds-sweep-10m.toml"
+SMALL = Path(__file__).parents[2] / "config" / "training" / "worlds-sweep-2m.toml"
 
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, RunConfig]:
-    return variants(read_config(SHIPPED), 200)
+    return variants(read_config(SMALL), 200)
 
 
 def names(run: RunConfig) -> set[str]:
