@@ -37,6 +37,7 @@ from anyview_ros.robot.source_options import COMPRESSED, SourceOptions
 from anyview_ros.robot.tf import FrameTree
 
 IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
+RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second
 INFO_DEPTH = 50
 RETRY_PERIOD_S = 0.1
 SILENT_NS = 2_000_000_000  # a camera that has a publisher and sends nothing for so long is named
@@ -137,12 +138,13 @@ class CameraStream:
     ) -> Subscription:
         images = message_type is not CameraInfo
         reliable = images and self._intake.options.reliable
+        image_depth = RELIABLE_DEPTH if reliable else IMAGE_DEPTH
         return self._node.create_subscription(
             message_type,
             topic,
             callback,
             QoSProfile(
-                depth=IMAGE_DEPTH if images else INFO_DEPTH,
+                depth=image_depth if images else INFO_DEPTH,
                 history=HistoryPolicy.KEEP_LAST,
                 reliability=(
                     ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
