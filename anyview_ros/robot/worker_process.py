@@ -110,13 +110,16 @@ def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room
 @contextmanager
 def first_to_be_killed() -> Iterator[None]:
     """Where memory runs out meanwhile the kernel ends this process, none that serves already."""
-    before = OOM_SCORE.read_text()
-    OOM_SCORE.write_text("1000")
+    before = ""
+    with suppress(OSError):  # where a container does not let it, the kernel decides
+        before = OOM_SCORE.read_text()
+        OOM_SCORE.write_text("1000")
     try:
         yield
     finally:
         with suppress(OSError):  # below that of its parent, where that may be
-            OOM_SCORE.write_text(before)
+            if before:
+                OOM_SCORE.write_text(before)
 
 
 def answer(
