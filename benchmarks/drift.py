@@ -29,7 +29,7 @@ from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.clip_windows import ClipShape
+from anyview_ros.robot.streaming.clip_windows import ClipShape
 from anyview_ros.tools.bench.figures import unsteadiness
 from anyview_ros.tools.demo import DEFAULT_MODEL
 from anyview_ros.tools.metrics import psnr

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.camera_info import lens_from_info
-from anyview_ros.robot.compression import decode_compressed
 from anyview_ros.robot.encodings import decode
-from anyview_ros.robot.rectification import rectifier
+from anyview_ros.robot.sources.camera_info import lens_from_info
+from anyview_ros.robot.sources.compression import decode_compressed
+from anyview_ros.robot.sources.rectification import rectifier
 from tests.robot.pixels import ALL, compressed_message, png, raw_message, read, split, written
 from tests.robot.scenes import DISTORTIONS, camera_info, mean_of_lookups, projected
 

@@ -24,8 +24,8 @@ from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.camera_info import lens_from_info
-from anyview_ros.robot.rectification import Rectifier, rectifier
+from anyview_ros.robot.sources.camera_info import lens_from_info
+from anyview_ros.robot.sources.rectification import Rectifier, rectifier
 from anyview_ros.tools.demo import DEFAULT_MODEL
 from anyview_ros.tools.montage import fitted, grid, label
 from anyview_ros.worlds.raycast import render

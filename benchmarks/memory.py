@@ -65,7 +65,7 @@ def main() -> None:
     ):
         children.start("node", "anyview_ros.robot.node", node)
         if is_rig:
-            children.start("rig", "anyview_ros.robot.sim_rig", [])
+            children.start("rig", "anyview_ros.robot.simulation.sim_rig", [])
         else:
             children.start("load", "benchmarks.camera_path_load", _load(arguments.minutes))
         for camera in on_the_car().cameras:

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.camera_info import lens_from_info
-from anyview_ros.robot.compression import decode_compressed
-from anyview_ros.robot.lenses import Lens
-from anyview_ros.robot.rectification import Rectifier
+from anyview_ros.robot.sources.camera_info import lens_from_info
+from anyview_ros.robot.sources.compression import decode_compressed
+from anyview_ros.robot.sources.lenses import Lens
+from anyview_ros.robot.sources.rectification import Rectifier
 from benchmarks.encodings import JPEG_QUALITY, street
 from tests.robot.scenes import DISTORTIONS, camera_info, psnr, seen_rectified, seen_through
 

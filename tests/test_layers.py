@@ -37,6 +37,18 @@ LAYERS = {
     ),
     "cli": ("values", "engine", "worlds", "footage", "robot", "model", "training", "tools"),
 }
+# room of the robot -> the other rooms that it may import
+ROOMS = {
+    "transforms": (),
+    "sources": ("transforms",),
+    "virtual": (),
+    "inference": (),
+    "clips": ("transforms", "sources", "virtual", "inference"),
+    "streaming": ("sources", "virtual", "inference", "clips"),
+    "simulation": (),
+}
+# beside the rooms, and used in them
+SHARED = ("messages", "encodings", "qos_overrides", "parameter", "parameters")
 # package -> the layers, or the one module, that may import it
 HOMES = {
     "onnxruntime": ("engine.runtime",),
@@ -90,6 +102,22 @@ def test_module_imports_only_the_layers_below(module: str) -> None:
 def test_rules_name_layers_that_exist() -> None:
     found = {layer(module) for module in modules()}
     assert found == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("robot.")])
+def test_room_imports_only_the_rooms_below(module: str) -> None:
+    _, room, *rest = module.split(".")
+    if not rest:  # beside the rooms: the node, and what it is made of
+        assert room not in SHARED or not used_rooms(module), f"{module} imports a room"
+        return
+    unwanted = used_rooms(module) - {room, *ROOMS[room]}
+    assert not unwanted, f"{module} imports {', '.join(sorted(unwanted))}"
+
+
+def used_rooms(module: str) -> set[str]:
+    """Rooms, and modules beside them other than shared ones, that a module imports."""
+    names = [name.split(".") for name in imports(module) if name.startswith("anyview_ros.robot.")]
+    return {name[2] for name in names} - set(SHARED)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from anyview_ros.engine.runtime import AUTO, PROVIDERS
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.asked_camera import AskedCamera
-from anyview_ros.robot.back_pressure import BackPressure
+from anyview_ros.robot.clips.source_choice import Choice
+from anyview_ros.robot.inference.served_model import ServedModel
 from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.process_load import Load
-from anyview_ros.robot.served_model import ServedModel
-from anyview_ros.robot.source_choice import Choice
-from anyview_ros.robot.source_health import SourceStatus
-from anyview_ros.robot.stream import StreamStatus
+from anyview_ros.robot.sources.source_health import SourceStatus
+from anyview_ros.robot.streaming.back_pressure import BackPressure
+from anyview_ros.robot.streaming.stream import StreamStatus
+from anyview_ros.robot.virtual.asked_camera import AskedCamera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT_S = 3.0  # without a frame; longer than the period of any model

@@ -16,9 +16,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import quaternion_xyzw
-from anyview_ros.robot.asked_camera import AskedCamera
-from anyview_ros.robot.camera_stream import CameraStream
-from anyview_ros.robot.source_choice import Choice
+from anyview_ros.robot.clips.source_choice import Choice
+from anyview_ros.robot.sources.camera_stream import CameraStream
+from anyview_ros.robot.virtual.asked_camera import AskedCamera
 
 TOPIC = "~/frustums"
 PERIOD_S = 0.5

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.camera_stream import CameraStream
-from anyview_ros.robot.clip_sources import ClipGatherer
-from anyview_ros.robot.inputs import Inputs
+from anyview_ros.robot.clips.clip_sources import ClipGatherer
+from anyview_ros.robot.clips.source_choice import Choice
+from anyview_ros.robot.inference.served_model import LOAD_WAIT_S, ServedModel
 from anyview_ros.robot.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.robot.parameters import Settings
-from anyview_ros.robot.served_model import LOAD_WAIT_S, ServedModel
-from anyview_ros.robot.source_choice import Choice
+from anyview_ros.robot.sources.camera_stream import CameraStream
+from anyview_ros.robot.sources.inputs import Inputs
 
 
 class Listening:

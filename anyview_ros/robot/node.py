@@ -18,19 +18,19 @@ from rclpy.parameter import Parameter
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot import parameters
 from anyview_ros.robot.allocator import keep_freed_memory
-from anyview_ros.robot.clip_maker import ClipMaker
+from anyview_ros.robot.clips.clip_maker import ClipMaker
+from anyview_ros.robot.clips.request_queue import MAX_WAITING, RequestQueue
+from anyview_ros.robot.clips.synthesizer import Synthesizer
 from anyview_ros.robot.frustums import DrawnCamera, Frustums, drawn_cameras
-from anyview_ros.robot.inputs import STEADY, Inputs
+from anyview_ros.robot.inference.served_model import ServedModel
 from anyview_ros.robot.lifecycle import ManagedNode
 from anyview_ros.robot.listening import Listening
-from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue
 from anyview_ros.robot.self_report import SelfReport
-from anyview_ros.robot.served_model import ServedModel
 from anyview_ros.robot.services import Services
-from anyview_ros.robot.stream import CLOCK_JUMPED
-from anyview_ros.robot.streams import Streams
-from anyview_ros.robot.synthesizer import Synthesizer
-from anyview_ros.robot.virtual_cameras import VirtualCameras
+from anyview_ros.robot.sources.inputs import STEADY, Inputs
+from anyview_ros.robot.streaming.stream import CLOCK_JUMPED
+from anyview_ros.robot.streaming.streams import Streams
+from anyview_ros.robot.virtual.virtual_cameras import VirtualCameras
 
 # Blocked at most: all requests there may be, one caller about virtual cameras and one transition.
 # Free: one for diagnostics, one to answer "busy", two for hands: poses and markers.

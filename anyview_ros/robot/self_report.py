@@ -9,15 +9,15 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from anyview_ros.robot import diagnostics
-from anyview_ros.robot.inputs import STEADY
+from anyview_ros.robot.clips.request_queue import RequestQueue
+from anyview_ros.robot.inference.served_model import ServedModel
 from anyview_ros.robot.lifecycle import ManagedNode
 from anyview_ros.robot.listening import Listening
 from anyview_ros.robot.process_load import ProcessLoads
-from anyview_ros.robot.request_queue import RequestQueue
-from anyview_ros.robot.served_model import ServedModel
-from anyview_ros.robot.source_health import beside_each_other
-from anyview_ros.robot.streams import Streams
-from anyview_ros.robot.virtual_cameras import VirtualCameras
+from anyview_ros.robot.sources.inputs import STEADY
+from anyview_ros.robot.sources.source_health import beside_each_other
+from anyview_ros.robot.streaming.streams import Streams
+from anyview_ros.robot.virtual.virtual_cameras import VirtualCameras
 
 PERIOD_S = 1.0
 

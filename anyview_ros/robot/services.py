@@ -12,12 +12,12 @@ from rclpy.node import Node
 
 from anyview_ros.action import SynthesizeClip
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.asked_camera import AskedCamera, asked_camera
-from anyview_ros.robot.fixed_frame import FixedFrame
-from anyview_ros.robot.request_queue import RequestQueue
-from anyview_ros.robot.served_model import ServedModel
-from anyview_ros.robot.synthesizer import Stage, Synthesizer
-from anyview_ros.robot.virtual_cameras import VirtualCameras
+from anyview_ros.robot.clips.request_queue import RequestQueue
+from anyview_ros.robot.clips.synthesizer import Stage, Synthesizer
+from anyview_ros.robot.inference.served_model import ServedModel
+from anyview_ros.robot.transforms.fixed_frame import FixedFrame
+from anyview_ros.robot.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.robot.virtual.virtual_cameras import VirtualCameras
 from anyview_ros.srv import (
     AddVirtualCamera,
     ListVirtualCameras,

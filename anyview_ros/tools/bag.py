@@ -15,8 +15,8 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.inputs import IMAGE_TYPE, OUTPUT, cameras_of
 from anyview_ros.robot.messages import rgb_from_image, stamp_ns
+from anyview_ros.robot.sources.inputs import IMAGE_TYPE, OUTPUT, cameras_of
 
 COMPRESSED_TYPE = "sensor_msgs/msg/CompressedImage"
 COMPRESSED = "/compressed"  # as image_transport names the topic beside the raw one

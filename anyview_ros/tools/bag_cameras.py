@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.camera_info import lens_from_info
-from anyview_ros.robot.inputs import INFO_TOPIC
-from anyview_ros.robot.lenses import Lens
 from anyview_ros.robot.messages import JUMP_NS, seconds
+from anyview_ros.robot.sources.camera_info import lens_from_info
+from anyview_ros.robot.sources.inputs import INFO_TOPIC
+from anyview_ros.robot.sources.lenses import Lens
 from anyview_ros.tools.bag import COMPRESSED, Bag, RecordedMessage, sibling
 from anyview_ros.tools.bag_transforms import recorded_transforms
 from anyview_ros.tools.scene_plan import Shot

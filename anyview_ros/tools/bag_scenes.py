@@ -9,9 +9,9 @@ from typing import Any
 from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
-from anyview_ros.robot.compression import check_compressed, decode_compressed
 from anyview_ros.robot.encodings import check_encoding, decode
-from anyview_ros.robot.rectification import rectifier
+from anyview_ros.robot.sources.compression import check_compressed, decode_compressed
+from anyview_ros.robot.sources.rectification import rectifier
 from anyview_ros.tools.bag import COMPRESSED_TYPE, Bag, RecordedMessage
 from anyview_ros.tools.scene_plan import Plan, Shot
 from anyview_ros.tools.scene_set import Place, SceneFolders, SceneSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.transform_buffer import TransformBuffer
+from anyview_ros.robot.transforms.transform_buffer import TransformBuffer
 from anyview_ros.tools.bag import Bag
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"

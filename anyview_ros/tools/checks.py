@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.source_health import SourceStatus
+from anyview_ros.robot.sources.source_health import SourceStatus
 from anyview_ros.tools.dds_profile import VARIABLES
 
 OK, WARN, BAD = "ok", "warn", "bad"

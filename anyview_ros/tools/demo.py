@@ -22,7 +22,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.robot.messages import time_message
 from anyview_ros.robot.parameters import NODE_PARAMETERS
-from anyview_ros.robot.rig_sources import VideoSource
+from anyview_ros.robot.simulation.rig_sources import VideoSource
 from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.tools.children import Children
 from anyview_ros.tools.dds_profile import with_profile
@@ -147,7 +147,7 @@ class _Demo:
             rig |= {"world": plan.source}
         if plan.poses:
             rig |= {"poses": str(plan.poses)}
-        self._children.start(RIG, "anyview_ros.robot.sim_rig", parameters(rig))
+        self._children.start(RIG, "anyview_ros.robot.simulation.sim_rig", parameters(rig))
 
     def _add(self, camera: VirtualCamera) -> None:
         client = self._session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")

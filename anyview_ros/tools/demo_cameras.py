@@ -13,7 +13,12 @@ from anyview_ros.footage.stereo_pair import MOTORCYCLE, motorcycle
 from anyview_ros.geometry import look_at, quaternion_xyzw, rigid
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.robot.messages import info_message
-from anyview_ros.robot.rig_sources import BASE_FRAME, STILL_CAMERA, VIDEO_CAMERA, optical_frame
+from anyview_ros.robot.simulation.rig_sources import (
+    BASE_FRAME,
+    STILL_CAMERA,
+    VIDEO_CAMERA,
+    optical_frame,
+)
 from anyview_ros.worlds.street import StreetWorld
 from anyview_ros.worlds.street_rig import STREET_RIG
 from anyview_ros.worlds.table import TableWorld

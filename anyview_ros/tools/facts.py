@@ -14,10 +14,10 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from anyview_ros.contract import Contract, LatentShape, find_package, load_package
 from anyview_ros.engine.runtime import choose_provider
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.camera_stream import CameraStream
 from anyview_ros.robot.diagnostics import NVIDIA_DEVICE
-from anyview_ros.robot.inputs import IMAGE_TYPE, INFO_TOPIC, OUTPUT, Inputs
 from anyview_ros.robot.parameters import Settings
+from anyview_ros.robot.sources.camera_stream import CameraStream
+from anyview_ros.robot.sources.inputs import IMAGE_TYPE, INFO_TOPIC, OUTPUT, Inputs
 from anyview_ros.tools.bag import sibling
 from anyview_ros.tools.checks import CameraFacts, GraphFacts, ModelFacts, TransportFacts
 from anyview_ros.tools.dds_profile import VARIABLES, named_profile, profile_file

@@ -25,9 +25,9 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, transform_from_pose
 from anyview_ros.msg import SynthesisInfo, VirtualCamera
 from anyview_ros.robot.messages import rgb_from_image, stamp_ns
-from anyview_ros.robot.placements import FramePose
-from anyview_ros.robot.rig_sources import BASE_FRAME, FIXED_FRAME
-from anyview_ros.robot.trajectories import orbit, pose_messages
+from anyview_ros.robot.simulation.rig_sources import BASE_FRAME, FIXED_FRAME
+from anyview_ros.robot.virtual.placements import FramePose
+from anyview_ros.robot.virtual.trajectories import orbit, pose_messages
 from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.tools.children import Children
 from anyview_ros.tools.demo import (
@@ -171,7 +171,7 @@ class _LiveDemo:
         self._children.start(NODE, "anyview_ros.robot.node", parameters(node))
         rate = f"{1 / self._contract.frame_period:.6f}"
         rig = {"seed": str(plan.seed), "rate": rate, "readers": "1", "world": plan.source}
-        self._children.start(RIG, "anyview_ros.robot.sim_rig", parameters(rig))
+        self._children.start(RIG, "anyview_ros.robot.simulation.sim_rig", parameters(rig))
 
     def _cameras(self) -> list[VirtualCamera]:
         """All at the rate of the model, from the sources that the node chooses."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Camera
-from anyview_ros.robot.rig_sources import BASE_FRAME
+from anyview_ros.robot.simulation.rig_sources import BASE_FRAME
 from anyview_ros.tools.live_demo import CameraRecord, LiveRun
 from anyview_ros.tools.metrics import psnr
 from anyview_ros.tools.montage import fitted, grid, label

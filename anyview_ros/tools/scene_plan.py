@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.lenses import Lens
+from anyview_ros.robot.sources.lenses import Lens
 
 
 @dataclass(frozen=True)

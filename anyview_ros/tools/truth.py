@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from anyview_ros.footage.stereo_pair import MOTORCYCLE, StereoPair, motorcycle
 from anyview_ros.frames import Camera
-from anyview_ros.robot.camera_info import camera_from_info
 from anyview_ros.robot.messages import stamp_ns
-from anyview_ros.robot.rig_sources import STANDING_CAMERA
-from anyview_ros.robot.transform_buffer import TransformBuffer
+from anyview_ros.robot.simulation.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.sources.camera_info import camera_from_info
+from anyview_ros.robot.transforms.transform_buffer import TransformBuffer
 from anyview_ros.tools.bag import Bag
 from anyview_ros.tools.bag_transforms import ALL_NS, recorded_transforms
 from anyview_ros.worlds.raycast import render

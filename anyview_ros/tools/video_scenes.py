@@ -10,7 +10,7 @@ import numpy as np
 from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.footage.video import Footage
 from anyview_ros.frames import Camera, Frame
-from anyview_ros.robot.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.tools.bag_scenes import PIXEL_RULE, bounded_size
 from anyview_ros.tools.scene_set import SceneFolders
 from anyview_ros.tools.scene_writer import SceneWriter

@@ -12,7 +12,7 @@ from anyview_ros.msg import SynthesisInfo, VirtualCamera
 from sensor_msgs.msg import CameraInfo, Image
 
 from anyview_ros.robot.messages import stamp_ns
-from anyview_ros.robot.trajectories import orbit, pose_messages
+from anyview_ros.robot.virtual.trajectories import orbit, pose_messages
 from tests.graph import Graph, graph
 from tests.packages import make_package
 from tests.robot.player import Player

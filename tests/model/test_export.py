@@ -21,7 +21,7 @@ from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import compare, export_package, graph_specs
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.robot.worker import Worker
+from anyview_ros.robot.inference.worker import Worker
 
 CONFIG = NetworkConfig(channels=12, patch=2, width=32, depth=2, heads=2, planes=3)
 CONTRACT = Contract(

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.robot.asked_camera import NAME, asked_camera
-from anyview_ros.robot.asked_clip import asked_clip
+from anyview_ros.robot.clips.asked_clip import asked_clip
 from anyview_ros.robot.messages import time_message
-from anyview_ros.robot.placements import Standing
+from anyview_ros.robot.virtual.asked_camera import NAME, asked_camera
+from anyview_ros.robot.virtual.placements import Standing
 from tests.packages import make_package
 
 SECOND = 1_000_000_000

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from anyview_ros.frames import MAX_SIDE
-from anyview_ros.robot import camera_info, camera_sight, compression, lenses, parameters
+from anyview_ros.robot import parameters
+from anyview_ros.robot.sources import camera_info, camera_sight, compression, lenses
 from tests.robot.pixels import ALL
 
 DOC = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text()

@@ -15,9 +15,9 @@ from transforms3d.euler import euler2mat
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
-from anyview_ros.robot.camera_info import camera_from_info, image_size, lens_from_info
 from anyview_ros.robot.messages import info_message
-from anyview_ros.robot.rectification import Rectifier
+from anyview_ros.robot.sources.camera_info import camera_from_info, image_size, lens_from_info
+from anyview_ros.robot.sources.rectification import Rectifier
 
 CAMERA = Camera(640, 480, 500.0, 510.0, 330.0, 250.0)
 PLUMB_BOB = {"d": [-0.3, 0.1, 0.0, 0.0, 0.0]}

@@ -20,11 +20,11 @@ from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
-from anyview_ros.robot import camera_intake, camera_sight
-from anyview_ros.robot.camera_intake import CameraIntake
-from anyview_ros.robot.frame_buffer import BufferLimits
 from anyview_ros.robot.messages import image_message, info_message
-from anyview_ros.robot.source_options import SourceOptions
+from anyview_ros.robot.sources import camera_intake, camera_sight
+from anyview_ros.robot.sources.camera_intake import CameraIntake
+from anyview_ros.robot.sources.frame_buffer import BufferLimits
+from anyview_ros.robot.sources.source_options import SourceOptions
 from tests.packages import make_package
 
 MS = 1_000_000

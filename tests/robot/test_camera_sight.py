@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.camera_info import lens_from_info
-from anyview_ros.robot.camera_sight import doubts
 from anyview_ros.robot.messages import info_message
+from anyview_ros.robot.sources.camera_info import lens_from_info
+from anyview_ros.robot.sources.camera_sight import doubts
 
 CAMERA = Camera(64, 48, 50.0, 50.0, 31.5, 23.5)
 

@@ -22,12 +22,12 @@ from anyview_ros.contract import Contract, load_package
 from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse
-from anyview_ros.robot import camera_stream
-from anyview_ros.robot.camera_stream import CameraStream
-from anyview_ros.robot.frame_buffer import BufferLimits
-from anyview_ros.robot.ledger import LedgerSnapshot
-from anyview_ros.robot.source_options import SourceOptions
-from anyview_ros.robot.tf import FrameTree
+from anyview_ros.robot.sources import camera_stream
+from anyview_ros.robot.sources.camera_stream import CameraStream
+from anyview_ros.robot.sources.frame_buffer import BufferLimits
+from anyview_ros.robot.sources.ledger import LedgerSnapshot
+from anyview_ros.robot.sources.source_options import SourceOptions
+from anyview_ros.robot.transforms.tf import FrameTree
 from tests.graph import Graph, child, graph
 from tests.packages import make_package
 from tests.robot.robot_process import (

@@ -18,15 +18,15 @@ from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.asked_camera import asked_camera
-from anyview_ros.robot.asked_clip import asked_clip
-from anyview_ros.robot.clip_sources import ClipGatherer, ClipSources
-from anyview_ros.robot.fixed_frame import FixedFrame
-from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer
-from anyview_ros.robot.ledger import Ledger
-from anyview_ros.robot.lenses import RectifiedCamera
-from anyview_ros.robot.source_choice import Choice
-from anyview_ros.robot.tf import FrameTree
+from anyview_ros.robot.clips.asked_clip import asked_clip
+from anyview_ros.robot.clips.clip_sources import ClipGatherer, ClipSources
+from anyview_ros.robot.clips.source_choice import Choice
+from anyview_ros.robot.sources.frame_buffer import BufferLimits, FrameBuffer
+from anyview_ros.robot.sources.ledger import Ledger
+from anyview_ros.robot.sources.lenses import RectifiedCamera
+from anyview_ros.robot.transforms.fixed_frame import FixedFrame
+from anyview_ros.robot.transforms.tf import FrameTree
+from anyview_ros.robot.virtual.asked_camera import asked_camera
 from tests.packages import make_package
 from tests.robot.rig import CAMERA, PERIOD_NS, base_from_cam, picture, world_from_base
 

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyview_ros.contract import load_package
-from anyview_ros.robot.clip_windows import ClipShape, Pace, Window, live_window, lossless_window
+from anyview_ros.robot.streaming.clip_windows import (
+    ClipShape,
+    Pace,
+    Window,
+    live_window,
+    lossless_window,
+)
 from tests.packages import make_package
 
 MS = 1_000_000

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.compression import MAX_PIXELS, check_compressed, decode_compressed
+from anyview_ros.robot.sources.compression import MAX_PIXELS, check_compressed, decode_compressed
 from tests.robot.pixels import (
     ALL,
     compressed_message,

@@ -10,9 +10,9 @@ import pytest
 
 from anyview_ros.contract import load_package
 from anyview_ros.robot import diagnostics
-from anyview_ros.robot.ledger import LedgerSnapshot
-from anyview_ros.robot.served_model import RunningModel
-from anyview_ros.robot.source_health import Problem, SourceStatus, beside_each_other
+from anyview_ros.robot.inference.served_model import RunningModel
+from anyview_ros.robot.sources.ledger import LedgerSnapshot
+from anyview_ros.robot.sources.source_health import Problem, SourceStatus, beside_each_other
 from tests.packages import make_package
 from tests.robot.rig import values_of
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from anyview_ros.robot.fair_share import FairShare
+from anyview_ros.robot.streaming.fair_share import FairShare
 
 
 def served(priorities: dict[str, int], costs: dict[str, float], turns: int) -> Counter[str]:

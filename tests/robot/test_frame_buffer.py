@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Frame
-from anyview_ros.robot.frame_buffer import BufferLimits, FrameBuffer, GridFilter
-from anyview_ros.robot.ledger import Ledger
+from anyview_ros.robot.sources.frame_buffer import BufferLimits, FrameBuffer, GridFilter
+from anyview_ros.robot.sources.ledger import Ledger
 
 MS = 1_000_000
 CAMERA = Camera.from_fov(8, 6, 1.0)

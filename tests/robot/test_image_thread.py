@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from anyview_ros.robot.image_thread import ImageGroup, ImageThread
+from anyview_ros.robot.sources.image_thread import ImageGroup, ImageThread
 from tests.graph import LOCAL, Graph, graph
 from tests.robot.rig import DEADLINE_S, wait_for
 

@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.contract import load_package
 from anyview_ros.robot import parameters
-from anyview_ros.robot.inputs import Inputs, cameras_of
+from anyview_ros.robot.sources.inputs import Inputs, cameras_of
 from tests.graph import graph
 from tests.packages import make_package
 from tests.robot.rig import wait_for

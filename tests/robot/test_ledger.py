@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyview_ros.robot.ledger import Ledger
+from anyview_ros.robot.sources.ledger import Ledger
 
 STEPS = {
     "drop_arrival": ("invalid_image",),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transforms3d.euler import euler2mat
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.lenses import Lens, bend
+from anyview_ros.robot.sources.lenses import Lens, bend
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 POSE = tuple(map(tuple, np.eye(4).tolist()))

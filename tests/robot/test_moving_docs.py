@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 from anyview_ros.msg import VirtualCamera
 
-from anyview_ros.robot import placements, steering, steering_markers
 from anyview_ros.robot.parameters import NODE_PARAMETERS
+from anyview_ros.robot.virtual import placements, steering, steering_markers
 
 DOC = (Path(__file__).parents[2] / "docs" / "moving-cameras.md").read_text()
 

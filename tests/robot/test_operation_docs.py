@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from anyview_ros.robot import clip_sources, frustums, source_choice
+from anyview_ros.robot import frustums
+from anyview_ros.robot.clips import clip_sources, source_choice
 from anyview_ros.robot.parameter import APPLIES
 from anyview_ros.robot.parameters import CAMERA_PARAMETERS
-from anyview_ros.robot.publisher import COMPRESSED
+from anyview_ros.robot.virtual.publisher import COMPRESSED
 from anyview_ros.tools import top
 
 CHECKOUT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import quaternion_xyzw, rigid, slerp, transform_from_pose
 from anyview_ros.robot.messages import time_message
-from anyview_ros.robot.placements import (
+from anyview_ros.robot.virtual.placements import (
     HISTORY_NS,
     HISTORY_STEP_NS,
     FramePose,

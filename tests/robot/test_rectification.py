@@ -15,9 +15,9 @@ from transforms3d.euler import euler2mat
 
 from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.frames import Camera
-from anyview_ros.robot.camera_info import lens_from_info
-from anyview_ros.robot.compression import decode_compressed
-from anyview_ros.robot.rectification import Rectifier, rectifier
+from anyview_ros.robot.sources.camera_info import lens_from_info
+from anyview_ros.robot.sources.compression import decode_compressed
+from anyview_ros.robot.sources.rectification import Rectifier, rectifier
 from tests.robot.pixels import compressed_message
 from tests.robot.scenes import (
     DISTORTIONS,

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.request_queue import MAX_WAITING, RequestQueue, Ticket
+from anyview_ros.robot.clips.request_queue import MAX_WAITING, RequestQueue, Ticket
 
 DEADLINE_S = 10.0
 

@@ -22,11 +22,11 @@ from tf2_msgs.msg import TFMessage
 
 from anyview_ros.footage.stereo_pair import motorcycle
 from anyview_ros.geometry import look_at, quaternion_xyzw
-from anyview_ros.robot import sim_rig
-from anyview_ros.robot.camera_info import camera_from_info
 from anyview_ros.robot.messages import rgb_from_image, stamp_ns
-from anyview_ros.robot.rig_sources import STANDING_CAMERA
-from anyview_ros.robot.transform_buffer import TransformBuffer
+from anyview_ros.robot.simulation import sim_rig
+from anyview_ros.robot.simulation.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.sources.camera_info import camera_from_info
+from anyview_ros.robot.transforms.transform_buffer import TransformBuffer
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.worlds.raycast import render
 from anyview_ros.worlds.rigs import BASE
@@ -36,7 +36,7 @@ from tests.graph import Graph, child, graph
 PERIOD_NS = 100_000_000
 SEED = 3
 MOMENTS = 15
-RIG = "anyview_ros.robot.sim_rig"
+RIG = "anyview_ros.robot.simulation.sim_rig"
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 

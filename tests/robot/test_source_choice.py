@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import look_at
-from anyview_ros.robot.source_choice import (
+from anyview_ros.robot.clips.source_choice import (
     DEPTHS,
     GRID,
     LEAST_GAIN,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.asked_camera import AskedCamera, asked_camera
-from anyview_ros.robot.stream import Stream
+from anyview_ros.robot.streaming.stream import Stream
+from anyview_ros.robot.virtual.asked_camera import AskedCamera, asked_camera
 from tests.packages import make_package
 
 PERIOD = 100_000_000

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from anyview_ros.contract import find_package, load_package
-from anyview_ros.robot import back_pressure, stream
-from anyview_ros.robot.asked_camera import AskedStream
-from anyview_ros.robot.clip_windows import ClipShape
 from anyview_ros.robot.diagnostics import FULL_RATE, SILENT_S, stream_values
 from anyview_ros.robot.parameters import NODE_PARAMETERS
-from anyview_ros.robot.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
+from anyview_ros.robot.streaming import back_pressure, stream
+from anyview_ros.robot.streaming.clip_windows import ClipShape
+from anyview_ros.robot.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
+from anyview_ros.robot.virtual.asked_camera import AskedStream
 
 DOC = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text()
 WORDS = set(re.findall(r"`([\w.<>]+)`", DOC))

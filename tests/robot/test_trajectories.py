@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse, look_at
-from anyview_ros.robot.placements import asked_placement
-from anyview_ros.robot.trajectories import between, dolly, orbit, pose_messages
+from anyview_ros.robot.virtual.placements import asked_placement
+from anyview_ros.robot.virtual.trajectories import between, dolly, orbit, pose_messages
 
 SECOND = 1_000_000_000
 shares = st.floats(0, 1)

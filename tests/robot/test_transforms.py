@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.messages import time_message
-from anyview_ros.robot.tf import Tf2Transforms, Transforms, tf2_core
-from anyview_ros.robot.transform_buffer import TransformBuffer
+from anyview_ros.robot.transforms.tf import Tf2Transforms, Transforms, tf2_core
+from anyview_ros.robot.transforms.transform_buffer import TransformBuffer
 
 MS = 1_000_000
 CACHE_NS = 10_000 * MS

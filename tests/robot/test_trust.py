@@ -17,9 +17,9 @@ from anyview_ros.engine.conditioning import resize_clip
 from anyview_ros.engine.coverage import coverage, distances
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import View
-from anyview_ros.robot.clip_sources import ClipSources
+from anyview_ros.robot.clips.clip_sources import ClipSources
+from anyview_ros.robot.clips.trust import coverage_image, watermarked
 from anyview_ros.robot.messages import image_message, rgb_from_image, stamp_ns
-from anyview_ros.robot.trust import coverage_image, watermarked
 from tests.graph import CHECKOUT, Graph
 from tests.packages import make_package
 from tests.robot.rig import (

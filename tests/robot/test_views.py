@@ -12,7 +12,7 @@ import yaml
 from anyview_ros.msg import SynthesisInfo
 
 from anyview_ros.robot.frustums import TOPIC
-from anyview_ros.robot.steering_markers import NAMESPACE
+from anyview_ros.robot.virtual.steering_markers import NAMESPACE
 from tests.packages import make_package
 from tests.robot.rig import live, raised_camera
 

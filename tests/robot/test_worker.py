@@ -19,8 +19,8 @@ from anyview_ros.contract import LatentShape, ModelPackage, load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
-from anyview_ros.robot.worker import Worker
-from anyview_ros.robot.worker_process import OOM_SCORE, first_to_be_killed
+from anyview_ros.robot.inference.worker import Worker
+from anyview_ros.robot.inference.worker_process import OOM_SCORE, first_to_be_killed
 from tests.packages import make_package
 
 DEADLINE_S = 20.0
@@ -232,7 +232,7 @@ NODE_STAND_IN = """
 import sys
 from pathlib import Path
 from anyview_ros.contract import load_package
-from anyview_ros.robot.worker import Worker
+from anyview_ros.robot.inference.worker import Worker
 worker = Worker(load_package(Path(sys.argv[1])), "cpu")
 worker.start()
 print(worker.pid, flush=True)
@@ -257,7 +257,7 @@ def test_no_process_survives_a_killed_node(package: ModelPackage) -> None:
 
 def test_the_process_imports_neither_rclpy_nor_torch() -> None:
     code = (
-        "import sys, anyview_ros.robot.worker_process;"
+        "import sys, anyview_ros.robot.inference.worker_process;"
         "print(sorted({'rclpy', 'torch'} & sys.modules.keys()))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

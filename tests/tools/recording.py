@@ -20,8 +20,8 @@ from std_msgs.msg import String
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
 from anyview_ros.robot.messages import image_message, info_message, time_message
-from anyview_ros.robot.rig_sources import Link
-from anyview_ros.robot.sim_rig import tf_message
+from anyview_ros.robot.simulation.rig_sources import Link
+from anyview_ros.robot.simulation.sim_rig import tf_message
 from anyview_ros.tools.definitions import Definitions
 from anyview_ros.worlds.raycast import render
 from anyview_ros.worlds.street_rig import STREET_RIG

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CompressedImage
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
 from anyview_ros.robot.messages import image_message, info_message, time_message
-from anyview_ros.robot.rig_sources import Link
-from anyview_ros.robot.sim_rig import tf_message
+from anyview_ros.robot.simulation.rig_sources import Link
+from anyview_ros.robot.simulation.sim_rig import tf_message
 from anyview_ros.tools.definitions import Definitions
 from tests.footage.pictures import ramp
 from tests.tools.recording import type_name

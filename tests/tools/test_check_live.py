@@ -38,7 +38,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_rig_that_is_well(model: Path) -> None:
     with graph(76) as live:
         clock = live.listen(Clock, "/clock")
-        with child(["anyview_ros.robot.sim_rig"], 76):
+        with child(["anyview_ros.robot.simulation.sim_rig"], 76):
             live.wait_until(lambda: bool(clock), "the rig's clock", 120)
             status, said = check(76, model, "--seconds", "6")
     lines = [line for line in said.splitlines() if line.strip()]

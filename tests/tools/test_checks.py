@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.ledger import LedgerSnapshot
-from anyview_ros.robot.source_health import Problem, SourceStatus
+from anyview_ros.robot.sources.ledger import LedgerSnapshot
+from anyview_ros.robot.sources.source_health import Problem, SourceStatus
 from anyview_ros.tools.checks import (
     BAD,
     OK,

@@ -11,7 +11,7 @@ import pytest
 from anyview_ros.cli.__main__ import main
 from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Camera
-from anyview_ros.robot.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.training.files import FileScenes
 from tests.footage.pictures import ramp

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.lenses import Lens
+from anyview_ros.robot.sources.lenses import Lens
 from anyview_ros.tools.scene_plan import Plan, Reason, Shot, plan_scenes, reach_ns
 
 MS = 1_000_000

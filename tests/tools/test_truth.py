@@ -6,7 +6,7 @@ import numpy as np
 
 from anyview_ros.footage.stereo_pair import motorcycle
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.tools.truth import _right_eye
 
 STAMP_NS = 1_100_000_000

@@ -12,8 +12,8 @@ import numpy as np
 from anyview_ros.cli import demo
 from anyview_ros.footage.video import read_trajectory
 from anyview_ros.geometry import BODY_FROM_OPTICAL
-from anyview_ros.robot.rig_sources import STANDING_CAMERA
-from anyview_ros.robot.sim_rig import PARAMETERS
+from anyview_ros.robot.simulation.rig_sources import STANDING_CAMERA
+from anyview_ros.robot.simulation.sim_rig import PARAMETERS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "video.md").read_text()
 

@@ -1,0 +1,261 @@
+"""Supervises the inference process: starts it, feeds it, notices its death, leaves none behind."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.contract import ModelPackage
+from anyview_ros.engine.pipeline import Progress as OnProgress
+from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Clip, View
+from anyview_ros.robot.inference.worker_messages import (
+    NO_ROOM,
+    Cancel,
+    ClipHeader,
+    Job,
+    NeedsRoom,
+    Progress,
+    Ready,
+    Room,
+    RoomMade,
+    pixel_views,
+    size_of,
+)
+
+POLL_S = 0.02  # how late a cancellation is noticed
+GRACE_S = 1.0  # between asking a process to end and killing it
+Reply = NeedsRoom | Ready | Synthesis
+
+
+class Worker:
+    """One model in a process of its own. Thread-safe; one job at a time.
+
+    Args:
+        package: the checked model package; the process loads and checks it again.
+        provider: `auto`, `cpu` or `cuda`.
+    """
+
+    def __init__(self, package: ModelPackage, provider: str) -> None:
+        self._package = package
+        self.asked_provider = provider
+        self._busy = threading.Lock()
+        self._process: InferenceProcess | None = None
+        self._stopped = False
+        self.provider = ""
+        self.deaths = 0
+        self.last_death = ""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process while there is one."""
+        process = self._process
+        return process.pid if process is not None and process.is_alive else None
+
+    def start(self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None) -> None:
+        """Start the process and wait until it has loaded the model.
+
+        Args:
+            room: memory that `make_room` can free.
+            make_room: called where the model fits only after it, and all else of it is in order.
+
+        Raises:
+            AnyviewError: why the model cannot run; `worker_died` when the process ended.
+        """
+        with self._busy:
+            self._ready_process(room, make_room)
+
+    def synthesize(
+        self,
+        sources: Sequence[Clip],
+        target: View,
+        options: SynthesisOptions,
+        on_progress: OnProgress = lambda stage, step, steps: None,
+        cancelled: Callable[[], bool] = lambda: False,
+        known: NDArray[np.uint8] | None = None,
+    ) -> Synthesis:
+        """`Pipeline.synthesize` in the process. The frames are not copied on the way back.
+
+        Raises:
+            AnyviewError: what the pipeline raises; `worker_died` when the process ended: this
+                job is lost, the next one gets a new process.
+        """
+        headers = tuple(ClipHeader.of(clip) for clip in sources)
+        job = Job(headers, target, options, 0 if known is None else len(known))
+        with self._busy:
+            process = self._ready_process()
+            memory = process.send(job, [*(clip.images for clip in sources), known])
+            synthesis = self._reply(process, on_progress, cancelled)
+        assert isinstance(synthesis, Synthesis)
+        *_, frames, uncertainty = pixel_views(memory, job.shapes)
+        return replace(synthesis, frames=frames, uncertainty=uncertainty[..., 0])
+
+    def stop(self) -> None:
+        """End the process, from any thread, also while a job or the start is running."""
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            process.end()
+
+    def _ready_process(
+        self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None
+    ) -> InferenceProcess:
+        process = self._process
+        if process is not None and process.is_alive:
+            return process
+        if self._stopped:
+            raise AnyviewError("no_model", "the model was unloaded; load it again")
+        process = InferenceProcess(self._package, self.asked_provider, room)
+        self._process = process
+        if self._stopped:  # meanwhile, before there was a process to end
+            process.end()
+        ready = self._reply(process)
+        if isinstance(ready, NeedsRoom):
+            make_room()
+            process.say(RoomMade())
+            ready = self._reply(process)
+        assert isinstance(ready, Ready)
+        if ready.model_sha256 != self._package.sha256:
+            process.end()
+            raise AnyviewError(
+                "model_damaged",
+                f"{self._package.path} changed on disk since it was loaded; restart the node",
+            )
+        self.provider = ready.provider
+        return process
+
+    def _reply(
+        self,
+        process: InferenceProcess,
+        on_progress: OnProgress = lambda stage, step, steps: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Reply:
+        try:
+            return process.reply(on_progress, cancelled)
+        except AnyviewError as error:
+            if error.code == "worker_died" and not self._stopped:
+                self.deaths += 1
+                self.last_death = error.message
+            if error.code in ("inference_failed", "out_of_memory"):
+                # After a CUDA fault or out of memory every later call would fail too.
+                process.end()
+            raise
+        except BaseException:
+            process.end()  # its answer to this job would be taken for that to the next
+            raise
+
+
+class InferenceProcess:
+    """A started process and the pipe to it."""
+
+    def __init__(self, package: ModelPackage, provider: str, room: Room) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "anyview_ros.robot.inference.worker_process"),
+                    *(str(theirs.fileno()), str(package.path), provider),
+                    *(room.device, str(room.bytes)),
+                ],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C in a terminal is for the node alone
+            )
+        self._connection = Connection(ours.detach())
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def send(self, job: Job, videos: Sequence[NDArray[np.uint8] | None]) -> mmap.mmap:
+        """Send a job; returns the memory in which the answer's frames will lie.
+
+        Args:
+            videos: of the sources, then the known frames if there are any.
+        """
+        file = os.memfd_create("anyview_job")
+        try:
+            os.ftruncate(file, size_of(job.shapes))
+            memory = mmap.mmap(file, 0)
+            for pixels, video in zip(pixel_views(memory, job.shapes), videos, strict=False):
+                if video is not None:
+                    pixels[:] = video
+            self.say(job)
+            with suppress(OSError):
+                send_handle(self._connection, file, self.pid)
+        finally:
+            os.close(file)
+        return memory
+
+    def say(self, message: Job | RoomMade) -> None:
+        """Send a message; where the process died `reply` finds out how."""
+        with suppress(OSError):
+            self._connection.send(message)
+
+    def reply(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Reply:
+        """The process's next message that is not progress.
+
+        Raises:
+            AnyviewError: the one the process answered with, or `worker_died`.
+        """
+        asked_to_cancel = False
+        try:
+            while True:
+                if not asked_to_cancel and cancelled():
+                    self._connection.send(Cancel())
+                    asked_to_cancel = True
+                message = self._connection.recv() if self._connection.poll(POLL_S) else None
+                if isinstance(message, Progress):
+                    on_progress(message.stage, message.step, message.steps)
+                elif isinstance(message, Reply):
+                    return message
+                elif message is not None:
+                    raise message
+        except (EOFError, OSError):
+            raise AnyviewError("worker_died", self._death()) from None
+
+    def end(self) -> None:
+        """End the process and wait until it is gone."""
+        with suppress(OSError):
+            # Not closed: another thread may be reading. It sees the end of the pipe.
+            socket.socket(fileno=os.dup(self._connection.fileno())).shutdown(socket.SHUT_RDWR)
+        try:
+            self._popen.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+    def _death(self) -> str:
+        try:
+            status = self._popen.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            status = self._popen.wait()
+        return f"the inference process ended with {_words(status)}; the next request gets a new one"
+
+
+def _words(status: int) -> str:
+    if status >= 0:
+        return f"exit code {status}"
+    name = signal.Signals(-status).name
+    hint = ", usually because memory ran out" if -status == signal.SIGKILL else ""
+    return f"signal {-status} ({name}{hint})"

@@ -1,0 +1,1 @@
+"""Where frames are: TF over time, and poses in the frame that does not move."""
