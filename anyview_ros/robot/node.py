@@ -179,7 +179,7 @@ class Anyview:
 
     def _drawn(self) -> list[DrawnCamera]:
         listening = self._listening
-        return drawn_cameras(listening.streams(), self._cameras.listed(), listening.choices)
+        return drawn_cameras(listening.streams(), self._cameras.in_tf(), listening.choices)
 
     def _on_parameters(self, changed: Sequence[Parameter]) -> None:
         self._settings = parameters.declare(self._node)

@@ -14,6 +14,7 @@ from anyview_ros.geometry import BODY_FROM_OPTICAL, transform_from_pose
 from anyview_ros.robot.frustums import DrawnCamera, frustum_markers
 from tests.packages import make_package
 from tests.robot.rig import CAMERA, SENT, asked, live, raised_camera
+from tests.robot.test_moving_cameras import along_x
 
 
 def points_of(marker: Marker) -> np.ndarray[Any, Any]:
@@ -36,6 +37,22 @@ def test_the_corners_are_those_of_the_image() -> None:
     assert (pyramid.ns, pyramid.id) != (name.ns, name.id)
 
 
+def test_rviz_draws_every_marker() -> None:
+    """It asks for finite numbers, pairs of points, a width or height, and places of their own."""
+    drawn = [DrawnCamera(name, True, "lens", CAMERA, BODY_FROM_OPTICAL) for name in ("a", "b")]
+    markers = [marker for camera in drawn for marker in frustum_markers(camera, 1.0)]
+    assert len({(marker.ns, marker.id) for marker in markers}) == len(markers)
+    for pyramid, name in zip(markers[::2], markers[1::2], strict=True):
+        assert (pyramid.type, name.type) == (Marker.LINE_LIST, Marker.TEXT_VIEW_FACING)
+        assert points_of(pyramid).shape == (16, 3)
+        assert np.isfinite(points_of(pyramid)).all()
+        assert min(pyramid.scale.x, name.scale.z) > 0
+        for marker in (pyramid, name):
+            q = marker.pose.orientation
+            np.testing.assert_allclose(np.linalg.norm([q.x, q.y, q.z, q.w]), 1.0)
+            assert marker.color.a == 1.0
+
+
 def test_a_rectified_camera_is_turned_as_its_lens_says() -> None:
     drawn = DrawnCamera("front", False, "body", CAMERA, BODY_FROM_OPTICAL)
     points = points_of(frustum_markers(drawn, 1.0)[0])
@@ -52,6 +69,7 @@ def test_sources_and_virtual_cameras_are_drawn_and_taken_away(model: Path) -> No
         rig.send(SENT)
         heard = opened.listen(MarkerArray, "/anyview/frustums")
         assert caller.add(raised_camera("chase")).success
+        assert caller.add(along_x("rails")).success, "has no frame before its first images"
         assert caller.synthesize_when_ready(asked("chase")).success
 
         def shows(names: set[str]) -> bool:

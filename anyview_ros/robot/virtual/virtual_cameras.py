@@ -184,6 +184,12 @@ class VirtualCameras:
         with self._lock:
             return [self._cameras[name].asked for name in sorted(self._cameras)]
 
+    def in_tf(self) -> list[AskedCamera]:
+        """Those of `listed` with a frame: one that moves has none before its first images."""
+        asked = self.listed()
+        with self._lock:
+            return [camera for camera in asked if self._frames.is_ours(camera.frame_id)]
+
     def named(self, name: str) -> VirtualCamera:
         """An added camera.
 
