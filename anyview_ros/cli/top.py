@@ -17,7 +17,7 @@ from anyview_ros.tools.session import Session
 from anyview_ros.tools.top import page, reports
 
 TOPIC = "/diagnostics"
-FIRST_S = 5.0  # nodes speak once a second
+FIRST_S = 5.0  # nodes speak once a second, where `diagnostics_period_s` is as it comes
 LOST_S = 3.0
 HOME, CLEAR_BELOW, CLEAR_REST_OF_LINE = "\x1b[H", "\x1b[J", "\x1b[K"
 WHOLE_SCREEN, BACK = "\x1b[?1049h", "\x1b[?1049l"  # xterm's alternate screen

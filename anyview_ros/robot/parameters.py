@@ -98,6 +98,13 @@ NODE_PARAMETERS = (
         applies="now",
     ),
     Parameter(
+        "diagnostics_period_s",
+        1.0,
+        "How often /diagnostics says what the node does, on a steady clock",
+        unit="s",
+        limits=(0.1, 2.0),
+    ),
+    Parameter(
         "autostart",
         True,
         "Configure and activate at start: load the model and subscribe; false: wait for "
@@ -166,6 +173,7 @@ class Settings:
     back_pressure_node: str
     flush_s: float
     watermark: bool
+    diagnostics_period_s: float
     autostart: bool
 
 

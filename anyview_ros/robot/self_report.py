@@ -1,4 +1,4 @@
-"""What the node says about itself on /diagnostics, once a second."""
+"""What the node says about itself on /diagnostics, each `diagnostics_period_s`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from anyview_ros.robot.sources.source_health import beside_each_other
 from anyview_ros.robot.streaming.streams import Streams
 from anyview_ros.robot.virtual.virtual_cameras import VirtualCameras
 
-PERIOD_S = 1.0
-
 
 class SelfReport:
     """Publishes a status of each part, by a timer of its own.
 
     Args:
         node: publishes; several of other names are told apart by theirs.
+        period_s: between two reports, on a steady clock.
         model, listening, cameras, queue, streams: the parts.
     """
 
     def __init__(
         self,
         node: ManagedNode,
+        period_s: float,
         model: ServedModel,
         listening: Listening,
         cameras: VirtualCameras,
@@ -47,9 +47,8 @@ class SelfReport:
         self._streams = streams
         self._loads = ProcessLoads()
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        node.create_timer(
-            *(PERIOD_S, self._publish), MutuallyExclusiveCallbackGroup(), clock=STEADY
-        )
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_timer(period_s, self._publish, group, clock=STEADY)
 
     def _publish(self) -> None:
         message = DiagnosticArray()

@@ -47,6 +47,7 @@ CAMERA = Camera.from_fov(64, 48, 1.2)
 STAYS = QoSProfile(
     depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
 )
+OFTEN = ("diagnostics_period_s:=0.1",)  # tests wait for what it says
 OUTPUT = {"image_raw": Image, "camera_info": CameraInfo, "synthesis_info": SynthesisInfo}
 TRUST = {"coverage": Image, "uncertainty": Image}
 SERVICES = {
@@ -128,8 +129,8 @@ class Rig:
             )
         )
 
-    def wait_for_node(self, caller: Caller) -> None:
-        """Return when frames of every camera arrive.
+    def wait_for_node(self, caller: Caller, late_s: float = 0.0) -> None:
+        """Return when frames of every camera arrive; `late_s` as in `send_late`.
 
         A publisher knows its reader before the reader knows the publisher, and what it sends in
         between is lost: so frames of before the tests' stamps are sent until one was received.
@@ -140,7 +141,7 @@ class Rig:
             stamp = iter(range(1, START_NS // 2, 1_000_000))
 
             def received(status: Any, stamp: Iterator[int] = stamp) -> bool:
-                self.send([next(stamp)])
+                self.send_late([next(stamp)], late_s)
                 return values_of(status)["buffered"] != "0"
 
             caller.status(f"camera {name}", received)
@@ -209,15 +210,22 @@ class Caller:
         return result
 
     def status(self, name: str, holds: Callable[[Any], bool] = bool, node: str = "anyview") -> Any:
-        """The first diagnostic status `<node>: <name>` from now on for which something holds."""
-        heard = len(self._diagnostics)
+        """The first diagnostic status `<node>: <name>` made from now on for which something holds.
 
-        def found() -> list[Any]:
-            statuses = [s for array in self._diagnostics[heard:] for s in array.status]
-            return [s for s in statuses if s.name == f"{node}: {name}" and holds(s)]
+        One that was on its way already is not asked about, the others once.
+        """
+        read, seen, found = len(self._diagnostics), [], []
 
-        self._graph.wait_until(lambda: bool(found()), f"diagnostics of {name}")
-        return found()[0]
+        def came() -> bool:
+            nonlocal read
+            arrays, read = self._diagnostics[read:], len(self._diagnostics)
+            new = [s for array in arrays for s in array.status if s.name == f"{node}: {name}"]
+            found.extend(s for s in (new if seen else new[1:]) if holds(s))
+            seen.extend(new)
+            return bool(found)
+
+        self._graph.wait_until(came, f"diagnostics of {name}")
+        return found[0]
 
     def listen_to(
         self, request: ClipRequest, topics: Mapping[str, type] = OUTPUT
@@ -300,7 +308,7 @@ def anyview(
 ) -> Iterator[subprocess.Popen[str]]:
     """The node as a process of its own; parameters and remappings as `name:=value`."""
     reliable = [f"{camera}.reliability:=reliable" for camera in ("front", "left")]
-    chosen = [f"model:={model}", "provider:=cpu", *reliable, *parameters]
+    chosen = [f"model:={model}", "provider:=cpu", *reliable, *OFTEN, *parameters]
     flags = [word for parameter in chosen for word in ("-p", parameter)]
     flags += [word for rule in remap for word in ("-r", rule)]
     arguments = ["anyview_ros.robot.node", "--ros-args", *flags]

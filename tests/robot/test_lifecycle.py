@@ -243,15 +243,11 @@ def test_compressed_images_are_there_for_who_listens(model: Path) -> None:
 def test_a_camera_with_another_clock_is_brought_to_the_robots(model: Path) -> None:
     """Its driver stamps 1000 s late; TF and the asker know nothing of that."""
     with live(206, model, "front.clock_offset_s:=-1000.0", wait=False) as (_, rig, caller):
-        wait_for(lambda: rig.images["front"].get_subscription_count() > 0, "the subscription")
+        rig.wait_for_node(caller, 1000.0)
+        rig.send_late(SENT, 1000.0)
         assert caller.add(raised_camera("chase")).success
-
-        def sent_again() -> bool:
-            rig.send_late(SENT, 1000.0)
-            result = caller.synthesize(asked("chase"))
-            return [stamp_ns(stamp) for stamp in result.stamps] == SENT[-9:]
-
-        wait_for(sent_again, "a clip at the robot's times")
+        result = caller.synthesize_when_ready(asked("chase"))
+        assert [stamp_ns(stamp) for stamp in result.stamps] == SENT[-9:]
 
 
 def test_two_nodes_of_one_name_are_told(model: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
@@ -183,6 +183,14 @@ def test_the_source_that_sees_most_is_chosen(street: Street) -> None:
     turn.x, turn.y, turn.z, turn.w = -(0.5**0.5), 0.0, 0.0, 0.5**0.5
     assert caller.call("update_virtual_camera", camera=camera).success
     assert caller.synthesize_when_ready(asked("free")).infos[0].sources == ["left"]
+
+
+def test_diagnostics_come_as_often_as_asked(street: Street) -> None:
+    opened, _, _ = street
+    heard = opened.listen(DiagnosticArray, "/diagnostics")
+    opened.wait_until(lambda: len(heard) > 6, "reports")
+    apart_ns = np.diff([stamp_ns(report.header.stamp) for report in heard])
+    assert 0.05e9 < np.median(apart_ns) < 0.5e9, "a tenth of a second, of a busy machine"
 
 
 def test_the_ledger_balances_in_diagnostics(street: Street) -> None:
