@@ -78,8 +78,13 @@ class Anyview:
             fixed=lambda: self._listening.required().fixed,
         )
         self._report = SelfReport(
-            *(node, self._settings.diagnostics_period_s, self._model),
-            *(self._listening, self._cameras, self._queue, self._streams),
+            node,
+            self._settings.diagnostics_period_s,
+            self._model,
+            self._listening,
+            self._cameras,
+            self._queue,
+            self._streams,
         )
         self._frustums = Frustums(node, self._drawn, self._listening.scene_scale, STEADY)
         self._jumps = node.get_clock().create_jump_callback(
