@@ -161,7 +161,7 @@ class Steered:
                 f"a pose of {seconds(stamp_ns)} came after that of {seconds(newest)}; send poses "
                 "in order of their stamps, or with stamp 0: from now on",
             )
-        crowded = len(self.stamps_ns) > 1 and newest - self.stamps_ns[-2] < HISTORY_STEP_NS
+        crowded = len(self.stamps_ns) > 1 and stamp_ns - self.stamps_ns[-2] <= HISTORY_STEP_NS
         begin = max(0, bisect_right(self.stamps_ns, stamp_ns - HISTORY_NS) - 1)
         end = len(self.stamps_ns) - (stamp_ns == newest or crowded)
         return Steered((*self.stamps_ns[begin:end], stamp_ns), (*self.poses[begin:end], pose))
