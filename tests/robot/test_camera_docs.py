@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from anyview_ros.frames import MAX_SIDE
-from anyview_ros.robot import parameters
+from anyview_ros.robot import encodings, messages, parameters
 from anyview_ros.robot.sources import camera_info, camera_sight, compression, lenses
 from tests.robot.pixels import ALL
 
@@ -52,9 +52,8 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 def test_every_refusal_is_told() -> None:
-    sources = [Path(module.__file__).read_text() for module in (camera_info, compression)]
-    sources.append((Path(camera_info.__file__).parent / "encodings.py").read_text())
-    sources.append((Path(camera_info.__file__).parent / "messages.py").read_text())
+    modules = (camera_info, compression, encodings, messages)
+    sources = [Path(module.__file__).read_text() for module in modules]
     codes = set(re.findall(r'AnyviewError\(\s*"(\w+)"', "\n".join(sources)))
     told = set(re.findall(r"`(\w+)`", section("Limits")))
     assert codes - {"invalid_parameter", "invalid_camera"} <= told
