@@ -1,13 +1,18 @@
 """`./anyview test [PYTEST ARGUMENTS]`: style, types and all tests; with arguments only pytest.
 
-Over another ROS 2 distribution than the default one: the tests in which ROS has a part.
+Tests over a live ROS graph, marked `graph`, have limits of time: they run one after the other,
+alone. The others run before them, side by side. Over another ROS 2 distribution than the default
+one: the tests in which ROS has a part.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,21 +30,47 @@ ROS_TESTS = (
 )
 # Tests stay on this machine, and rclpy checks the type of every field (Kilted does not by default).
 ENVIRONMENT = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_PYTHON_CHECK_FIELDS": "1"}
+CORES = len(os.sched_getaffinity(0))
+WORKERS = min(CORES, 4)  # each takes 1.5 GB
+# Side by side, torch and numba share the cores.
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(CORES // WORKERS))
+SIDE_BY_SIDE = ("-m", "not graph", "-n", str(WORKERS), "--dist", "worksteal")
+ALONE = ("-m", "graph")
+INTERRUPTED = 2  # of pytest
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: Sequence[str]) -> int:
+    """The first status that is not 0."""
     os.chdir(ROOT)
-    if not arguments and os.environ.get("ANYVIEW_ROS", "jazzy") != "jazzy":
-        arguments = list(ROS_TESTS)
-    for check in () if arguments else CHECKS:
-        print(f"== {' '.join(check)}", flush=True)
-        status = subprocess.run([sys.executable, "-m", *check]).returncode
-        if status != 0:
-            sys.exit(status)
-    pytest = [sys.executable, "-m", "pytest", *arguments]
-    print(f"== {' '.join(pytest[2:])}", flush=True)
-    os.execve(sys.executable, pytest, os.environ | ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
+    if arguments:
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
+    default = os.environ.get("ANYVIEW_ROS", "jazzy") == "jazzy"
+    for check in CHECKS if default else ():
+        if status := run(*check):
+            return status
+    return run_tests(() if default else ROS_TESTS)
+
+
+def run_tests(paths: Sequence[str]) -> int:
+    """Those over a live graph run even if others failed; interrupted, none goes on."""
+    began = time.monotonic()
+    others = run("pytest", *SIDE_BY_SIDE, *paths, **THREADS)
+    if others == INTERRUPTED:
+        return others
+    live = run("pytest", *ALONE, *paths)
+    said = ["failed" if status else "passed" for status in (others, live)]
+    took = time.monotonic() - began
+    print(f"== tests over a live ROS graph: {said[1]}; all others: {said[0]}; {took:.0f} s")
+    return others or live
+
+
+def run(*command: str, **environment: str) -> int:
+    """The status of a Python module's command."""
+    print(f"== {' '.join(command)}", flush=True)
+    return subprocess.run([sys.executable, "-m", *command], env=os.environ | environment).returncode
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is pytest's: it ends what it started
+    sys.exit(main(sys.argv[1:]))

@@ -21,10 +21,18 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOCAL = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
+def check_alone() -> None:
+    """Limits of time hold where no other test runs beside."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ, (
+        "tests over a live ROS graph run alone: say `pytestmark = pytest.mark.graph` in the module"
+    )
+
+
 class Graph:
     """A node of the test's own, spun by a thread, that keeps what it hears."""
 
     def __init__(self, domain: int) -> None:
+        check_alone()
         os.environ.update(LOCAL)
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain)
@@ -75,6 +83,7 @@ def graph(domain: int) -> Iterator[Graph]:
 @contextmanager
 def child(arguments: Sequence[str], domain: int, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """`python -m arguments...` on the domain; killed at the end, with all it started."""
+    check_alone()
     environment = {**os.environ, **LOCAL, "ROS_DOMAIN_ID": str(domain)}
     started = subprocess.Popen(
         [sys.executable, "-m", *arguments],

@@ -27,6 +27,8 @@ from anyview_ros.tools.metrics import psnr
 from tests.graph import child, graph
 from tests.packages import make_package
 
+pytestmark = pytest.mark.graph
+
 MARK = "ANYVIEW_TEST_MARK"
 STEPS_THAT_TAKE_A_WHILE = 40
 

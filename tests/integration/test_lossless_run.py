@@ -19,6 +19,8 @@ from tests.robot.player import Player
 from tests.robot.rig import Caller, anyview, raised_camera, values_of, wait_for
 from tests.tools.rig_bag import FIRST_NS, MS, RigRecording, stamps
 
+pytestmark = pytest.mark.graph
+
 FRAMES = [stamp for k, stamp in enumerate(stamps(45)) if k not in (0, 1, 2, 30, 31, 32, 33)]
 WARM_UP = stamps(3)  # a reader may miss the first frames: they go before the cameras are added
 Published = dict[str, list[tuple[int, bytes]]]

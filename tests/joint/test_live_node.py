@@ -1,12 +1,15 @@
 """The joint family in the live node: the same bytes over DDS as in the pipeline beside it."""
 
 import numpy as np
+import pytest
 
 from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import View
 from anyview_ros.robot.messages import rgb_from_image
 from tests.robot.rig import CAMERA, SENT, asked, clip, live, raised_camera
+
+pytestmark = pytest.mark.graph
 
 DOMAIN = 100
 

@@ -34,6 +34,8 @@ from tests.robot.rig import (
     wait_for,
 )
 
+pytestmark = pytest.mark.graph
+
 Change = Callable[[Any], None]
 
 

@@ -26,6 +26,8 @@ from tests.robot.driver import Driver
 from tests.robot.live_streams import LOSSLESS, Stamps, Street, continuous, stamps_of
 from tests.robot.rig import CAMERA, SENT, Caller, Rig, live, transform, values_of, wait_for
 
+pytestmark = pytest.mark.graph
+
 DOMAIN, SIM_DOMAIN = 192, 193
 LONGER_LENS = replace(CAMERA, fx=1.5 * CAMERA.fx)
 SETTINGS = ("tf_timeout_s:=0.3", "flush_s:=0.4", "buffer_s:=20.0", "other.reliability:=reliable")

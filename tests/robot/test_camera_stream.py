@@ -39,6 +39,8 @@ from tests.robot.robot_process import (
     transform,
 )
 
+pytestmark = pytest.mark.graph
+
 START_NS = 1_000_000_000
 PERIOD_NS = 100_000_000
 DEADLINE_S = 30.0

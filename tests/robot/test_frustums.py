@@ -16,6 +16,8 @@ from tests.packages import make_package
 from tests.robot.rig import CAMERA, SENT, asked, live, raised_camera
 from tests.robot.test_moving_cameras import along_x
 
+pytestmark = pytest.mark.graph
+
 
 def points_of(marker: Marker) -> np.ndarray[Any, Any]:
     """(N, 3) in the marker's frame."""

@@ -23,6 +23,8 @@ from anyview_ros.robot.sources.image_thread import ImageGroup, ImageThread
 from tests.graph import LOCAL, Graph, graph
 from tests.robot.rig import DEADLINE_S, wait_for
 
+pytestmark = pytest.mark.graph
+
 DOMAIN = 136
 QUEUE = QoSProfile(depth=100)
 

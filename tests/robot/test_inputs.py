@@ -14,6 +14,8 @@ from tests.graph import graph
 from tests.packages import make_package
 from tests.robot.rig import wait_for
 
+pytestmark = pytest.mark.graph
+
 INFOS = {
     f"{folder}/camera_info" for folder in ("/front", "/rig/left", "/rig/front", "", "/virtual/a")
 }

@@ -37,6 +37,8 @@ from tests.robot.rig import (
 )
 from tests.robot.test_node_lifecycle import is_gone
 
+pytestmark = pytest.mark.graph
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:

@@ -24,6 +24,8 @@ from tests.robot.rig import SENT, Caller, Rig, asked, live, raised_camera, value
 from tests.robot.test_lifecycle import Manager
 from tests.robot.test_node_lifecycle import is_gone
 
+pytestmark = pytest.mark.graph
+
 CHANGE, CONFIGURE, ALONE = 176, 177, 178  # domains
 
 

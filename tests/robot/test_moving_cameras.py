@@ -31,6 +31,8 @@ from tests.robot.rig import (
     world_from_base,
 )
 
+pytestmark = pytest.mark.graph
+
 
 @dataclass(frozen=True)
 class Street:

@@ -32,6 +32,8 @@ from tests.robot.rig import (
     wait_for,
 )
 
+pytestmark = pytest.mark.graph
+
 END_S = 2.0
 
 

@@ -27,6 +27,8 @@ from tests.robot.rig import (
     wait_for,
 )
 
+pytestmark = pytest.mark.graph
+
 Street = tuple[Graph, Rig, Caller]
 
 

@@ -34,6 +34,8 @@ from tests.robot.rig import (
     world_from_base,
 )
 
+pytestmark = pytest.mark.graph
+
 DOMAIN = 137
 WIDE = Camera.from_fov(80, 45, 1.4)
 SQUARE = Camera.from_fov(48, 48, 1.0)

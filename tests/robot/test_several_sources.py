@@ -13,6 +13,8 @@ from tests.packages import make_package
 from tests.robot.rig import SENT, Caller, Rig, asked, live, values_of
 from tests.robot.test_lifecycle import Manager
 
+pytestmark = pytest.mark.graph
+
 DOMAIN = 207
 
 

@@ -33,6 +33,8 @@ from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.world import World, make_world
 from tests.graph import Graph, child, graph
 
+pytestmark = pytest.mark.graph
+
 PERIOD_NS = 100_000_000
 SEED = 3
 MOMENTS = 15

@@ -16,6 +16,8 @@ from tests.graph import Graph
 from tests.packages import make_package
 from tests.robot.rig import PERIOD_NS, SENT, Caller, Rig, live, raised_camera, values_of
 
+pytestmark = pytest.mark.graph
+
 PATIENCE = 4  # times half a minute
 STAMPS = [SENT[0] + k * PERIOD_NS for k in range(12, 2000)]
 

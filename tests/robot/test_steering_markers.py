@@ -34,6 +34,8 @@ from tests.robot.rig import (
 )
 from tests.robot.test_moving_cameras import along_x
 
+pytestmark = pytest.mark.graph
+
 NAMESPACE = "/anyview/steering"
 
 

@@ -26,6 +26,8 @@ from tests.robot.rig import (
     live,
 )
 
+pytestmark = pytest.mark.graph
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -36,6 +36,8 @@ from tests.robot.rig import (
     world_from_base,
 )
 
+pytestmark = pytest.mark.graph
+
 Street = tuple[Graph, Rig, Caller]
 SAMPLES = 3
 STAMPS = SENT[-9:]

@@ -16,6 +16,8 @@ from anyview_ros.robot.virtual.steering_markers import NAMESPACE
 from tests.packages import make_package
 from tests.robot.rig import live, raised_camera
 
+pytestmark = pytest.mark.graph
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 RVIZ = CHECKOUT / "rviz" / "anyview.rviz"
 FOXGLOVE = CHECKOUT / "foxglove" / "anyview.json"

@@ -19,6 +19,8 @@ from anyview_ros.robot.messages import image_message, info_message
 from tests.graph import child, graph
 from tests.packages import make_package
 
+pytestmark = pytest.mark.graph
+
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 

@@ -24,6 +24,8 @@ from anyview_ros.tools.bag import Bag
 from anyview_ros.tools.recorder import Recorder
 from tests.graph import Graph, graph
 
+pytestmark = pytest.mark.graph
+
 DOMAIN = 70
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)

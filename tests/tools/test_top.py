@@ -20,6 +20,8 @@ from tests.graph import LOCAL
 from tests.packages import make_package
 from tests.robot.rig import SENT, live
 
+pytestmark = pytest.mark.graph
+
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 
 

@@ -1,0 +1,106 @@
+"""`./anyview test`: what runs, in which order, and what it says at the end."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.graph import child
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_tests.py"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    specification = importlib.util.spec_from_file_location("run_tests", SCRIPT)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.delenv("ANYVIEW_ROS", raising=False)
+    for name, value in module.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)  # `main` sets them; here they end with the test
+    return module
+
+
+@pytest.fixture
+def ran(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Statuses by words of the command, to be set, and the commands that ran."""
+    seen: dict[str, Any] = {"statuses": {}, "commands": []}
+
+    def run(*command: str, **environment: str) -> int:
+        line = " ".join(command)
+        seen["commands"].append(line)
+        return next((code for words, code in seen["statuses"].items() if words in line), 0)
+
+    monkeypatch.setattr(script, "run", run)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("statuses", "end", "said"),
+    [
+        ({}, 0, "graph: passed; all others: passed"),
+        ({"not graph": 1}, 1, "graph: passed; all others: failed"),
+        ({"-m graph": 1}, 1, "graph: failed; all others: passed"),
+    ],
+)
+def test_tests_over_a_graph_run_after_the_others_even_if_those_fail(
+    script: ModuleType,
+    ran: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    statuses: dict[str, int],
+    end: int,
+    said: str,
+) -> None:
+    ran["statuses"] = statuses
+    assert script.main([]) == end
+    *checks, others, live = ran["commands"]
+    assert [check.split()[0] for check in checks] == ["ruff", "ruff", "mypy"]
+    assert "-n" in others.split()
+    assert live == "pytest -m graph"
+    assert said in capsys.readouterr().out
+
+
+def test_nothing_goes_on_after_bad_style_or_an_interrupt(
+    script: ModuleType, ran: dict[str, Any]
+) -> None:
+    ran["statuses"] = {"not graph": script.INTERRUPTED}
+    assert script.main([]) == script.INTERRUPTED
+    assert "-m graph" not in ran["commands"][-1]
+    ran.update(statuses={"mypy": 1}, commands=[])
+    assert script.main([]) == 1
+    assert ran["commands"][-1] == "mypy"
+
+
+def test_arguments_are_those_of_one_pytest(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ReplacedError(Exception):
+        pass
+
+    def replace(python: str, command: list[str]) -> None:
+        raise ReplacedError(*command[1:])
+
+    monkeypatch.setattr(script.os, "execv", replace)
+    with pytest.raises(ReplacedError) as call:
+        script.main(["tests/engine", "-k", "sampler"])
+    assert call.value.args == ("-m", "pytest", "tests/engine", "-k", "sampler")
+
+
+def test_another_distribution_runs_what_ros_has_a_part_in(
+    script: ModuleType, ran: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYVIEW_ROS", "kilted")
+    assert script.main([]) == 0
+    assert all(line.endswith(" ".join(script.ROS_TESTS)) for line in ran["commands"])
+
+
+def test_a_graph_is_not_opened_beside_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    with pytest.raises(AssertionError, match=r"pytestmark = pytest\.mark\.graph"), child([], 0):
+        pass
