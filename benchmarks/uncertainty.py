@@ -5,9 +5,9 @@
 
 For each question of AnyViewBench's worlds, first clip: Spearman's rank correlation over all pixels
 of the error (mean over the colours) with the image `virtual/<name>/uncertainty` as it is
-published, and with 1 - coverage. Once pixel by pixel, once over blocks of 8x8 pixels. Then the
-same over the pixels of all clips of a world together: whether a value means as much in another
-clip.
+published, with that part of it which needs no further seed (`off_sight`), and with 1 - coverage.
+Once pixel by pixel, once over blocks of 8x8 pixels. Then the same over the pixels of all clips of
+a world together: whether a value means as much in another clip.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from anyview_ros.contract import find_package, load_package
 from anyview_ros.engine.coverage import coverage, distances
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.engine.sight import off_sight
+from anyview_ros.engine.uncertainty import GAIN
 from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Clip, View
 from anyview_ros.tools.bench.question import Question
@@ -35,8 +37,7 @@ from anyview_ros.tools.montage import fitted, grid, label
 SPLITS = ("narrow", "extreme")
 BLOCK = 8
 TILE, SIDE_WIDTH = (240, 144), 100
-# Of the sheet, times grey levels and published values.
-BRIGHTER = {"error": 3.0, "uncertainty": 2.0}
+BRIGHTER = 3.0  # the sheet's error than grey levels; about as bright as uncertainty is published
 ROWS = ("source", "generated", "truth", "error", "uncertainty", "coverage")
 SHOWN = 6  # columns of the sheet
 
@@ -50,6 +51,7 @@ class Told:
     Args:
         error: (T, H, W) grey levels, mean over the colours.
         uncertainty: (T, H, W) as published.
+        off: (T, H, W) grey levels from what the source saw.
         covered: (T, H, W) share.
     """
 
@@ -58,7 +60,13 @@ class Told:
     frames: NDArray[np.uint8]
     error: Floats
     uncertainty: Floats
+    off: Floats
     covered: Floats
+
+    @property
+    def signs(self) -> tuple[Floats, ...]:
+        """What should rank the error."""
+        return self.uncertainty, self.off, 1 - self.covered
 
 
 def ranks(values: Floats) -> NDArray[np.float64]:
@@ -85,9 +93,12 @@ def blocks(values: Floats) -> Floats:
 
 def together(answers: Sequence[Told]) -> tuple[float, ...]:
     """`figures` of clips as if they were one."""
-    parts = [[getattr(a, name) for a in answers] for name in ("error", "uncertainty", "covered")]
-    error, uncertainty, covered = map(np.concatenate, parts)
-    return figures(replace(answers[0], error=error, uncertainty=uncertainty, covered=covered))
+    names = ("error", "uncertainty", "off", "covered")
+    error, uncertainty, off, covered = (
+        np.concatenate([getattr(answer, name) for answer in answers]) for name in names
+    )
+    whole = replace(answers[0], error=error, uncertainty=uncertainty, off=off, covered=covered)
+    return figures(whole)
 
 
 def told(pipeline: Pipeline, suite: WorldSuite, episode: Episode, speed: str, samples: int) -> Told:
@@ -99,31 +110,33 @@ def told(pipeline: Pipeline, suite: WorldSuite, episode: Episode, speed: str, sa
         speed=speed, scene_scale=question.scene_scale, uncertainty_samples=samples
     )
     made = pipeline.synthesize([clip], view, options)
-    off = np.abs(made.frames.astype(np.float32) - question.truth[:count])
+    error = np.abs(made.frames.astype(np.float32) - question.truth[:count]).mean(axis=-1)
+    off = off_sight(made.frames, [clip], view, question.scene_scale)
     along_m = distances(question.scene_scale)
     covered = [
         coverage([frame], view.camera, pose, along_m)
         for frame, pose in zip(clip.frames, view.world_from_cam, strict=True)
     ]
-    spread = made.uncertainty.astype(np.float32)
-    return Told(episode, question, made.frames, off.mean(axis=-1), spread, np.stack(covered))
+    published = made.uncertainty.astype(np.float32)
+    return Told(episode, question, made.frames, error, published, off, np.stack(covered))
 
 
 def figures(answer: Told) -> tuple[float, ...]:
-    """Correlations of the error: with uncertainty and with 1 - coverage, by pixel and by block;
-    then the mean uncertainty in grey levels."""
-    by_pixel = [spearman(answer.error, x) for x in (answer.uncertainty, 1 - answer.covered)]
+    """Correlations of the error with each sign, by pixel and by block; then the mean error and
+    the mean uncertainty in grey levels."""
+    by_pixel = [spearman(answer.error, sign) for sign in answer.signs]
     error = blocks(answer.error)
-    by_block = [spearman(error, blocks(x)) for x in (answer.uncertainty, 1 - answer.covered)]
-    return (*by_pixel, *by_block, float(answer.uncertainty.mean() / 4))
+    by_block = [spearman(error, blocks(sign)) for sign in answer.signs]
+    levels = answer.error.mean(), answer.uncertainty.mean() / GAIN
+    return (*by_pixel, *by_block, *map(float, levels))
 
 
 def column(answer: Told) -> list[NDArray[np.uint8]]:
-    """Tiles of the middle frame, in the order of ROWS; grey images brightened to be seen."""
+    """Tiles of the middle frame, in the order of ROWS."""
     k = len(answer.frames) // 2
     grey = (
-        BRIGHTER["error"] * answer.error[k],
-        BRIGHTER["uncertainty"] * answer.uncertainty[k],
+        BRIGHTER * answer.error[k],
+        answer.uncertainty[k],
         255 * answer.covered[k],
     )
     seen = [np.clip(x, 0, 255).astype(np.uint8) for x in grey]
@@ -169,9 +182,10 @@ def main() -> None:
     ]
     print(
         f"| {package.contract.name}, {arguments.speed}, {arguments.samples} seeds | clips "
-        "| uncertainty | 1 - coverage | uncertainty, 8x8 | 1 - coverage, 8x8 | mean spread |"
+        "| uncertainty | off sight | 1 - coverage | uncertainty, 8x8 | off sight, 8x8 "
+        "| 1 - coverage, 8x8 | mean error | mean uncertainty |"
     )
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("|" + " --- |" * 10)
     by_split = {
         split: [answer for answer in answers if answer.episode.split == split]
         for split in dict.fromkeys(answer.episode.split for answer in answers)

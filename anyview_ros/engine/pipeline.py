@@ -25,7 +25,8 @@ from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.providers import device_of
 from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.self_test import SelfTest
-from anyview_ros.engine.uncertainty import Question, Spread, questions
+from anyview_ros.engine.sight import off_sight
+from anyview_ros.engine.uncertainty import Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 
@@ -41,7 +42,7 @@ class Synthesis:
 
     Args:
         frames: (T, H, W, 3) uint8 RGB of the target's size.
-        uncertainty: (T, H, W) uint8 as `Spread.image`; (0, H, W) where none was asked for.
+        uncertainty: (T, H, W) uint8 as `uncertainty.doubt`; (0, H, W) where none was asked for.
         steps: of the schedule, for each seed.
         generated_size: (H, W) at which the model made them.
         clamped_moments: share of Plücker moments beyond the model's range, 0..1.
@@ -130,7 +131,7 @@ class Pipeline:
         asked = questions(options.seed, options.uncertainty_samples)
         answers = [self._answer(question, scene, method, steps) for question in asked]
         denoised = time.perf_counter()
-        frames, uncertainty = self._decoded(answers, target.camera, steps)
+        frames, uncertainty = self._decoded(answers, scene, target.camera, steps)
         if known is not None:
             frames[: len(known)], uncertainty[: len(known)] = known, 0
         return Synthesis(
@@ -190,18 +191,20 @@ class Pipeline:
         return _Answer(question, latents, clamped, calls, conditioned - started, denoise_s)
 
     def _decoded(
-        self, answers: Sequence[_Answer], camera: Camera, steps: _Steps
+        self, answers: Sequence[_Answer], scene: Scene, camera: Camera, steps: _Steps
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """At the camera's size the first latent's frames, and the spread over all, if several."""
+        """At the camera's size the first latent's frames, and how far to doubt them, if several."""
         videos = self._videos(answers, steps)
         first = next(videos)
-        frames = _at_size(conditioning.images_of(first), camera)
+        made = conditioning.images_of(first)
+        frames = _at_size(made, camera)
         if len(answers) == 1:
             return frames, np.empty((0, *frames.shape[1:3]), np.uint8)
         spread = Spread()
         for video in itertools.chain([first], videos):
             spread.add(video)
-        return frames, _at_size(spread.image(), camera)
+        off = off_sight(made, scene.clips, scene.target, scene.scene_scale)
+        return frames, _at_size(doubt(spread.levels(), off), camera)
 
     def _videos(self, answers: Sequence[_Answer], steps: _Steps) -> Iterator[Array]:
         for answer in answers:

@@ -48,9 +48,9 @@ def plane_sweep(
         inverse_depths: 1 / metres along the target's optical axis; 0 is a plane at infinity.
         latent: how many frames and pixels a latent cell stands for.
     """
-    planes = _planes(target.world_from_cam, inverse_depths)
+    planes = planes_of(target.world_from_cam, inverse_depths)
     nearest_first = sorted(sources, key=lambda clip: _parallax(clip, target, inverse_depths))
-    warped = [_warped(clip, target, planes) for clip in nearest_first]
+    warped = [warp(clip, target, planes) for clip in nearest_first]
     seen = np.stack([_in_cells(each[..., 3], latent) == 255 for each in warped])
     marks = np.zeros((len(planes), MARKS, *seen.shape[2:5]), np.float32)
     marks[:, 0] = seen.all(axis=-1).any(axis=0)
@@ -66,10 +66,13 @@ def _parallax(clip: Clip, target: View, inverse_depths: Sequence[float]) -> floa
     return float(turn + np.linalg.norm(source_from_target[:3, 3]) * np.mean(inverse_depths))
 
 
-def _planes(
+def planes_of(
     world_from_cam: NDArray[np.float64], inverse_depths: Sequence[float]
 ) -> NDArray[np.float64]:
-    """(P, T, 3) vectors g with g . X = 1 for the points X of a plane, in the target's frames."""
+    """(P, T, 3) vectors g with g . X = 1 for the points X of a plane, in the target's frames.
+
+    The ground comes first.
+    """
     facing = np.array([[0.0, 0.0, rho] for rho in inverse_depths])
     height = world_from_cam[:, 2, 3, None]
     near = np.abs(height) < GROUND_CLEARANCE
@@ -78,8 +81,8 @@ def _planes(
     return np.concatenate([ground[None], others])
 
 
-def _warped(clip: Clip, target: View, planes: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(P, T, H, W, 4) uint8: colours, and 255 where the source sees the plane.
+def warp(clip: Clip, target: View, planes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(P, T, H, W, 4) uint8 of `planes_of`: colours, and 255 where the source sees the plane.
 
     A pixel's ray r meets a plane at X = r / (g . r), which the source sees at R X + s: in the
     direction (R + s g^T) r, if both g . r and that direction's depth are positive.

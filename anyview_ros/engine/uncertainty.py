@@ -92,7 +92,17 @@ class Spread:
         self._mean = self._mean + off / self._count
         self._squares = self._squares + off * (levels - self._mean)
 
-    def image(self) -> NDArray[np.uint8]:
-        """(T, H, W) in quarters of a grey level: the root mean square over the three colours."""
+    def levels(self) -> NDArray[np.float32]:
+        """(T, H, W) grey levels: the root mean square over the three colours."""
         variance = self._squares.mean(axis=0) / (self._count - 1)
-        return np.asarray(np.rint(np.minimum(GAIN * np.sqrt(variance), 255)), np.uint8)
+        return np.asarray(np.sqrt(variance), np.float32)
+
+
+def doubt(spread: NDArray[np.float32], off: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(T, H, W) in quarters of a grey level: how far answers lie apart, and from what was seen.
+
+    Args:
+        spread: of the answers, (T, H, W) grey levels.
+        off: `sight.off_sight` of the first, the mistake that all of them may share.
+    """
+    return np.asarray(np.rint(np.minimum(GAIN * np.hypot(spread, off), 255)), np.uint8)

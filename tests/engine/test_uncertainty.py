@@ -10,7 +10,8 @@ from anyview_ros.engine import runtime
 from anyview_ros.engine.conditioner import Scene
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.sampler import MAX_SEED
-from anyview_ros.engine.uncertainty import GAIN, WAYS, Question, Spread, questions
+from anyview_ros.engine.sight import off_sight
+from anyview_ros.engine.uncertainty import GAIN, WAYS, Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from tests.packages import make_package
@@ -23,6 +24,12 @@ def pipeline(tmp_path_factory):
     return Pipeline(load_package(make_package(tmp_path_factory.mktemp("models") / "tiny")), "cpu")
 
 
+def source(clip=3, gamma=1.0):
+    rng = np.random.default_rng(clip)
+    images = in_light(rng.integers(0, 256, (5, 24, 32, 3)).astype(np.uint8), gamma)
+    return Clip(tuple(Frame(k + 1, i, MODEL_SIZE, np.eye(4)) for k, i in enumerate(images)))
+
+
 def synthesize(
     pipeline,
     camera=MODEL_SIZE,
@@ -32,13 +39,10 @@ def synthesize(
     gamma=1.0,
     **options,
 ):
-    rng = np.random.default_rng(clip)
-    images = in_light(rng.integers(0, 256, (5, 24, 32, 3)).astype(np.uint8), gamma)
-    frames = (Frame(k + 1, image, MODEL_SIZE, np.eye(4)) for k, image in enumerate(images))
     target = View(camera, np.tile(np.eye(4), (5, 1, 1)))
     cancelled = cancelled or (lambda: False)
     return pipeline.synthesize(
-        [Clip(tuple(frames))], target, SynthesisOptions(**options), events, cancelled
+        [source(clip, gamma)], target, SynthesisOptions(**options), events, cancelled
     )
 
 
@@ -49,23 +53,21 @@ def test_spread_is_the_standard_deviation_of_what_is_seen():
         spread.add(video)
     shown = 127.5 * np.clip(videos.astype(np.float64), -1, 1)[:, 0]
     expected = np.sqrt(np.var(shown, axis=0, ddof=1).mean(axis=0))
-    assert spread.image().dtype == np.uint8
-    assert 0 < spread.image().min() < spread.image().max() < 255
-    np.testing.assert_allclose(spread.image(), GAIN * expected, atol=0.51)
+    assert expected.min() > 5
+    np.testing.assert_allclose(spread.levels(), expected, rtol=1e-4)
 
 
-def test_large_spread_is_white_and_none_is_black():
-    spread = Spread()
-    for level in (-1.0, 1.0):
-        spread.add(np.array([level, 0.3], np.float32).reshape(1, 1, 1, 1, 2).repeat(3, axis=1))
-    np.testing.assert_array_equal(spread.image(), [[[255, 0]]])
+def test_what_answers_and_sources_tell_adds_up_in_squares_to_white():
+    told = doubt(np.float32([[[0, 3, 10, 60]]]), np.float32([[[0, 4, 0.1, 32]]]))
+    assert told.dtype == np.uint8
+    np.testing.assert_array_equal(told, [[[0, 5 * GAIN, 10 * GAIN, 255]]])
 
 
 def test_what_no_image_can_show_is_no_spread():
     spread = Spread()
     for level in (1.5, 7.0):
         spread.add(np.full((1, 3, 1, 2, 2), level, np.float32))
-    assert not spread.image().any()
+    assert not spread.levels().any()
 
 
 def in_light(images, gamma):
@@ -87,8 +89,11 @@ def test_frames_are_those_of_the_first_seed_and_the_others_are_asked_in_other_wa
     seen += [o.frames / 255.0 for o in others]
     for k, (_, gamma) in enumerate(WAYS[:2], start=1):
         seen[k] = seen[k] ** (1 / gamma)
-    expected = GAIN * 255 * np.sqrt(np.var(seen, axis=0, ddof=1).mean(axis=-1))
-    assert expected.max() > 2 * GAIN
+    spread = 255 * np.sqrt(np.var(seen, axis=0, ddof=1).mean(axis=-1))
+    target = View(MODEL_SIZE, np.tile(np.eye(4), (5, 1, 1)))
+    off = off_sight(first.frames, [source()], target, scale)
+    assert min(spread.max(), off.max()) > 2
+    expected = GAIN * np.hypot(spread, off)
     # The frames of `others` are rounded to whole grey levels, which a dark light makes coarser.
     np.testing.assert_allclose(together.uncertainty, np.minimum(expected, 255), atol=1.5 * GAIN)
 
