@@ -85,6 +85,13 @@ def test_a_clip_that_agrees_with_the_one_before_stays_as_it_is() -> None:
     np.testing.assert_array_equal(joined(clip, clip[:0]), clip)
 
 
+def test_a_clip_that_was_given_what_was_before_stays_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    clip, before = (rng.integers(0, 255, (n, 24, 32, 3), dtype=np.uint8) for n in (9, 5))
+    clip[4] = before[4]
+    np.testing.assert_array_equal(joined(clip, before), np.concatenate([before, clip[5:]]))
+
+
 def test_what_is_published_before_comes_back_bit_for_bit() -> None:
     rng = np.random.default_rng(0)
     clip, before = (rng.integers(0, 255, (n, 24, 32, 3), dtype=np.uint8) for n in (9, 5))

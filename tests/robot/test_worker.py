@@ -11,16 +11,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from anyview_ros.contract import LatentShape, ModelPackage, load_package
-from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.robot.inference.shared_pixels import SharedPixels
 from anyview_ros.robot.inference.worker import Worker
-from anyview_ros.robot.inference.worker_process import OOM_SCORE, first_to_be_killed
+from anyview_ros.robot.inference.worker_messages import ClipHeader, Job, Progress
+from anyview_ros.robot.inference.worker_process import OOM_SCORE, answer, first_to_be_killed
 from tests.packages import make_package
 
 DEADLINE_S = 20.0
@@ -97,6 +100,26 @@ def test_answers_stay_apart(worker: Worker) -> None:
     kept = first.frames.copy()
     worker.synthesize([source(1)], TARGET, SynthesisOptions())
     np.testing.assert_array_equal(first.frames, kept)
+
+
+def test_jobs_of_any_size_follow_each_other(worker: Worker, package: ModelPackage) -> None:
+    """They share their memory: what is left of a larger one must not show."""
+    pipeline = Pipeline(package, "cpu")
+    for width, height in ((64, 48), (160, 120), (32, 24), (160, 120)):
+        target = View(Camera.from_fov(width, height, 1.4), np.stack([np.eye(4)] * 5))
+        expected = pipeline.synthesize([source(width)], target, SynthesisOptions())
+        answer = worker.synthesize([source(width)], target, SynthesisOptions())
+        np.testing.assert_array_equal(answer.frames, expected.frames)
+
+
+def test_where_nobody_listens_the_process_tells_of_no_progress(package: ModelPackage) -> None:
+    told: list[object] = []
+    pipe, pipeline = Mock(send=told.append), Pipeline(package, "cpu")
+    for tells in (False, True):
+        job = Job((ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0, tells=tells)
+        synthesis = answer(pipeline, job, SharedPixels(), pipe, threading.Event())
+        assert isinstance(synthesis, Synthesis)
+        assert any(isinstance(message, Progress) for message in told) is tells
 
 
 def test_progress_counts_the_steps(worker: Worker) -> None:

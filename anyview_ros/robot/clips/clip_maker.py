@@ -16,6 +16,7 @@ from anyview_ros.robot.clips.asked_clip import AskedClip, check_answer_size
 from anyview_ros.robot.clips.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.robot.clips.made_clip import Made, Order
 from anyview_ros.robot.clips.request_queue import Ticket
+from anyview_ros.robot.inference.worker import nobody
 from anyview_ros.robot.parameters import Settings
 from anyview_ros.robot.virtual.asked_camera import AskedCamera
 from anyview_ros.robot.virtual.publisher import CameraTopics, SynthesizedClip
@@ -69,7 +70,7 @@ class ClipMaker:
         self,
         order: Order,
         ticket: Ticket,
-        on_progress: Progress = lambda stage, step, steps: None,
+        on_progress: Progress = nobody,
         before: NDArray[np.uint8] | None = None,
     ) -> Made:
         """Have a clip synthesized, now that it is the ticket's turn.

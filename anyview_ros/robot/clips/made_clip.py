@@ -95,13 +95,13 @@ class Made:
         apart = min((b - a for a, b in pairwise(chosen)), default=1)
         period_s = apart * self.order.asked.period_ns / 1e9
         age_s, delays_s = self.age_s(now_ns), topics.plan(len(chosen), period_s)
-        images, uncertainty = self.images[list(chosen)], self.synthesis.uncertainty
+        images, uncertainty = [self.images[k] for k in chosen], self.synthesis.uncertainty
         scene_scale = self.synthesis.scene_scale
         return SynthesizedClip(
-            images=watermarked(images) if marked else images,
+            images=list(watermarked(np.stack(images))) if marked else images,
             stamps_ns=tuple(sources.stamps_ns[k] for k in chosen),
             camera=sources.target.camera,
-            infos=[self.info(k, age_s + delay) for k, delay in zip(chosen, delays_s, strict=True)],
+            info=lambda n: self.info(chosen[n], age_s + delays_s[n]),
             period_s=period_s,
             coverage=lambda n: coverage_image(sources, chosen[n], contract, scene_scale),
             uncertainty=uncertainty[list(chosen)] if len(uncertainty) else uncertainty,

@@ -156,6 +156,6 @@ def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:
     return ClipResult(
         success=True,
         stamps=[time_message(stamp) for stamp in clip.stamps_ns],
-        infos=clip.infos,
+        infos=[clip.info(k) for k in range(len(clip.stamps_ns))],
         frames=[image_message(image, stamp, frame_id) for image, stamp in frames],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import signal
 import socket
@@ -13,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import send_handle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from anyview_ros.engine.pipeline import Progress as OnProgress
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
+from anyview_ros.robot.inference.shared_pixels import SharedPixels
 from anyview_ros.robot.inference.worker_messages import (
     NO_ROOM,
     Cancel,
@@ -33,13 +32,15 @@ from anyview_ros.robot.inference.worker_messages import (
     Ready,
     Room,
     RoomMade,
-    pixel_views,
-    size_of,
 )
 
 POLL_S = 0.02  # how late a cancellation is noticed
 GRACE_S = 1.0  # between asking a process to end and killing it
 Reply = NeedsRoom | Ready | Synthesis
+
+
+def nobody(stage: str, step: int, steps: int) -> None:
+    """Progress that interests nobody."""
 
 
 class Worker:
@@ -84,25 +85,33 @@ class Worker:
         sources: Sequence[Clip],
         target: View,
         options: SynthesisOptions,
-        on_progress: OnProgress = lambda stage, step, steps: None,
+        on_progress: OnProgress = nobody,
         cancelled: Callable[[], bool] = lambda: False,
         known: NDArray[np.uint8] | None = None,
     ) -> Synthesis:
-        """`Pipeline.synthesize` in the process. The frames are not copied on the way back.
+        """`Pipeline.synthesize` in the process.
+
+        Args:
+            on_progress: not told of by the process where it is `nobody`.
 
         Raises:
             AnyviewError: what the pipeline raises; `worker_died` when the process ended: this
                 job is lost, the next one gets a new process.
         """
         headers = tuple(ClipHeader.of(clip) for clip in sources)
-        job = Job(headers, target, options, 0 if known is None else len(known))
+        given = 0 if known is None else len(known)
+        job = Job(headers, target, options, given, tells=on_progress is not nobody)
         with self._busy:
             process = self._ready_process()
-            memory = process.send(job, [*(clip.images for clip in sources), known])
+            *videos, begin, frames, uncertainty = process.pixels.arrays(job.shapes)
+            for video, clip in zip(videos, sources, strict=True):
+                np.stack([frame.image for frame in clip.frames], out=video)
+            if known is not None:
+                begin[:] = known
+            process.say(job)
             synthesis = self._reply(process, on_progress, cancelled)
-        assert isinstance(synthesis, Synthesis)
-        *_, frames, uncertainty = pixel_views(memory, job.shapes)
-        return replace(synthesis, frames=frames, uncertainty=uncertainty[..., 0])
+            assert isinstance(synthesis, Synthesis)
+            return replace(synthesis, frames=frames.copy(), uncertainty=uncertainty[..., 0].copy())
 
     def stop(self) -> None:
         """End the process, from any thread, also while a job or the start is running."""
@@ -141,7 +150,7 @@ class Worker:
     def _reply(
         self,
         process: InferenceProcess,
-        on_progress: OnProgress = lambda stage, step, steps: None,
+        on_progress: OnProgress = nobody,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Reply:
         try:
@@ -160,18 +169,19 @@ class Worker:
 
 
 class InferenceProcess:
-    """A started process and the pipe to it."""
+    """A started process, the pipe to it, and the pixels shared with it."""
 
     def __init__(self, package: ModelPackage, provider: str, room: Room) -> None:
+        self.pixels = SharedPixels()
         ours, theirs = socket.socketpair()
         with theirs:
             self._popen = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "anyview_ros.robot.inference.worker_process"),
-                    *(str(theirs.fileno()), str(package.path), provider),
-                    *(room.device, str(room.bytes)),
+                    *(str(theirs.fileno()), str(self.pixels.file)),
+                    *(str(package.path), provider, room.device, str(room.bytes)),
                 ],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), self.pixels.file],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C in a terminal is for the node alone
@@ -185,26 +195,6 @@ class InferenceProcess:
     @property
     def is_alive(self) -> bool:
         return self._popen.poll() is None
-
-    def send(self, job: Job, videos: Sequence[NDArray[np.uint8] | None]) -> mmap.mmap:
-        """Send a job; returns the memory in which the answer's frames will lie.
-
-        Args:
-            videos: of the sources, then the known frames if there are any.
-        """
-        file = os.memfd_create("anyview_job")
-        try:
-            os.ftruncate(file, size_of(job.shapes))
-            memory = mmap.mmap(file, 0)
-            for pixels, video in zip(pixel_views(memory, job.shapes), videos, strict=False):
-                if video is not None:
-                    pixels[:] = video
-            self.say(job)
-            with suppress(OSError):
-                send_handle(self._connection, file, self.pid)
-        finally:
-            os.close(file)
-        return memory
 
     def say(self, message: Job | RoomMade) -> None:
         """Send a message; where the process died `reply` finds out how."""

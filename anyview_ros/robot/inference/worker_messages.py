@@ -1,14 +1,10 @@
 """What the node and its inference process say to each other.
 
-Headers are pickled through a pipe that only these two share; pixels lie in anonymous shared
-memory whose file follows the job. Nothing of that memory stays behind when a process dies, and
-/dev/shm, 64 MB in many containers, is left to DDS.
+Headers are pickled through a pipe that only these two share; pixels lie in `SharedPixels`.
 """
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +12,9 @@ from numpy.typing import NDArray
 
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.robot.inference.shared_pixels import Shape
 
 NO_PIXELS = np.empty((0, 0, 0, 3), np.uint8)
-Shape = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -45,20 +41,22 @@ class ClipHeader:
 
 @dataclass(frozen=True)
 class Job:
-    """A request to the process; the file of its shared memory follows it through the pipe.
+    """A request to the process, whose pixels are there when it comes.
 
     Args:
         known: how many of the target's first frames are given.
+        tells: whether somebody listens to its progress.
     """
 
     sources: tuple[ClipHeader, ...]
     target: View
     options: SynthesisOptions
-    known: int = 0
+    known: int
+    tells: bool
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """The layout of the shared memory.
+        """What lies in the shared memory.
 
         (T, H, W, 3) of every source, then of the target's known frames, then of the answer's, then
         (T, H, W, 1) of their uncertainty; T = 0 where there are no known frames and where
@@ -123,17 +121,3 @@ class Progress:
     stage: str
     step: int
     steps: int
-
-
-def size_of(shapes: Sequence[Shape]) -> int:
-    """Bytes of uint8 arrays of `shapes`."""
-    return sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
-
-
-def pixel_views(memory: mmap.mmap, shapes: Sequence[Shape]) -> Iterator[NDArray[np.uint8]]:
-    """uint8 arrays of `shapes`, one behind the other in `memory`, without a copy."""
-    offset = 0
-    for shape in shapes:
-        count = size_of([shape])
-        yield np.frombuffer(memory, np.uint8, count, offset).reshape(shape)
-        offset += count

@@ -6,7 +6,6 @@ node.
 
 from __future__ import annotations
 
-import mmap
 import os
 import queue
 import signal
@@ -16,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 from anyview_ros.contract import load_package
@@ -25,6 +23,7 @@ from anyview_ros.engine.pipeline import Pipeline, Synthesis
 from anyview_ros.engine.providers import device_of
 from anyview_ros.engine.runtime import choose_provider
 from anyview_ros.errors import AnyviewError
+from anyview_ros.robot.inference.shared_pixels import SharedPixels
 from anyview_ros.robot.inference.worker_messages import (
     NO_PIXELS,
     Cancel,
@@ -34,7 +33,6 @@ from anyview_ros.robot.inference.worker_messages import (
     Ready,
     Room,
     RoomMade,
-    pixel_views,
 )
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends first, up to 1000
@@ -49,7 +47,7 @@ class Inbox(threading.Thread):
     def __init__(self, connection: Connection) -> None:
         super().__init__(name="inbox", daemon=True)
         self._connection = connection
-        self.jobs: queue.SimpleQueue[tuple[Job, mmap.mmap]] = queue.SimpleQueue()
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self.cancelled = threading.Event()
         self.room_made = threading.Event()
 
@@ -64,18 +62,16 @@ class Inbox(threading.Thread):
         message = self._connection.recv()
         if isinstance(message, Cancel):
             self.cancelled.set()
-            return
-        if isinstance(message, RoomMade):
+        elif isinstance(message, RoomMade):
             self.room_made.set()
-            return
-        file = recv_handle(self._connection)
-        memory = mmap.mmap(file, 0)
-        os.close(file)
-        self.cancelled.clear()  # of the job before: the node sends the next after its answer
-        self.jobs.put((message, memory))
+        else:
+            self.cancelled.clear()  # of the job before: the node sends the next after its answer
+            self.jobs.put(message)
 
 
-def serve(connection: Connection, package: Path, provider: str, room: Room) -> None:
+def serve(
+    connection: Connection, shared: SharedPixels, package: Path, provider: str, room: Room
+) -> None:
     """Load the model, say so, then answer jobs until the pipe ends."""
     inbox = Inbox(connection)
     inbox.start()
@@ -87,8 +83,8 @@ def serve(connection: Connection, package: Path, provider: str, room: Room) -> N
         return
     connection.send(Ready(pipeline.provider, pipeline.package.sha256))
     while True:
-        job, memory = inbox.jobs.get()
-        connection.send(answer(pipeline, job, memory, connection, inbox.cancelled))
+        job = inbox.jobs.get()
+        connection.send(answer(pipeline, job, shared, connection, inbox.cancelled))
 
 
 def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room: Room) -> Pipeline:
@@ -125,12 +121,17 @@ def first_to_be_killed() -> Iterator[None]:
 def answer(
     pipeline: Pipeline,
     job: Job,
-    memory: mmap.mmap,
+    shared: SharedPixels,
     connection: Connection,
     cancelled: threading.Event,
 ) -> Synthesis | AnyviewError:
-    """The job's synthesis with its frames left in `memory`, or why there is none."""
-    *images, known, frames, uncertainty = pixel_views(memory, job.shapes)
+    """The job's synthesis with its frames left in `shared`, or why there is none."""
+    *images, known, frames, uncertainty = shared.arrays(job.shapes)
+
+    def tell(stage: str, step: int, steps: int) -> None:
+        if job.tells:
+            connection.send(Progress(stage, step, steps))
+
     try:
         synthesis = pipeline.synthesize(
             [
@@ -139,7 +140,7 @@ def answer(
             ],
             job.target,
             job.options,
-            lambda stage, step, steps: connection.send(Progress(stage, step, steps)),
+            tell,
             cancelled.is_set,
             known if job.known else None,
         )
@@ -152,14 +153,15 @@ def answer(
 
 
 def main() -> None:
-    """`python -m ...inference.worker_process FILE_DESCRIPTOR PACKAGE PROVIDER DEVICE BYTES`.
+    """`python -m ...inference.worker_process PIPE PIXELS PACKAGE PROVIDER DEVICE BYTES`.
 
-    The last two are `Room`.
+    The first two are file descriptors, the last two are `Room`.
     """
     # Ctrl-C reaches every process of a terminal; the node ends this one by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    file_descriptor, package, provider, device, freed = sys.argv[1:]
-    serve(Connection(int(file_descriptor)), Path(package), provider, Room(device, int(freed)))
+    pipe, pixels, package, provider, device, freed = sys.argv[1:]
+    connection, shared = Connection(int(pipe)), SharedPixels(int(pixels))
+    serve(connection, shared, Path(package), provider, Room(device, int(freed)))
 
 
 if __name__ == "__main__":

@@ -211,9 +211,9 @@ class Stream:
             self._account(stamps_ns[-1], set(new), set(chosen))
             self._ledger.publish(chosen)
             self._ledger.made_clip(latency_s)
-            real = [k for k, stamp in enumerate(stamps_ns) if stamp >= window.first_ns]
-            self._answered = tuple(stamps_ns[k] for k in real)
-            self._made = MadeBefore(self._answered, images[real])
+            held = bisect_left(stamps_ns, window.first_ns)
+            self._answered = stamps_ns[held:]
+            self._made = MadeBefore(self._answered, images[held:])
             self._settle()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 

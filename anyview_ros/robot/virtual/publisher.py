@@ -35,19 +35,19 @@ class SynthesizedClip:
     """What is published of one request.
 
     Args:
-        images: (T, H, W, 3) uint8 RGB.
+        images: T of (H, W, 3) uint8 RGB.
         stamps_ns: T, those of the first source.
         camera: intrinsics of the images.
-        infos: T.
+        info: provenance of frame k.
         period_s: between two publications at least.
         coverage: (H, W) uint8 of frame k; called only where somebody listens.
         uncertainty: (T, H, W) uint8; (0, H, W) where none was asked for.
     """
 
-    images: NDArray[np.uint8]
+    images: Sequence[NDArray[np.uint8]]
     stamps_ns: tuple[int, ...]
     camera: Camera
-    infos: Sequence[SynthesisInfo]
+    info: Callable[[int], SynthesisInfo]
     period_s: float
     coverage: Callable[[int], NDArray[np.uint8]]
     uncertainty: NDArray[np.uint8]
@@ -177,7 +177,7 @@ class CameraTopics:
         messages: dict[str, Any] = {
             "image_raw": image_message(clip.images[k], stamp, self._frame_id),
             "camera_info": info_message(clip.camera, stamp, self._frame_id),
-            "synthesis_info": clip.infos[k],
+            "synthesis_info": clip.info(k),
         }
         if self._publishers[COMPRESSED].get_subscription_count():
             messages[COMPRESSED] = compressed_message(clip.images[k], stamp, self._frame_id)
