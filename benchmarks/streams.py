@@ -35,7 +35,7 @@ from anyview_ros.tools.session import Session
 
 SOURCES = ("front", "left", "right")
 FIRST = ("chrt", "--rr", "2")
-SHOWN = ("priority", "rate_hz", "clips", "model_s", "overhead_s", "latency_s", "balanced")
+SHOWN = ("priority", "rate_hz", "clips", "wait_s", "model_s", "overhead_s", "latency_s", "balanced")
 
 
 def main() -> None:

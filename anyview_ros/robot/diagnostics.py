@@ -179,6 +179,7 @@ def stream_values(stream: StreamStatus) -> dict[str, object]:
         "latency_s": f"{ledger.latency_s:.3f}",
         "max_latency_s": f"{ledger.max_latency_s:.3f}",
         "clips": ledger.clips,
+        "wait_s": f"{ledger.wait_s:.3f}",
         "model_s": f"{ledger.model_s:.3f}",
         "overhead_s": f"{ledger.overhead_s:.4f}",
         "seen": ledger.seen,

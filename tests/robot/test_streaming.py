@@ -99,6 +99,16 @@ def test_a_live_camera_publishes_no_stamp_twice(street: Street, stamps: Stamps) 
         assert set(stamps_of(messages)) <= set(sent)
 
 
+def test_latency_is_told_by_its_parts(street: Street, stamps: Stamps) -> None:
+    street.listen(continuous("parts", LOSSLESS))
+    street.play(stamps.take(9))  # one clip: its medians are its own
+    values = street.status("parts", lambda values: float(values.get("overhead_s", 0)) > 0)
+    keys = ("latency_s", "wait_s", "model_s", "overhead_s")
+    latency, wait, model, overhead = (float(values[key]) for key in keys)
+    rounded = 0.002
+    assert wait + model - rounded <= latency <= wait + model + overhead + rounded
+
+
 def test_a_rate_below_the_frames_thins_them(street: Street, stamps: Stamps) -> None:
     heard = street.listen(continuous("thin", LOSSLESS, rate=2.5))
     sent = stamps.take(41)

@@ -217,10 +217,10 @@ class Stream:
             self._settle()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
-    def took(self, model_s: float, overhead_s: float) -> None:
-        """What its last turn took in the model and around it."""
+    def took(self, wait_s: float, model_s: float, overhead_s: float) -> None:
+        """What its last clip waited for its turn, and what that took."""
         with self._lock:
-            self._ledger.took(model_s, overhead_s)
+            self._ledger.took(wait_s, model_s, overhead_s)
 
     def failed(self, window: Window, error: AnyviewError) -> bool:
         """The clip could not be made: try it again, or go on with the frames after it.

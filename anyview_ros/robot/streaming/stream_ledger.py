@@ -23,7 +23,8 @@ class StreamSnapshot:
         latency_s: of the last clips: from the newest source stamp of a clip to the publication of
             its first frame, their median and largest; 0 before the first.
         clips: made.
-        model_s, overhead_s: of the last clips' turns, medians: in the model, and in the node.
+        wait_s, model_s, overhead_s: what latency is made of, medians of the last clips: from the
+            newest source stamp to its turn, in the model, and in the node around it.
     """
 
     seen: int
@@ -34,6 +35,7 @@ class StreamSnapshot:
     latency_s: float
     max_latency_s: float
     clips: int
+    wait_s: float
     model_s: float
     overhead_s: float
 
@@ -54,6 +56,7 @@ class StreamLedger:
         self._began_ns: int | None = None
         self._newest_ns = 0
         self._latencies: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
+        self._waits: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
         self._model: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
         self._overhead: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
 
@@ -76,8 +79,9 @@ class StreamLedger:
         self.clips += 1
         self._latencies.append(latency_s)
 
-    def took(self, model_s: float, overhead_s: float) -> None:
-        """What the turn of a clip took in the model and around it."""
+    def took(self, wait_s: float, model_s: float, overhead_s: float) -> None:
+        """What a clip waited for its turn, and what that took in the model and around it."""
+        self._waits.append(wait_s)
         self._model.append(model_s)
         self._overhead.append(overhead_s)
 
@@ -96,6 +100,7 @@ class StreamLedger:
             latency_s=_middle(self._latencies),
             max_latency_s=max(self._latencies, default=0.0),
             clips=self.clips,
+            wait_s=_middle(self._waits),
             model_s=_middle(self._model),
             overhead_s=_middle(self._overhead),
         )

@@ -201,7 +201,7 @@ class Streams:
         window = self._window(stream, self._ends.get(asked.sources, 0))
         if window is None:
             return
-        started = time.monotonic()
+        started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
             made = self._made(stream, window, asked, ticket, queue_s)
         except AnyviewError as error:
@@ -218,7 +218,7 @@ class Streams:
             self._ends[asked.sources] = made.order.sources.stamps_ns[-1]
         self._publish(stream, window, made, camera)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
-        stream.took(model_s, time.monotonic() - started - model_s)
+        stream.took(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
     def _with_sources(self, stream: Stream, asked: AskedCamera) -> AskedCamera:
         """The camera with the sources of its next clip; a lossless one keeps its first choice."""
