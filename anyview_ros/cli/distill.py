@@ -13,7 +13,7 @@ from anyview_ros.errors import AnyviewError
 if TYPE_CHECKING:
     from anyview_ros.model.joint.imported import Import
 
-OF_TRAINED: dict[str, object] = {"teacher_levels": None, "pull": 0.0, "pictures_every": 20.0}
+OF_TRAINED: dict[str, object] = {"teacher_levels": None, "look": 0.0, "pictures_every": 20.0}
 OF_IMPORTED: dict[str, object] = {"config": None, "teacher_speed": "exact"}
 LEVELS = {"one_way": (80.0,), "joint": (80.0, 2.0)}
 RATES = {"one_way": 5e-4, "joint": 1e-5}
@@ -51,9 +51,9 @@ def _add_trained(group: argparse._ArgumentGroup) -> None:
         help="those of the way that it learns, to 0; of the teacher's speed exact when left out",
     )
     group.add_argument(
-        "--pull",
+        "--look",
         type=float,
-        help="pixels in [-1, 1] that the judge of true clips may move an answer; 0 = no judge",
+        help="weight of how unlike true clips answers look, beside squared errors; 0 = not asked",
     )
 
 
@@ -89,7 +89,7 @@ def _of_trained(args: argparse.Namespace) -> int:
         **_few_steps(args, "one_way"),
         teacher_levels=tuple(args.teacher_levels or teachers_run(teacher).speeds["exact"]),
         teacher_step=teacher.step,
-        pull=args.pull,
+        look=args.look,
     )
     return trained(args, student_run(teacher, student), partial(Distiller, teacher=teacher))
 

@@ -162,9 +162,9 @@ class Report:
             f"at pure noise {sum(pure) / max(1, len(pure)):.5f}  "
             f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s, "
             f"{(self._since[-1].waited_s - self._waited_s) / elapsed:.0%} waiting  "
-            f"{max(0.0, left) / 60:.0f} min left" + self._told_apart()
+            f"{max(0.0, left) / 60:.0f} min left" + self._look()
         )
 
-    def _told_apart(self) -> str:
-        shares = [p.told_apart for p in self._since if not math.isnan(p.told_apart)]
-        return f"  told apart {sum(shares) / len(shares):.0%}" if shares else ""
+    def _look(self) -> str:
+        looks = [p.look for p in self._since if not math.isnan(p.look)]
+        return f"  look {sum(looks) / len(looks):.4f}" if looks else ""

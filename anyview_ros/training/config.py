@@ -247,7 +247,7 @@ def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
     )
     return replace(
         run,
-        name=f"{run.name}-{len(student.levels)}step",
+        name=student.named(run.name, run.speeds["exact"]),
         stages=run.stages[-1:],
         training=training,
         speeds=student.speeds,

@@ -1,8 +1,7 @@
-"""Distillation of the one-way family: lessons of the teacher's steps, and a judge of true clips.
+"""Distillation of the one-way family: lessons of the teacher's steps, and the look of true clips.
 
-A regression alone blurs what it cannot tell, so in the last phase (see `lessons`) a judge, which
-knows true clips, moves the wanted answer towards what it takes for true (adversarial diffusion
-distillation, arXiv 2311.17042), by a fixed distance in pixels.
+A regression alone blurs what it cannot tell, so in the last phase (see `lessons`) answers may be
+asked to look like true clips too, as far as the sources tell those (see `look`).
 """
 
 from __future__ import annotations
@@ -14,25 +13,20 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.parallel import DistributedDataParallel
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.checkpoint import Checkpoint, parts
+from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import Batch
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.distributed import gathered
 from anyview_ros.training.flow import noise_like, pixel_losses, source_cache, sweep_latents
 from anyview_ros.training.joint.config import is_joint
-from anyview_ros.training.judge import BETAS, RATE, Judge, Verdict
 from anyview_ros.training.lessons import Denoiser, Lesson, lesson, phase_of
+from anyview_ros.training.look import look_losses, looking, told
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, Trainer, average
-from anyview_ros.training.optimizers import load_state, state_of
 from anyview_ros.training.store import Store
 from anyview_ros.training.student import StudentConfig
-
-PULL_RISE = 0.2  # share of the steps over which the pull rises: the judge learns first
 
 
 @dataclass(frozen=True)
@@ -139,39 +133,30 @@ class Distiller(Trainer):
                 "invalid_checkpoint", f"the teacher is of another network: {error}"
             ) from None
         self.mean_clips = teacher.part("mean")
-        self.judge = Judge(weights["variance"]).to(device)
-        self.verdict: nn.Module = Verdict(self.judge)
-        if self.processes > 1:
-            self.verdict = DistributedDataParallel(self.verdict)
-        self._judge_names = [name for name, _ in self.judge.named_parameters()]
-        self._judge_optimizer = torch.optim.AdamW(
-            self.judge.parameters(), lr=RATE, betas=BETAS, weight_decay=0.0
-        )
+        self.distance = looking(run, device) if self.student.look else None
 
     def fit(self) -> None:
         """Nothing: codec, mean clips and variance are the teacher's."""
 
     def train_step(self, batch: Batch) -> Progress:
-        """One update of the student, and one of the judge where it has a say."""
         asked = self._asked(batch.to(self.device))
         phase = phase_of(self.step, len(self.student.phases))
         learnt = self._lesson(asked, phase)
         answer = self.loss(asked, learnt.y, learnt.level)
-        aim, told_apart = learnt.wanted, torch.full((), torch.nan)
-        if self.student.pull and phase == len(self.student.phases) - 1:
-            aim = aim + self._pull(asked, answer.detach(), learnt.first)
-            told_apart = self._judged(asked, answer.detach(), learnt.first)
-        torch.autograd.backward(pixel_losses(self.codec, answer, aim, asked.batch.known).mean())
+        losses = pixel_losses(self.codec, answer, learnt.wanted, asked.batch.known)
+        total, look = losses.mean(), torch.full((), torch.nan)
+        if self.student.look and phase == len(self.student.phases) - 1:
+            look = self._look(asked, answer).mean()
+            total = total + self.student.look * look
+        torch.autograd.backward(total)
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         average(self.run.training.ema, self.step, self.ema.parameters(), self.network.parameters())
-        losses = gathered(
-            pixel_losses(self.codec, answer.detach(), learnt.wanted, asked.batch.known)
-        )
+        losses, looks = gathered(losses.detach()), gathered(look.detach()[None])
         loss = float(losses.mean())
         pure = loss if phase == 0 else float("nan")
-        return Progress(self.step, loss, pure, len(losses), told_apart=float(told_apart))
+        return Progress(self.step, loss, pure, len(losses), look=float(looks.mean()))
 
     def _asked(self, batch: Batch) -> Asked:
         with torch.no_grad():
@@ -186,41 +171,14 @@ class Distiller(Trainer):
         own, teacher = (denoiser(network, asked) for network in (self.network, self.teacher))
         return lesson(asked, own, teacher, self.student, phase, self.contract.solver)
 
-    def _pull(self, asked: Asked, answer: Tensor, layout: Tensor) -> Tensor:
-        """Where the judge wants an answer moved, (B, C, T', H', W'); known frames stay."""
-        answer = answer.requires_grad_()
-        doubt = functional.softplus(-self.judge(answer, layout)).sum()
-        (slope,) = torch.autograd.grad(doubt, answer)
-        slope = slope.masked_fill(asked.known, 0)
-        still = torch.zeros_like(slope)
-        moved = gathered(pixel_losses(self.codec, slope, still, asked.batch.known)).mean().sqrt()
-        risen = min(1.0, self.step / (PULL_RISE * self.student.steps))
-        return -slope * (risen * self.student.pull / moved.clamp(min=1e-12))
-
-    def _judged(self, asked: Asked, answer: Tensor, layout: Tensor) -> Tensor:
-        """Train the judge on these answers; the share of patches it sorted right."""
-        seeds = tuple(seed + 1 for seed in asked.batch.noise_seeds)
-        jitter = noise_like(asked.truth, seeds)
-        loss, right = self.verdict(asked.truth, answer, jitter, layout, ~asked.batch.known)
-        self._judge_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._judge_optimizer.step()
-        return gathered(right[None]).mean()
-
-    def checkpoint(self) -> Checkpoint:
-        known = super().checkpoint()
-        added = parts(
-            judge=self.judge.state_dict(),
-            judge_optimizer=state_of(self._judge_optimizer, self._judge_names),
-        )
-        return Checkpoint(known.step, known.config, {**known.tensors, **added})
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """As `Trainer.restore`; the teacher must be the same too."""
-        super().restore(checkpoint)
-        self.judge.load_state_dict(checkpoint.part("judge"))
-        tensors = checkpoint.part("judge_optimizer")
-        load_state(self._judge_optimizer, self._judge_names, tensors)
+    def _look(self, asked: Asked, answer: Tensor) -> Tensor:
+        """See `look_losses`; frames that are given are taken for true."""
+        assert asked.sweep is not None
+        assert self.distance is not None
+        certain = told(asked.sweep, asked.truth)
+        answer = torch.where(asked.known, asked.truth, answer)
+        target, seeds = asked.batch.target, asked.batch.noise_seeds
+        return look_losses(self.distance, self.codec, answer, target, certain, seeds)
 
 
 def teachers_run(teacher: Checkpoint) -> RunConfig:

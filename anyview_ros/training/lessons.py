@@ -42,13 +42,11 @@ class Lesson:
     Args:
         y, level: what it is asked with, where its own steps lead.
         wanted: the answer whose one step ends where the teacher's steps end.
-        first: the first answer from noise, the student's own or, before it has any, the teacher's.
     """
 
     y: Tensor
     level: float
     wanted: Tensor
-    first: Tensor
 
 
 def phase_of(step: int, phases: int) -> int:
@@ -66,40 +64,36 @@ def lesson(
     Args:
         solver: of the teacher's steps, see `engine.sampler.coefficients`.
     """
-    y, first = led(asked, own, student.levels[: phase + 1])
-    wanted, shown_first = shown(asked, teacher, y, student.phases[phase], solver)
-    return Lesson(y, student.levels[phase], wanted, shown_first if first is None else first)
+    y = led(asked, own, student.levels[: phase + 1])
+    wanted = shown(asked, teacher, y, student.phases[phase], solver)
+    return Lesson(y, student.levels[phase], wanted)
 
 
-def led(asked: Asked, own: Denoiser, levels: Sequence[float]) -> tuple[Tensor, Tensor | None]:
-    """y where the student's own steps lead from noise, and its first answer; None before any."""
+def led(asked: Asked, own: Denoiser, levels: Sequence[float]) -> Tensor:
+    """y where the student's own steps lead from noise."""
     return walked(asked, own, asked.start(levels[0]), levels)
 
 
-def shown(
-    asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: str
-) -> tuple[Tensor, Tensor]:
-    """The answer whose one step ends where the teacher's steps end, and its first answer.
+def shown(asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: str) -> Tensor:
+    """The answer whose one step ends where the teacher's steps end.
 
     A way that ends in 0 ends with the teacher's answer at the level before it: after the lowest
     level of the release that is its clean pass.
     """
-    end, first = walked(asked, teacher, y, way, solver)
-    assert first is not None
+    end = walked(asked, teacher, y, way, solver)
     left = way[-1] / way[0]
-    return (end - left * y) / (1 - left), first
+    return (end - left * y) / (1 - left)
 
 
 def walked(
     asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: str = "euler"
-) -> tuple[Tensor, Tensor | None]:
-    """y after a step from each level to the next, as `engine.sampler` takes them; first answer."""
-    first = previous = None
+) -> Tensor:
+    """y after a step from each level to the next, as `engine.sampler` takes them."""
+    previous = None
     for level, (keep, add, add_previous) in zip(levels, coefficients(levels, solver), strict=False):
         x0 = denoise(y, level)
         moved = keep * y + add * x0
         if previous is not None:
             moved = moved + add_previous * previous
         y, previous = asked.kept(y, moved), x0
-        first = x0 if first is None else first
-    return y, first
+    return y

@@ -44,8 +44,7 @@ class Progress:
         pure_noise_loss: of the samples at the highest noise level, nan when there were none.
         samples: targets trained on in this step.
         waited_s: seconds that the run has waited for batches so far.
-        told_apart: share of patches that a judge sorts right into true and generated ones, half
-            when it can only guess; nan without one.
+        look: how unlike true clips answers look, see `training.look`; nan where none looked.
     """
 
     step: int
@@ -53,7 +52,7 @@ class Progress:
     pure_noise_loss: float
     samples: int
     waited_s: float = 0.0
-    told_apart: float = math.nan
+    look: float = math.nan
 
 
 class Learner(Protocol):

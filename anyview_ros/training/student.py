@@ -72,6 +72,15 @@ class FewSteps:
             speeds["draft"] = (self.levels[0], 0.0)
         return speeds
 
+    def named(self, teacher: str, exact: tuple[float, ...]) -> str:
+        """A student that takes its teacher's own steps has its name: nothing else about it is new.
+
+        Args:
+            exact: noise levels of that speed of the teacher's.
+        """
+        steps = self.speeds["exact"]
+        return teacher if steps == exact else f"{teacher}-{len(self.levels)}step"
+
     @property
     def section(self) -> str:
         """The section of a run's TOML file that says so."""
@@ -86,17 +95,17 @@ class StudentConfig(FewSteps):
 
     Args:
         teacher_step: of the checkpoint that teaches.
-        pull: how far the judge may move an answer, root mean square of pixels in [-1, 1] units;
-            0 = the student learns the teacher's answers alone.
+        look: weight of how unlike true clips answers look (see `training.look`) beside squared
+            errors of pixels in [-1, 1]; 0 = the student learns the teacher's answers alone.
     """
 
     teacher_step: int
-    pull: float
+    look: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pull < 0:
-            raise AnyviewError("invalid_config", f"a pull of at least 0, got {self.pull:g}")
+        if self.look < 0:
+            raise AnyviewError("invalid_config", f"a look of at least 0, got {self.look:g}")
 
 
 def _falling(levels: tuple[float, ...]) -> bool:

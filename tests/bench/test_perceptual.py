@@ -46,12 +46,14 @@ def test_frames_whose_truth_is_black_are_left_out() -> None:
 def test_lpips_vgg_is_taken_where_all_its_weights_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from anyview_ros.training import feature_distance
+
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     assert p.metric_name() == p.ST_LPIPS
     heads = tmp_path / p.VGG_HEADS
     heads.parent.mkdir(parents=True)
     heads.touch()
-    monkeypatch.setattr(p, "_in_wheel", lambda package, file: tmp_path / file)
+    monkeypatch.setattr(feature_distance, "in_wheel", lambda package, file: tmp_path / file)
     assert p.metric_name() == p.ST_LPIPS
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / p.VGG_FILE).touch()
@@ -60,7 +62,7 @@ def test_lpips_vgg_is_taken_where_all_its_weights_are(
 
 def test_lpips_vgg_is_that_of_the_paper(tmp_path: Path) -> None:
     """Against the network as torch's own layers, with random weights of VGG's names and shapes."""
-    from anyview_ros.tools.bench.feature_distance import lpips_vgg
+    from anyview_ros.training.feature_distance import lpips_vgg
 
     torch.manual_seed(0)
     network, taps = vgg(), (3, 8, 15, 22, 29)

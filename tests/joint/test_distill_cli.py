@@ -80,7 +80,7 @@ def test_two_processes_go_on_where_one_stopped_as_one_would(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--pull", "0.2"], "[wrong_option]: --pull is for a training run"),
+        (["--look", "0.2"], "[wrong_option]: --look is for a training run"),
         (["--teacher-levels", "80", "0"], "[wrong_option]: --teacher-levels is for a training run"),
         (["--pictures-every", "1"], "[wrong_option]: --pictures-every is for a training run"),
         (["--levels", "40"], "[invalid_levels]: student and teacher start at the same noise level"),

@@ -71,7 +71,7 @@ def test_one_step_of_a_student_comes_nearer_to_many_steps_of_its_teacher(
     @torch.no_grad()
     def clips(network: torch.nn.Module, levels: tuple[float, ...], solver: str) -> Tensor:
         of = [(denoiser(network, a, trainer.text), a) for a in asked]  # type: ignore[arg-type]
-        return torch.cat([walked(a, f, a.start(80.0), levels, solver)[0] for f, a in of])
+        return torch.cat([walked(a, f, a.start(80.0), levels, solver) for f, a in of])
 
     wanted = clips(trainer.teacher, STUDENT.teacher_levels, "ab2")
     student, few = (
@@ -96,7 +96,7 @@ def test_the_teachers_way_is_the_sampler_of_the_release() -> None:
     def numpy_denoise(y: NDArray[np.float32], level: float) -> NDArray[np.float32]:
         return denoise(torch.from_numpy(y), level).numpy()
 
-    ended, _ = walked(asked, denoise, asked.start(80.0), levels, solver)
+    ended = walked(asked, denoise, asked.start(80.0), levels, solver)
     usual_end = sampler.sample(numpy_denoise, noise.numpy(), levels[:-1], "ab2")
     np.testing.assert_allclose(ended.numpy(), usual_end, atol=2e-5)
 
@@ -213,7 +213,7 @@ def test_a_package_makes_what_the_student_made_in_training(
     take(trainer, trainer.ema)
     with torch.no_grad():
         denoise = denoiser(trainer.network, asked, trainer.text)
-        latent, _ = walked(asked, denoise, asked.start(80.0), (80.0, 2.0, 0.0))
+        latent = walked(asked, denoise, asked.start(80.0), (80.0, 2.0, 0.0))
         frames = conditioning.images_of(trainer.autoencoder.decode(latent).numpy())
     assert np.abs(frames.astype(float) - made.frames).mean() < 0.6  # one step alone: 0.76
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 NONE, LPIPS_VGG, ST_LPIPS = "none", "LPIPS-VGG", "ST-LPIPS (AlexNet)"
 VGG_FILE = "vgg16-397923af.pth"  # as torchvision names what it fetches
 VGG_HEADS = "weights/v0.1/vgg.pth"  # in lpips
-ST_FILE = "weights/vST0.0/alex_shift_tolerant.pth"  # in stlpips_pytorch
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,26 @@ def metric_name() -> str:
     """Of the metric whose weights this installation has; `none` where it has none."""
     if find_spec("torch") is None:
         return NONE
+    from anyview_ros.training.feature_distance import shift_tolerant_weights
+
     if _vgg_files():
         return LPIPS_VGG
-    return ST_LPIPS if _in_wheel("stlpips_pytorch", ST_FILE) else NONE
+    return ST_LPIPS if shift_tolerant_weights() else NONE
 
 
 def load(name: str) -> Perceptual | None:
     """The metric of that name, from `metric_name`; None for `none`."""
     if name == NONE:
         return None
-    from anyview_ros.tools.bench.feature_distance import lpips_vgg, shift_tolerant
+    from anyview_ros.training.feature_distance import (
+        lpips_vgg,
+        shift_tolerant,
+        shift_tolerant_weights,
+    )
 
     if name == LPIPS_VGG:
         return Perceptual(name, lpips_vgg(*_vgg_files()))
-    weights = _in_wheel("stlpips_pytorch", ST_FILE)
+    weights = shift_tolerant_weights()
     assert weights is not None
     return Perceptual(name, shift_tolerant(weights))
 
@@ -84,13 +89,8 @@ def _vgg_files() -> tuple[Path, ...]:
     """VGG's weights and those on top of it, or nothing."""
     import torch
 
+    from anyview_ros.training.feature_distance import in_wheel
+
     network = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
-    heads = _in_wheel("lpips", VGG_HEADS)
+    heads = in_wheel("lpips", VGG_HEADS)
     return (network, heads) if heads is not None and network.is_file() else ()
-
-
-def _in_wheel(package: str, file: str) -> Path | None:
-    """A file of an installed package, which need not be imported: these need torchvision."""
-    spec = find_spec(package)
-    folders = (spec.submodule_search_locations or []) if spec else []
-    return next((path for f in folders if (path := Path(f) / file).is_file()), None)

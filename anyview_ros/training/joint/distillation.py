@@ -1,9 +1,9 @@
 """Distillation of the joint family: lessons of the teacher's steps, spread over devices.
 
-No judge takes part. What the teacher makes in many steps is what the release is for, and its noise
-decides every detail of it, so a regression need not blur it. And the true clips at hand are worlds
-of ours and recordings of a user: a judge that knows only those would draw the network, which has
-seen a dozen data sets, towards their look.
+True clips take no part. What the teacher makes in many steps is what the release is for, and its
+noise decides every detail of it, so a regression need not blur it. And the true clips at hand are
+worlds of ours and recordings of a user: they would draw the network, which has seen a dozen data
+sets, towards their look.
 """
 
 from __future__ import annotations

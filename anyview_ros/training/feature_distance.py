@@ -7,6 +7,7 @@ channels by what people found alike, and add up the means over pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -15,7 +16,9 @@ from torch.nn import functional
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 Weights = Mapping[str, Tensor]
+CPU = torch.device("cpu")
 
+ST_FILE = "weights/vST0.0/alex_shift_tolerant.pth"  # in stlpips_pytorch
 LAYERS = 5
 EPSILON = 1e-10
 # Of the images both networks were trained on, in [-1, 1].
@@ -24,15 +27,27 @@ SCALE = torch.tensor([0.458, 0.448, 0.450]).reshape(1, 3, 1, 1)
 VGG_CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # by layer
 
 
+def in_wheel(package: str, file: str) -> Path | None:
+    """A file of an installed package, which need not be imported: these need torchvision."""
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return next((path for f in folders if (path := Path(f) / file).is_file()), None)
+
+
+def shift_tolerant_weights() -> Path | None:
+    """Those of ST-LPIPS, where they are installed."""
+    return in_wheel("stlpips_pytorch", ST_FILE)
+
+
 def lpips_vgg(network: Path, heads: Path) -> Distance:
     """LPIPS version 0.1 from the weights of VGG-16 and those of the wheel lpips."""
     weights = _loaded(network)
     return _distance(lambda images: _vgg_layers(images, weights), _heads(_loaded(heads)))
 
 
-def shift_tolerant(file: Path) -> Distance:
-    """ST-LPIPS version 0.0 from its weights."""
-    weights = _loaded(file)
+def shift_tolerant(file: Path, device: torch.device = CPU) -> Distance:
+    """ST-LPIPS version 0.0 from its weights; of images on a device, with gradients."""
+    weights = {name: weight.to(device) for name, weight in _loaded(file).items()}
     return _distance(lambda images: _alexnet_layers(images, weights), _heads(weights))
 
 
@@ -55,7 +70,7 @@ def _unit(layer: Tensor) -> Tensor:
 
 def _vgg_layers(images: Tensor, weights: Weights) -> list[Tensor]:
     """The last activation before each pooling, and the last of all."""
-    x, layers = (images - SHIFT) / SCALE, []
+    x, layers = (images - SHIFT.to(images)) / SCALE.to(images), []
     for k, convolutions in enumerate(VGG_CONVOLUTIONS):
         x = functional.max_pool2d(x, 2) if k else x
         for index in convolutions:
@@ -80,7 +95,7 @@ def _alexnet_layers(images: Tensor, weights: Weights) -> list[Tensor]:
     def layer(x: Tensor, name: str, padding: int) -> Tensor:
         return functional.relu(_conv(x, weights, name, padding))
 
-    x = _conv((images - SHIFT) / SCALE, weights, "net.slice1.0", padding=2)
+    x = _conv((images - SHIFT.to(images)) / SCALE.to(images), weights, "net.slice1.0", padding=2)
     layers = [functional.relu(halved(x, "net.slice1.1"))]
     layers.append(layer(pooled(layers[0], "net.slice2.4"), "net.slice2.5", 2))
     layers.append(layer(pooled(layers[1], "net.slice3.8"), "net.slice3.9", 1))
