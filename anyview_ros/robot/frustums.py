@@ -15,7 +15,7 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import quaternion_xyzw
+from anyview_ros.geometry import quaternion_xyzw, rigid
 from anyview_ros.robot.clips.source_choice import Choice
 from anyview_ros.robot.sources.camera_stream import CameraStream
 from anyview_ros.robot.virtual.asked_camera import AskedCamera
@@ -23,7 +23,7 @@ from anyview_ros.robot.virtual.asked_camera import AskedCamera
 TOPIC = "~/frustums"
 PERIOD_S = 0.5
 DEPTH = 1 / 16  # of a pyramid, in units of 1 / scene_scale: 1 m when driving
-LINE, LETTERS = 0.02, 0.2  # width and height, of the depth
+LINE, LETTERS = 0.03, 0.3  # width and height, of the depth
 SOURCE, VIRTUAL = (0.2, 0.7, 1.0), (1.0, 0.6, 0.0)
 
 
@@ -81,6 +81,8 @@ def frustum_markers(drawn: DrawnCamera, depth_m: float) -> list[Marker]:
     pyramid.points = lines
     name = _marker(drawn, 1, Marker.TEXT_VIEW_FACING)
     name.scale.z = LETTERS * depth_m
+    above = (0.0, ys[0] - name.scale.z, depth_m)  # where names of neighbours are apart
+    name.pose = _pose(drawn.frame_from_cam @ rigid(np.eye(3), above))
     name.text = drawn.name
     return [pyramid, name]
 

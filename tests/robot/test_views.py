@@ -67,6 +67,9 @@ def test_the_node_offers_every_topic(tmp_path: Path) -> None:
         offered = dict(opened.node.get_topic_names_and_types())
         for topic, kind in {**rviz_topics(), **foxglove_topics()}.items():
             assert kind in offered.get(topic, []), topic
+        panel = json.loads(FOXGLOVE.read_text())["configById"]["DiagnosticStatusPanel!one"]
+        status = caller.status(panel["selectedName"].removeprefix("anyview: "))
+        assert status.hardware_id == panel["selectedHardwareId"]
 
 
 def test_plots_are_of_fields_that_there_are() -> None:
