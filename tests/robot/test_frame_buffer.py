@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Frame
-from anyview_ros.robot.sources.frame_buffer import BufferLimits, FrameBuffer, GridFilter
+from anyview_ros.robot.sources.clip_grid import GridFilter
+from anyview_ros.robot.sources.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.robot.sources.ledger import Ledger
 
 MS = 1_000_000

@@ -95,8 +95,10 @@ def test_a_sources_jump_ends_the_requests_that_may_use_it() -> None:
         queue.enter("a", lambda: False) as uses,
         queue.enter("b", lambda: False) as does_not,
         queue.enter("c", lambda: False) as not_known_yet,
+        queue.enter_stream(lambda: False) as cuts_later,
     ):
         uses.sources, does_not.sources = ("left", "front"), ("left",)
         queue.abort(jump, source="front")
         assert (uses.reason(), not_known_yet.reason()) == (jump, jump)
         assert not does_not.is_cancelled()
+        assert not cuts_later.is_cancelled()

@@ -125,6 +125,21 @@ def test_a_clip_of_before_a_jump_is_not_published(contract: Contract) -> None:
     assert (ledger.seen, ledger.waiting, ledger.skipped) == (10, 1, {"clock_jumped": 9})
 
 
+@pytest.mark.parametrize("mode", [VirtualCamera.LIVE, VirtualCamera.LOSSLESS])
+def test_the_clock_of_a_camera_that_is_no_source_may_jump(contract: Contract, mode: int) -> None:
+    one = stream(contract, mode)
+    for k in range(9):
+        one.note("front", stamp(k))
+        one.note("left", stamp(k + 50))
+    window = one.window()
+    assert window is not None
+    one.note("left", stamp(0))
+    stamps = tuple(stamp(k) for k in range(9))
+    assert len(one.answered(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1)) == 9
+    ledger = one.status().ledger
+    assert (ledger.seen, ledger.published, ledger.skipped) == (9, 9, {})
+
+
 def test_a_dead_process_costs_no_lossless_frame_unless_it_dies_again_and_again(
     contract: Contract,
 ) -> None:

@@ -11,6 +11,7 @@ from anyview_ros.robot.parameters import NODE_PARAMETERS
 from anyview_ros.robot.streaming import back_pressure, stream
 from anyview_ros.robot.streaming.clip_windows import ClipShape
 from anyview_ros.robot.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
+from anyview_ros.robot.streaming.waiting_frames import SUPERSEDED
 from anyview_ros.robot.virtual.asked_camera import AskedStream
 
 DOC = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text()
@@ -48,4 +49,4 @@ def test_the_figures_are_those_of_the_code() -> None:
 
 def test_the_reasons_are_those_of_the_code() -> None:
     told = {word.removeprefix("skipped.") for word in WORDS}
-    assert {stream.SUPERSEDED, stream.OFF_GRID, stream.CLOCK_JUMPED} <= told
+    assert {SUPERSEDED, stream.OFF_GRID, stream.CLOCK_JUMPED} <= told

@@ -76,6 +76,7 @@ class RequestQueue:
         Requests and streams take turns: behind the requests that are here, before those to come.
         """
         ticket = Ticket("", cancel_requested, is_request=False)
+        ticket.sources = ()  # its clips are cut in its turn: none is of before a jump
         with self._changed:
             self._tickets.append(ticket)
         with self._leaving(ticket):

@@ -17,7 +17,8 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.robot.messages import JUMP_NS, seconds
 from anyview_ros.robot.sources.camera_sight import CameraSight, Sight
-from anyview_ros.robot.sources.frame_buffer import FrameBuffer, GridFilter
+from anyview_ros.robot.sources.clip_grid import GridFilter
+from anyview_ros.robot.sources.frame_buffer import FrameBuffer
 from anyview_ros.robot.sources.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.robot.sources.ledger import Ledger
 from anyview_ros.robot.sources.lenses import RectifiedCamera

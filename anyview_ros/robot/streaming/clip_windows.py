@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anyview_ros.contract import Contract
-from anyview_ros.robot.sources.frame_buffer import reach_ns
+from anyview_ros.robot.sources.clip_grid import reach_ns
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.engine.continuation import Made as MadeBefore
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.messages import JUMP_NS
 from anyview_ros.robot.streaming.clip_windows import (
     ClipShape,
     Pace,
@@ -24,12 +23,11 @@ from anyview_ros.robot.streaming.clip_windows import (
 )
 from anyview_ros.robot.streaming.stream_ledger import StreamLedger, StreamSnapshot
 from anyview_ros.robot.streaming.stream_troubles import Troubles
+from anyview_ros.robot.streaming.waiting_frames import SUPERSEDED, WaitingFrames
 from anyview_ros.robot.virtual.asked_camera import AskedCamera, AskedStream
 
-# Why frames are not published, beside the codes of errors.
-SUPERSEDED, THINNED, OFF_GRID, LATE = "superseded", "thinned", "off_grid", "late"
-CLOCK_JUMPED = "clock_jumped"
-MAX_WAITING = 4096  # frames that nobody fetches, as while the model is missing
+# Why frames are not published, beside those of `WaitingFrames` and the codes of errors.
+THINNED, OFF_GRID, CLOCK_JUMPED = "thinned", "off_grid", "clock_jumped"
 
 
 @dataclass(frozen=True)
@@ -69,12 +67,9 @@ class Stream:
         self._lock = threading.Lock()
         self._shape = ClipShape.of(contract)
         self._now_ns = now_ns
-        self._waiting: dict[str, list[int]] = {}  # stamps by source camera
-        self._newest: dict[str, int] = {}  # of each in this epoch
-        self._changes: dict[str, list[int]] = {}  # stamps at which another calibration begins
+        self._frames = WaitingFrames()
         self._sources: tuple[str, ...] = ()
         self._source = ""  # the first of them, whose frames are answered
-        self._answered_ns = 0  # all frames up to here are accounted for
         self._answered: tuple[int, ...] = ()  # stamps of the last clip, if the next can continue it
         self._made: MadeBefore | None = None  # its frames
         self._ledger = StreamLedger()
@@ -112,7 +107,7 @@ class Stream:
     def wants_source(self) -> bool:
         """Whether a source is to be chosen now: frames came, and none was chosen yet."""
         with self._lock:
-            here = any(self._waiting.values())
+            here = self._frames.any()
             return not self._source and here and not self._troubles.is_resting
 
     def follow(self, sources: tuple[str, ...]) -> None:
@@ -133,23 +128,17 @@ class Stream:
                 and the frame before.
         """
         with self._lock:
-            if stamp_ns < self._newest.get(source, 0) - JUMP_NS:
-                self._begin_epoch(CLOCK_JUMPED)
-            self._newest[source] = max(stamp_ns, self._newest.get(source, 0))
-            if is_changed:
-                insort(self._changes.setdefault(source, []), stamp_ns)
-            ours = source == self._source
-            if ours:
-                self._ledger.saw(stamp_ns)
+            if self._frames.jumps(source, stamp_ns):
+                if source in self._sources:
+                    self._begin_epoch(CLOCK_JUMPED)
+                else:
+                    self._frames.forget(source)
+            skipped = self._frames.add(source, stamp_ns, is_changed)
+            if source == self._source:
                 self._heard_at = self._now_ns()
-            waiting = self._waiting.setdefault(source, [])
-            if stamp_ns > self._answered_ns and stamp_ns not in waiting[-1:]:
-                insort(waiting, stamp_ns)
-            elif ours:
-                self._ledger.skipped[LATE] += 1
-            if len(waiting) > MAX_WAITING:
-                del waiting[0]
-                self._ledger.skipped[SUPERSEDED] += ours
+                self._ledger.saw(stamp_ns)
+                if skipped:
+                    self._ledger.skipped[skipped] += 1
 
     def forget_times(self, reason: str) -> None:
         """The clock jumped, or the node listens no more: stamps may come again."""
@@ -164,7 +153,7 @@ class Stream:
             join_ns: see `live_window`.
         """
         with self._lock:
-            waiting = self._waiting.get(self._source, [])
+            waiting = self._frames.of(self._source)
             self._window_epoch = self._epoch
             if not waiting or self._troubles.is_resting:
                 return None
@@ -203,7 +192,7 @@ class Stream:
         with self._lock:
             if self._window_epoch != self._epoch:
                 return ()
-            waiting = set(self._waiting.get(self._source, ()))
+            waiting = set(self._frames.of(self._source))
             new = [stamp for stamp in stamps_ns if stamp in waiting]
             if not window.continues and not self._asked.lossless:
                 self._pace.restart(new)
@@ -244,15 +233,14 @@ class Stream:
     def status(self) -> StreamStatus:
         """An instant for diagnostics."""
         with self._lock:
-            waiting = len(self._waiting.get(self._source, ()))
-            snapshot = self._ledger.snapshot(waiting)
+            snapshot = self._ledger.snapshot(len(self._frames.of(self._source)))
             problem = self._troubles.problem
             return StreamStatus(self._asked, self._sources, snapshot, problem, self._quiet_s())
 
     def backlog(self) -> int:
         """Frames that wait for their answer."""
         with self._lock:
-            return len(self._waiting.get(self._source, ()))
+            return len(self._frames.of(self._source))
 
     def quiet_s(self) -> float:
         """Seconds since the last frame of its source, in which one could have come."""
@@ -264,8 +252,8 @@ class Stream:
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
         """Another calibration ends a clip as a gap does, and begins the next."""
-        changes = self._changes.get(self._source, [])
-        begins_anew = any(self._answered_ns < change <= waiting[0] for change in changes)
+        changes = self._frames.changes(self._source)
+        begins_anew = any(change <= waiting[0] for change in changes)
         later = [change for change in changes if change > waiting[0]]
         alike = waiting[: bisect_left(waiting, later[0])] if later else waiting
         answered = () if begins_anew else self._answered
@@ -275,20 +263,15 @@ class Stream:
         before, self._sources = self._source, sources
         if sources[0] == before:
             return
-        self._ledger.seen -= len(self._waiting.get(before, ()))  # they are not ours to answer
+        self._ledger.seen -= len(self._frames.of(before))  # they are not ours to answer
         self._source = sources[0]
-        waiting = self._waiting.setdefault(self._source, [])
-        del waiting[: bisect_right(waiting, self._answered_ns)]
-        for stamp in waiting:
+        for stamp in self._frames.of(self._source):
             self._ledger.saw(stamp)
 
     def _begin_epoch(self, reason: str) -> None:
-        self._ledger.skipped[reason] += len(self._waiting.get(self._source, ()))
+        self._ledger.skipped[reason] += len(self._frames.of(self._source))
         self._ledger.new_epoch()
-        self._waiting.clear()
-        self._newest.clear()
-        self._changes.clear()
-        self._answered_ns = self._failed_ns = 0
+        self._frames.clear()
         self._pace = Pace(self._asked.rate_hz, self._shape.period_ns)
         self._epoch += 1
         self._settle()
@@ -301,7 +284,7 @@ class Stream:
 
     def _account(self, end_ns: int, new: set[int], chosen: set[int]) -> None:
         """Count every waiting frame up to the end of a clip, and let it go."""
-        for stamp in self._passed(end_ns):
+        for stamp in self._frames.let_go(self._source, end_ns):
             if stamp in chosen:
                 continue
             if stamp in new:
@@ -312,21 +295,8 @@ class Stream:
     def _give_up(self, window: Window, code: str) -> None:
         if self._asked.lossless:
             end_ns = window.fresh[-1] if window.fresh else window.end_ns
-            self._ledger.skipped[code] += len(self._passed(end_ns))
+            self._ledger.skipped[code] += len(self._frames.let_go(self._source, end_ns))
         else:
-            self._failed_ns = self._newest.get(self._source, 0)
+            self._failed_ns = self._frames.newest_ns(self._source)
         self._answered, self._made = (), None
         self._troubles.go_on()
-
-    def _passed(self, end_ns: int) -> list[int]:
-        """Take the stamps up to `end_ns` from those that wait; of every source camera."""
-        found: list[int] = []
-        for name, stamps in self._waiting.items():
-            count = bisect_right(stamps, end_ns)
-            if name == self._source:
-                found = stamps[:count]
-            del stamps[:count]
-        self._answered_ns = max(self._answered_ns, end_ns)
-        for changes in self._changes.values():
-            del changes[: bisect_right(changes, self._answered_ns)]
-        return found
