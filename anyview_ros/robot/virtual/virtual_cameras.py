@@ -16,10 +16,10 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.virtual.asked_camera import AskedCamera
 from anyview_ros.robot.virtual.camera_frames import CameraFrames
+from anyview_ros.robot.virtual.hands import Hands
 from anyview_ros.robot.virtual.placements import Standing, Steered, WorldFrom
 from anyview_ros.robot.virtual.publisher import CameraTopics
-from anyview_ros.robot.virtual.steering import PoseTopics, steered
-from anyview_ros.robot.virtual.steering_markers import SteeringMarkers
+from anyview_ros.robot.virtual.steering import steered
 
 QUEUE_CLIPS = 2  # that the publishers' queues hold
 WARN_PERIOD_S = 5.0
@@ -64,9 +64,7 @@ class VirtualCameras:
         self._newest_ns = newest_ns
         self._max_cameras = max_cameras
         self._frames = CameraFrames(node)
-        self._poses = PoseTopics(node, self._on_pose)
-        self._markers = SteeringMarkers(node, fixed_frame, self._on_pose)
-        self._refused: dict[str, AnyviewError] = {}
+        self._hands = Hands(node, fixed_frame, self._on_pose)
         self._lock = threading.Lock()
         self._cameras: dict[str, VirtualCamera] = {}
         self._temporary: set[str] = set()
@@ -96,8 +94,7 @@ class VirtualCameras:
                 topics.close()
                 raise
             self._cameras[asked.name] = VirtualCamera(asked, topics)
-            self._poses.open(asked.name)
-            self._mark(asked)
+            self._hands.add(asked)
         self._on_change()
 
     def update(self, asked: AskedCamera) -> None:
@@ -110,8 +107,7 @@ class VirtualCameras:
             topics = self._known(asked.name).topics
             self._place(asked)
             self._cameras[asked.name] = VirtualCamera(asked, topics)
-            self._refused.pop(asked.name, None)
-            self._mark(asked)
+            self._hands.follow(asked)
         self._on_change()
 
     def steer(self, name: str, message: PoseStamped) -> None:
@@ -127,12 +123,11 @@ class VirtualCameras:
             asked = replace(camera.asked, placement=placement)
             self._place(asked)
             self._cameras[name] = replace(camera, asked=asked)
-            self._refused.pop(name, None)
-            self._mark(asked)
+            self._hands.follow(asked)
 
     def refused_pose(self, name: str) -> AnyviewError | None:
         """Why the last pose of a hand was refused; None when it was not."""
-        return self._refused.get(name)
+        return self._hands.refused(name)
 
     def show_frames(
         self, asked: AskedCamera, stamps_ns: Sequence[int], poses: NDArray[np.float64]
@@ -165,9 +160,7 @@ class VirtualCameras:
         with self._lock:
             camera = self._known(name)
             del self._cameras[name]
-            self._refused.pop(name, None)
-            self._poses.close(name)
-            self._markers.drop(name)
+            self._hands.drop(name)
             self._frames.drop(camera.asked.frame_id)
         self._on_change()
         camera.topics.close()
@@ -280,16 +273,6 @@ class VirtualCameras:
                 "the parameter max_virtual_cameras",
             )
 
-    def _mark(self, asked: AskedCamera) -> None:
-        """The marker of a camera that can be steered is where the camera is."""
-        placement = asked.placement
-        if isinstance(placement, Standing):
-            self._markers.put(asked.name, placement.pose)
-        elif isinstance(placement, Steered):
-            self._markers.put(asked.name, placement.newest)
-        else:
-            self._markers.drop(asked.name)
-
     def _on_pose(self, name: str, message: PoseStamped) -> None:
         try:
             self.steer(name, message)
@@ -300,8 +283,7 @@ class VirtualCameras:
         with self._lock:
             if name not in self._cameras:  # removed while the pose was on its way
                 return
-            self._refused[name] = error
-            self._mark(self._cameras[name].asked)  # a marker that was dragged away comes back
+            self._hands.refuse(self._cameras[name].asked, error)
         self._node.get_logger().warning(
             f"a pose of virtual camera '{name}' is refused: {error.message}",
             throttle_duration_sec=WARN_PERIOD_S,
