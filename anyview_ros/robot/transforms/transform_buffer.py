@@ -126,6 +126,8 @@ class TransformBuffer:
                 if frame not in self._known:
                     raise unknown_frame(frame, self._known)
             up_source, source_end = self._ascend(source_frame, stamp_ns)
+            if target_frame in up_source:  # as of a sensor in the fixed frame: nothing to invert
+                return up_source[target_frame]
             up_target, target_end = self._ascend(target_frame, stamp_ns)
         for frame, frame_from_source in up_source.items():
             if frame in up_target:
