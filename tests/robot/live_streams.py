@@ -60,6 +60,11 @@ class Street:
         status = self.caller.status(f"virtual camera {name}", lambda s: holds(values_of(s)))
         return values_of(status)
 
+    def answered(self, name: str, count: int) -> dict[str, str]:
+        """Once so many frames were seen and none of them waits."""
+        done = {"seen": str(count), "waiting": "0"}
+        return self.status(name, lambda values: done.items() <= values.items())
+
     def published(self, name: str, count: int) -> dict[str, str]:
         """Once so many frames were answered."""
         return self.status(name, lambda values: int(values.get("published", 0)) >= count)

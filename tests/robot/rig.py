@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ class Caller:
             nonlocal read
             arrays, read = self._diagnostics[read:], len(self._diagnostics)
             new = [s for array in arrays for s in array.status if s.name == f"{node}: {name}"]
-            found.extend(s for s in (new if seen else new[1:]) if holds(s))
+            found.extend(islice(filter(holds, new if seen else new[1:]), 1))
             seen.extend(new)
             return bool(found)
 

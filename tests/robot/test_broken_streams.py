@@ -118,13 +118,14 @@ def test_a_source_that_stops_is_named_and_goes_on_when_it_is_back(town: Town) ->
     count = int(values["published"])
     large = CAMERA.resized(96, 72)
 
-    def is_back(values: dict[str, str]) -> bool:
+    def is_back() -> bool:
         for stamp in before:  # again: the first ones may be lost before both sides are connected
             town.other.send(stamp, large)
             threading.Event().wait(0.05)
+        values = town.street.status("stops", bool)
         return int(values["published"]) > count and values.get("code") != "source_silent"
 
-    town.street.status("stops", is_back)
+    wait_for(is_back, "the restarted camera's clip")
     town.answered(good, [*before, *without])
 
 

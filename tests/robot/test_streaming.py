@@ -113,7 +113,7 @@ def test_a_rate_below_the_frames_thins_them(street: Street, stamps: Stamps) -> N
     heard = street.listen(continuous("thin", LOSSLESS, rate=2.5))
     sent = stamps.take(41)
     street.play(sent)
-    values = street.status("thin", lambda values: values.get("waiting") == "0")
+    values = street.answered("thin", 41)
     assert values["skipped.thinned"] == str(41 - int(values["published"]))
     street.opened.wait_until(
         lambda: len(heard["image_raw"]) >= int(values["published"]), "what was published"
@@ -172,7 +172,7 @@ def test_what_one_camera_lacks_is_named_and_stalls_no_other(street: Street, stam
     street.play(sent)
     street.published("well", 20)
     assert stamps_of(heard["image_raw"])[:9] == sent[:9]
-    values = street.status("ends", lambda values: values.get("waiting") == "0")
+    values = street.answered("ends", 20)
     assert values["code"] == "outside_trajectory"
     assert (values["skipped.outside_trajectory"], values["balanced"]) == ("20", "True")
     street.change(continuous("ends", LOSSLESS))
