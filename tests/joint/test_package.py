@@ -211,7 +211,6 @@ def end_of_weights(folder):
 
 def test_what_differs_from_torch_is_no_package(imported, tmp_path, monkeypatch):
     monkeypatch.setitem(export.TOLERANCES, "fp16", 0.0)
-    monkeypatch.setattr(export, "MOST_COMPARED", 0)
     contract = joint_contract("apart", (1, 16, 16), 1 / 8, "-", precision="fp16")
     with pytest.raises(AnyviewError, match="are apart") as e:
         package_import(imported, tmp_path, contract)
