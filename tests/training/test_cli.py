@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from anyview_ros.cli import __main__ as cli
-from anyview_ros.cli import ablate, bench, export, train
+from anyview_ros.cli import ablate, bench, distill, export, train
 from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
 from tests.training.tiny import CONFIG
@@ -112,11 +112,14 @@ def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:
 def test_every_command_of_the_docs_is_one_that_exists() -> None:
     import argparse
 
-    modules = {"ablate": ablate, "train": train, "export": export, "bench": bench}
+    modules = {
+        module.__name__.rpartition(".")[2]: module
+        for module in (ablate, bench, distill, export, train)
+    }
     commands = re.findall(r"^\./anyview (.*)$", DOCS.read_text(), re.MULTILINE)
     torchrun = r"^\.venv/bin/torchrun --nproc-per-node 2 -m anyview_ros\.cli (.*)$"
     commands += re.findall(torchrun, DOCS.read_text(), re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 7
     assert {shlex.split(line)[0] for line in commands} == set(modules)
     for line in commands:
         name, *arguments = shlex.split(line)
