@@ -210,7 +210,13 @@ class Caller:
             assert time.monotonic() < deadline, result.message
         return result
 
-    def status(self, name: str, holds: Callable[[Any], bool] = bool, node: str = "anyview") -> Any:
+    def status(
+        self,
+        name: str,
+        holds: Callable[[Any], bool] = bool,
+        node: str = "anyview",
+        timeout_s: float = DEADLINE_S,
+    ) -> Any:
         """The first diagnostic status `<node>: <name>` made from now on for which something holds.
 
         One that was on its way already is not asked about, the others once.
@@ -225,7 +231,7 @@ class Caller:
             seen.extend(new)
             return bool(found)
 
-        self._graph.wait_until(came, f"diagnostics of {name}")
+        self._graph.wait_until(came, f"diagnostics of {name}", timeout_s)
         return found[0]
 
     def listen_to(
