@@ -1,8 +1,8 @@
-"""Virtual frames of a bag beside the source they were made from and the truth they should show."""
+"""Virtual frames of a bag beside the sources they were made from and the truth they should show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +23,25 @@ class Compared:
     """One frame of a virtual camera.
 
     Args:
-        camera, source: names of the virtual camera and of its first source.
+        camera: name of the virtual camera.
         virtual: (H, W, 3) RGB as published.
-        source_image: what the source saw at that stamp, at its own size; None if unknown.
+        sources: what each of its sources saw at that instant, by name, the first one first; each at
+            its own size, None where it was not recorded.
         truth: (H, W, 3) RGB rendered for the virtual camera; None if there is none.
         obstacle: why there is no truth although the world is known; empty otherwise.
     """
 
     camera: str
-    source: str
     stamp_ns: int
     virtual: Image
-    source_image: Image | None
+    sources: Mapping[str, Image | None]
     truth: Image | None
     obstacle: str
+
+    @property
+    def first_source(self) -> Image | None:
+        """What the source whose stamps it has saw."""
+        return next(iter(self.sources.values()), None)
 
 
 def compared_moments(bag: Bag, truth: Truth) -> Iterator[tuple[Compared, ...]]:
@@ -59,19 +64,18 @@ class _VirtualCamera:
     def frame(self, stamp: int) -> Compared:
         virtual = self._bag.image(self._topic, stamp)
         assert virtual is not None  # its stamp came from this topic
-        source, source_image = self._source_of(stamp)
         truth, obstacle = self._truth_at(stamp, virtual.shape)
-        return Compared(self._name, source, stamp, virtual, source_image, truth, obstacle)
+        return Compared(self._name, stamp, virtual, self._seen_by_sources(stamp), truth, obstacle)
 
-    def _source_of(self, stamp: int) -> tuple[str, Image | None]:
+    def _seen_by_sources(self, stamp: int) -> dict[str, Image | None]:
         provenance = self._provenance.get(stamp)
-        if provenance is None or not provenance.sources:
-            return "", None
-        source = provenance.sources[0]
-        if source not in self._sources:
-            return source, None
-        source_stamp = stamp_ns(provenance.source_stamps[0])
-        return source, self._bag.image(self._sources[source], source_stamp)
+        if provenance is None:
+            return {}
+        stamps = map(stamp_ns, provenance.source_stamps)
+        return {
+            name: self._bag.image(self._sources[name], seen) if name in self._sources else None
+            for name, seen in zip(provenance.sources, stamps, strict=True)
+        }
 
     def _truth_at(self, stamp: int, shape: tuple[int, ...]) -> tuple[Image | None, str]:
         if stamp not in self._infos:

@@ -85,7 +85,7 @@ def run_demo(plan: DemoPlan) -> Path:
             f"seconds must be {clip_s:g} (one clip of the model '{contract.name}') to "
             f"{MAX_SECONDS:g}, got {plan.seconds:g}",
         )
-    scene = scene_of(plan.source)
+    scene = scene_of(plan.source, contract.max_sources)
     if plan.plays_video:  # refuse here, in one line, what the rig would refuse in its log
         period_ns = round(contract.frame_period * 1e9)
         VideoSource(Path(plan.source), math.radians(plan.hfov_deg), plan.poses, period_ns)

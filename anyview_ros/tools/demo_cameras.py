@@ -32,7 +32,7 @@ class DemoScene:
     """A scene and the virtual cameras that show it.
 
     Args:
-        source: name of the camera that all of them are made from.
+        source: name of the camera whose stamps all of them have.
         cameras: the virtual ones.
         scene_scale: of the node; 0 = the model's.
     """
@@ -42,35 +42,41 @@ class DemoScene:
     scene_scale: float = 0.0
 
 
-def scene_of(source: str) -> DemoScene:
+def scene_of(source: str, most: int) -> DemoScene:
     """The scene of that name; of any other name, a video.
+
+    Args:
+        most: sources of a virtual camera, as many as the model takes; the first ones stay.
 
     Raises:
         AnyviewError: as `stereo_pair.motorcycle`.
     """
-    return SCENES.get(source, beside_the_video)()
+    scene = SCENES.get(source, beside_the_video)()
+    for camera in scene.cameras:
+        camera.sources = camera.sources[:most]
+    return scene
 
 
 def on_the_car() -> DemoScene:
     """A raised camera behind the car, and the front camera moved to the left."""
-    front = STREET_RIG[0]
+    front, *sides = STREET_RIG
     chase = look_at((-7.0, 0.0, 3.6), (8.0, 0.0, 0.6))
     to_the_left = rigid(np.eye(3), (0.0, SHIFT_M, 0.0)) @ front.link_from_cam
     cameras = (
-        _camera("chase", BASE_FRAME, chase, front.name),
-        _camera("shift_left", BASE_FRAME, to_the_left, front.name),
+        _camera("chase", BASE_FRAME, chase, front.name, *(side.name for side in sides)),
+        _camera("shift_left", BASE_FRAME, to_the_left, front.name, *(side.name for side in sides)),
     )
     return DemoScene(front.name, cameras, StreetWorld.scene_scale)
 
 
 def over_the_table() -> DemoScene:
     """A camera straight above the table, and one a quarter of the way around it."""
-    front = TABLE_RIG[0]
+    front, side = TABLE_RIG[:2]  # the wrist's moves with the arm, which hides the table from it
     above = look_at((0.4, 0.0, 1.05), (0.42, 0.0, 0.0))
     aside = around(np.radians(95.0), np.radians(35.0), 0.9, (0.42, 0.0, 0.1))
     cameras = (
-        _camera("above", BASE_FRAME, above, front.name),
-        _camera("aside", BASE_FRAME, aside, front.name),
+        _camera("above", BASE_FRAME, above, front.name, side.name),
+        _camera("aside", BASE_FRAME, aside, front.name, side.name),
     )
     return DemoScene(front.name, cameras, TableWorld.scene_scale)
 
@@ -104,12 +110,12 @@ SCENES: Mapping[str, Callable[[], DemoScene]] = {
 
 
 def _camera(
-    name: str, parent: str, parent_from_cam: NDArray[np.float64], source: str
+    name: str, parent: str, parent_from_cam: NDArray[np.float64], *sources: str
 ) -> VirtualCamera:
-    """With the source's size and field of view."""
+    """With the first source's size and field of view."""
     pose = Pose()
     x, y, z = (float(value) for value in parent_from_cam[:3, 3])
     pose.position.x, pose.position.y, pose.position.z = x, y, z
     turn = pose.orientation
     turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(parent_from_cam)
-    return VirtualCamera(name=name, parent_frame=parent, pose=pose, sources=[source])
+    return VirtualCamera(name=name, parent_frame=parent, pose=pose, sources=sources)

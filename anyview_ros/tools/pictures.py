@@ -50,7 +50,7 @@ class ContactSheet:
         moments = [self._kept[round(place)] for place in places]
         tile = _tile(moments[0], SHEET_HEIGHT)
         times = [label(f"{m[0].stamp_ns / 1e9:.2f} s", tile[0]) for m in moments]
-        # By label: cameras that share their source share its row.
+        # By label: cameras that share a source share its row.
         by_label = {
             text: images
             for name in self._names
@@ -64,7 +64,7 @@ class ContactSheet:
 
 
 class ClipVideo:
-    """source | virtual | truth, a row for each virtual camera, at the pace of the stamps.
+    """sources | virtual | truth, a row for each virtual camera, at the pace of the stamps.
 
     Args:
         file: mp4, made with the first moment.
@@ -111,10 +111,10 @@ def _tile(moment: Moment, height: int) -> tuple[int, int]:
 def _rows(
     name: str, moments: Sequence[Moment], with_truth: bool
 ) -> Iterator[tuple[str, list[Image | None]]]:
-    """Label and images over time of source, virtual camera and truth; None where one lacks."""
+    """Label and images over time of sources, virtual camera and truth; None where one lacks."""
     frames = [next((f for f in moment if f.camera == name), None) for moment in moments]
-    source = next((f.source for f in frames if f), "")
-    yield f"{source} (source)", [f.source_image if f else None for f in frames]
+    for source in dict.fromkeys(source for f in frames if f for source in f.sources):
+        yield f"{source} (source)", [f.sources.get(source) if f else None for f in frames]
     yield f"{name} (virtual)", [f.virtual if f else None for f in frames]
     if with_truth:
         yield f"{name} (truth)", [f.truth if f else None for f in frames]

@@ -193,12 +193,13 @@ class _Quality:
     def add(self, frame: Compared) -> None:
         if frame.obstacle:
             self.obstacles[frame.obstacle] += 1
-        if frame.truth is None or frame.source_image is None:
+        source = frame.first_source
+        if frame.truth is None or source is None:
             return
         candidates = (
             frame.virtual,
-            resized_like(frame.source_image, frame.truth),
-            mean_colour_like(frame.source_image, frame.truth),
+            resized_like(source, frame.truth),
+            mean_colour_like(source, frame.truth),
         )
         virtual, copy, colour = (_psnr(image, frame.truth) for image in candidates)
         self._rows.append((virtual, copy, colour))

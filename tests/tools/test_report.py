@@ -17,6 +17,8 @@ from PIL import Image as Pillow
 from anyview_ros.cli.__main__ import main
 from anyview_ros.geometry import rigid
 from anyview_ros.tools.bag import Bag
+from anyview_ros.tools.comparison import Compared
+from anyview_ros.tools.pictures import ContactSheet
 from anyview_ros.tools.report import Report, report_of
 from anyview_ros.tools.report_files import write_report
 from anyview_ros.tools.truth import Truth
@@ -179,6 +181,24 @@ def test_the_contact_sheet_shows_source_virtual_and_truth(tmp_path: Path) -> Non
         assert np.abs(small.astype(int) - expected).mean() < 12
     first_column = sheet[-144:, 114 : 114 + 256]
     assert np.abs(first_column.astype(int) - tiles[0]).mean() > 5  # time passes
+
+
+def test_the_contact_sheet_has_a_row_for_every_source(tmp_path: Path) -> None:
+    """Two virtual cameras share one of them; the other was not recorded at the second instant."""
+    grey = {level: np.full((36, 64, 3), level, np.uint8) for level in (40, 80, 120, 160, 200)}
+    sheet = ContactSheet(["one", "two"], with_truth=False)
+    for stamp, left in enumerate((grey[80], None)):
+        one = Compared("one", stamp, grey[120], {"front": grey[40], "left": left}, None, "")
+        two = Compared("two", stamp, grey[160], {"front": grey[40]}, None, "")
+        sheet.add((one, two))
+    sheet.write(tmp_path / "sheet.png")
+    image = np.asarray(Pillow.open(tmp_path / "sheet.png")).astype(int)
+    centres = [image.shape[0] - 72 - 148 * k for k in reversed(range(4))]
+    first, second = ([image[y, x, 0] for y in centres] for x in (-388, -128))
+    assert first == [40, 80, 120, 160]  # front, left, one, two
+    assert second[0] == 40
+    assert second[1] not in (40, 80)
+    assert second[2:] == [120, 160]
 
 
 def test_the_video_plays_in_a_browser(tmp_path: Path) -> None:
