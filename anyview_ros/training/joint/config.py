@@ -137,7 +137,7 @@ def parse_joint(text: str) -> JointRun:
     student = read_section(JointStudent, tuples(raw["student"]), "student")
     teacher = _teacher(raw["teacher"])
     run = JointRun(
-        name=f"{teacher.name}-{len(student.levels)}step",
+        name=student.named(teacher.name, student.teacher_levels),
         scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
         stages=(Stage(0, raw["mixture"]),),
         training=_training(pace, student),
