@@ -111,6 +111,9 @@ class Contract:
         scene_scale: multiplies Plücker moments (1/16 driving, 1/8 indoor).
         plane_sweep: planes over which the sources are warped into the target, as inverse depths
             over `scene_scale`; the ground is one more. Empty: the model has rays only.
+        sweep_weights: whether `denoise` also gives `weights`, which candidate of the plane sweep
+            each latent cell shows: (1, P + 1, T', H', W'), the first for none of them. They are
+            read after the last step.
         sampling: of the speeds that differ in more than their noise levels.
         call_bytes: memory of the largest call beside the weights, an estimate; 0 = not known.
         attention: what a GPU must have fused kernels for; None where attention is short.
@@ -138,6 +141,7 @@ class Contract:
     files: Mapping[str, str]
     scores: Mapping[str, Any] = field(default_factory=dict)
     plane_sweep: tuple[float, ...] = ()
+    sweep_weights: bool = False
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
     call_bytes: int = 0
     attention: FusedAttention | None = None
@@ -155,6 +159,8 @@ class Contract:
             falling = all(a > b for a, b in itertools.pairwise(levels))
             _require(len(levels) >= 2 and falling and levels[-1] >= 0, "sigmas", "falling", self)
         self._check_sampling()
+        swept = bool(self.plane_sweep) or not self.sweep_weights
+        _require(swept, "sweep_weights", "false where there is no plane_sweep", self)
         _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
         if self.attention is not None:
             whole = min(astuple(self.attention)) > 0

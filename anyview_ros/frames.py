@@ -108,7 +108,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Clip:
-    """T = 1 + 4k frames of one camera in time order, all of one size."""
+    """T = 1 + 4k frames of one camera, all of one size: in time order, or one frame held still.
+
+    A clip may be older than the instants it is used for: its frame k stands for instant k.
+    """
 
     frames: tuple[Frame, ...]
 
@@ -119,7 +122,7 @@ class Clip:
                 f"a clip has 1 + 4k frames (1, 5, 9, ...), got {len(self.frames)}",
             )
         stamps = self.stamps_ns
-        if any(a >= b for a, b in itertools.pairwise(stamps)):
+        if not self.is_held and any(a >= b for a, b in itertools.pairwise(stamps)):
             raise AnyviewError("invalid_stamps", f"stamps must increase, got {list(stamps)}")
         sizes = {(f.camera.width, f.camera.height) for f in self.frames}
         if len(sizes) > 1:
@@ -127,8 +130,18 @@ class Clip:
                 "size_changed", f"all frames of a clip need one size, got {sorted(sizes)}"
             )
 
+    @classmethod
+    def held(cls, frame: Frame, count: int) -> Clip:
+        """One frame, standing still for `count` instants."""
+        return cls((frame,) * count)
+
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether all instants show one frame."""
+        return len(self.frames) > 1 and all(f is self.frames[0] for f in self.frames)
 
     @property
     def stamps_ns(self) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ class SynthesisOptions:
         seed: makes the noise; 0 is a seed like any other.
         scene_scale: multiplies Plücker moments.
         uncertainty_samples: seeds whose spread is told, `seed` and those after it; 0 for none.
+        depth: whether the depth of what is seen is told too; for packages with `sweep_weights`.
     """
 
     speed: str = ""
@@ -32,6 +33,7 @@ class SynthesisOptions:
     seed: int = 0
     scene_scale: float = 0.0
     uncertainty_samples: int = 0
+    depth: bool = False
 
 
 def check_request(

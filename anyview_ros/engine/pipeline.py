@@ -43,6 +43,8 @@ class Synthesis:
     Args:
         frames: (T, H, W, 3) uint8 RGB of the target's size.
         uncertainty: (T, H, W) uint8 as `uncertainty.doubt`; (0, H, W) where none was asked for.
+        depth: (T, H, W) float32 metres along the target's optical axis, nan where nothing is
+            known; (0, H, W) where none was asked for.
         steps: of the schedule, for each seed.
         generated_size: (H, W) at which the model made them.
         clamped_moments: share of Plücker moments beyond the model's range, 0..1.
@@ -53,6 +55,7 @@ class Synthesis:
 
     frames: NDArray[np.uint8]
     uncertainty: NDArray[np.uint8]
+    depth: NDArray[np.float32]
     speed: str
     steps: int
     generated_size: tuple[int, int]
@@ -137,6 +140,7 @@ class Pipeline:
         return Synthesis(
             frames=frames,
             uncertainty=uncertainty,
+            depth=np.empty((0, *frames.shape[1:3]), np.float32),
             speed=options.speed or DEFAULT_SPEED,
             steps=method.steps,
             generated_size=(scene.target.camera.height, scene.target.camera.width),

@@ -78,7 +78,8 @@ class Oracle:
                     frames = question.truth[part]
         no_spread = np.empty((0, *shape[1:3]), np.uint8)
         rest = ("exact", 1, shape[1:3], options.scene_scale, 0.0, 0.0, 0.0, 0.0, 1)
-        return Synthesis(frames, no_spread, *rest)
+        no_depth = np.empty((0, *frames.shape[1:3]), np.float32)
+        return Synthesis(frames, no_spread, no_depth, *rest)
 
 
 def write_scene(folder: Path, seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Path:
