@@ -179,6 +179,7 @@ class RunConfig(Run):
             licence=self.licence,
             files={},
             plane_sweep=self.plane_sweep,
+            sweep_weights=bool(self.plane_sweep),
             sampling={
                 speed: Sampling(temperature=self.temperature)
                 for speed, levels in self.speeds.items()
