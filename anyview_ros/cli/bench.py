@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--splits", type=names, default=(), help="only these, or groups of them: A,B"
     )
     parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
+    parser.add_argument("--size", type=image_size, help="of worlds: HxW (default: the model's)")
     parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
     parser.add_argument("--speeds", type=names, default=("exact",), help="of the model: A,B")
     parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
@@ -50,6 +51,11 @@ def names(text: str) -> tuple[str, ...]:
 def seed_range(text: str) -> tuple[int, int]:
     first, last = map(int, text.split(":"))
     return first, last
+
+
+def image_size(text: str) -> tuple[int, int]:
+    height, width = map(int, text.split("x"))
+    return height, width
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,15 +103,20 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
 
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
+    from anyview_ros.errors import AnyviewError
     from anyview_ros.tools.bench.root_suite import RootSuite
     from anyview_ros.tools.bench.suite import chosen
     from anyview_ros.tools.bench.world_suite import CHANGES, WorldSuite
     from anyview_ros.worlds.world import KINDS
 
+    if args.size and not args.worlds:
+        raise AnyviewError(
+            "invalid_size", "--size is of --worlds; pictures have a size of their own"
+        )
     if not args.worlds:
         return RootSuite.of(package.contract, args.root, args.splits)
     kinds, changes = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, CHANGES, "split")
-    return WorldSuite.of(package.contract, kinds, changes, args.seeds)
+    return WorldSuite.of(package.contract, kinds, changes, args.seeds, args.size)
 
 
 def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:

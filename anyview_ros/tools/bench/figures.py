@@ -32,10 +32,17 @@ def region_psnr(frames: Images, truth: Images, region: NDArray[np.bool_]) -> flo
     return min(psnr(frames[region] / 255.0, truth[region] / 255.0), MOST_DB)
 
 
-def sharpness(frames: Images, truth: Images) -> float:
-    """Gradient energy relative to the truth's: 1 is as sharp, 0 is flat, more is grain."""
-    wanted = _gradient_energy(truth)
-    return _gradient_energy(frames) / wanted if wanted else float("nan")
+def sharpness(frames: Images, truth: Images, region: NDArray[np.bool_] | None = None) -> float:
+    """Return gradient energy relative to the truth's: 1 is as sharp, 0 is flat, more is grain.
+
+    Args:
+        region: (T, H, W), only between pixels of it; nan if it is tiny. None = all.
+    """
+    everywhere = np.ones(truth.shape[:3], bool) if region is None else region
+    if everywhere.mean() < LEAST_SHARE:
+        return float("nan")
+    wanted = _gradient_energy(truth, everywhere)
+    return _gradient_energy(frames, everywhere) / wanted if wanted else float("nan")
 
 
 def unsteadiness(frames: Images, truth: Images, steps: Sequence[int] | None = None) -> float:
@@ -63,10 +70,12 @@ def layout(a: Images, b: Images) -> dict[str, float]:
     return {"layout_psnr": agreement, "layout_correlation": correlation}
 
 
-def _gradient_energy(frames: Images) -> float:
-    """Mean squared difference of neighbours' luma, in rows and in columns."""
+def _gradient_energy(frames: Images, region: NDArray[np.bool_]) -> float:
+    """Return the mean squared difference of neighbours' luma, in columns plus in rows."""
     luma = frames @ LUMA
-    return float(np.mean(np.diff(luma, axis=1) ** 2) + np.mean(np.diff(luma, axis=2) ** 2))
+    down = np.diff(luma, axis=1)[region[:, 1:] & region[:, :-1]]
+    across = np.diff(luma, axis=2)[region[:, :, 1:] & region[:, :, :-1]]
+    return sum(float(np.mean(steps**2)) for steps in (down, across) if steps.size)
 
 
 def _thumbnails(frames: Images) -> NDArray[np.float64]:
