@@ -1,4 +1,4 @@
-"""`anyview bench ROOT --model NAME` and `anyview bench --worlds --model NAME [--seeds A:B]`."""
+"""`anyview bench ROOT --model NAME`, or `--worlds` or `--real` in place of a root."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("root", nargs="?", type=Path, help="benchmark root with a splits.json")
     what.add_argument("--worlds", action="store_true", help="synthetic splits, made from seeds")
+    what.add_argument(
+        "--real", action="store_true", help="real pictures with a true second view, as installed"
+    )
     parser.add_argument("--model", required=True, help="name or folder of a model package")
     parser.add_argument("--out", type=Path, help="folder (default: out/bench/MODEL-WHAT)")
     parser.add_argument(
@@ -90,7 +93,7 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
     from anyview_ros.tools.bench.suite import chosen
 
     speeds = chosen(args.speeds, package.contract.sigmas, "speed")
-    what = "worlds" if args.worlds else args.root.resolve().name
+    what = "worlds" if args.worlds else "real" if args.real else args.root.resolve().name
     return Plan(
         suite=suite_of(args, package),
         package=package,
@@ -104,6 +107,7 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
     from anyview_ros.errors import AnyviewError
+    from anyview_ros.tools.bench.real_suite import RealSuite
     from anyview_ros.tools.bench.root_suite import RootSuite
     from anyview_ros.tools.bench.suite import chosen
     from anyview_ros.tools.bench.world_suite import CHANGES, WorldSuite
@@ -113,6 +117,8 @@ def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
         raise AnyviewError(
             "invalid_size", "--size is of --worlds; pictures have a size of their own"
         )
+    if args.real:
+        return RealSuite.of(package.contract, args.splits)
     if not args.worlds:
         return RootSuite.of(package.contract, args.root, args.splits)
     kinds, changes = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, CHANGES, "split")
@@ -154,6 +160,8 @@ def _print_results(plan: Plan, content: dict[str, Any]) -> None:
     print(f"perceptual distance: {content['perceptual']}")
     for note in content["notes"]:
         print(f"not reached: {note}")
+    for words in content["suite"].get("left out", ()):
+        print(f"left out: {words}")
     for failure in content["failed"]:
         print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")
     print(f"{plan.out}{os.sep}: {', '.join(sorted(f.name for f in plan.out.glob('*.*')))}")
