@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     plan = planned(args, package)
     usual = 1 if plan.provider != "cpu" else os.cpu_count() or 1
     content = _with_progress(plan, args.workers or usual)
-    _print_results(plan, content)
+    print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:
         publish(package, scores(content), plan.out / "contact_sheet.png")
     return 1 if content["failed"] else 0
@@ -153,7 +153,8 @@ def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
     return content
 
 
-def _print_results(plan: Plan, content: dict[str, Any]) -> None:
+def print_results(plan: Plan, content: dict[str, Any]) -> None:
+    """Print tables, what is not reached, what is left out, and what failed."""
     from anyview_ros.tools.bench.results import lines
 
     print("\n".join(lines(content)))

@@ -29,6 +29,7 @@ ALOE_FOCAL, ALOE_BASELINE_M, ALOE_CENTRES_APART = 3740.0, 0.16, 270.0
 ALOE_SHRINK = 2  # of 1282x1110: its disparities are whole pixels, so nothing is lost
 
 BOARDS = tuple(f"{k:02d}" for k in (*range(1, 10), *range(11, 15)))
+VIEWS = BOARDS[::3]  # that are asked: all of them calibrate, and look alike
 CORNERS, SQUARE_M = (9, 6), 0.025  # as left_intrinsics.yml of the package says
 
 Points = NDArray[np.float32]

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from anyview_ros.cli.bench import add_arguments, planned, print_results
 from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.footage.real_view import RealView
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import rays, rigid
 from anyview_ros.tools.bench import real_suite
-from anyview_ros.tools.bench.baselines import COPY, DEPTH_WARP, GROUND_WARP, baselines
+from anyview_ros.tools.bench.baselines import (
+    COPY,
+    DEPTH_WARP,
+    GROUND_WARP,
+    MEAN_COLOUR,
+    baselines,
+)
+from anyview_ros.tools.bench.evaluation import Asking, Evaluator
 from anyview_ros.tools.bench.figures import region_psnr
 from anyview_ros.tools.bench.real_suite import DISTANCES, PICTURES, Pictures, RealSuite
-from tests.bench.scenes import texture
+from anyview_ros.tools.bench.results import write
+from anyview_ros.tools.bench.run import Results, begin
+from tests.bench.scenes import Oracle, texture
 from tests.packages import make_package
 
 CAMERA = Camera.from_fov(64, 48, 1.0)
@@ -102,6 +115,37 @@ def test_the_true_depth_warp_is_the_truth_and_there_is_no_ground(
     seen = question.visibility.covisible
     exact = region_psnr(made[DEPTH_WARP], question.truth, seen)
     assert exact > region_psnr(made[COPY], question.truth, seen) + 8
+
+
+def test_it_is_evaluated_like_a_world_without_a_camera_to_find(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    suite = suite_of(monkeypatch, tmp_path, found)
+    episode = suite.episodes()[0]
+    oracle: Any = Oracle(tmp_path, suite.question(episode))
+    outcome = Evaluator(suite, oracle, Asking(("exact",)), None).evaluate(episode, tmp_path)
+    assert list(outcome.rows) == ["exact", COPY, MEAN_COLOUR, DEPTH_WARP]
+    row = outcome.rows["exact"]
+    assert [row[f] for f in ("psnr", "covisible_psnr", "hidden_psnr")] == [99, 99, 99]
+    assert row["covisible_sharpness"] == 1
+    assert "rotation_deg" not in row
+    assert outcome.calls == 1
+
+
+def test_the_command_tells_what_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite_of(monkeypatch, tmp_path, missing)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    out = tmp_path / "out"
+    given = ["--real", "--model", str(tmp_path / "tiny"), "--out", str(out), "--no-perceptual"]
+    plan = planned(parser.parse_args(given), load_package(tmp_path / "tiny"))
+    assert plan.suite.episodes()[0].name == "walls_epa"
+    begin(plan)
+    print_results(plan, write(plan, Results((), ()), []))
+    assert "left out: others: install them" in capsys.readouterr().out
+    assert json.loads((out / "results.json").read_text())["suite"]["pictures"] == ["walls"]
 
 
 def test_what_is_not_installed_is_left_out_by_name(

@@ -14,7 +14,7 @@ from anyview_ros.tools.metrics import psnr, score_clip
 MOST_DB = 99.0  # equal images would make every mean infinite
 LEAST_SHARE = 0.005  # of a clip's pixels that a region must have to be scored
 LAYOUT_SCALE = 8  # pixels a side that one pixel stands for when only the layout is compared
-LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def whole_clip(frames: Images, truth: Images) -> dict[str, float]:
@@ -38,11 +38,10 @@ def sharpness(frames: Images, truth: Images, region: NDArray[np.bool_] | None = 
     Args:
         region: (T, H, W), only between pixels of it; nan if it is tiny. None = all.
     """
-    everywhere = np.ones(truth.shape[:3], bool) if region is None else region
-    if everywhere.mean() < LEAST_SHARE:
+    if region is not None and region.mean() < LEAST_SHARE:
         return float("nan")
-    wanted = _gradient_energy(truth, everywhere)
-    return _gradient_energy(frames, everywhere) / wanted if wanted else float("nan")
+    wanted = _gradient_energy(truth, region)
+    return _gradient_energy(frames, region) / wanted if wanted else float("nan")
 
 
 def unsteadiness(frames: Images, truth: Images, steps: Sequence[int] | None = None) -> float:
@@ -70,12 +69,14 @@ def layout(a: Images, b: Images) -> dict[str, float]:
     return {"layout_psnr": agreement, "layout_correlation": correlation}
 
 
-def _gradient_energy(frames: Images, region: NDArray[np.bool_]) -> float:
+def _gradient_energy(frames: Images, region: NDArray[np.bool_] | None) -> float:
     """Return the mean squared difference of neighbours' luma, in columns plus in rows."""
-    luma = frames @ LUMA
-    down = np.diff(luma, axis=1)[region[:, 1:] & region[:, :-1]]
-    across = np.diff(luma, axis=2)[region[:, :, 1:] & region[:, :, :-1]]
-    return sum(float(np.mean(steps**2)) for steps in (down, across) if steps.size)
+    luma = frames.astype(np.float32) @ LUMA
+    down, across = np.diff(luma, axis=1), np.diff(luma, axis=2)
+    if region is not None:
+        down = down[region[:, 1:] & region[:, :-1]]
+        across = across[region[:, :, 1:] & region[:, :, :-1]]
+    return sum(float(np.mean(d**2, dtype=np.float64)) for d in (down, across) if d.size)
 
 
 def _thumbnails(frames: Images) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ def motorcycle_view() -> RealView:
 PICTURES: Mapping[str, Pictures] = {
     "motorcycle": Pictures(("left",), stereo_pair.motorcycle_file, lambda name: motorcycle_view()),
     "aloe": Pictures(("left",), opencv_doc.folder, lambda name: opencv_doc.aloe()),
-    "chessboards": Pictures(opencv_doc.BOARDS, opencv_doc.folder, opencv_doc.chessboard),
+    "chessboards": Pictures(opencv_doc.VIEWS, opencv_doc.folder, opencv_doc.chessboard),
     "castle": Pictures(tuple(castle.PAIRS), castle.folder, castle.castle),
 }
 
