@@ -18,8 +18,7 @@ from anyview_ros.worlds.world import World
 
 OUTDOORS = (columns.FACADE, columns.ROOF, columns.FOLIAGE, columns.NOISE, columns.STRIPES)
 NOT_INDOORS = (columns.SIGN, columns.SIGNAL)
-BUILT = (columns.FACADE, columns.ROOF, columns.FOLIAGE)  # of materials only, never of pictures
-GROUND_PARTS = (columns.ROAD_TEXTURE, columns.PAVING_TEXTURE, columns.YARD_TEXTURE)
+BUILT = (columns.FACADE, columns.ROOF)  # of laid materials only; foliage of those that grew
 FINISH = [columns.MATERIAL, *range(columns.COLOR, columns.RADIUS)]  # what does not move
 DRAWS = 6  # random numbers for each finish
 
@@ -77,9 +76,15 @@ class PhotographedWorld:
         """The environment, and the sky that it names; they are the same at every stamp."""
         rng = np.random.default_rng([self.seed, 0xF070])
         environment = self.world.scene_at(0).environment.copy()
-        for part in GROUND_PARTS:
+        laid, materials = self.photographs.laid, len(self.photographs.metres)
+        parts = {
+            columns.ROAD_TEXTURE: (0, laid),
+            columns.PAVING_TEXTURE: (0, laid),
+            columns.YARD_TEXTURE: (laid, materials),
+        }
+        for part, (first, last) in parts.items():
             if rng.random() < self.share:
-                texture = int(rng.integers(len(self.photographs.metres)))
+                texture = int(rng.integers(first, last))
                 metres = self.photographs.metres[texture] * np.exp(rng.uniform(-0.5, 0.8))
                 environment[part : part + 3] = texture + 1, metres, rng.uniform(0, 2 * np.pi)
         indoors = environment[columns.FLOOR] > 0
@@ -95,9 +100,12 @@ class PhotographedWorld:
         indoors = environment[columns.FLOOR] > 0
         suited = ~np.isin(material, NOT_INDOORS) if indoors else np.isin(material, OUTDOORS)
         wears = suited & (draws[:, 0] < self.share)
-        materials, count = len(self.photographs.metres), len(self.photographs.names)
-        last = np.where(np.isin(material, BUILT) | (draws[:, 1] < 0.5), materials, count)
-        first = np.where(material == columns.FOLIAGE, self.photographs.laid, 0)
+        laid, materials = self.photographs.laid, len(self.photographs.metres)
+        count = len(self.photographs.names)
+        leaves = material == columns.FOLIAGE
+        last = np.where(leaves | (draws[:, 1] < 0.5), materials, count)
+        last[np.isin(material, BUILT)] = laid
+        first = np.where(leaves, laid, 0)
         texture = np.floor(first + draws[:, 2] * (last - first)).astype(int)
         size = 2 * rows[:, columns.HALF : columns.HALF + 3].max(axis=1)
         metres = np.append(self.photographs.metres, np.full(count - materials, np.inf))[texture]

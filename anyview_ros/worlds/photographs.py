@@ -30,7 +30,8 @@ Bytes = NDArray[np.uint8]
 SKY_ROWS = 256
 HELD_OUT = 5  # one name in so many is kept for evaluation
 CUTS, CUT_FOV = 6, np.pi / 3  # of a panorama: around the horizon, and how wide each is
-TRIPOD, PATCH = 1.6, 2.4  # metres: height of a panorama's camera, and a piece of its ground
+TRIPOD, PATCH = 1.6, 2.4  # metres: height of a panorama's camera, and a piece of its ground;
+SHRINK = 0.5  # the piece is laid smaller than it was, or its few texels would look soft
 CUT_KEY, SKY_KEY = 0.25, 0.45  # linear light that the median of a picture is brought to
 WHITE = 2.0  # linear light that becomes 255
 SHARE = Path("/usr/share")
@@ -45,22 +46,23 @@ class Package:
         folders: where its pictures may be, the first that exists is taken.
         suffix: of its files.
         materials: metres that a picture of a material is wide, by name; they may lie anywhere.
-        laid: names of materials that were laid: nothing that grew looks like them.
+        grounds: names of panoramas whose ground, seen from above, is a material, and the cuts in
+            which nothing stands on it.
+        grown: names of materials and grounds that grew; the others were laid.
         pictures: names of photographs of something, which may be printed on things.
         skies: names of outdoor panoramas.
         panoramas: names of all panoramas; cuts of them are pictures.
-        grounds: names of panoramas whose ground, seen from above, is a material.
     """
 
     install: str
     folders: Callable[[], Iterator[Path]]
     suffix: str
     materials: Mapping[str, float] = field(default_factory=dict)
-    laid: tuple[str, ...] = ()
+    grounds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    grown: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     skies: tuple[str, ...] = ()
     panoramas: tuple[str, ...] = ()
-    grounds: tuple[str, ...] = ()
 
 
 def _site_packages() -> Iterator[Path]:
@@ -81,7 +83,7 @@ PACKAGES = {
         _site_packages,
         ".png",
         materials={"brick": 1.6, "grass": 1.2, "gravel": 0.8},
-        laid=("brick",),
+        grown=("grass",),
         pictures=("camera", "chelsea", "coffee", "coins", "ihc", "moon"),
     ),
     "blender-data": Package(
@@ -90,7 +92,8 @@ PACKAGES = {
         ".exr",
         skies=("city", "sunrise", "sunset"),
         panoramas=("city", "courtyard", "forest", "interior", "sunrise", "sunset"),
-        grounds=("city", "courtyard", "forest", "sunset"),
+        grounds={"courtyard": (1, 2, 3), "forest": (1, 2), "sunset": (1, 3, 4, 5)},
+        grown=("forest",),
     ),
     "@pmndrs/assets": Package(
         "npm install @pmndrs/assets",
@@ -101,7 +104,8 @@ PACKAGES = {
             *("apartment", "bridge", "city", "dawn", "esplanade", "forest", "hall", "lab", "lobby"),
             *("park", "sky", "sunrise", "sunset", "venice", "warehouse", "workshop"),
         ),
-        grounds=("dawn", "forest", "park", "sunset", "venice"),
+        grounds=dict.fromkeys(("dawn", "forest", "park", "sunset", "venice"), (0, 2, 4)),
+        grown=("dawn", "forest", "park"),
     ),
 }
 
@@ -113,7 +117,7 @@ class Photographs:
     Args:
         names: of the N textures.
         textures: (N, textures.TEXELS, 3) uint8.
-        laid: number of materials that were laid, the first ones.
+        laid: number of materials that were laid, the first ones; the next ones grew.
         metres: of all M materials, what one repeat is wide; N - M pictures have none.
         skies: (K, SKY_ROWS, 2 * SKY_ROWS, 3) uint8.
         sky_names: of the K skies.
@@ -145,7 +149,7 @@ def read_photographs(packages: tuple[str, ...], held_out: bool = False) -> Photo
         for stem in _chosen(package.materials, held_out):
             metres = package.materials[stem] / 2
             for key, quarter in _quarters(_read_picture(folder, stem, package.suffix)):
-                group = laid if stem in package.laid else grown
+                group = grown if stem in package.grown else laid
                 group[f"{name}/{stem}{key}"] = mip_levels(quarter), metres
         for stem in _chosen(package.pictures, held_out):
             pictures[f"{name}/{stem}"] = mip_levels(_read_picture(folder, stem, package.suffix))
@@ -155,11 +159,18 @@ def read_photographs(packages: tuple[str, ...], held_out: bool = False) -> Photo
                 azimuth = 2 * np.pi * k / CUTS
                 cut = developed(_cut(panorama, azimuth), CUT_KEY)
                 pictures[f"{name}/{stem}:{k}"] = mip_levels(cut)
-                if stem in package.grounds:
+                if k in package.grounds.get(stem, ()):
                     ground = developed(_ground(panorama, azimuth), CUT_KEY)
-                    grown[f"{name}/{stem} ground:{k}"] = mip_levels(ground), PATCH
+                    group = grown if stem in package.grown else laid
+                    group[f"{name}/{stem} ground:{k}"] = mip_levels(ground), SHRINK * PATCH
             if stem in package.skies:
                 skies[f"{name}/{stem}"] = _sky(panorama)
+    if not laid or not grown:
+        raise AnyviewError(
+            "missing_photographs",
+            f"need materials that were laid and some that grew, got {len(laid)} and {len(grown)} "
+            f"from {', '.join(packages)}; name more packages of {', '.join(PACKAGES)}",
+        )
     materials = laid | grown
     textures = [texture for texture, _ in materials.values()] + list(pictures.values())
     names = (*materials, *pictures)
@@ -278,7 +289,10 @@ def _read_panorama(folder: Path, stem: str, suffix: str) -> Floats:
     ]
     green, blue, red = (plane[:, : frame.width].astype(np.float32) for plane in rows)
     linear = np.stack([red, green, blue], axis=-1)
-    return np.nan_to_num(linear, nan=65504.0, posinf=65504.0).clip(0, 65504)  # the sun overflows
+    # Around the sun some channels have overflowed and rung: there all is as bright as can be.
+    near_sun = cv2.dilate((linear.max(axis=-1) > 1000).astype(np.uint8), np.ones((11, 11)))
+    overflowed = (near_sun > 0) & ~(linear.min(axis=-1) > 1e-4)
+    return np.asarray(np.where(overflowed[..., None], 65504, linear).clip(0, 65504), np.float32)
 
 
 def _cut(panorama: Floats, azimuth: float) -> Floats:
