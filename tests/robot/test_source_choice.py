@@ -9,18 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyview_ros.engine.seen_points import DEPTHS, GRID, LEAST_GAIN, seen_points
 from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import look_at
 from anyview_ros.robot.clips.source_choice import (
-    DEPTHS,
-    GRID,
-    LEAST_GAIN,
     Candidate,
     Choice,
     axis_angle,
     best_first,
     joined_by,
-    seen_points,
     seen_share,
 )
 
