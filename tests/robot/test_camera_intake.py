@@ -369,7 +369,7 @@ def test_another_calibration_is_told_and_no_clip_goes_across(bench: Bench) -> No
     for at_ms in (2500, 2600, 2700, 2800, 2900):
         bench.image(at_ms)
         bench.info(at_ms, zoomed)
-    text = "the calibration changed at 2.500 s (fx 25.0 to 30.0 at the model's size)"
+    text = "the calibration changed at 2.500 s (fx 25.0 to 30.0 at the size it is kept at)"
     assert text in bench.problems["calibration_changed"]
     buffer = bench.intake.buffer
     assert len(buffer.clip(2400 * MS, 5, 100 * MS)) == len(buffer.clip(0, 5, 100 * MS)) == 5
