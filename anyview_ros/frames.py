@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,6 +135,12 @@ class Clip:
     def held(cls, frame: Frame, count: int) -> Clip:
         """One frame, standing still for `count` instants."""
         return cls((frame,) * count)
+
+    def mapped(self, change: Callable[[Frame], Frame]) -> Clip:
+        """The clip of changed frames; one that is held still is changed once, and stays so."""
+        if self.is_held:
+            return Clip.held(change(self.frames[0]), len(self))
+        return Clip(tuple(change(frame) for frame in self.frames))
 
     def __len__(self) -> int:
         return len(self.frames)
