@@ -1,6 +1,7 @@
 """Values refuse what cannot be, by name."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,19 @@ def test_a_clip_is_in_time_order_and_of_one_size():
     other = Camera.from_fov(10, 6, 1.0)
     with pytest.raises(AnyviewError, match=r"\(8, 6\), \(10, 6\)"):
         Clip((*(frame(stamp) for stamp in range(4)), frame(4, other)))
+
+
+def test_a_clip_that_is_held_still_stays_so_when_it_is_changed():
+    changes = []
+
+    def later(one):
+        changes.append(one)
+        return replace(one, stamp_ns=one.stamp_ns + 7)
+
+    held = Clip.held(frame(3), 5).mapped(later)
+    assert (held.is_held, held.stamps_ns, len(changes)) == (True, (10,) * 5, 1)
+    moving = Clip(tuple(frame(k) for k in range(5))).mapped(later)
+    assert (moving.is_held, moving.stamps_ns) == (False, (7, 8, 9, 10, 11))
 
 
 def test_errors_survive_the_way_between_processes():
