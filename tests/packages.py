@@ -29,7 +29,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
         changes: fields of the contract to replace.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    graphs = _graphs(work, changes.get("max_sources", 1) > 1)
+    several, swept = changes.get("max_sources", 1) > 1, bool(changes.get("plane_sweep"))
+    graphs = _graphs(work, several, swept)
     for name, model in zip(GRAPHS, graphs, strict=True):
         onnx.save(model, str(folder / f"{name}.onnx"))
     contract = Contract(
@@ -57,8 +58,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
     return folder
 
 
-def _graphs(work: int, several: bool) -> tuple[onnx.ModelProto, ...]:
-    return _encode(), _condition(), _denoise(work, several), _decode()
+def _graphs(work: int, several: bool, swept: bool) -> tuple[onnx.ModelProto, ...]:
+    return _encode(), _condition(), _denoise(work, several, swept), _decode()
 
 
 def _encode() -> onnx.ModelProto:
@@ -81,7 +82,7 @@ def _condition() -> onnx.ModelProto:
     return _model(nodes, {"latent": _latent(), "rays": _rays()}, ["context"], constants)
 
 
-def _denoise(work: int, several: bool) -> onnx.ModelProto:
+def _denoise(work: int, several: bool, swept: bool) -> onnx.ModelProto:
     sources, shape = _mean_of_sources() if several else ([], {})
     nodes = [
         *sources,
@@ -106,6 +107,9 @@ def _denoise(work: int, several: bool) -> onnx.ModelProto:
         "rays": _rays(),
         "context": _latent("context", "s_" if several else "h_"),
     }
+    if swept:  # given, and not looked at
+        shape = [1, "p", CHANNELS + 2, "t_", "h_", "w_"]
+        inputs["sweep"] = helper.make_tensor_value_info("sweep", TensorProto.FLOAT, shape)
     return _model(nodes, inputs, ["prediction"], constants)
 
 

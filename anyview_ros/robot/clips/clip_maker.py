@@ -123,4 +123,5 @@ class ClipMaker:
             order.asked.options,
             scene_scale=self._settings().scene_scale,
             uncertainty_samples=order.camera.message.uncertainty_samples,
+            depth=order.depth and order.model.contract.sweep_weights,
         )

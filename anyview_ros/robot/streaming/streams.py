@@ -198,12 +198,13 @@ class Streams:
             stream.rest(error)
             return
         ticket.sources = chosen
+        camera = replace(camera, asked=asked)
         window = self._window(stream, self._ends.get(chosen, 0))
         if window is None:
             return
         started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
-            made = self._made(stream, window, asked, chosen, ticket, queue_s)
+            made = self._made(stream, window, camera, chosen, ticket, queue_s)
         except AnyviewError as error:
             if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
                 stream.failed(window, ticket.reason())
@@ -238,19 +239,19 @@ class Streams:
         self,
         stream: Stream,
         window: Window,
-        asked: AskedCamera,
+        virtual: VirtualCamera,
         chosen: tuple[str, ...],
         ticket: Ticket,
         queue_s: float,
     ) -> Made:
         """The clip of a window, continuing the one before where it can."""
-        model = self._model.required()
+        model, asked = self._model.required(), virtual.asked
         question = _question(asked, ClipShape.of(model.contract), window)
         sources = self._maker.gather(question, asked, _at_once, chosen)
         ticket.sources = sources.names
         camera = sources.target.camera
         before = stream.before(window, sources.stamps_ns, (camera.height, camera.width))
-        order = Order(question, asked, sources, model, queue_s)
+        order = Order(question, asked, sources, model, queue_s, virtual.topics.wants_depth)
         return self._maker.make(order, ticket, before=before)
 
     def _publish(self, stream: Stream, window: Window, made: Made, camera: VirtualCamera) -> None:

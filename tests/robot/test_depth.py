@@ -1,0 +1,109 @@
+"""The topic of a virtual camera's depth: who has it, when it is asked for, and what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anyview_ros.msg import SynthesisInfo
+from sensor_msgs.msg import Image
+
+from anyview_ros.robot.messages import image_message
+from anyview_ros.robot.virtual.publisher import CameraTopics, SynthesizedClip
+from tests.graph import Graph, graph
+from tests.packages import make_package
+from tests.robot.rig import (
+    CAMERA,
+    live,
+    raised_camera,
+    values_of,
+    wait_for,
+)
+from tests.robot.test_lifecycle import Manager
+
+pytestmark = pytest.mark.graph
+
+NOTHING = np.empty((0, 48, 64), np.uint8)
+STAMPS = (1_000_000_000, 1_100_000_000)
+
+
+def measured() -> np.ndarray:
+    """(2, 48, 64) float32 metres, unknown in a corner."""
+    depth = np.linspace(0.5, 70, 2 * 48 * 64, dtype=np.float32).reshape(2, 48, 64)
+    depth[:, :5, :9] = np.nan
+    return depth
+
+
+def clip(depth: np.ndarray) -> SynthesizedClip:
+    def info(k: int) -> SynthesisInfo:
+        return SynthesisInfo()
+
+    images = [np.full((48, 64, 3), 100 + k, np.uint8) for k in range(2)]
+    return SynthesizedClip(images, STAMPS, CAMERA, info, 0.0, lambda k: NOTHING[0], NOTHING, depth)
+
+
+@contextmanager
+def topics(opened: Graph, tells_depth: bool) -> Iterator[CameraTopics]:
+    made = CameraTopics(opened.node, "deep", "deep_optical_frame", 10, tells_depth)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def has_topic(opened: Graph) -> bool:
+    return bool(opened.node.get_publishers_info_by_topic("/virtual/deep/depth"))
+
+
+def test_depth_is_an_image_of_metres_with_the_stamp_and_frame_of_the_pixels() -> None:
+    with graph(213) as opened, topics(opened, True) as made:
+        assert not made.wants_depth, "nobody listens"
+        images = opened.listen(Image, "/virtual/deep/image_raw")
+        heard = opened.listen(Image, "/virtual/deep/depth")
+        wait_for(lambda: made.wants_depth, "the listener")
+        made.publish(clip(measured()))
+        opened.wait_until(lambda: len(heard) == len(images) == 2, "two of each")
+        assert [m.header for m in heard] == [m.header for m in images]
+        assert heard[0].header.frame_id == "deep_optical_frame"
+        assert {(m.encoding, m.width, m.height, m.step) for m in heard} == {("32FC1", 64, 48, 256)}
+        assert not heard[0].is_bigendian
+        told = [np.frombuffer(m.data, np.float32).reshape(48, 64) for m in heard]
+        np.testing.assert_array_equal(told, measured())
+
+        made.publish(clip(np.empty((0, 48, 64), np.float32)))
+        opened.wait_until(lambda: len(images) == 4, "a clip made while nobody listened")
+        assert len(heard) == 2
+
+
+def test_the_topic_comes_and_goes_with_the_models_that_tell_depth() -> None:
+    with graph(213) as opened, topics(opened, False) as made:
+        images = opened.listen(Image, "/virtual/deep/image_raw")
+        for tells in (True, False, True):
+            made.tell_depth(tells)
+            wait_for(lambda tells=tells: has_topic(opened) == tells, f"the topic: {tells}")
+            before = len(images)
+            made.publish(clip(measured()))
+            opened.wait_until(lambda before=before: len(images) == before + 2, "two frames")
+        assert image_message(measured()[0], 1, "a").data.typecode == "B"
+
+
+def test_in_a_node_the_topic_is_there_as_long_as_the_model_tells_depth(tmp_path: Path) -> None:
+    swept = {"plane_sweep": (0.5, 1.0), "max_sources": 2}
+    deep = make_package(tmp_path / "deep", sweep_weights=True, **swept)
+    flat = make_package(tmp_path / "flat", **swept)
+    with live(214, deep, "source_size:=40") as (opened, _, caller):
+        assert caller.add(raised_camera("deep")).success
+        wait_for(lambda: has_topic(opened), "the topic")
+        manager = Manager(opened)
+        for model, tells in ((flat, False), (deep, True)):
+            assert manager.set("model", str(model)).successful
+            caller.status("model", lambda s, model=model: values_of(s)["model"] == model.name)
+            wait_for(lambda tells=tells: has_topic(opened) == tells, f"the topic: {tells}")
+            if not tells:
+                without_effect = caller.status("parameters")
+                assert values_of(without_effect)["source_size"].startswith(
+                    "has no effect: model 'flat' does not tell which source a pixel is from"
+                )
