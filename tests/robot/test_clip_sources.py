@@ -252,7 +252,8 @@ def test_named_sources_limit_the_memory_to_them(contract: Contract) -> None:
 def test_a_clip_made_late_is_made_of_the_same(contract: Contract) -> None:
     """As long as its frames are in the buffer, though the keyframes have left it."""
     four = replace(contract, max_sources=4)
-    front = stream("front", range(1, 61), memory=REMEMBERED, buffered_ns=2 * 10**9)
+    memory = replace(REMEMBERED, max_age_ns=4_500_000_000)
+    front = stream("front", range(1, 61), memory=memory, buffered_ns=2 * 10**9)
     before = gather(four, {"front": front}, left_behind("front"))
     front.drive(range(61, 71))
     assert front.buffer.oldest_ns == 50 * PERIOD_NS

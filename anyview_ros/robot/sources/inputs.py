@@ -158,7 +158,7 @@ class Inputs:
             tf_timeout_s=self._settings.tf_timeout_s,
             clock_offset_ns=round(camera.clock_offset_s * 1e9),
             source_size=self._settings.source_size,
-            memory=self._memory(),
+            memory=memory_limits(self._settings, self._contract),
         )
 
     def _limits(self) -> BufferLimits:
@@ -170,16 +170,17 @@ class Inputs:
             max_bytes=MAX_BUFFER_BYTES,
         )
 
-    def _memory(self) -> MemoryLimits:
-        """Nothing is remembered for a model of one source, which is a live one."""
-        if self._contract.max_sources == 1:
-            return NO_MEMORY
-        scene_scale = self._settings.scene_scale or self._contract.scene_scale
-        return MemoryLimits(
-            max_age_ns=int(self._settings.memory_s * 1e9),
-            max_bytes=MAX_MEMORY_BYTES,
-            jump_m=JUMP_SHARE / scene_scale,
-        )
+
+def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
+    """Of each camera's keyframes; a model of one source has a live one, and no use for them."""
+    if contract.max_sources == 1:
+        return NO_MEMORY
+    scene_scale = settings.scene_scale or contract.scene_scale
+    return MemoryLimits(
+        max_age_ns=int(settings.memory_s * 1e9),
+        max_bytes=MAX_MEMORY_BYTES,
+        jump_m=JUMP_SHARE / scene_scale,
+    )
 
 
 def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
