@@ -136,8 +136,8 @@ class Clip:
         """One frame, standing still for `count` instants."""
         return cls((frame,) * count)
 
-    def mapped(self, change: Callable[[Frame], Frame]) -> Clip:
-        """The clip of changed frames; one that is held still is changed once, and stays so."""
+    def changed(self, change: Callable[[Frame], Frame]) -> Clip:
+        """Return the clip of changed frames; one that is held is changed once, and stays held."""
         if self.is_held:
             return Clip.held(change(self.frames[0]), len(self))
         return Clip(tuple(change(frame) for frame in self.frames))

@@ -45,7 +45,7 @@ class Scene:
         def lit(frame: Frame) -> Frame:
             return replace(frame, image=question.lit(frame.image))
 
-        clips = tuple(clip.mapped(lit) for clip in self.clips)
+        clips = tuple(clip.changed(lit) for clip in self.clips)
         known = None if self.known is None else question.lit(self.known)
         return Scene(clips, self.target, known, self.scene_scale * question.size)
 

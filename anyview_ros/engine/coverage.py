@@ -29,7 +29,7 @@ def distances(scene_scale: float) -> NDArray[np.float64]:
 
 
 def age_weights(sources: Sequence[Frame]) -> list[float]:
-    """What each source counts at the instant of the first: 1 now, half as much each 10 s before."""
+    """Return what each source counts at the instant of the first: half as much each 10 s before."""
     ages_s = [(sources[0].stamp_ns - source.stamp_ns) / 1e9 for source in sources]
     return [0.5 ** (age_s / HALF_LIFE_S) if age_s >= NOW_S else 1.0 for age_s in ages_s]
 

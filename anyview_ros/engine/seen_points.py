@@ -15,6 +15,8 @@ GRID = (32, 18)  # columns, rows of rays through the target's image: finer than 
 DEPTHS = np.array([0.25, 0.5, 1.0, 2.0])  # of the samples on each ray, in units of 1 / scene_scale
 LEAST_GAIN = 0.05  # of the target's samples: what less than that sees is not worth a source's time
 
+AT_ONCE = 4  # frames whose samples fit into a processor's cache
+
 
 class Seen(Protocol):
     """A frame, or what is known of one whose image need not be there."""
@@ -48,22 +50,25 @@ def seen_points(source: View, target: View, scene_scale: float) -> NDArray[np.bo
 
 
 def seen_by_each(frames: Sequence[Seen], target: View, scene_scale: float) -> NDArray[np.bool_]:
-    """Return `seen_points` of many frames that stand still, (frames, instants, samples).
+    """Return `seen_points` of frames that stand still, (frames, instants, samples).
 
-    All at once, as the sides of their frustums: 1 ms for 12 frames, where one by one took 24.
+    By the sides of their frustums: 120 frames at three instants in 3 ms, one by one in 43.
     """
     poses = target.world_from_cam
     origin = poses[0, :3, 3]  # near it float32 is exact enough, wherever in the world it is
-    centres = poses[:, :3, 3:] - origin[:, None]
-    points = (poses[:, :3, :3] @ _points(target, scene_scale).T + centres).astype(np.float32)
-    seen = np.empty((len(frames), *points.shape[::2]), np.bool_)
-    for k, frame in enumerate(frames):
-        pose = frame.world_from_cam
-        normals = _sides(frame.camera) @ pose[:3, :3].T
-        offsets = normals @ (pose[:3, 3] - origin)
-        inside = normals.astype(np.float32) @ points >= offsets.astype(np.float32)[:, None]
-        np.all(inside, axis=1, out=seen[k])
-    return seen
+    centres = poses[:, :3, 3] - origin
+    points = _points(target, scene_scale) @ np.swapaxes(poses[:, :3, :3], 1, 2) + centres[:, None]
+    flat = np.ascontiguousarray(points.reshape(-1, 3).T, np.float32)
+    seen = np.empty((len(frames), flat.shape[1]), np.bool_)
+    for k in range(0, len(frames), AT_ONCE):
+        few = frames[k : k + AT_ONCE]
+        normals = [_sides(frame.camera) @ frame.world_from_cam[:3, :3].T for frame in few]
+        away = [frame.world_from_cam[:3, 3] - origin for frame in few]
+        offsets = [n @ a for n, a in zip(normals, away, strict=True)]
+        sides = np.concatenate(normals).astype(np.float32) @ flat
+        inside = sides >= np.concatenate(offsets).astype(np.float32)[:, None]
+        np.all(inside.reshape(len(few), 4, -1), axis=1, out=seen[k : k + AT_ONCE])
+    return seen.reshape(len(frames), *points.shape[:2])
 
 
 def _points(target: View, scene_scale: float) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ def off_sight(
 def _levels(
     frame: NDArray[np.uint8], sources: Sequence[Frame], view: View, scene_scale: float
 ) -> NDArray[np.float32]:
-    """(H, W) of one frame."""
+    """Return (H, W) grey levels of one frame, see `off_sight`."""
     planes = planes_of(view.world_from_cam, list(1 / distances(scene_scale)))
     nearest = np.full(frame.shape[:2], np.inf, np.float32)
     for source, weight in zip(sources, age_weights(sources), strict=True):

@@ -123,7 +123,7 @@ def load_status(pids: Mapping[str, int | None], loads: Mapping[str, Load]) -> Di
 
 
 def parameters_status(without_effect: Mapping[str, str]) -> DiagnosticStatus:
-    """Parameters that were set and change nothing, by name, and why."""
+    """Name parameters that were set and change nothing, and say why."""
     text = "; ".join(f"{name}: {why}" for name, why in without_effect.items())
     return _status("parameters", WARN, text, without_effect)
 

@@ -250,5 +250,5 @@ def postponed(changed: str) -> str:
 
 
 def is_default(settings: Settings, name: str) -> bool:
-    """Whether a parameter of the node has the value that it has where nobody sets it."""
+    """Return whether a parameter of the node has the value that it has where nobody sets it."""
     return any(p.name == name and p.default == getattr(settings, name) for p in NODE_PARAMETERS)

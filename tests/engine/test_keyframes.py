@@ -81,6 +81,16 @@ def test_each_adds_what_nothing_before_it_shows() -> None:
         assert choose_keyframes(view, [now], history, SCALE, count) == chosen[:count]
 
 
+@pytest.mark.parametrize("ahead_m", [0.1, 0.3, 0.8, 2.0])
+def test_little_is_not_worth_a_keyframe(ahead_m: float) -> None:
+    """The car has driven on by so much: what it passed lies at the borders of the view."""
+    view, now, past = target(pose(0)), live(pose(ahead_m)), frame(pose(0), 1.0)
+    gain = np.mean(seen_by(past, view) & ~seen_by(now.frames[0], view))
+    assert 0 < gain < 0.5
+    chosen = choose_keyframes(view, [now], [past], SCALE, 2)
+    assert chosen == ([past] if gain >= LEAST_GAIN else [])
+
+
 def test_what_another_live_camera_shows_is_not_fetched_from_the_past() -> None:
     view, left = target(pose(0, 0.9)), pose(0, 0.9)
     past = [frame(left, 1.0)]

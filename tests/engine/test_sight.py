@@ -99,10 +99,10 @@ def test_a_larger_world_is_searched_as_far():
 
 def test_what_was_seen_ten_seconds_ago_tells_half_as_much():
     clip = clip_at(POSE)
-    now = clip_at(AWAY).mapped(lambda frame: replace(frame, stamp_ns=frame.stamp_ns + 10**10))
+    now = clip_at(AWAY).changed(lambda frame: replace(frame, stamp_ns=frame.stamp_ns + 10**10))
     frames, target = np.repeat(clip.images[:1], 5, axis=0), view_from(POSE)
     held = Clip.held(clip.frames[0], 5)
-    young = held.mapped(lambda frame: replace(frame, stamp_ns=now.stamps_ns[0]))
+    young = held.changed(lambda frame: replace(frame, stamp_ns=now.stamps_ns[0]))
     off = off_sight(frames, [now, held], target, SCALE)
     inner = np.s_[0, 1:-1, 1:-1]
     assert off_sight(frames, [now, young], target, SCALE)[inner].max() == 0

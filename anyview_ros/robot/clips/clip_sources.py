@@ -148,7 +148,7 @@ class ClipGatherer:
         return choice.names
 
     def _past(self, asked: AskedClip, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
-        """What the cameras of these names saw before a clip; by stamps alone."""
+        """Return what the cameras of these names saw before a clip; by stamps alone."""
         first_ns, last_ns = max(clip.stamps_ns[0], asked.hold_before_ns), clip.stamps_ns[-1]
         return Past(
             [

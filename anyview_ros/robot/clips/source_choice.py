@@ -44,6 +44,7 @@ class Keyframe:
         return self.frame.world_from_cam
 
     def words(self, now_ns: int) -> str:
+        """Return its camera's name and its age."""
         return f"'{self.name}' {(now_ns - self.stamp_ns) / 1e9:.1f} s before"
 
 
@@ -112,8 +113,9 @@ def joined_by(
         name: seen_points(c.source, View(target.camera, c.target.world_from_cam), scene_scale)
         for name, c in candidates.items()
     }
-    before = seen_by_each(past.keyframes, target, scene_scale)
-    worth = [likeness(key, target, past.now_ns, scene_scale) for key in past.keyframes]
+    keyframes = past.keyframes if len(seen) > 1 and most > 1 else ()  # else there is no choice
+    before = seen_by_each(keyframes, target, scene_scale)
+    worth = [likeness(key, target, past.now_ns, scene_scale) for key in keyframes]
     names, union, free = [first], seen.pop(first), most - 1
     reasons = [f"'{first}' sees {_percent(union)}"]
     while seen:
@@ -126,7 +128,7 @@ def joined_by(
         gains = np.mean(before & ~union, axis=(1, 2)) * worth
         if len(gains) and np.max(gains) > np.mean(gain):
             k = int(np.argmax(gains))
-            added = f"{past.keyframes[k].words(past.now_ns)} adds {_percent(before[k] & ~union)}"
+            added = f"{keyframes[k].words(past.now_ns)} adds {_percent(before[k] & ~union)}"
             reasons.append(added)
             union |= before[k]
             continue

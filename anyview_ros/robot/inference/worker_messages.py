@@ -53,7 +53,7 @@ class ClipHeader:
 
 
 def distinct(clip: Clip) -> tuple[Frame, ...]:
-    """The frames of a clip, each once."""
+    """Return the frames of a clip, each once."""
     return clip.frames[:1] if clip.is_held else clip.frames
 
 

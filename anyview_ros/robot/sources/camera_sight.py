@@ -130,7 +130,7 @@ class CameraSight:
 
 
 def kept_size(contract: Contract, camera: Camera, source_size: int) -> tuple[int, int]:
-    """(H, W) at which frames are kept: the model's, or larger where detail is copied from them.
+    """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
 
     Args:
         camera: as it sends.

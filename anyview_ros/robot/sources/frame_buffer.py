@@ -155,7 +155,7 @@ class FrameBuffer:
             return Clip((*(replace(frames[0], stamp_ns=time) for time in held), *frames))
 
     def keyframes(self, first_ns: int, last_ns: int) -> list[Frame]:
-        """What a clip may use of the time before it, oldest first; see `KeyframeStore`.
+        """Return what a clip may use of the time before it, oldest first; see `KeyframeStore`.
 
         The same at any time, as long as a clip of these stamps can be cut.
 
@@ -168,11 +168,12 @@ class FrameBuffer:
     def use(self, frame: Frame) -> None:
         """Count a keyframe as used."""
         with self._lock:
-            self._used.add(frame.stamp_ns)
+            if self._keyframes.holds(frame):
+                self._used.add(frame.stamp_ns)
 
     @property
     def remembered(self) -> int:
-        """How many keyframes there are, those beside clips' frames included."""
+        """Return how many keyframes there are, those in the buffer included."""
         with self._lock:
             return len(self._keyframes)
 

@@ -172,7 +172,7 @@ class Inputs:
 
 
 def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
-    """Of each camera's keyframes; a model of one source has a live one, and no use for them."""
+    """Return those of each camera; a model of one source has no use for keyframes."""
     if contract.max_sources == 1:
         return NO_MEMORY
     scene_scale = settings.scene_scale or contract.scene_scale
@@ -184,7 +184,7 @@ def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
 
 
 def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
-    """Parameters of the sources that were set and change nothing for a model, and why."""
+    """Return parameters of the sources that were set and change nothing for a model, and why."""
     found = {}
     is_set = {name: not is_default(settings, name) for name in ("source_size", "memory_s")}
     if is_set["source_size"] and settings.source_size and not contract.sweep_weights:

@@ -66,11 +66,11 @@ class KeyframeStore:
         return len(self._frames)
 
     def frames(self) -> tuple[Frame, ...]:
-        """All keyframes, oldest first."""
+        """Return all keyframes, oldest first."""
         return tuple(self._frames)
 
     def add(self, frame: Frame) -> str:
-        """Consider a frame; returns how the fixed frame jumped with it, in words, or nothing."""
+        """Consider a frame; return how far the fixed frame jumped with it, in words, or nothing."""
         before_ns = self._motion.newest_ns
         if not self._limits.max_age_ns or frame.stamp_ns <= before_ns:  # one that came late
             return ""
@@ -86,12 +86,12 @@ class KeyframeStore:
         return jump
 
     def holds(self, frame: Frame) -> bool:
-        """Whether this very frame is a keyframe."""
+        """Return whether this very frame is a keyframe."""
         k = bisect_left(self._frames, frame.stamp_ns, key=_stamp_of)
         return k < len(self._frames) and self._frames[k] is frame
 
     def of(self, first_ns: int, last_ns: int) -> list[Frame]:
-        """The keyframes that a clip may use, oldest first.
+        """Return the keyframes that a clip may use, oldest first.
 
         Args:
             first_ns, last_ns: stamps of the clip's first and last frame.
@@ -100,7 +100,7 @@ class KeyframeStore:
         return [self._frames[k] for k in self._within_bytes(remembered)]
 
     def let_go(self, oldest_ns: int) -> list[Frame]:
-        """Forget what no clip uses that lies in a buffer; returns those keyframes.
+        """Forget what no clip in the buffer can use; return those keyframes.
 
         Args:
             oldest_ns: stamp of the buffer's oldest frame.
@@ -121,7 +121,7 @@ class KeyframeStore:
         return bisect_right(self._frames, first_ns - LEAST_AGE_NS, key=_stamp_of)
 
     def _remembered(self, first_ns: int, last_ns: int) -> list[int]:
-        """Numbers of the keyframes since the last jump, the newest of each place."""
+        """Return numbers of the keyframes since the last jump, the newest of each place."""
         jumps = self._jumps[: bisect_right(self._jumps, last_ns)]
         since_ns = max([first_ns - self._limits.max_age_ns, *jumps[-1:]])
         begin, end = bisect_left(self._frames, since_ns, key=_stamp_of), self._end(first_ns)
@@ -129,7 +129,7 @@ class KeyframeStore:
         return [k for k in range(begin, end) if k + 1 == end or places[k] != places[k + 1]]
 
     def _within_bytes(self, numbers: list[int]) -> list[int]:
-        """The newest of these keyframes, as many as the limit holds."""
+        """Return the newest of these keyframes, as many as the limit holds."""
         sizes = itertools.accumulate(self._frames[k].image.nbytes for k in reversed(numbers))
         count = sum(size <= self._limits.max_bytes for size in sizes)
         return numbers[len(numbers) - count :]
@@ -150,11 +150,11 @@ class Motion:
 
     @property
     def newest_ns(self) -> int:
-        """Stamp of the newest frame; before the first -1."""
+        """Return the stamp of the newest frame; before the first -1."""
         return self._newest.stamp_ns if self._newest is not None else -1
 
     def follow(self, frame: Frame) -> str:
-        """The next frame; returns what of its step no motion explains, or nothing."""
+        """Take the next frame; return what of its step no motion explains, in words, or nothing."""
         before, velocity, turn_rate = self._newest, self._velocity, self._turn_rate
         self._newest, self._velocity = frame, None
         if before is None or frame.stamp_ns - before.stamp_ns > MOTION_NS:
@@ -177,7 +177,7 @@ def _is_same_place(one: Frame, other: Frame) -> bool:
 
 
 def _angle(one: Frame, other: Frame) -> float:
-    """Radians from one camera's orientation to the other's."""
+    """Return radians from one camera's orientation to the other's."""
     turn = one.world_from_cam[:3, :3].T @ other.world_from_cam[:3, :3]
     sine = np.linalg.norm((turn - turn.T)[[2, 0, 1], [1, 2, 0]])  # twice it, as is the cosine
     return float(np.arctan2(sine, np.trace(turn) - 1))

@@ -110,7 +110,7 @@ class CameraTopics:
 
     @property
     def wants_depth(self) -> bool:
-        """Whether somebody listens to it."""
+        """Return whether somebody listens to depth."""
         publisher = self._publishers.get(DEPTH)
         return publisher is not None and self._node.count_subscribers(publisher.topic_name) > 0
 
