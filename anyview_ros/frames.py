@@ -148,7 +148,7 @@ class Clip:
     @property
     def is_held(self) -> bool:
         """Whether all instants show one frame."""
-        return len(self.frames) > 1 and all(f is self.frames[0] for f in self.frames)
+        return len(self.frames) > 1 and len(set(self.stamps_ns)) == 1
 
     @property
     def stamps_ns(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from anyview_ros.engine.runtime import Graph, OnDevice
 from anyview_ros.errors import AnyviewError
 
 Array = NDArray[np.float32]
+WEIGHTS = "weights"  # output of graphs whose contract has `sweep_weights`
 
 
 class BoundDenoiser:
@@ -41,14 +42,24 @@ class BoundDenoiser:
         self.calls = 0
         self._device, self._model, self._predicts_x0 = device, model, prediction == "x0"
         self._levels = tuple(graph.inputs["t"])
-        (output,) = graph.outputs
+        output, *others = graph.outputs
         latent = self.shapes["noisy"]
-        self._bound = graph.bound(self.shapes | {"t": self._levels}, {output: latent})
+        outputs = {output: latent}
+        if WEIGHTS in others:
+            outputs[WEIGHTS] = (1, self.shapes["sweep"][1] + 1, *latent[2:])
+        self._bound = graph.bound(self.shapes | {"t": self._levels}, outputs)
         self._noisy, self._prediction = self._bound.buffers["noisy"], self._bound.buffers[output]
         self._blended: Any = self._noisy
         self._known: Any = None
         self._known_frames = 0
         self._known_below = math.inf
+
+    def weights(self) -> Array | None:
+        """Return what the last call said of the sweep, (P + 1, T', H', W'); None where the
+        package tells nothing, see `Contract.sweep_weights`."""
+        if WEIGHTS not in self._bound.buffers:
+            return None
+        return self._device.get(self._bound.buffers[WEIGHTS])[0]
 
     def condition(
         self, given: Mapping[str, Array], known: Array | None, known_below: float = math.inf

@@ -88,10 +88,10 @@ class Denoise(nn.Module):
         keys: Tensor,
         values: Tensor,
         sweep: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor, Tensor]:
         cached = list(zip(keys.unbind(1), values.unbind(1), strict=True))
-        prediction: Tensor = self.network(noisy, t, rays, cached, sweep)
-        return prediction
+        prediction, weights = self.network.answer(noisy, t, rays, cached, sweep)
+        return prediction if weights is None else (prediction, weights)
 
 
 def export_package(
@@ -208,6 +208,7 @@ def graph_specs(
     denoise = {"noisy": noisy, "t": levels, "rays": target_rays, "keys": keys, "values": values}
     if planes := network.config.planes:
         denoise["sweep"] = normal(1, planes, channels + SWEEP_MARKS, *grid)
+    said = ["prediction", "weights"] if planes else ["prediction"]
     in_cells, in_pixels = _free_sizes(contract, network.config.patch)
     tokens = {3: Dim("tokens", min=4)}
     free = {
@@ -223,7 +224,7 @@ def graph_specs(
         "condition": GraphSpec(
             condition, {"latent": latent, "rays": rays}, ["keys", "values"], view
         ),
-        "denoise": GraphSpec(Denoise(network), denoise, ["prediction"], denoise_free),
+        "denoise": GraphSpec(Denoise(network), denoise, said, denoise_free),
         "decode": GraphSpec(Decode(codec), {"latent": latent}, ["frames"], {"latent": in_cells}),
     }
 

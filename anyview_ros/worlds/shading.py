@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from anyview_ros.worlds.device import (
-    FAR,
     added,
     clamped,
     device,
@@ -20,7 +19,7 @@ from anyview_ros.worlds.device import (
     smoothstep,
     vector,
 )
-from anyview_ros.worlds.ground import ground_surface
+from anyview_ros.worlds.ground import ground_surface, laid
 from anyview_ros.worlds.materials import floor_surface, surface
 from anyview_ros.worlds.scene import (
     AMBIENT,
@@ -32,14 +31,21 @@ from anyview_ros.worlds.scene import (
     HAZE_RANGE,
     HORIZON,
     OCCLUSION,
+    ROAD_TEXTURE,
     SHAPE,
+    SKY_PHOTOGRAPH,
     STANDS,
     SUN,
     SUNLIGHT,
+    TEXTURE,
     TEXTURE_SEED,
+    TILE,
+    TURN,
     ZENITH,
 )
 from anyview_ros.worlds.shapes import (
+    ONE,
+    ZERO,
     half_sizes,
     local_direction,
     local_normal,
@@ -47,6 +53,8 @@ from anyview_ros.worlds.shapes import (
     placement,
     world_direction,
 )
+from anyview_ros.worlds.textures import photographed_sky, textured
+from anyview_ros.worlds.wares import surface_axes
 
 ON_GROUND, SKY = -1, -2  # codes of rays that meet no primitive
 
@@ -67,8 +75,10 @@ def clear_sky(environment, d):
 
 
 @device
-def sky_color(environment, d):
+def sky_color(environment, photographs, d):
     """Linear colour of the sky in the unit direction d."""
+    if environment[SKY_PHOTOGRAPH] > 0.0:
+        return photographed_sky(photographs[1], environment, d)
     color = clear_sky(environment, d)
     if d[2] < 0.02:
         return color
@@ -116,21 +126,23 @@ def daylight(environment, albedo, n, lit, openness):
 
 
 @device
-def ground_color(environment, p, d, footprint, lit):
+def ground_color(environment, photographs, p, d, footprint, lit):
     # On the ground a pixel is long along the ray and narrow across it.
     long = footprint / max(-d[2], 1e-3)
     flat = 1.0 / math.sqrt(d[0] * d[0] + d[1] * d[1] + 1e-9)
     along_x, along_y = abs(d[0]) * flat, abs(d[1]) * flat
     wide_x, wide_y = along_x * long + along_y * footprint, along_y * long + along_x * footprint
     if environment[FLOOR] > 0.0:
-        albedo = floor_surface(environment, p[0], p[1], math.sqrt(wide_x * wide_y))
+        wide = math.sqrt(wide_x * wide_y)
+        albedo = floor_surface(environment, p[0], p[1], wide)
+        albedo = laid(environment, photographs[0], ROAD_TEXTURE, albedo, p, wide)
     else:
-        albedo = ground_surface(environment, p[0], p[1], wide_x, wide_y)
+        albedo = ground_surface(environment, photographs[0], p[0], p[1], wide_x, wide_y)
     return daylight(environment, albedo, (0.0, 0.0, 1.0), lit, 1.0)
 
 
 @device
-def primitive_color(primitives, environment, code, p, d, footprint, lit):
+def primitive_color(primitives, environment, photographs, code, p, d, footprint, lit):
     k, axis = code // 4, code % 4
     place, half = placement(primitives, k), half_sizes(primitives, k)
     q = local_point(place, p[0], p[1], p[2])
@@ -139,6 +151,12 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
     n = world_direction(place, normal)
     width = footprint / math.sqrt(max(-dot(n, d), 0.1))
     albedo, gloss, glow = surface(primitives, k, q, normal, width)
+    texture = int(primitives[k, TEXTURE])
+    if texture > 0:
+        shape, tile = int(primitives[k, SHAPE]), np.float64(primitives[k, TILE])
+        u, v, tile = surface_axes(shape, half, q, normal, tile)
+        turn = np.float64(primitives[k, TURN])
+        albedo = textured(photographs[0], texture - 1, albedo, (u, v), tile, turn, width)
     fades = np.float64(environment[OCCLUSION])
     above = p[2] - primitives[k, STANDS] + fades / 3.0 * max(n[2], 0.0)
     openness = 0.55 + 0.45 * smoothstep(0.0, fades, above)
@@ -150,13 +168,15 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
 
 
 @device
-def surface_color(primitives, environment, code, p, d, t, pixel_angle, lit):
+def surface_color(primitives, environment, photographs, code, p, d, t, pixel_angle, lit):
     if code == SKY:
-        return sky_color(environment, d)
+        return sky_color(environment, photographs, d)
     if code == ON_GROUND:
-        color = ground_color(environment, p, d, t * pixel_angle, lit)
+        color = ground_color(environment, photographs, p, d, t * pixel_angle, lit)
     else:
-        color = primitive_color(primitives, environment, code, p, d, t * pixel_angle, lit)
+        color = primitive_color(
+            primitives, environment, photographs, code, p, d, t * pixel_angle, lit
+        )
     return hazed(environment, color, t)
 
 
@@ -169,35 +189,40 @@ def exposed(x):
 
 
 @device
-def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
-    """(r, g, b) bytes and the nearest distance of the rays pixel[0] .. pixel[1] - 1.
+def pixel_color(primitives, environment, photographs, view, pixel, rays, near, code, lit):
+    """(r, g, b) bytes of the rays pixel[0] .. pixel[1] - 1, and inverse depth (see `raycast`).
 
     Rays that meet the same face are shaded once, at their mean point: textures are band-limited
     to a pixel already, so only edges and shadows need the single rays.
     """
     (first, end), (dx, dy, dz) = pixel, rays
-    color, nearest = (0.0, 0.0, 0.0), FAR
+    color, most, inverse_depth = (0.0, 0.0, 0.0), 0, ZERO
     pixel_angle = 1.0 / view[12]
     origin = vector(view, 9)
     for q in range(first, end):
-        nearest = min(nearest, float(near[q]))
         alone = True
         for earlier in range(first, q):
             alone = alone and code[earlier] != code[q]
         if alone:
-            seen, light, shared = (0.0, 0.0, 0.0), 0.0, 0
+            seen, light, shared, inverse = (0.0, 0.0, 0.0), 0.0, 0, ZERO
             for same in range(q, end):
                 if code[same] == code[q]:
                     seen = added(
                         seen, scaled((dx[same], dy[same], dz[same]), np.float64(near[same]))
                     )
+                    along = view[2] * dx[same] + view[5] * dy[same] + view[8] * dz[same]
+                    inverse += ONE / (near[same] * along)
                     light += lit[same]
                     shared += 1
+            inverse = ZERO if code[q] == SKY else inverse / np.float32(shared)
+            if shared > most or (shared == most and inverse > inverse_depth):
+                most, inverse_depth = shared, inverse
             seen = scaled(seen, 1.0 / shared)
             t = math.sqrt(dot(seen, seen))
             c = surface_color(
                 primitives,
                 environment,
+                photographs,
                 code[q],
                 added(origin, seen),
                 scaled(seen, 1.0 / t),
@@ -207,4 +232,4 @@ def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
             )
             color = added(color, scaled(c, shared / (end - first)))
     color = scaled(color, np.float64(environment[EXPOSURE]))
-    return exposed(color[0]), exposed(color[1]), exposed(color[2]), nearest
+    return exposed(color[0]), exposed(color[1]), exposed(color[2]), inverse_depth

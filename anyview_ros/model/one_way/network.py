@@ -91,7 +91,18 @@ class OneWayDenoiser(nn.Module):
         source: Sequence[tuple[Tensor, Tensor]],
         sweep: Tensor | None = None,
     ) -> Tensor:
-        """x0 of the target.
+        """Return x0 of the target alone, see `answer`."""
+        return self.answer(noisy, t, rays, source, sweep)[0]
+
+    def answer(
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        rays: Tensor,
+        source: Sequence[tuple[Tensor, Tensor]],
+        sweep: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return x0 of the target, and which candidates its cells show, see `Sweep.weights`.
 
         Args:
             noisy: (B, C, T', H', W'), (x0 + sigma * noise) / (1 + sigma).
@@ -116,10 +127,11 @@ class OneWayDenoiser(nn.Module):
             x = block(x, (query, key, value), modulation)
         x = normalised(x)
         x0 = unpatchify(self.head(x, noisy.shape[2]), noisy.shape, self.config.patch)
+        weights = None
         if self.sweep is not None and sweep is not None:
-            x0 = x0 + self.sweep.chosen(x, sweep)
-        answer: Tensor = self.detail(x0, noisy, visible, share)
-        return answer
+            scores = self.sweep.scores(x, sweep)
+            x0, weights = x0 + self.sweep.copied(scores, sweep), scores.softmax(dim=1)
+        return self.detail(x0, noisy, visible, share), weights
 
     def _level(self, t: Tensor) -> Tensor:
         """(B, T') -> modulation (B, T', 6, width)."""

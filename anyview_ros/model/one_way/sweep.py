@@ -41,8 +41,9 @@ class Sweep(nn.Module):
         tokens: Tensor = self.look(patchify(coarse, self.config.patch), sweep.shape[3])
         return tokens
 
-    def chosen(self, x: Tensor, sweep: Tensor) -> Tensor:
-        """The mixture (B, C, T', H', W') for tokens x (B, N, width)."""
+    def scores(self, x: Tensor, sweep: Tensor) -> Tensor:
+        """Return (B, P + 1, T', H', W'), of nothing and of each candidate, for tokens x
+        (B, N, width); their softmax is how much of each a cell shows."""
         batch, planes, _, time, height, width = sweep.shape
         patch = self.config.patch
         grid = torch.Size((batch, planes + 1, time, height, width))
@@ -51,7 +52,11 @@ class Sweep(nn.Module):
         liked = unpatchify(self.like(x, time), grid, patch)
         latents, seen = sweep[:, :, :-SWEEP_MARKS], sweep[:, :, -SWEEP_MARKS]
         match = (liked[:, None] * latents[:, :, :COARSE]).sum(dim=2)
-        scores = torch.cat([scores[:, :1], scores[:, 1:] + match - UNSEEN * (1 - seen)], dim=1)
+        return torch.cat([scores[:, :1], scores[:, 1:] + match - UNSEEN * (1 - seen)], dim=1)
+
+    def copied(self, scores: Tensor, sweep: Tensor) -> Tensor:
+        """Return the mixture (B, C, T', H', W') of the candidates by their scores."""
+        latents = sweep[:, :, :-SWEEP_MARKS]
         if self.choice == 1:
             return mixed(scores, latents)
         colours = mixed(scores, latents[:, :, :COLOURS])
