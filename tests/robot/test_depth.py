@@ -15,16 +15,25 @@ from rclpy.context import Context
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from anyview_ros.contract import load_package
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.frames import View
+from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
 from anyview_ros.robot.messages import image_message, stamp_ns
 from anyview_ros.robot.virtual.publisher import CameraTopics, SynthesizedClip
 from tests.graph import Graph, graph
 from tests.packages import make_package
 from tests.robot.rig import (
     CAMERA,
+    OUTPUT,
+    SENT,
+    asked,
+    clip,
     live,
     raised_camera,
     values_of,
     wait_for,
+    world_from_base,
 )
 from tests.robot.test_lifecycle import Manager
 
@@ -41,7 +50,7 @@ def measured() -> np.ndarray:
     return depth
 
 
-def clip(depth: np.ndarray, stamps_ns: tuple[int, ...] = STAMPS) -> SynthesizedClip:
+def published(depth: np.ndarray, stamps_ns: tuple[int, ...] = STAMPS) -> SynthesizedClip:
     def info(k: int) -> SynthesisInfo:
         return SynthesisInfo()
 
@@ -70,7 +79,7 @@ def send_until(made: CameraTopics, holds: Callable[[], bool]) -> None:
     """Publish early clips: the first frames after subscribing may be lost, see `Rig`."""
 
     def sent() -> bool:
-        made.publish(clip(measured(), EARLY))
+        made.publish(published(measured(), EARLY))
         return holds()
 
     wait_for(sent, "a frame")
@@ -91,7 +100,7 @@ def test_depth_is_an_image_of_metres_with_the_stamp_and_frame_of_the_pixels() ->
         heard = opened.listen(Image, "/virtual/deep/depth")
         wait_for(lambda: made.wants_depth, "the listener")
         send_until(made, lambda: bool(heard and images))
-        made.publish(clip(measured()))
+        made.publish(published(measured()))
         opened.wait_until(lambda: ends(heard) and ends(images), "both of each")
         del heard[:-2], images[:-2]
         assert [m.header for m in heard] == [m.header for m in images]
@@ -101,7 +110,7 @@ def test_depth_is_an_image_of_metres_with_the_stamp_and_frame_of_the_pixels() ->
         told = [np.frombuffer(m.data, np.float32).reshape(48, 64) for m in heard]
         np.testing.assert_array_equal(told, measured())
 
-        made.publish(clip(np.empty((0, 48, 64), np.float32)))
+        made.publish(published(np.empty((0, 48, 64), np.float32)))
         opened.wait_until(lambda: len(images) == 4, "a clip made while nobody listened")
         assert len(heard) == 2
 
@@ -115,6 +124,30 @@ def test_the_topic_comes_and_goes_with_the_models_that_tell_depth() -> None:
             before = len(images)
             send_until(made, lambda before=before: len(images) > before)
         assert image_message(measured()[0], 1, "a").data.typecode == "B"
+
+
+def test_a_node_publishes_the_depth_of_its_pixels(tmp_path: Path) -> None:
+    model = make_package(tmp_path / "deep", sweep_weights=True, plane_sweep=(0.25, 0.5, 1.0))
+    with live(214, model) as (opened, rig, caller):
+        rig.send(SENT)
+        assert caller.add(raised_camera("deep")).success
+        request = asked("deep", seed=3)
+        heard = caller.listen_to(request, {**OUTPUT, "depth": Image})
+        assert caller.synthesize(request).success
+        opened.wait_until(lambda: all(len(messages) >= 9 for messages in heard.values()), "9 each")
+    told = [np.frombuffer(m.data, np.float32).reshape(48, 64) for m in heard["depth"]]
+    assert [m.header for m in heard["depth"]] == [m.header for m in heard["image_raw"]]
+
+    stamps = SENT[-9:]
+    raised = rigid(np.eye(3), (0, 0, 4.0)) @ BODY_FROM_OPTICAL
+    target = View(CAMERA, np.stack([world_from_base(ns) @ raised for ns in stamps]))
+    options = SynthesisOptions(seed=3, depth=True)
+    made = Pipeline(load_package(model), "cpu").synthesize([clip("front", stamps)], target, options)
+    assert 0.1 < np.isfinite(made.depth).mean() < 0.9
+    # Poses through TF are rounded otherwise, and pictures of noise are full of ties.
+    agree = np.isclose(told, made.depth, rtol=1e-3, equal_nan=True)
+    assert agree.mean() > 0.95
+    assert not np.isclose(np.flip(told, axis=2), made.depth, rtol=1e-3).mean() > 0.5
 
 
 def test_in_a_node_the_topic_is_there_as_long_as_the_model_tells_depth(tmp_path: Path) -> None:
