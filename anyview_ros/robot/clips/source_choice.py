@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.engine.seen_points import LEAST_GAIN, seen_points
-from anyview_ros.frames import View
+from anyview_ros.engine.keyframes import likeness
+from anyview_ros.engine.seen_points import LEAST_GAIN, seen_by_each, seen_points
+from anyview_ros.frames import Camera, Frame, View
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,41 @@ class Candidate:
 
     source: View
     target: View
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """What a camera saw before."""
+
+    name: str
+    frame: Frame
+
+    @property
+    def stamp_ns(self) -> int:
+        return self.frame.stamp_ns
+
+    @property
+    def camera(self) -> Camera:
+        return self.frame.camera
+
+    @property
+    def world_from_cam(self) -> NDArray[np.float64]:
+        return self.frame.world_from_cam
+
+    def words(self, now_ns: int) -> str:
+        """Return its camera's name and its age."""
+        return f"'{self.name}' {(now_ns - self.stamp_ns) / 1e9:.1f} s before"
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The keyframes that a clip may use, and the stamp of its end."""
+
+    keyframes: Sequence[Keyframe]
+    now_ns: int
+
+
+NO_PAST = Past((), 0)
 
 
 @dataclass(frozen=True)
@@ -55,32 +91,50 @@ def best_first(
 
 
 def joined_by(
-    first: str, candidates: Mapping[str, Candidate], scene_scale: float, most: int
+    first: str,
+    candidates: Mapping[str, Candidate],
+    scene_scale: float,
+    most: int,
+    past: Past = NO_PAST,
 ) -> Choice:
-    """A source, and those that see most of what it does not, `most` in all.
+    """A source, and those that see most of what it does not, `most` in all with keyframes.
 
     One after the other the source is taken that adds the largest share; one that adds less than
-    LEAST_GAIN is not. The target's intrinsics are those beside the first source.
+    LEAST_GAIN is not. A keyframe takes its place where it adds more than that source, though what
+    it adds counts the less the older and the less like the target's view it is (`likeness`). The
+    target's intrinsics are those beside the first source.
 
     Args:
         candidates: the first one among them, all with the same number of instants.
+        past: what they compete with; the choice tells the names of sources of now.
     """
-    camera = candidates[first].target.camera
+    target = candidates[first].target
     seen = {
-        name: seen_points(c.source, View(camera, c.target.world_from_cam), scene_scale)
+        name: seen_points(c.source, View(target.camera, c.target.world_from_cam), scene_scale)
         for name, c in candidates.items()
     }
-    names, union = [first], seen.pop(first)
+    keyframes = past.keyframes if len(seen) > 1 and most > 1 else ()  # else there is no choice
+    before = seen_by_each(keyframes, target, scene_scale)
+    worth = [likeness(key, target, past.now_ns, scene_scale) for key in keyframes]
+    names, union, free = [first], seen.pop(first), most - 1
     reasons = [f"'{first}' sees {_percent(union)}"]
     while seen:
         name = max(sorted(seen), key=lambda name: np.mean(seen[name] & ~union))
-        gain = seen.pop(name) & ~union
-        if len(names) == most or np.mean(gain) < LEAST_GAIN:
+        gain = seen[name] & ~union
+        if not free or np.mean(gain) < LEAST_GAIN:
             reasons.append(f"'{name}' would add {_percent(gain)}")
             break
+        free -= 1
+        gains = np.mean(before & ~union, axis=(1, 2)) * worth
+        if len(gains) and np.max(gains) > np.mean(gain):
+            k = int(np.argmax(gains))
+            added = f"{keyframes[k].words(past.now_ns)} adds {_percent(before[k] & ~union)}"
+            reasons.append(added)
+            union |= before[k]
+            continue
         reasons.append(f"'{name}' adds {_percent(gain)}")
         names.append(name)
-        union |= gain
+        union |= seen.pop(name)
     return Choice(tuple(names), ", ".join(reasons))
 
 

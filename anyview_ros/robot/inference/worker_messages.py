@@ -15,28 +15,46 @@ from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.robot.inference.shared_pixels import Shape
 
 NO_PIXELS = np.empty((0, 0, 0, 3), np.uint8)
+NO_DEPTH = np.empty((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True)
 class ClipHeader:
-    """A clip without its pixels."""
+    """A clip without its pixels; of one that is held still, its one frame.
+
+    Args:
+        instants: T of the clip.
+    """
 
     stamps_ns: tuple[int, ...]
     cameras: tuple[Camera, ...]
     world_from_cam: NDArray[np.float64]
+    instants: int
 
     @classmethod
     def of(cls, clip: Clip) -> ClipHeader:
-        return cls(clip.stamps_ns, tuple(f.camera for f in clip.frames), clip.world_from_cam)
+        frames = distinct(clip)
+        return cls(
+            tuple(frame.stamp_ns for frame in frames),
+            tuple(frame.camera for frame in frames),
+            np.stack([frame.world_from_cam for frame in frames]),
+            len(clip),
+        )
 
     @property
     def shape(self) -> Shape:
         return (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
 
     def with_images(self, images: NDArray[np.uint8]) -> Clip:
-        """The clip again, over (T, H, W, 3) uint8."""
+        """The clip again, over (T, H, W, 3) uint8, or (1, H, W, 3) where it is held still."""
         columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
-        return Clip(tuple(Frame(*values) for values in zip(*columns, strict=True)))
+        frames = tuple(Frame(*values) for values in zip(*columns, strict=True))
+        return Clip.held(frames[0], self.instants) if len(frames) == 1 else Clip(frames)
+
+
+def distinct(clip: Clip) -> tuple[Frame, ...]:
+    """Return the frames of a clip, each once."""
+    return clip.frames[:1] if clip.is_held else clip.frames
 
 
 @dataclass(frozen=True)
@@ -59,15 +77,16 @@ class Job:
         """What lies in the shared memory.
 
         (T, H, W, 3) of every source, then of the target's known frames, then of the answer's, then
-        (T, H, W, 1) of their uncertainty; T = 0 where there are no known frames and where
-        uncertainty was not asked for.
+        (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their depth, the bytes of float32.
+        T = 1 of a source that is held still, and 0 where there are no known frames, or uncertainty
+        or depth was not asked for.
         """
-        camera, frames = self.target.camera, len(self.target.world_from_cam)
+        camera, frames, options = self.target.camera, len(self.target.world_from_cam), self.options
         size = camera.height, camera.width
-        told = frames if self.options.uncertainty_samples else 0
+        unsure, deep = frames * bool(options.uncertainty_samples), frames * options.depth
         return (
             *(source.shape for source in self.sources),
-            *((self.known, *size, 3), (frames, *size, 3), (told, *size, 1)),
+            *((self.known, *size, 3), (frames, *size, 3), (unsure, *size, 1), (deep, *size, 4)),
         )
 
 
