@@ -166,7 +166,7 @@ def test_another_calibration_leaves_what_was_seen_before(camera: Remembering) ->
 
 def test_keyframes_go_with_their_epoch_and_used_ones_are_counted(camera: Remembering) -> None:
     camera.drive(1000, 9000)
-    camera.buffer.use(camera.buffer.keyframes(7000 * MS, 7800 * MS)[0])
+    camera.buffer.held(camera.buffer.keyframes(7000 * MS, 7800 * MS)[0], 9)
     camera.buffer.clear()
     snapshot = camera.ledger.snapshot()
     assert (snapshot.buffered, snapshot.retired_used, snapshot.balanced) == (0, 1, True)

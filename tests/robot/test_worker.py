@@ -118,11 +118,27 @@ def test_jobs_of_any_size_follow_each_other(worker: Worker, package: ModelPackag
 def test_a_frame_that_is_held_still_travels_once(tmp_path: Path) -> None:
     package = load_package(make_package(tmp_path / "two", max_sources=2))
     held = Clip.held(source(7).frames[2], 5)
-    assert ClipHeader.of(held).shape == (1, 24, 32, 3)
+    assert ClipHeader.of(held).shapes == ((1, 24, 32, 3),)
+    told = Clip.held(source(7).frames[2], 5, source(7).frames[3:])
+    header = ClipHeader.of(told)
+    assert header.shapes == ((1, 24, 32, 3), (2, 24, 32, 3))
+    again = header.with_images(
+        iter([told.images[:1], np.stack([frame.image for frame in told.around])])
+    )
+    assert again.is_held and again.stamps_ns == told.stamps_ns
+    np.testing.assert_array_equal(again.images, told.images)
+    for found, given in zip(again.around, told.around, strict=True):
+        assert (found.stamp_ns, found.camera) == (given.stamp_ns, given.camera)
+        np.testing.assert_array_equal(found.image, given.image)
     pipeline = Pipeline(package, "cpu")
     with started(package) as worker:
         for first in (0, 1, 0):  # beside clips that change, and alone
-            for clips in ([source(first), held], [source(first)], [source(first), source(7)]):
+            for clips in (
+                [source(first), told],
+                [source(first), held],
+                [source(first)],
+                [source(first), source(7)],
+            ):
                 expected = pipeline.synthesize(clips, TARGET, SynthesisOptions())
                 answer = worker.synthesize(clips, TARGET, SynthesisOptions())
                 np.testing.assert_array_equal(answer.frames, expected.frames)

@@ -108,12 +108,10 @@ class ClipGatherer:
         past = self._past(asked, clips[0], camera.sources or streams, streams)
         free = self._contract.max_sources - len(clips)
         found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
-        for keyframe in found:
-            streams[keyframe.name].buffer.use(keyframe.frame)
         self._on_memory(camera.name, ", ".join(key.words(past.now_ns) for key in found))
         return ClipSources(
             (*names, *(keyframe.name for keyframe in found)),
-            (*clips, *(Clip.held(keyframe.frame, len(clips[0])) for keyframe in found)),
+            (*clips, *(streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found)),
             target,
         )
 

@@ -211,7 +211,8 @@ class InferenceProcess:
         Args:
             videos: places of the frames, at the begin of the pixels.
         """
-        shown = [[frame.image for frame in distinct(clip)] for clip in sources]
+        groups = [group for clip in sources for group in (distinct(clip), clip.around) if group]
+        shown = [[frame.image for frame in group] for group in groups]
         shapes = [[image.shape for image in images] for images in shown]
         before = self._shown
         if shapes != [[image.shape for image in images] for images in before]:

@@ -5,7 +5,8 @@ Headers are pickled through a pipe that only these two share; pixels lie in `Sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,32 +25,44 @@ class ClipHeader:
 
     Args:
         instants: T of the clip.
+        around: of a held frame's, see `Clip`; they are of one size.
     """
 
     stamps_ns: tuple[int, ...]
     cameras: tuple[Camera, ...]
     world_from_cam: NDArray[np.float64]
     instants: int
+    around: ClipHeader | None = None
 
     @classmethod
     def of(cls, clip: Clip) -> ClipHeader:
-        frames = distinct(clip)
+        around = cls._of(clip.around) if clip.around else None
+        return replace(cls._of(distinct(clip)), instants=len(clip), around=around)
+
+    @classmethod
+    def _of(cls, frames: Sequence[Frame]) -> ClipHeader:
         return cls(
             tuple(frame.stamp_ns for frame in frames),
             tuple(frame.camera for frame in frames),
             np.stack([frame.world_from_cam for frame in frames]),
-            len(clip),
+            len(frames),
         )
 
     @property
-    def shape(self) -> Shape:
-        return (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
+    def shapes(self) -> tuple[Shape, ...]:
+        """(T, H, W, 3) of the clip's own frames, T = 1 where it is held; then of those around."""
+        own = (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
+        return (own, *self.around.shapes) if self.around else (own,)
 
-    def with_images(self, images: NDArray[np.uint8]) -> Clip:
-        """The clip again, over (T, H, W, 3) uint8, or (1, H, W, 3) where it is held still."""
+    def with_images(self, images: Iterator[NDArray[np.uint8]]) -> Clip:
+        """Return the clip again, over the next arrays, of `shapes`."""
+        frames = self._frames(next(images))
+        around = self.around._frames(next(images)) if self.around else ()
+        return Clip.held(frames[0], self.instants, around) if len(frames) == 1 else Clip(frames)
+
+    def _frames(self, images: NDArray[np.uint8]) -> tuple[Frame, ...]:
         columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
-        frames = tuple(Frame(*values) for values in zip(*columns, strict=True))
-        return Clip.held(frames[0], self.instants) if len(frames) == 1 else Clip(frames)
+        return tuple(Frame(*values) for values in zip(*columns, strict=True))
 
 
 def distinct(clip: Clip) -> tuple[Frame, ...]:
@@ -76,7 +89,7 @@ class Job:
     def shapes(self) -> tuple[Shape, ...]:
         """What lies in the shared memory.
 
-        (T, H, W, 3) of every source, then of the target's known frames, then of the answer's, then
+        (T, H, W, 3) of every source and of what is around it, then of the target's known frames, then of the answer's, then
         (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their depth, the bytes of float32.
         T = 1 of a source that is held still, and 0 where there are no known frames, or uncertainty
         or depth was not asked for.
@@ -85,7 +98,7 @@ class Job:
         size = camera.height, camera.width
         unsure, deep = frames * bool(options.uncertainty_samples), frames * options.depth
         return (
-            *(source.shape for source in self.sources),
+            *(shape for source in self.sources for shape in source.shapes),
             *((self.known, *size, 3), (frames, *size, 3), (unsure, *size, 1), (deep, *size, 4)),
         )
 

@@ -130,6 +130,7 @@ def answer(
 ) -> Synthesis | AnyviewError:
     """The job's synthesis with its frames left in `shared`, or why there is none."""
     *images, known, frames, uncertainty, depth = shared.arrays(job.shapes)
+    pixels = iter(images)
 
     def tell(stage: str, step: int, steps: int) -> None:
         if job.tells:
@@ -137,10 +138,7 @@ def answer(
 
     try:
         synthesis = pipeline.synthesize(
-            [
-                source.with_images(pixels)
-                for source, pixels in zip(job.sources, images, strict=True)
-            ],
+            [source.with_images(pixels) for source in job.sources],
             job.target,
             job.options,
             tell,

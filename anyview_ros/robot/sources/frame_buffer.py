@@ -165,11 +165,12 @@ class FrameBuffer:
         with self._lock:
             return self._keyframes.of(first_ns, last_ns)
 
-    def use(self, frame: Frame) -> None:
-        """Count a keyframe as used."""
+    def held(self, keyframe: Frame, count: int) -> Clip:
+        """Return a keyframe as a clip of `count` instants, and count it as used."""
         with self._lock:
-            if self._keyframes.holds(frame):
-                self._used.add(frame.stamp_ns)
+            if self._keyframes.holds(keyframe):
+                self._used.add(keyframe.stamp_ns)
+            return Clip.held(keyframe, count, self._keyframes.around(keyframe))
 
     @property
     def remembered(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidTopicNameException
@@ -12,6 +13,7 @@ from rclpy.node import Node
 from rclpy.timer import Timer
 
 from anyview_ros.contract import Contract
+from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.parameters import Settings, declare_camera, is_default
 from anyview_ros.robot.sources.camera_intake import OnFrame, nobody
@@ -180,6 +182,7 @@ def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
         max_age_ns=int(settings.memory_s * 1e9),
         max_bytes=MAX_MEMORY_BYTES,
         jump_m=JUMP_SHARE / scene_scale,
+        small=partial(conditioning.resize_frame, contract=contract),
     )
 
 

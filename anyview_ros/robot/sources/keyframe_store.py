@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from anyview_ros.frames import Frame
 
 SPACING_NS = 500_000_000  # one keyframe in each half second of stamps
+AROUND_NS = 200_000_000  # and small frames more often: they tell how far away is what it shows
+REACH_NS = 500_000_000  # from a keyframe to the small frames that tell of it
 LEAST_AGE_NS = 500_000_000  # before a clip's first frame: younger ones show what the clip does
 MARGIN_NS = 1_000_000_000  # by which a clip may begin before the buffer, which moves on meanwhile
 SAME_PLACE_M, SAME_ANGLE = 0.02, 0.01  # metres and radians within which a camera stands
@@ -35,11 +38,13 @@ class MemoryLimits:
         max_bytes: of the keyframes that a clip may choose from.
         jump_m: how far from where its motion would have brought it a camera may be; if it is
             farther away the fixed frame jumped.
+        small: makes a frame of the size that the network reads, for those around keyframes.
     """
 
     max_age_ns: int
     max_bytes: int
     jump_m: float
+    small: Callable[[Frame], Frame] = lambda frame: frame
 
 
 NO_MEMORY = MemoryLimits(0, 0, 0.0)
@@ -56,6 +61,7 @@ class KeyframeStore:
     def __init__(self, limits: MemoryLimits) -> None:
         self._limits = limits
         self._frames: list[Frame] = []
+        self._around: list[Frame] = []
         self._places: list[int] = []  # where the camera stood at each, counted
         self._anchor: Frame | None = None  # the first keyframe at the last place
         self._motion = Motion(limits.jump_m)
@@ -78,6 +84,8 @@ class KeyframeStore:
         if jump:
             self._jumps.append(frame.stamp_ns)
             self._anchor = None
+        if frame.stamp_ns // AROUND_NS > before_ns // AROUND_NS:
+            self._around.append(self._limits.small(frame))
         if frame.stamp_ns // SPACING_NS > before_ns // SPACING_NS:
             moved = self._anchor is None or not _is_same_place(self._anchor, frame)
             self._anchor = frame if moved else self._anchor
@@ -89,6 +97,18 @@ class KeyframeStore:
         """Return whether this very frame is a keyframe."""
         k = bisect_left(self._frames, frame.stamp_ns, key=_stamp_of)
         return k < len(self._frames) and self._frames[k] is frame
+
+    def around(self, frame: Frame) -> tuple[Frame, ...]:
+        """Return small frames from about the time of a keyframe, without itself, oldest first."""
+        begin_ns, end_ns = frame.stamp_ns - REACH_NS, frame.stamp_ns + REACH_NS
+        k = bisect_right(self._jumps, frame.stamp_ns)
+        if k:
+            begin_ns = max(begin_ns, self._jumps[k - 1])
+        if k < len(self._jumps):
+            end_ns = min(end_ns, self._jumps[k] - 1)
+        begin = bisect_left(self._around, begin_ns, key=_stamp_of)
+        end = bisect_right(self._around, end_ns, key=_stamp_of)
+        return tuple(f for f in self._around[begin:end] if f.stamp_ns != frame.stamp_ns)
 
     def of(self, first_ns: int, last_ns: int) -> list[Frame]:
         """Return the keyframes that a clip may use, oldest first.
@@ -115,6 +135,8 @@ class KeyframeStore:
             self._frames = [self._frames[k] for k in stay]
             self._places = [self._places[k] for k in stay]
             self._jumps = self._jumps[max(0, bisect_right(self._jumps, begin_ns) - 1) :]
+            since_ns = (self._frames[0].stamp_ns if self._frames else begin_ns) - REACH_NS
+            del self._around[: bisect_left(self._around, since_ns, key=_stamp_of)]
         return gone
 
     def _end(self, first_ns: int) -> int:
