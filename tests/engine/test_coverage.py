@@ -11,7 +11,7 @@ from anyview_ros.engine.coverage import coverage, distances
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import inverse, look_at, rays, rigid
 
-TARGET = Camera(9, 7, 8.0, 6.0, 4.2, 2.9)
+TARGET = Camera(9, 7, 8.0, 6.0, 4.2, 2.93)  # no ray along a border of SOURCE
 SOURCE = Camera(32, 24, 25.0, 30.0, 12.0, 14.0)  # off centre: left and right differ
 ALONG = distances(1 / 16)
 

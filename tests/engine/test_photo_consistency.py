@@ -15,7 +15,9 @@ DEPTHS = np.linspace(0, 0.5, 11)
 WALL_M = 1 / DEPTHS[4]
 WALL = texture(1)
 PLACES = [looking_ahead(0.1 * k, 0.12 * k, 0.05 * k) for k in range(5)]
-FRAMES = [frame_at(CAMERA, pose, WALL, WALL_M + PLACES[2][0, 3], k) for k, pose in enumerate(PLACES)]
+FRAMES = [
+    frame_at(CAMERA, pose, WALL, WALL_M + PLACES[2][0, 3], k) for k, pose in enumerate(PLACES)
+]
 
 
 def test_the_true_depth_costs_least() -> None:

@@ -1,4 +1,4 @@
-"""The choice of surfaces: planes that sources know, that the network believes in, and that moved."""
+"""The choice of surfaces: what sources know, what the network believes, and what moved."""
 
 from __future__ import annotations
 

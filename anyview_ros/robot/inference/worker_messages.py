@@ -89,10 +89,10 @@ class Job:
     def shapes(self) -> tuple[Shape, ...]:
         """What lies in the shared memory.
 
-        (T, H, W, 3) of every source and of what is around it, then of the target's known frames, then of the answer's, then
-        (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their depth, the bytes of float32.
-        T = 1 of a source that is held still, and 0 where there are no known frames, or uncertainty
-        or depth was not asked for.
+        (T, H, W, 3) of every source and of what is around it, then of the target's known frames,
+        then of the answer's, then (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their
+        depth, the bytes of float32. T = 1 of a source that is held still, and 0 where there are no
+        known frames, or uncertainty or depth was not asked for.
         """
         camera, frames, options = self.target.camera, len(self.target.world_from_cam), self.options
         size = camera.height, camera.width
