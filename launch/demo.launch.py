@@ -14,12 +14,12 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from anyview_ros.worlds.world import make_world
+from anyview_ros.worlds.world import DEMO_SEED, make_world
 
 FOLDER = os.path.join(get_package_share_directory("anyview_ros"), "launch")
 ARGUMENTS = {
     "world": ("street", "street: a car with three cameras; table: a robot arm with three cameras"),
-    "seed": ("0", "which of all the streets or tables"),
+    "seed": (str(DEMO_SEED), "which of all the streets or tables"),
     "model": ("", "model package, a name or a path; empty: the default"),
 }
 

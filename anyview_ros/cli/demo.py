@@ -10,6 +10,7 @@ from anyview_ros.tools.children import interrupt_once
 from anyview_ros.tools.demo import DEFAULT_MODEL, DemoPlan, run_demo
 from anyview_ros.tools.demo_cameras import SCENES
 from anyview_ros.tools.report_files import REPORT, SHEET, VIDEO, table, write_report
+from anyview_ros.worlds.world import DEMO_SEED
 
 # Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).
 DOMAINS = range(1, 102)
@@ -28,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--poses", type=Path, help="camera poses of a video, TUM format (docs/video.md)"
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="simulated time")
-    parser.add_argument("--seed", type=int, default=0, help="which street or table")
+    parser.add_argument("--seed", type=int, default=DEMO_SEED, help="which street or table")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
     parser.add_argument(

@@ -29,6 +29,7 @@ from anyview_ros.tools.dds_profile import with_profile
 from anyview_ros.tools.demo_cameras import SCENES, DemoScene, scene_of
 from anyview_ros.tools.recorder import Recorder
 from anyview_ros.tools.session import Session
+from anyview_ros.worlds.world import DEMO_SEED
 
 DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"
@@ -61,7 +62,7 @@ class DemoPlan:
     model: str
     domain: int
     source: str = "street"
-    seed: int = 0
+    seed: int = DEMO_SEED
     hfov_deg: float = 0.0
     poses: Path | None = None
 

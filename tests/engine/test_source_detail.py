@@ -52,7 +52,7 @@ def test_a_surface_shows_what_the_target_would_see_at_its_size() -> None:
 def test_where_no_source_shows_a_pixel_the_answer_is_enlarged() -> None:
     answer = texture(5)[:16, :24]
     alone = with_detail(answer, [source()], LARGE, TARGET, choice(share=0.0))
-    behind = with_detail(answer, [source()], LARGE, looking_ahead(20.0), choice())
+    behind = with_detail(answer, [source()], LARGE, looking_ahead(-20.0), choice())
     np.testing.assert_array_equal(alone, with_detail(answer, [], LARGE, TARGET, choice()))
     np.testing.assert_array_equal(alone, behind)
     assert np.abs(alone[::8, ::8].astype(int) - answer).mean() < 40

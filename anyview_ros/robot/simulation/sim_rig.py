@@ -47,6 +47,7 @@ from anyview_ros.robot.simulation.rig_sources import (
     WorldSource,
     optical_frame,
 )
+from anyview_ros.worlds.world import DEMO_SEED
 
 # A second of images: what a reader on a busy machine may ask for again.
 IMAGES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -76,7 +77,7 @@ PARAMETERS: dict[str, tuple[ParameterValue, str, dict[str, object]]] = {
         "`street` or `table`; or `motorcycle`, a still of scikit-image; not used with a source",
         {},
     ),
-    "seed": (0, "which of all the streets or tables", _whole(0, 2**31 - 1)),
+    "seed": (DEMO_SEED, "which of all the streets or tables", _whole(0, 2**31 - 1)),
     "rate": (10.0, "images a second of each camera, in simulated time", _at_least(0.01)),
     "seconds": (0.0, "simulated seconds until the cameras stop; 0 = never", _at_least(0.0)),
     "source": ("", "video file or folder of images to play in place of a world", {}),
