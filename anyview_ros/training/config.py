@@ -144,10 +144,12 @@ class RunConfig(Run):
         speeds: falling noise levels by speed, for the package.
         temperature: of speeds of several steps, see `contract.Sampling`.
         choice: of detail among the candidates of the plane sweep, in use; see `one_way.sweep`.
+        max_sources: in use; 0 = as many as it is trained with. Cameras of now and keyframes share
+            them.
         student: None, but for what `anyview distill` makes of a run; see `taught`.
     """
 
-    FREE = Run.FREE | {"licence", "speeds", "temperature", "choice"}
+    FREE = Run.FREE | {"licence", "speeds", "temperature", "choice", "max_sources"}
 
     licence: str
     scene_scale: float
@@ -156,6 +158,7 @@ class RunConfig(Run):
     speeds: Mapping[str, tuple[float, ...]]
     temperature: float = 1.0
     choice: float = 1.0
+    max_sources: int = 0
     student: StudentConfig | None = None
 
     def contract(self) -> Contract:
@@ -175,7 +178,7 @@ class RunConfig(Run):
             frame_period=first.frame_period,
             sizes=tuple(dict.fromkeys(scenes.size for scenes in self.scenes.values())),
             latent=LatentShape(self.network.channels, TIME_FACTOR, SPACE_FACTOR, SPACE_FACTOR),
-            max_sources=1 + len(self.training.more_sources),
+            max_sources=self.max_sources or 1 + len(self.training.more_sources),
             known_frames=self.training.known > 0,
             scene_scale=self.scene_scale,
             precision="fp32",
@@ -209,7 +212,7 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    optional = {"temperature", "choice", "student"}
+    optional = {"temperature", "choice", "max_sources", "student"}
     required = {f.name for f in fields(RunConfig)} - {"text", *optional}
     if wrong := raw.keys() - optional ^ required:
         raise AnyviewError(
@@ -230,6 +233,7 @@ def parse_config(text: str) -> RunConfig:
         text=text,
         temperature=float(raw.get("temperature", 1.0)),
         choice=float(raw.get("choice", 1.0)),
+        max_sources=int(raw.get("max_sources", 0)),
     )
     _check(run)
     if "student" not in raw:
