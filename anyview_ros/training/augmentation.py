@@ -34,6 +34,7 @@ def mirrored(scene: SceneViews) -> SceneViews:
         ),
         MIRROR_WORLD @ scene.world_from_cam @ MIRROR_CAMERA,
         scene.stamps_ns,
+        None if scene.inverse_depth is None else scene.inverse_depth[..., ::-1],
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera, Clip, Frame, View
-from anyview_ros.worlds.raycast import render
+from anyview_ros.worlds.raycast import render_with_depth
 from anyview_ros.worlds.rigs import Mount
 from anyview_ros.worlds.world import World, make_world
 
@@ -34,6 +34,7 @@ class SceneConfig:
         size: (H, W) in pixels.
         sources: cameras like those of a rig, first in a scene's views.
         targets: cameras at any place, after them.
+        depth: whether scenes have the inverse depth of every view.
     """
 
     world: str
@@ -46,6 +47,7 @@ class SceneConfig:
     size: tuple[int, int]
     sources: int
     targets: int
+    depth: bool = False
 
     @property
     def views(self) -> int:
@@ -65,18 +67,25 @@ class SceneViews:
         cameras: V cameras of that size.
         world_from_cam: (V, T, 4, 4).
         stamps_ns: (T,) int64.
+        inverse_depth: (V, T, H, W) float16, 1 / metres along the optical axis, 0 for the sky; see
+            `raycast.render_with_depth`. None where it is unknown.
     """
 
     images: NDArray[np.uint8]
     cameras: tuple[Camera, ...]
     world_from_cam: NDArray[np.float64]
     stamps_ns: NDArray[np.int64]
+    inverse_depth: NDArray[np.float16] | None = None
 
     def cut(self, first: int, frames: int) -> SceneViews:
         """The scene from frame `first` on."""
         part = slice(first, first + frames)
         return SceneViews(
-            self.images[:, part], self.cameras, self.world_from_cam[:, part], self.stamps_ns[part]
+            self.images[:, part],
+            self.cameras,
+            self.world_from_cam[:, part],
+            self.stamps_ns[part],
+            None if self.inverse_depth is None else self.inverse_depth[:, part],
         )
 
     def clip(self, view: int) -> Clip:
@@ -104,11 +113,14 @@ def render_scene(config: SceneConfig, seed: int) -> SceneViews:
     cameras = [_camera(mount, config.size, rng) for mount in mounts]
     poses = np.stack([_poses(world, mount, stamps.tolist()) for mount in mounts])
     images = np.empty((config.views, config.frames, *config.size, 3), np.uint8)
+    inverse_depth = np.empty(images.shape[:-1], np.float16)
     for k, stamp in enumerate(stamps.tolist()):
         scene = world.scene_at(int(stamps[0]) if config.still else stamp)
         for v, camera in enumerate(cameras):
-            images[v, k] = render(scene, camera, poses[v, k])
-    return SceneViews(images, tuple(cameras), poses, stamps)
+            pair = render_with_depth(scene, camera, poses[v, k])
+            images[v, k], inverse_depth[v, k] = pair
+    known = inverse_depth if config.depth else None
+    return SceneViews(images, tuple(cameras), poses, stamps, known)
 
 
 def _poses(world: World, mount: Mount, stamps_ns: list[int]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -27,6 +27,7 @@ from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 
 SHARD = 16  # scenes a file
 POLL_S = 1.0
+DEFAULTS = {f.name: f.default for f in fields(SceneConfig) if f.default is not MISSING}
 
 
 class Store(Protocol):
@@ -47,11 +48,21 @@ class Store(Protocol):
     def __getitem__(self, index: int) -> SceneViews: ...
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """The arrays of a shard, one row a scene; all but the views are read from disk when used."""
+
+    images: NDArray[np.uint8]
+    inverse_depth: NDArray[np.float16] | None
+    views: dict[str, NDArray[np.float64]]
+
+
 class SceneStore:
     """Scenes of a config in a cache folder, in shards of 16.
 
-    A shard is an array of images, and beside it the cameras, poses and stamps. The images are
-    renamed into place last: a shard that is there is complete.
+    A shard is an array of images, and beside it the cameras, poses and stamps, and the inverse
+    depths where the config asks for them. The images are renamed into place last: a shard that is
+    there is complete.
 
     Args:
         config: what to render.
@@ -60,12 +71,14 @@ class SceneStore:
 
     def __init__(self, config: SceneConfig, cache: Path) -> None:
         # The number of scenes and the scale of moments change no pixel, so a cache can grow.
-        fields = {k: v for k, v in asdict(config).items() if k not in ("count", "scene_scale")}
-        digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+        # What is left at its default is not named either: older caches go on.
+        named = {k: v for k, v in asdict(config).items() if k not in ("count", "scene_scale")}
+        named = {k: v for k, v in named.items() if k not in DEFAULTS or v != DEFAULTS[k]}
+        digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
         self.config = config
         self.cache = cache
         self.folder = cache / f"{config.world}-{digest}"
-        self._open: dict[int, tuple[NDArray[np.uint8], dict[str, NDArray[np.float64]]]] = {}
+        self._open: dict[int, _Shard] = {}
 
     @property
     def shards(self) -> int:
@@ -82,13 +95,19 @@ class SceneStore:
         shard, row = divmod(index, SHARD)
         if shard not in self._open:
             images = np.load(self._images(shard), mmap_mode="r")
+            depth = self.config.depth
+            inverse_depth = np.load(self._depths(shard), mmap_mode="r") if depth else None
             with np.load(self._views(shard)) as views:
-                self._open[shard] = images, dict(views)
-        images, views = self._open[shard]
+                self._open[shard] = _Shard(images, inverse_depth, dict(views))
+        opened = self._open[shard]
         height, width = self.config.size
-        cameras = tuple(Camera(width, height, *k) for k in views["intrinsics"][row].tolist())
+        intrinsics = opened.views["intrinsics"][row]
         return SceneViews(
-            images[row], cameras, views["world_from_cam"][row], views["stamps_ns"][row]
+            opened.images[row],
+            tuple(Camera(width, height, *k) for k in intrinsics.tolist()),
+            opened.views["world_from_cam"][row],
+            opened.views["stamps_ns"][row],
+            None if opened.inverse_depth is None else opened.inverse_depth[row],
         )
 
     def render_shard(self, shard: int) -> None:
@@ -97,6 +116,7 @@ class SceneStore:
             return
         first = self.config.first_seed + shard * SHARD
         scenes = [render_scene(self.config, first + i) for i in range(SHARD)]
+        depths = [s.inverse_depth for s in scenes if s.inverse_depth is not None]
         self.folder.mkdir(parents=True, exist_ok=True)
         intrinsics = [[(c.fx, c.fy, c.cx, c.cy) for c in s.cameras] for s in scenes]
         with _renamed(self._views(shard)) as file:
@@ -106,11 +126,17 @@ class SceneStore:
                 world_from_cam=np.stack([s.world_from_cam for s in scenes]),
                 stamps_ns=np.stack([s.stamps_ns for s in scenes]),
             )
+        if depths:
+            with _renamed(self._depths(shard)) as file:
+                np.save(file, np.stack(depths))
         with _renamed(self._images(shard)) as file:
             np.save(file, np.stack([s.images for s in scenes]))
 
     def _images(self, shard: int) -> Path:
         return self.folder / f"{shard:05d}.images.npy"
+
+    def _depths(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.inverse_depth.npy"
 
     def _views(self, shard: int) -> Path:
         return self.folder / f"{shard:05d}.views.npz"

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import rays
 from anyview_ros.worlds.culling import TILE
 from anyview_ros.worlds.scene import Scene
 from anyview_ros.worlds.tiles import draw_tile_row
@@ -33,8 +32,7 @@ def render(
     scene: Scene, camera: Camera, world_from_cam: NDArray[np.float64], samples_per_side: int = 2
 ) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB; each pixel is the mean of samples_per_side ** 2 rays."""
-    image, _ = _cast(scene, camera, world_from_cam, samples_per_side)
-    return image
+    return render_with_depth(scene, camera, world_from_cam, samples_per_side)[0]
 
 
 def render_clip(
@@ -49,16 +47,23 @@ def render_depth(
     scene: Scene, camera: Camera, world_from_cam: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """(H, W) float32, metres along the optical axis (z, as REP-118), at pixel centres; sky inf."""
-    _, distance = _cast(scene, camera, world_from_cam, 1)
-    return (distance * rays(camera)[..., 2]).astype(np.float32)
+    _, inverse_depth = render_with_depth(scene, camera, world_from_cam, 1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 / inverse_depth, np.float32)
 
 
-def _cast(
-    scene: Scene, camera: Camera, world_from_cam: NDArray[np.float64], samples_per_side: int
+def render_with_depth(
+    scene: Scene, camera: Camera, world_from_cam: NDArray[np.float64], samples_per_side: int = 2
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Image, and distance along the ray of the nearest sample of each pixel (inf: sky)."""
+    """The image of `render`, and in the same pass the inverse depth of what fills it.
+
+    Returns:
+        (H, W, 3) uint8 RGB, and (H, W) float32, 1 / metres along the optical axis of the surface
+        that most rays of a pixel meet, of two the nearer; 0: sky. On a plane it is that of the
+        pixel's centre, because inverse depth is linear in the image.
+    """
     image = np.empty((camera.height, camera.width, 3), np.uint8)
-    distance = np.empty((camera.height, camera.width), np.float32)
+    inverse_depth = np.empty((camera.height, camera.width), np.float32)
     view = np.concatenate(
         [
             world_from_cam[:3, :3].ravel(),
@@ -72,11 +77,10 @@ def _cast(
 
     def draw_rows() -> None:
         while (row := next(rows)) < row_count:
-            kernel(arrays, view, samples_per_side, row, image, distance)
+            kernel(arrays, view, samples_per_side, row, image, inverse_depth)
 
     _on_all_threads(draw_rows)
-    distance[distance >= 1e8] = np.inf
-    return image, distance
+    return image, inverse_depth
 
 
 @lru_cache(maxsize=1)
@@ -90,9 +94,9 @@ def _kernel() -> Callable[..., None]:
     digest = hashlib.sha256(sources).hexdigest()
 
     @numba.njit(error_model="numpy", fastmath=True, nogil=True, cache=True)  # type: ignore[untyped-decorator]
-    def kernel(scene: Any, view: Any, samples: Any, row: Any, image: Any, distance: Any) -> None:
+    def kernel(scene: Any, view: Any, samples: Any, row: Any, image: Any, inverse: Any) -> None:
         digest  # noqa: B018
-        draw_tile_row(scene, view, samples, row, image, distance)
+        draw_tile_row(scene, view, samples, row, image, inverse)
 
     compiled: Callable[..., None] = kernel
     return compiled

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from anyview_ros.worlds.device import (
-    FAR,
     added,
     clamped,
     device,
@@ -40,6 +39,8 @@ from anyview_ros.worlds.scene import (
     ZENITH,
 )
 from anyview_ros.worlds.shapes import (
+    ONE,
+    ZERO,
     half_sizes,
     local_direction,
     local_normal,
@@ -170,29 +171,33 @@ def exposed(x):
 
 @device
 def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
-    """(r, g, b) bytes and the nearest distance of the rays pixel[0] .. pixel[1] - 1.
+    """(r, g, b) bytes of the rays pixel[0] .. pixel[1] - 1, and inverse depth (see `raycast`).
 
     Rays that meet the same face are shaded once, at their mean point: textures are band-limited
     to a pixel already, so only edges and shadows need the single rays.
     """
     (first, end), (dx, dy, dz) = pixel, rays
-    color, nearest = (0.0, 0.0, 0.0), FAR
+    color, most, inverse_depth = (0.0, 0.0, 0.0), 0, ZERO
     pixel_angle = 1.0 / view[12]
     origin = vector(view, 9)
     for q in range(first, end):
-        nearest = min(nearest, float(near[q]))
         alone = True
         for earlier in range(first, q):
             alone = alone and code[earlier] != code[q]
         if alone:
-            seen, light, shared = (0.0, 0.0, 0.0), 0.0, 0
+            seen, light, shared, inverse = (0.0, 0.0, 0.0), 0.0, 0, ZERO
             for same in range(q, end):
                 if code[same] == code[q]:
                     seen = added(
                         seen, scaled((dx[same], dy[same], dz[same]), np.float64(near[same]))
                     )
+                    along = view[2] * dx[same] + view[5] * dy[same] + view[8] * dz[same]
+                    inverse += ONE / (near[same] * along)
                     light += lit[same]
                     shared += 1
+            inverse = ZERO if code[q] == SKY else inverse / np.float32(shared)
+            if shared > most or (shared == most and inverse > inverse_depth):
+                most, inverse_depth = shared, inverse
             seen = scaled(seen, 1.0 / shared)
             t = math.sqrt(dot(seen, seen))
             c = surface_color(
@@ -207,4 +212,4 @@ def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
             )
             color = added(color, scaled(c, shared / (end - first)))
     color = scaled(color, np.float64(environment[EXPOSURE]))
-    return exposed(color[0]), exposed(color[1]), exposed(color[2]), nearest
+    return exposed(color[0]), exposed(color[1]), exposed(color[2]), inverse_depth

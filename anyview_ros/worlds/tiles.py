@@ -171,7 +171,7 @@ def three(count):
 
 
 @device
-def draw_tile_row(scene, view, samples, row, image, distance):
+def draw_tile_row(scene, view, samples, row, image, inverse_depth):
     """Draw pixel rows 8 row .. 8 row + 7.
 
     Args:
@@ -180,10 +180,10 @@ def draw_tile_row(scene, view, samples, row, image, distance):
         samples: rays a side of a pixel.
         row: index of the row of tiles.
         image: (H, W, 3) uint8, written.
-        distance: (H, W) float32, written: the nearest of a pixel's rays, in metres.
+        inverse_depth: (H, W) float32, written: see `raycast.render_with_depth`.
     """
     primitives, groups, environment = scene
-    height, width = distance.shape
+    height, width = inverse_depth.shape
     per_pixel, top = samples * samples, row * TILE
     count = TILE * TILE * per_pixel
     rays, starts = three(count), three(count)
@@ -206,8 +206,8 @@ def draw_tile_row(scene, view, samples, row, image, distance):
             for x in range(left, min(left + TILE, width)):
                 first = ((y - top) * TILE + x - left) * per_pixel
                 pixel = (first, first + per_pixel)
-                r, g, b, t = pixel_color(
+                r, g, b, inverse = pixel_color(
                     primitives, environment, view, pixel, rays, near, code, lit
                 )
                 image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
-                distance[y, x] = t
+                inverse_depth[y, x] = inverse

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import rays
 from anyview_ros.training import store as module
-from anyview_ros.training.scenes import render_scene
+from anyview_ros.training.augmentation import mirrored
+from anyview_ros.training.scenes import SceneViews, render_scene
 from anyview_ros.training.store import SceneStore, renderers, wait_for
+from anyview_ros.worlds.raycast import render_depth
+from anyview_ros.worlds.world import make_world
 from tests.training.tiny import tiny_run
 
 SCENES = replace(tiny_run().scenes["street"], count=3)
@@ -30,6 +34,47 @@ def test_a_scene_follows_from_its_seed() -> None:
     assert not np.array_equal(one.images, other.images)
     assert one.images.shape == (4, 5, 16, 32, 3)
     assert np.diff(one.stamps_ns).tolist() == [10**8] * 4
+
+
+def test_depth_is_that_of_the_world_along_the_ray_of_each_pixel() -> None:
+    deep = replace(SCENES, depth=True, frames=2)
+    scene = render_scene(deep, 5)
+    assert scene.inverse_depth is not None
+    assert scene.inverse_depth.shape == (4, 2, 16, 32)
+    assert scene.inverse_depth.dtype == np.float16
+    world, camera, pose = make_world("street", 5), scene.cameras[3], scene.world_from_cam[3, 1]
+    true = 1 / render_depth(world.scene_at(int(scene.stamps_ns[1])), camera, pose)
+    found = scene.inverse_depth[3, 1]
+    assert np.mean(np.abs(found - true) > 0.01 * true + 1e-3) < 0.2  # at edges
+    assert np.array_equal(scene.images, render_scene(replace(deep, depth=False), 5).images)
+
+
+def test_a_mirrored_scene_has_the_mirrored_points() -> None:
+    scene = render_scene(replace(SCENES, depth=True, frames=1), 5)
+    for seen, mirror in zip(points(scene), points(mirrored(scene)), strict=True):
+        np.testing.assert_allclose(mirror[:, ::-1], seen * (1, -1, 1), atol=1e-5)
+
+
+def points(scene: SceneViews) -> list[np.ndarray]:
+    """For each view (H, W, 3) points of frame 0 over their squared distance: the sky is at 0."""
+    assert scene.inverse_depth is not None
+    found = []
+    for view, camera in enumerate(scene.cameras):
+        ray = rays(camera).astype(np.float64)
+        inverse = scene.inverse_depth[view, 0].astype(np.float64)[..., None]
+        directions = ray @ scene.world_from_cam[view, 0, :3, :3].T / ray[..., 2:]
+        found.append((directions + inverse * scene.world_from_cam[view, 0, :3, 3]) * inverse)
+    return found
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_store_gives_back_depth_and_cuts_it(tmp_path: Path) -> None:
+    deep = replace(SCENES, depth=True, frames=2)
+    SceneStore(deep, tmp_path).render_shard(0)
+    expected = render_scene(deep, 1)
+    scene = SceneStore(deep, tmp_path)[1]
+    assert np.array_equal(scene.inverse_depth, expected.inverse_depth)
+    assert np.array_equal(scene.cut(1, 1).inverse_depth, expected.inverse_depth[:, 1:])
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -52,6 +97,12 @@ def test_another_config_has_another_folder_but_more_scenes_have_not(tmp_path: Pa
     folder = SceneStore(SCENES, tmp_path).folder
     assert SceneStore(replace(SCENES, count=99), tmp_path).folder == folder
     assert SceneStore(replace(SCENES, frames=9), tmp_path).folder != folder
+    assert SceneStore(replace(SCENES, depth=True), tmp_path).folder != folder
+
+
+def test_a_cache_of_an_older_version_goes_on() -> None:
+    """The name that version 0.1 gave the folder of these scenes."""
+    assert SceneStore(SCENES, Path()).folder.name == "street-4bebadca596a"
 
 
 def test_a_worker_renders_what_is_missing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
-from anyview_ros.worlds.raycast import render, render_clip, render_depth
+from anyview_ros.worlds.raycast import render, render_clip, render_depth, render_with_depth
 from anyview_ros.worlds.scene import (
     CENTER,
     GROUND,
@@ -24,6 +24,7 @@ from anyview_ros.worlds.scene import (
     SUN,
     Finish,
     Scene,
+    box,
     ellipsoid,
 )
 from anyview_ros.worlds.street_rig import STREET_RIG
@@ -84,6 +85,40 @@ def test_depth_of_the_sky_is_infinite_and_depth_is_along_the_optical_axis() -> N
     np.testing.assert_allclose(
         depth[18:], np.repeat((2.0 * camera.fy / (y - camera.cy))[:, None], 33, axis=1), rtol=1e-4
     )
+
+
+def test_inverse_depth_beside_the_image_is_that_of_marching_where_a_pixel_sees_one_thing() -> None:
+    scene, reach = random_scene(3), 20.0
+    true = rays(CAMERA)[..., 2] ** -1 / true_distances(scene, reach)
+    image, inverse_depth = render_with_depth(scene, CAMERA, POSE)
+    np.testing.assert_array_equal(image, render(scene, CAMERA, POSE))
+    near = true > 1 / reach
+    wrong = np.abs(inverse_depth[near] / true[near] - 1) > 0.01
+    assert near.mean() > 0.6
+    assert wrong.mean() < 0.1  # edges, of which so small an image has many
+
+
+def test_inverse_depth_of_the_ground_is_linear_in_the_image_and_none_in_the_sky() -> None:
+    """However flat it is seen: 1 / z = (y - cy) / (height * fy)."""
+    hidden = noon(np.stack([ellipsoid((8, 0, -100), (1, 1, 1), Finish())]), [1])
+    level = look_at((0.0, 0.0, 2.0), (10.0, 0.0, 2.0))
+    camera = Camera.from_fov(33, 33, 1.0)
+    _, inverse_depth = render_with_depth(hidden, camera, level)
+    below = np.maximum(np.arange(33) - camera.cy, 0)[:, None] / (2.0 * camera.fy)
+    rows = np.arange(33) != 16  # the horizon runs through the middle of that one
+    true = np.repeat(below, 33, axis=1)
+    np.testing.assert_allclose(inverse_depth[rows], true[rows], rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.2, 0.0), (0.5, 0.25), (0.8, 0.25)])
+def test_a_pixel_is_as_deep_as_what_fills_most_of_it(share: float, seen: float) -> None:
+    """A wall 4 m away before the sky, its edge within the pixels of one column."""
+    edge = 4.0 * (0.5 - share) / 16.0  # metres to the left of the axis
+    wall = noon(np.stack([box((4.0, edge + 50.0, 0), (1e-4, 50.0, 50.0), Finish())]), [1])
+    upwards = look_at((0.0, 0.0, 40.0), (10.0, 0.0, 40.0))
+    camera = Camera(9, 9, 16.0, 16.0, 4.0, 8.0)
+    _, inverse_depth = render_with_depth(wall, camera, upwards)
+    np.testing.assert_allclose(inverse_depth[4], [0.25] * 4 + [seen] + [0.0] * 4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("x", [6.3, 60.0, 152.7])
