@@ -1,7 +1,8 @@
-"""What makes more scenes of one: its mirror image, and the light and gains of other cameras."""
+"""What makes more scenes of one: its mirror image, other light, and what cameras do to it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -13,6 +14,11 @@ from anyview_ros.frames import Camera
 from anyview_ros.training.scenes import SceneViews
 
 GAIN, TINT, GAMMA = 0.15, 0.06, 0.15  # standard deviations of logarithms
+CAMERA_GAIN, CAMERA_TINT = 0.05, 0.02  # the same, of one camera beside the scene's others
+VIGNETTE = 0.4  # most that the corners lose
+BLUR = 0.8  # largest standard deviation, pixels
+SHOT_NOISE, READ_NOISE = 3e-3, 6e-3  # largest variance over light, and deviation; white is 1
+JPEG_SHARE, JPEG_QUALITY = 0.5, (40, 96)
 MIRROR_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])
 MIRROR_WORLD = np.diag([1.0, -1.0, 1.0, 1.0])
 
@@ -23,6 +29,50 @@ def augmented(rng: Generator, scene: SceneViews) -> SceneViews:
     images = np.asarray(cv2.LUT(flat, _curve(rng)), np.uint8).reshape(scene.images.shape)
     lit = replace(scene, images=images)
     return mirrored(lit) if rng.random() < 0.5 else lit
+
+
+def through_cameras(rng: Generator, scene: SceneViews, views: Sequence[int]) -> SceneViews:
+    """The scene with some of its views, the sources, as real cameras would have taken them.
+
+    In the order of a camera: lens (vignetting, blur), sensor (gain, shot and read noise), image
+    (white balance, JPEG). All but the noise stays the same over a clip. The others, targets among
+    them, are left alone: they are the truth.
+    """
+    images = scene.images.copy()
+    for view in views:
+        images[view] = _taken(rng, scene.images[view])
+    return replace(scene, images=images)
+
+
+def _taken(rng: Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frames (T, H, W, 3) of one camera."""
+    _, height, width, _ = frames.shape
+    light = np.square(frames.astype(np.float32) / 255)
+    light *= _vignette(height, width, rng.uniform(0, VIGNETTE))[..., None]
+    light *= np.float32(np.exp(rng.normal(0, CAMERA_GAIN)))
+    if (blur := rng.uniform(-BLUR, BLUR)) > 0.2:  # half of all lenses are sharp
+        light = np.stack([cv2.GaussianBlur(frame, (0, 0), blur) for frame in light])
+    dim = rng.uniform(0, 1) ** 2  # most cameras have little noise
+    shot, read = dim * SHOT_NOISE, dim * READ_NOISE
+    deviation = np.sqrt(np.float32(shot) * light + np.float32(read**2))
+    light += deviation * rng.standard_normal(light.shape, np.float32)
+    light *= np.exp(rng.normal(0, CAMERA_TINT, 3)).astype(np.float32)
+    taken = np.asarray(np.rint(255 * np.sqrt(light.clip(0, 1))), np.uint8)
+    if rng.random() < JPEG_SHARE:
+        quality = int(rng.integers(*JPEG_QUALITY))
+        return np.stack([_compressed(frame, quality) for frame in taken])
+    return taken
+
+
+def _vignette(height: int, width: int, loss: float) -> NDArray[np.float32]:
+    """(H, W) share of the light that arrives: all in the middle, 1 - loss in the corners."""
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+    return np.asarray(1 - loss * (x**2 + y**2) / 2, np.float32)
+
+
+def _compressed(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    _, content = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 def mirrored(scene: SceneViews) -> SceneViews:

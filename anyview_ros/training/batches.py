@@ -14,7 +14,7 @@ from torch import Tensor
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.plane_sweep import plane_sweep
-from anyview_ros.training.augmentation import augmented
+from anyview_ros.training.augmentation import augmented, through_cameras
 from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig
 from anyview_ros.training.monocular import turned_views
 from anyview_ros.training.scenes import SceneConfig, SceneViews
@@ -182,7 +182,10 @@ def draw_question(
         sources = min(sources, store.config.views - 1)
     # Again from the first where there are few.
     targets = np.resize(order[sources:], training.targets_per_scene)
-    return Question(scene, order[:sources].tolist(), targets.tolist())
+    chosen = order[:sources].tolist()
+    if rng.random() < training.camera_effects:
+        scene = through_cameras(rng, scene, chosen)
+    return Question(scene, chosen, targets.tolist())
 
 
 def assembled(

@@ -40,6 +40,8 @@ class TrainingConfig:
         ema: share of the old weights that the running average keeps a step.
         pure_noise: share of samples at the highest noise level, where sampling starts.
         codec_scenes: scenes of each set that the codec is fitted to.
+        camera_effects: share of scenes whose sources come from real cameras, so to say; see
+            `augmentation.through_cameras`.
     """
 
     seed: int
@@ -57,6 +59,7 @@ class TrainingConfig:
     ema: float
     pure_noise: float
     codec_scenes: int
+    camera_effects: float = 0.0
 
     def pool(self, step: int, count: int) -> int:
         """Number of scenes that step `step` draws from, of `count`."""

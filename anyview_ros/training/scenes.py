@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.worlds.photographed import PhotographedWorld
+from anyview_ros.worlds.photographs import PACKAGES, read_photographs
 from anyview_ros.worlds.raycast import render_with_depth
 from anyview_ros.worlds.rigs import Mount
 from anyview_ros.worlds.world import World, make_world
@@ -35,6 +37,8 @@ class SceneConfig:
         sources: cameras like those of a rig, first in a scene's views.
         targets: cameras at any place, after them.
         depth: whether scenes have the inverse depth of every view.
+        photographs: share of surfaces and skies that are photographs, 0 to 1.
+        photographs_from: packages whose pictures they are, `worlds.photographs`.
     """
 
     world: str
@@ -48,6 +52,8 @@ class SceneConfig:
     sources: int
     targets: int
     depth: bool = False
+    photographs: float = 0.0
+    photographs_from: tuple[str, ...] = tuple(PACKAGES)
 
     @property
     def views(self) -> int:
@@ -103,9 +109,16 @@ class SceneViews:
 
 
 def render_scene(config: SceneConfig, seed: int) -> SceneViews:
-    """The scene of a seed. Sources come first among the views."""
+    """The scene of a seed. Sources come first among the views.
+
+    Raises:
+        AnyviewError: as `read_photographs`.
+    """
     rng = np.random.default_rng([seed, 0x5CE9E])
     world = make_world(config.world, seed)
+    if config.photographs:
+        pictures = read_photographs(config.photographs_from)
+        world = PhotographedWorld(world, pictures, config.photographs)
     start_ns = round(1e9 * rng.uniform(1.0, LATEST_START_S))
     stamps = start_ns + config.period_ns * np.arange(config.frames)
     mounts = [world.sample_source(rng) for _ in range(config.sources)]

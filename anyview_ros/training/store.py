@@ -24,6 +24,7 @@ from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.worlds.photographs import read_photographs
 
 SHARD = 16  # scenes a file
 POLL_S = 1.0
@@ -66,7 +67,10 @@ class SceneStore:
 
     Args:
         config: what to render.
-        cache: folder; each config has its own below it.
+        cache: folder; each config has its own below it, and each content of its photographs.
+
+    Raises:
+        AnyviewError: as `read_photographs`.
     """
 
     def __init__(self, config: SceneConfig, cache: Path) -> None:
@@ -74,6 +78,8 @@ class SceneStore:
         # What is left at its default is not named either: older caches go on.
         named = {k: v for k, v in asdict(config).items() if k not in ("count", "scene_scale")}
         named = {k: v for k, v in named.items() if k not in DEFAULTS or v != DEFAULTS[k]}
+        if config.photographs:
+            named["pictures"] = read_photographs(config.photographs_from).digest
         digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
         self.config = config
         self.cache = cache
@@ -146,8 +152,8 @@ def open_stores(run: Run, cache: Path) -> dict[str, Store]:
     """The sets of scenes of a run by name: rendered ones in the cache, others from their files.
 
     Raises:
-        AnyviewError: as `FileStore`; `too_few_views` when scenes of one camera are to be more
-            than monocular.
+        AnyviewError: as `FileStore` and `SceneStore`; `too_few_views` when scenes of one camera
+            are to be more than monocular.
     """
     stores: dict[str, Store] = {
         name: FileStore(scenes, run.RESIZING)

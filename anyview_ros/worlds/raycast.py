@@ -71,7 +71,8 @@ def render_with_depth(
             [camera.fx, camera.fy, camera.cx, camera.cy],
         ]
     ).astype(np.float32)
-    kernel, arrays = _kernel(), (scene.primitives, scene.groups, scene.environment)
+    photographs = scene.textures, scene.sky
+    kernel, arrays = _kernel(), (scene.primitives, scene.groups, scene.environment, photographs)
     rows = itertools.count()  # next() on it is atomic: threads draw the next row of tiles from it
     row_count = -(-camera.height // TILE)
 

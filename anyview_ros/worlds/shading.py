@@ -19,7 +19,7 @@ from anyview_ros.worlds.device import (
     smoothstep,
     vector,
 )
-from anyview_ros.worlds.ground import ground_surface
+from anyview_ros.worlds.ground import ground_surface, laid
 from anyview_ros.worlds.materials import floor_surface, surface
 from anyview_ros.worlds.scene import (
     AMBIENT,
@@ -31,11 +31,16 @@ from anyview_ros.worlds.scene import (
     HAZE_RANGE,
     HORIZON,
     OCCLUSION,
+    ROAD_TEXTURE,
     SHAPE,
+    SKY_PHOTOGRAPH,
     STANDS,
     SUN,
     SUNLIGHT,
+    TEXTURE,
     TEXTURE_SEED,
+    TILE,
+    TURN,
     ZENITH,
 )
 from anyview_ros.worlds.shapes import (
@@ -48,6 +53,8 @@ from anyview_ros.worlds.shapes import (
     placement,
     world_direction,
 )
+from anyview_ros.worlds.textures import photographed_sky, textured
+from anyview_ros.worlds.wares import surface_axes
 
 ON_GROUND, SKY = -1, -2  # codes of rays that meet no primitive
 
@@ -68,8 +75,10 @@ def clear_sky(environment, d):
 
 
 @device
-def sky_color(environment, d):
+def sky_color(environment, photographs, d):
     """Linear colour of the sky in the unit direction d."""
+    if environment[SKY_PHOTOGRAPH] > 0.0:
+        return photographed_sky(photographs[1], environment, d)
     color = clear_sky(environment, d)
     if d[2] < 0.02:
         return color
@@ -117,21 +126,23 @@ def daylight(environment, albedo, n, lit, openness):
 
 
 @device
-def ground_color(environment, p, d, footprint, lit):
+def ground_color(environment, photographs, p, d, footprint, lit):
     # On the ground a pixel is long along the ray and narrow across it.
     long = footprint / max(-d[2], 1e-3)
     flat = 1.0 / math.sqrt(d[0] * d[0] + d[1] * d[1] + 1e-9)
     along_x, along_y = abs(d[0]) * flat, abs(d[1]) * flat
     wide_x, wide_y = along_x * long + along_y * footprint, along_y * long + along_x * footprint
     if environment[FLOOR] > 0.0:
-        albedo = floor_surface(environment, p[0], p[1], math.sqrt(wide_x * wide_y))
+        wide = math.sqrt(wide_x * wide_y)
+        albedo = floor_surface(environment, p[0], p[1], wide)
+        albedo = laid(environment, photographs[0], ROAD_TEXTURE, albedo, p, wide)
     else:
-        albedo = ground_surface(environment, p[0], p[1], wide_x, wide_y)
+        albedo = ground_surface(environment, photographs[0], p[0], p[1], wide_x, wide_y)
     return daylight(environment, albedo, (0.0, 0.0, 1.0), lit, 1.0)
 
 
 @device
-def primitive_color(primitives, environment, code, p, d, footprint, lit):
+def primitive_color(primitives, environment, photographs, code, p, d, footprint, lit):
     k, axis = code // 4, code % 4
     place, half = placement(primitives, k), half_sizes(primitives, k)
     q = local_point(place, p[0], p[1], p[2])
@@ -140,6 +151,12 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
     n = world_direction(place, normal)
     width = footprint / math.sqrt(max(-dot(n, d), 0.1))
     albedo, gloss, glow = surface(primitives, k, q, normal, width)
+    texture = int(primitives[k, TEXTURE])
+    if texture > 0:
+        shape, tile = int(primitives[k, SHAPE]), np.float64(primitives[k, TILE])
+        u, v, tile = surface_axes(shape, half, q, normal, tile)
+        turn = np.float64(primitives[k, TURN])
+        albedo = textured(photographs[0], texture - 1, albedo, (u, v), tile, turn, width)
     fades = np.float64(environment[OCCLUSION])
     above = p[2] - primitives[k, STANDS] + fades / 3.0 * max(n[2], 0.0)
     openness = 0.55 + 0.45 * smoothstep(0.0, fades, above)
@@ -151,13 +168,15 @@ def primitive_color(primitives, environment, code, p, d, footprint, lit):
 
 
 @device
-def surface_color(primitives, environment, code, p, d, t, pixel_angle, lit):
+def surface_color(primitives, environment, photographs, code, p, d, t, pixel_angle, lit):
     if code == SKY:
-        return sky_color(environment, d)
+        return sky_color(environment, photographs, d)
     if code == ON_GROUND:
-        color = ground_color(environment, p, d, t * pixel_angle, lit)
+        color = ground_color(environment, photographs, p, d, t * pixel_angle, lit)
     else:
-        color = primitive_color(primitives, environment, code, p, d, t * pixel_angle, lit)
+        color = primitive_color(
+            primitives, environment, photographs, code, p, d, t * pixel_angle, lit
+        )
     return hazed(environment, color, t)
 
 
@@ -170,7 +189,7 @@ def exposed(x):
 
 
 @device
-def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
+def pixel_color(primitives, environment, photographs, view, pixel, rays, near, code, lit):
     """(r, g, b) bytes of the rays pixel[0] .. pixel[1] - 1, and inverse depth (see `raycast`).
 
     Rays that meet the same face are shaded once, at their mean point: textures are band-limited
@@ -203,6 +222,7 @@ def pixel_color(primitives, environment, view, pixel, rays, near, code, lit):
             c = surface_color(
                 primitives,
                 environment,
+                photographs,
                 code[q],
                 added(origin, seen),
                 scaled(seen, 1.0 / t),

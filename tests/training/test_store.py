@@ -13,10 +13,12 @@ from anyview_ros.geometry import rays
 from anyview_ros.training import store as module
 from anyview_ros.training.augmentation import mirrored
 from anyview_ros.training.scenes import SceneViews, render_scene
-from anyview_ros.training.store import SceneStore, renderers, wait_for
+from anyview_ros.training.store import SceneStore, open_stores, renderers, wait_for
+from anyview_ros.worlds.photographs import read_photographs
 from anyview_ros.worlds.raycast import render_depth
 from anyview_ros.worlds.world import make_world
 from tests.training.tiny import tiny_run
+from tests.worlds.pictures import SCIKIT, painted_photographs
 
 SCENES = replace(tiny_run().scenes["street"], count=3)
 RUN = tiny_run(first_pool=3)
@@ -98,6 +100,30 @@ def test_another_config_has_another_folder_but_more_scenes_have_not(tmp_path: Pa
     assert SceneStore(replace(SCENES, count=99), tmp_path).folder == folder
     assert SceneStore(replace(SCENES, frames=9), tmp_path).folder != folder
     assert SceneStore(replace(SCENES, depth=True), tmp_path).folder != folder
+
+
+def test_photographs_belong_to_the_name_of_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(SCENES, photographs=0.7, photographs_from=SCIKIT, frames=1)
+    painted_photographs(tmp_path / "one", monkeypatch)
+    plain, one = render_scene(replace(config, photographs=0.0), 5), render_scene(config, 5)
+    folder = SceneStore(config, tmp_path).folder
+    assert np.array_equal(one.images, render_scene(config, 5).images)
+    assert np.array_equal(one.world_from_cam, plain.world_from_cam)
+    assert (one.images != plain.images).mean() > 0.1
+    painted_photographs(tmp_path / "other", monkeypatch, seed=1)
+    assert SceneStore(config, tmp_path).folder != folder != SceneStore(SCENES, tmp_path).folder
+    assert not np.array_equal(one.images, render_scene(config, 5).images)
+
+
+def test_a_run_says_which_photographs_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    read_photographs.cache_clear()
+    run = tiny_run()
+    scenes = {"street": replace(SCENES, photographs=0.5, photographs_from=SCIKIT)}
+    with pytest.raises(AnyviewError, match=r"scikit-image.*run 'pip install scikit-image'"):
+        open_stores(replace(run, scenes=scenes), Path())
 
 
 def test_a_cache_of_an_older_version_goes_on() -> None:

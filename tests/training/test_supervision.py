@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from anyview_ros.contract import LatentShape
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at
-from anyview_ros.training.augmentation import augmented, mirrored
+from anyview_ros.training.augmentation import augmented, mirrored, through_cameras
 from anyview_ros.training.monocular import turned_views
 from anyview_ros.training.scenes import SceneViews
 
@@ -74,3 +76,25 @@ def test_light_changes_all_views_alike_and_geometry_not_at_all() -> None:
             pairs = np.stack([scene.images[..., channel], images[..., channel]], -1)
             for before, after in np.unique(pairs.reshape(-1, 2), axis=0).tolist():
                 assert curve.setdefault(before, after) == after  # one table for all views
+
+
+def test_a_camera_changes_its_own_view_by_noise_and_by_what_stays() -> None:
+    """Over many frames of a still scene the noise cancels; what is left is smooth in space."""
+    scene = smooth_scene()
+    still = replace(scene, images=scene.images[:, :1].repeat(40, axis=1))
+    noises, residues = [], []
+    for seed in range(8):
+        taken = through_cameras(np.random.default_rng(seed), still, [1])
+        np.testing.assert_array_equal(taken.images[0], still.images[0])  # the truth
+        again = through_cameras(np.random.default_rng(seed), still, [1])
+        np.testing.assert_array_equal(taken.images, again.images)
+        frames = taken.images[1].astype(float)
+        noises.append(frames.std(axis=0).mean())
+        ratio = (frames.mean(axis=0) + 8) / (still.images[1, 0] + 8.0)
+        residues.append(np.abs(np.diff(ratio, axis=1)).mean())
+        assert 0.6 < ratio.mean() < 1.3
+        middle, corner = ratio[ratio.shape[0] // 2, ratio.shape[1] // 2], ratio[0, 0]
+        assert corner.mean() < middle.mean() + 0.05
+    assert min(noises) < 1.5
+    assert 2.0 < max(noises) < 20.0
+    assert np.median(residues) < 0.03

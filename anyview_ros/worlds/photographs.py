@@ -1,0 +1,329 @@
+"""Photographs for worlds, read from where installed packages keep them; none of them is ours.
+
+Only pictures that are CC0 or in the public domain are taken, so nothing clings to what is learned
+from them: docs/worlds.md lists what each package holds, and what was left out and why.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.worlds.textures import LUMA, SIDE
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+SKY_ROWS = 256
+HELD_OUT = 5  # one name in so many is kept for evaluation
+CUTS, CUT_FOV = 6, np.pi / 3  # of a panorama: around the horizon, and how wide each is
+TRIPOD, PATCH = 1.6, 2.4  # metres: height of a panorama's camera, and a piece of its ground;
+SHRINK = 0.5  # the piece is laid smaller than it was, or its few texels would look soft
+CUT_KEY, SKY_KEY = 0.25, 0.45  # linear light that the median of a picture is brought to
+WHITE = 2.0  # linear light that becomes 255
+SHARE = Path("/usr/share")
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package with pictures.
+
+    Args:
+        install: the command.
+        folders: where its pictures may be, the first that exists is taken.
+        suffix: of its files.
+        materials: metres that a picture of a material is wide, by name; they may lie anywhere.
+        grounds: names of panoramas whose ground, seen from above, is a material, and the cuts in
+            which nothing stands on it.
+        grown: names of materials and grounds that grew; the others were laid.
+        pictures: names of photographs of something, which may be printed on things.
+        skies: names of outdoor panoramas.
+        panoramas: names of all panoramas; cuts of them are pictures.
+    """
+
+    install: str
+    folders: Callable[[], Iterator[Path]]
+    suffix: str
+    materials: Mapping[str, float] = field(default_factory=dict)
+    grounds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    grown: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    skies: tuple[str, ...] = ()
+    panoramas: tuple[str, ...] = ()
+
+
+def _site_packages() -> Iterator[Path]:
+    return (Path(place) / "skimage" / "data" for place in sys.path)
+
+
+def _node_modules() -> Iterator[Path]:
+    here = Path.cwd()
+    places = [place / "node_modules" for place in (here, *here.parents)]
+    places += [Path(place) for place in os.environ.get("NODE_PATH", "").split(os.pathsep) if place]
+    places += [Path("/usr/local/lib/node_modules"), Path("/usr/lib/node_modules")]
+    return (place / "@pmndrs" / "assets" / "hdri" for place in places)
+
+
+PACKAGES = {
+    "scikit-image": Package(
+        "pip install scikit-image",
+        _site_packages,
+        ".png",
+        materials={"brick": 1.6, "grass": 1.2, "gravel": 0.8},
+        grown=("grass",),
+        pictures=("camera", "chelsea", "coffee", "coins", "ihc", "moon"),
+    ),
+    "blender-data": Package(
+        "apt-get install blender-data",
+        lambda: iter([SHARE / "blender/datafiles/studiolights/world"]),
+        ".exr",
+        skies=("city", "sunrise", "sunset"),
+        panoramas=("city", "courtyard", "forest", "interior", "sunrise", "sunset"),
+        grounds={"courtyard": (1, 2, 3), "forest": (1, 2), "sunset": (1, 3, 4, 5)},
+        grown=("forest",),
+    ),
+    "@pmndrs/assets": Package(
+        "npm install @pmndrs/assets",
+        _node_modules,
+        ".exr.js",
+        skies=("city", "dawn", "park", "sky", "sunrise", "sunset", "venice"),
+        panoramas=(
+            *("apartment", "bridge", "city", "dawn", "esplanade", "forest", "hall", "lab", "lobby"),
+            *("park", "sky", "sunrise", "sunset", "venice", "warehouse", "workshop"),
+        ),
+        grounds=dict.fromkeys(("dawn", "forest", "park", "sunset", "venice"), (0, 2, 4)),
+        grown=("dawn", "forest", "park"),
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """Pictures as the renderer wants them: laid materials, other materials, then pictures.
+
+    Args:
+        names: of the N textures.
+        textures: (N, textures.TEXELS, 3) uint8.
+        laid: number of materials that were laid, the first ones; the next ones grew.
+        metres: of all M materials, what one repeat is wide; N - M pictures have none.
+        skies: (K, SKY_ROWS, 2 * SKY_ROWS, 3) uint8.
+        sky_names: of the K skies.
+        digest: sha256 of all of it.
+    """
+
+    names: tuple[str, ...]
+    textures: Bytes
+    laid: int
+    metres: tuple[float, ...]
+    skies: Bytes
+    sky_names: tuple[str, ...]
+    digest: str
+
+
+@lru_cache(maxsize=4)
+def read_photographs(packages: tuple[str, ...], held_out: bool = False) -> Photographs:
+    """The pictures of packages that training may take, or the held-out ones.
+
+    Raises:
+        AnyviewError: `unknown_photographs`; `missing_photographs` when a package is not installed.
+    """
+    laid: dict[str, tuple[Bytes, float]] = {}
+    grown: dict[str, tuple[Bytes, float]] = {}
+    pictures: dict[str, Bytes] = {}
+    skies: dict[str, Bytes] = {}
+    for name in packages:
+        package, folder = PACKAGES[name], find_package(name)
+        for stem in _chosen(package.materials, held_out):
+            metres = package.materials[stem] / 2
+            for key, quarter in _quarters(_read_picture(folder, stem, package.suffix)):
+                group = grown if stem in package.grown else laid
+                group[f"{name}/{stem}{key}"] = mip_levels(quarter), metres
+        for stem in _chosen(package.pictures, held_out):
+            pictures[f"{name}/{stem}"] = mip_levels(_read_picture(folder, stem, package.suffix))
+        for stem in _chosen(package.panoramas, held_out):
+            panorama = _read_panorama(folder, stem, package.suffix)
+            for k in range(CUTS):
+                azimuth = 2 * np.pi * k / CUTS
+                cut = developed(_cut(panorama, azimuth), CUT_KEY)
+                pictures[f"{name}/{stem}:{k}"] = mip_levels(cut)
+                if k in package.grounds.get(stem, ()):
+                    ground = developed(_ground(panorama, azimuth), CUT_KEY)
+                    group = grown if stem in package.grown else laid
+                    group[f"{name}/{stem} ground:{k}"] = mip_levels(ground), SHRINK * PATCH
+            if stem in package.skies:
+                skies[f"{name}/{stem}"] = _sky(panorama)
+    if not laid or not grown:
+        raise AnyviewError(
+            "missing_photographs",
+            f"need materials that were laid and some that grew, got {len(laid)} and {len(grown)} "
+            f"from {', '.join(packages)}; name more packages of {', '.join(PACKAGES)}",
+        )
+    materials = laid | grown
+    textures = [texture for texture, _ in materials.values()] + list(pictures.values())
+    names = (*materials, *pictures)
+    digest = hashlib.sha256("\n".join((*names, *skies)).encode())
+    for array in (*textures, *skies.values()):
+        digest.update(array.tobytes())
+    return Photographs(
+        names,
+        np.stack(textures),
+        len(laid),
+        tuple(metres for _, metres in materials.values()),
+        np.stack(list(skies.values())) if skies else np.zeros((0, 0, 0, 3), np.uint8),
+        tuple(skies),
+        digest.hexdigest(),
+    )
+
+
+def find_package(name: str) -> Path:
+    """The folder of a package's pictures.
+
+    Raises:
+        AnyviewError: `unknown_photographs`; `missing_photographs` when it is not installed.
+    """
+    if name not in PACKAGES:
+        known = ", ".join(f"'{known}'" for known in PACKAGES)
+        raise AnyviewError(
+            "unknown_photographs", f"photographs come from packages among {known}; got '{name}'"
+        )
+    places = list(dict.fromkeys(PACKAGES[name].folders()))
+    for folder in places:
+        if folder.is_dir():
+            return folder
+    raise AnyviewError(
+        "missing_photographs",
+        f"need the photographs of '{name}', looked in {', '.join(map(str, places))}; "
+        f"run '{PACKAGES[name].install}'",
+    )
+
+
+def is_held_out(stem: str) -> bool:
+    """Whether pictures of that name are kept for evaluation.
+
+    By the name alone: where two packages have the same panorama, both are.
+    """
+    return hashlib.blake2b(stem.encode()).digest()[0] % HELD_OUT == 0
+
+
+def _chosen(stems: Iterable[str], held_out: bool) -> list[str]:
+    return [stem for stem in sorted(stems) if is_held_out(stem) == held_out]
+
+
+def mip_levels(picture: Bytes) -> Bytes:
+    """(TEXELS, 3) uint8: the picture at SIDE x SIDE and halved down to one texel, in linear light.
+
+    Args:
+        picture: (H, W, 3) uint8; its middle square is taken.
+    """
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    linear = np.square(picture[top : top + side, left : left + side] / np.float32(255))
+    levels: list[Bytes] = []
+    while side := SIDE >> len(levels):
+        linear = _resized(linear, side, side)
+        levels.append(_bytes(linear).reshape(-1, 3))
+    return np.concatenate(levels)
+
+
+def developed(linear: Floats, key: float, metered: Floats | None = None) -> Bytes:
+    """Bytes of linear light, exposed so that the median of what is metered becomes `key`.
+
+    The tone curve is x (1 + x / WHITE^2) / (1 + x), Reinhard et al. 2002, equation 4.
+    """
+    middle = float(np.median((linear if metered is None else metered) @ np.array(LUMA)))
+    x = linear * np.float32(key / (1 - key) / max(middle, 1e-6))
+    return _bytes(x * (1 + x / WHITE**2) / (1 + x))
+
+
+def _bytes(linear: Floats) -> Bytes:
+    return np.asarray(np.rint(255 * np.sqrt(linear.clip(0, 1))), np.uint8)
+
+
+def _resized(picture: Floats, height: int, width: int) -> Floats:
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _read_picture(folder: Path, stem: str, suffix: str) -> Bytes:
+    picture = cv2.imread(str(folder / f"{stem}{suffix}"), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise AnyviewError("missing_photographs", f"cannot read {folder / stem}{suffix}")
+    return np.asarray(picture, np.uint8)
+
+
+def _quarters(picture: Bytes) -> Iterator[tuple[str, Bytes]]:
+    """The four quarters: a material looks the same all over, and so keeps its grain."""
+    height, width = (size // 2 for size in picture.shape[:2])
+    for k in range(4):
+        y, x = k // 2 * height, k % 2 * width
+        yield f":{k}", picture[y : y + height, x : x + width]
+
+
+def _read_panorama(folder: Path, stem: str, suffix: str) -> Floats:
+    """(H, 2 H, 3) linear light, upwards first."""
+    file = folder / f"{stem}{suffix}"
+    if not file.is_file():
+        raise AnyviewError("missing_photographs", f"cannot read {file}")
+    content = file.read_bytes()
+    if suffix.endswith(".js"):  # export default 'data:application/exr;base64,...'
+        content = base64.b64decode(content.split(b"base64,")[1].split(b"'")[0])
+    # OpenCV's wheels read no OpenEXR, and to_ndarray knows no half floats.
+    with av.open(io.BytesIO(content), "r", format="exr_pipe") as container:
+        frame = next(container.decode(video=0))
+    kind = np.float16 if "f16" in frame.format.name else np.float32
+    rows = [
+        np.frombuffer(memoryview(plane), kind).reshape(frame.height, -1) for plane in frame.planes
+    ]
+    green, blue, red = (plane[:, : frame.width].astype(np.float32) for plane in rows)
+    linear = np.stack([red, green, blue], axis=-1)
+    # Around the sun some channels have overflowed and rung: there all is as bright as can be.
+    near_sun = cv2.dilate((linear.max(axis=-1) > 1000).astype(np.uint8), np.ones((11, 11)))
+    overflowed = (near_sun > 0) & ~(linear.min(axis=-1) > 1e-4)
+    return np.asarray(np.where(overflowed[..., None], 65504, linear).clip(0, 65504), np.float32)
+
+
+def _cut(panorama: Floats, azimuth: float) -> Floats:
+    """(SIDE, SIDE, 3) of a camera with a field of view of CUT_FOV that looks at the horizon."""
+    down, right = np.tan(CUT_FOV / 2) * _grid()
+    return _looked_up(panorama, azimuth, 1.0, right, down)
+
+
+def _ground(panorama: Floats, azimuth: float) -> Floats:
+    """(SIDE, SIDE, 3) of the ground from straight above: a square beside the tripod."""
+    back, right = PATCH / 2 * _grid()
+    return _looked_up(panorama, azimuth, TRIPOD - back, right, TRIPOD)
+
+
+def _grid() -> NDArray[np.float64]:
+    """(2, SIDE, SIDE): how far down and how far right in a square picture, from -1 to 1."""
+    return np.asarray((np.mgrid[:SIDE, :SIDE] + 0.5) / SIDE * 2 - 1)
+
+
+def _looked_up(
+    panorama: Floats, azimuth: float, forward: ArrayLike, right: ArrayLike, down: ArrayLike
+) -> Floats:
+    """The panorama in the direction of points around a camera that looks at an azimuth."""
+    height, width = panorama.shape[:2]
+    column = (np.arctan2(right, forward) + azimuth) / (2 * np.pi) * width - 0.5
+    row = (0.5 + np.arctan2(down, np.hypot(forward, right)) / np.pi) * height - 0.5
+    places = column.astype(np.float32), row.astype(np.float32)
+    wrap = cv2.BORDER_WRAP
+    return np.asarray(cv2.remap(panorama, *places, cv2.INTER_LINEAR, borderMode=wrap), np.float32)
+
+
+def _sky(panorama: Floats) -> Bytes:
+    small = _resized(panorama, SKY_ROWS, 2 * SKY_ROWS)
+    return developed(small, SKY_KEY, small[: SKY_ROWS // 2])
