@@ -24,6 +24,10 @@ class Kept(Generic[T]):
         self._size = size
         self._kept: OrderedDict[bytes, T] = OrderedDict()
 
+    def peek(self, key: bytes) -> T | None:
+        """Return the result of a key if it is kept."""
+        return self._kept.get(key)
+
     def get(self, key: bytes, make: Callable[[], T]) -> T:
         """The result of a key, made where it is not kept. It is not to be changed."""
         if key not in self._kept:

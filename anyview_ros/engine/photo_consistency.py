@@ -25,7 +25,16 @@ AXES = ((1, 0), (0, 1))
 EDGE_LEVELS = 8.0  # grey levels between neighbours that halve the cost of a jump
 CHANNELS = 4  # luma, red against blue, and the gradients of luma
 
+OFFSETS = (1, -1, 2, -2, 4, -4, 6, -6, 3, -3)  # of frames that help, the most useful first
+SUPPORTS = 6  # frames at most: with more, chance agrees too often
+
 Costs = NDArray[np.float32]
+
+
+def supporting(frames: Sequence[Frame], k: int) -> list[Frame]:
+    """Return those frames of a clip that say most of frame k's depths: near ones and far ones."""
+    places = [k + offset for offset in OFFSETS if 0 <= k + offset < len(frames)]
+    return [frames[place] for place in places[:SUPPORTS]]
 
 
 def matching_costs(

@@ -6,11 +6,12 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, ModelPackage
+from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.asking import (
     SynthesisOptions,
@@ -29,6 +30,9 @@ from anyview_ros.engine.sight import off_sight
 from anyview_ros.engine.uncertainty import Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
+
+if TYPE_CHECKING:
+    from anyview_ros.engine.source_detail import SourceDetail
 
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
@@ -93,6 +97,7 @@ class Pipeline:
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._conditioner = Conditioner(package.contract, self._graphs)
+        self._detail = _source_detail(package.contract, threads)
 
     def synthesize(
         self,
@@ -134,13 +139,13 @@ class Pipeline:
         asked = questions(options.seed, options.uncertainty_samples)
         answers = [self._answer(question, scene, method, steps) for question in asked]
         denoised = time.perf_counter()
-        frames, uncertainty = self._decoded(answers, scene, target.camera, steps)
+        frames, uncertainty, depth = self._decoded(answers, scene, sources, target.camera, steps)
         if known is not None:
             frames[: len(known)], uncertainty[: len(known)] = known, 0
         return Synthesis(
             frames=frames,
             uncertainty=uncertainty,
-            depth=np.empty((0, *frames.shape[1:3]), np.float32),
+            depth=depth if options.depth else depth[:0],
             speed=options.speed or DEFAULT_SPEED,
             steps=method.steps,
             generated_size=(scene.target.camera.height, scene.target.camera.width),
@@ -184,31 +189,55 @@ class Pipeline:
         shape = self.package.contract.latent.of(len(scene.clips[0]), camera.height, camera.width)
         denoiser = self._bound_denoiser(given, (1, *shape))
         denoiser.condition(given, known, sampler.continues_below(method))
-        latents = []
+        latents, weights = [], None
         for seed in question.seeds:
             noise = sampler.unit_noise(seed, shape)[None]
             state = self.device.put(sampler.first_state(method, noise))
             latent = sampler.sample_by(method, denoiser, state, self.device, steps.begin)
             latents.append(self.device.get(latent))
+            weights = denoiser.weights() if weights is None else weights
         denoise_s = time.perf_counter() - conditioned
         calls = denoiser.calls
-        return _Answer(question, latents, clamped, calls, conditioned - started, denoise_s)
+        conditioned_s = conditioned - started
+        return _Answer(question, latents, weights, clamped, calls, conditioned_s, denoise_s)
 
     def _decoded(
-        self, answers: Sequence[_Answer], scene: Scene, camera: Camera, steps: _Steps
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """At the camera's size the first latent's frames, and how far to doubt them, if several."""
+        self,
+        answers: Sequence[_Answer],
+        scene: Scene,
+        sources: Sequence[Clip],
+        camera: Camera,
+        steps: _Steps,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array]:
+        """At the camera's size the first latent's frames, how far to doubt them, if there are
+        several, and their depth, if the package tells it."""
         videos = self._videos(answers, steps)
         first = next(videos)
         made = conditioning.images_of(first)
-        frames = _at_size(made, camera)
+        frames, depth = self._drawn(answers[0], made, scene, sources, camera)
         if len(answers) == 1:
-            return frames, np.empty((0, *frames.shape[1:3]), np.uint8)
+            return frames, np.empty((0, *frames.shape[1:3]), np.uint8), depth
         spread = Spread()
         for video in itertools.chain([first], videos):
             spread.add(video)
         off = off_sight(made, scene.clips, scene.target, scene.scene_scale)
-        return frames, _at_size(doubt(spread.levels(), off), camera)
+        return frames, _at_size(doubt(spread.levels(), off), camera), depth
+
+    def _drawn(
+        self,
+        answer: _Answer,
+        made: NDArray[np.uint8],
+        scene: Scene,
+        sources: Sequence[Clip],
+        camera: Camera,
+    ) -> tuple[NDArray[np.uint8], Array]:
+        """Frames at the camera's size, with the sources' own detail where the package can."""
+        if self._detail is None or answer.weights is None:
+            return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
+        from anyview_ros.engine.source_detail import Answer
+
+        asked = Answer(made, answer.weights, scene.clips, scene.target, scene.scene_scale)
+        return self._detail.drawn(asked, sources, camera)
 
     def _videos(self, answers: Sequence[_Answer], steps: _Steps) -> Iterator[Array]:
         for answer in answers:
@@ -231,14 +260,28 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Latents of a question, one for each of its seeds, and what they took."""
+    """Latents of a question, one for each of its seeds, and what they took.
+
+    Args:
+        weights: of the first of them, see `Contract.sweep_weights`.
+    """
 
     question: Question
     latents: list[Array]
+    weights: Array | None
     clamped_moments: float
     calls: int
     condition_s: float
     denoise_s: float
+
+
+def _source_detail(contract: Contract, threads: int) -> SourceDetail | None:
+    """What draws detail from the sources, where the package says where to take it from."""
+    if not contract.sweep_weights:
+        return None
+    from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need
+
+    return SourceDetail(contract, threads)
 
 
 class _Steps:

@@ -1,0 +1,121 @@
+"""Where surfaces lie along the rays of source frames, as far as the frames tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.photo_consistency import matching_costs, smoothed, supporting
+from anyview_ros.frames import Clip, Frame
+
+COUNT, NEAREST = 48, 7.0  # inverse depths, evenly from 0; the last one, over scene_scale
+EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
+LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
+LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
+WIDEST = 1.0  # baseline over 1 / scene_scale from which little looks alike
+WIDEST_ANGLE = np.radians(60)
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """What is known of the depth of each pixel of a frame.
+
+    Args:
+        frame: of a source.
+        costs: (H, W, B) float32, minus the log of the likelihood of each inverse depth, over that
+            of the likeliest; all 0 where nothing is known.
+        step: 1 / metres from one inverse depth to the next; the first one is 0.
+    """
+
+    frame: Frame
+    costs: NDArray[np.float32]
+    step: float
+
+
+class SurfaceFinder:
+    """Finds surfaces of source clips, and keeps them for other targets. Not thread-safe.
+
+    Args:
+        size: frames kept.
+        threads: 0 = one a core.
+    """
+
+    def __init__(self, size: int, threads: int = 0) -> None:
+        self._kept: Kept[Surfaces] = Kept(size)
+        self._threads = threads or os.cpu_count() or 1
+
+    def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
+        """Return the surfaces of some frames of each clip, in time order; of a held clip of one.
+
+        Args:
+            clips: of several sources, at the size at which surfaces are wanted.
+        """
+        asked = [[(c, k) for k in instants(clip)] for c, clip in enumerate(clips)]
+        flat = [pair for pairs in asked for pair in pairs]
+        with ThreadPoolExecutor(self._threads) as pool:
+            made = list(pool.map(lambda pair: self._surfaces(clips, *pair, scene_scale), flat))
+        found = iter(self._kept.get(key, lambda: surfaces) for key, surfaces in made)
+        return [[next(found) for _ in pairs] for pairs in asked]
+
+    def _surfaces(
+        self, clips: Sequence[Clip], c: int, k: int, scene_scale: float
+    ) -> tuple[bytes, Surfaces]:
+        frame, others = clips[c].frames[k], supports(clips, c, k, scene_scale)
+        parts = [frame, *others]
+        key = digest(
+            *(array for part in parts for array in (part.image, part.world_from_cam)),
+            *(repr(astuple(part.camera)) for part in parts),
+            repr(float(scene_scale)),
+        )
+        return key, self._kept.peek(key) or measured(frame, others, scene_scale)
+
+
+def instants(clip: Clip) -> list[int]:
+    """Return the numbers of the frames of a clip whose surfaces are found."""
+    return [0] if clip.is_held else list(range(min(1, len(clip) - 1), len(clip), EVERY))
+
+
+def supports(clips: Sequence[Clip], c: int, k: int, scene_scale: float) -> list[Frame]:
+    """Return the frames that frame k of clip c is compared with, none where none helps.
+
+    Those of its own clip; of a clip that stands still, those of other clips that look alike.
+    """
+    frame = clips[c].frames[k]
+    own = [] if clips[c].is_held else supporting(clips[c].frames, k)
+    own = [other for other in own if _is_apart(frame, other, scene_scale)]
+    if len(own) >= 2:
+        return own
+    others = [
+        clip.frames[place]
+        for other, clip in enumerate(clips)
+        if other != c
+        for place in ([0] if clip.is_held else sorted({0, k, len(clip) - 1}))
+    ]
+    alike = [other for other in others if _is_apart(frame, other, scene_scale, WIDEST)]
+    return alike[:6]
+
+
+def _is_apart(frame: Frame, other: Frame, scene_scale: float, most: float = np.inf) -> bool:
+    """Whether two frames see the same things from places that are apart, but not too far."""
+    baseline = scene_scale * float(
+        np.linalg.norm(frame.world_from_cam[:3, 3] - other.world_from_cam[:3, 3])
+    )
+    cosine = float(frame.world_from_cam[:3, 2] @ other.world_from_cam[:3, 2])
+    return LEAST_BASELINE <= baseline <= most and cosine >= np.cos(WIDEST_ANGLE)
+
+
+def measured(frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfaces:
+    """Return what photo-consistency says of a frame."""
+    inverse_depths = np.linspace(0, NEAREST, COUNT) * scene_scale
+    step = float(inverse_depths[1])
+    if not others:
+        size = frame.camera.height, frame.camera.width
+        return Surfaces(frame, np.zeros((*size, COUNT), np.float32), step)
+    costs = smoothed(matching_costs(frame, others, inverse_depths), frame.image)
+    return Surfaces(frame, costs / np.float32(LEVELS), step)
