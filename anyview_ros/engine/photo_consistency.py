@@ -126,7 +126,9 @@ def _match(wanted, seen, shapes, turns, shifts, costs):  # type: ignore[no-untyp
                     apart = np.float32(0)
                     for c in range(CHANNELS):
                         shown = four[0] * seen[n, i, j, c] + four[1] * seen[n, i, j + 1, c]
-                        shown += under[0] * seen[n, i + 1, j, c] + under[1] * seen[n, i + 1, j + 1, c]
+                        shown += (
+                            under[0] * seen[n, i + 1, j, c] + under[1] * seen[n, i + 1, j + 1, c]
+                        )
                         apart += abs(shown - wanted[y, x, c])
                     apart = min(apart, np.float32(MOST))
                     second[b] = min(second[b], max(first[b], apart))

@@ -197,13 +197,20 @@ def _copy(image, places, inverse_depth, share, taken):  # type: ignore[no-untype
     right_end, lower_end = image.shape[1] - 1, image.shape[0] - 1
     near = np.float32(SURFACE_M) * inverse_depth.max()
     for y in range(height):
-        v = min(max((y + np.float32(0.5)) * down - np.float32(0.5), np.float32(0)), np.float32(rows - 1))
+        v = min(
+            max((y + np.float32(0.5)) * down - np.float32(0.5), np.float32(0)), np.float32(rows - 1)
+        )
         i = min(int(v), rows - 2)
         for x in range(width):
-            u = min(max((x + np.float32(0.5)) * across - np.float32(0.5), np.float32(0)), np.float32(columns - 1))
+            u = min(
+                max((x + np.float32(0.5)) * across - np.float32(0.5), np.float32(0)),
+                np.float32(columns - 1),
+            )
             j = min(int(u), columns - 2)
             below, right = v - i, u - j
-            nearest = inverse_depth[i + int(below + np.float32(0.5)), j + int(right + np.float32(0.5))]
+            nearest = inverse_depth[
+                i + int(below + np.float32(0.5)), j + int(right + np.float32(0.5))
+            ]
             weight = total = summed = np.float32(0)
             for a in range(2):
                 for b in range(2):
