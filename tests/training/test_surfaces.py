@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from anyview_ros.contract import SurfaceRange
+from anyview_ros.contract import SurfaceRange, load_package
 from anyview_ros.engine.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint
@@ -27,6 +29,7 @@ from anyview_ros.training.surfaces.config import (
 from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
 from anyview_ros.training.surfaces.sightings import LEVEL, PER_SCENE, Sighting, sighting
 from anyview_ros.training.surfaces.trainer import SurfaceTrainer
+from tests.packages import make_package
 
 SCENES = """
 [scenes.{name}]
@@ -274,3 +277,35 @@ def test_families_are_told_apart(tmp_path: Path) -> None:
     assert not is_surfaces("= no toml")
     with pytest.raises(AnyviewError, match="cannot read"):
         read_surfaces(tmp_path / "none.toml")
+
+
+def run_python(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_commands_train_resume_and_add_to_a_package(cache: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "tiny.toml", tmp_path / "out"
+    stores(cache, parse_surfaces(CONFIG))
+    train_tiny = ["anyview_ros.cli", "train", config, "--cache", cache, "--threads", 1]
+    for steps, resume in ((2, []), (4, ["--resume"])):
+        config.write_text(CONFIG.replace("steps = 60", f"steps = {steps}"))
+        trained = run_python(*train_tiny, "--out", out, *resume)
+        assert trained.returncode == 0, trained.stderr
+        assert f"step {steps} of {steps} is saved" in trained.stdout
+        assert "at pure noise" not in trained.stdout
+    two = run_python(
+        "torch.distributed.run", "--nproc-per-node", 2, "-m", *train_tiny, "--out", tmp_path / "two"
+    )
+    assert two.returncode == 0, two.stderr
+    one, other = (read_checkpoint(folder / LATEST) for folder in (out, tmp_path / "two"))
+    for name, weights in other.part("network").items():
+        assert torch.allclose(weights, one.part("network")[name], atol=1e-2), name
+
+    package = make_package(tmp_path / "package", sizes=((32, 32),))
+    alone = run_python("anyview_ros.cli", "export", out / LATEST)
+    assert "name its package with --into" in alone.stderr
+    added = run_python("anyview_ros.cli", "export", out / LATEST, "--into", package)
+    assert added.returncode == 0, added.stderr
+    assert "surfaces of step 4 added, equal to torch" in added.stdout
+    assert load_package(package).contract.surfaces == RANGE
