@@ -2,10 +2,10 @@
 
     python -m benchmarks.surfaces [CHECKPOINT ...] [--scenes 8] [--cache FOLDER]
 
-Frames 1, 4 and 7 of clips of held-out worlds (seeds from 910000), with matching costs of their own
-clips, and without any. Right: within 15 % of the true inverse depth, or 0.06 over scene_scale.
-Error: median of the relative error where there is a surface. NLL: of the truth put on the two
-inverse depths beside it. Edge: within two pixels of a jump of depth.
+Frames 1, 4 and 7 of clips of two cameras of held-out worlds (seeds from 910000), with matching
+costs of their own clips, where those move, and without any. Right: within 15 % of the true inverse
+depth, or 0.06 over scene_scale. Error: median of the relative error where there is a surface. NLL:
+of the truth put on the two inverse depths beside it. Edge: within two pixels of a jump of depth.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST, smoothed, supporting
+from anyview_ros.engine.photo_consistency import MOST, smoothed
 from anyview_ros.engine.surface_network import costs_or_none, ground_inverse_depth, image_tensor
+from anyview_ros.engine.surfaces import LEVELS, supports
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import SurfaceNetwork
 from anyview_ros.training.scenes import SceneConfig
-from anyview_ros.training.store import SceneStore, default_cache, renderers
+from anyview_ros.training.store import SceneStore, default_cache
 from anyview_ros.training.surfaces.config import parse_surfaces
 from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
 from anyview_ros.training.surfaces.package import network_in_use
@@ -34,7 +35,6 @@ from anyview_ros.training.surfaces.package import network_in_use
 FIRST_SEED, TIMES, VIEWS = 910000, (1, 4, 7), (0, 3)
 NEAR, NEAR_SHARE = 0.06, 0.15
 KINDS = {"street": (1 / 16, (96, 160)), "table": (1 / 2, (128, 128))}
-SMOOTHED_LEVELS = 2.0  # grey levels of smoothed costs at which a likelihood falls to 1 / e
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,17 @@ def held_out(kind: str, scenes: int, cache: Path, surfaces: SurfaceRange) -> Ite
         depth=True,
     )
     store = SceneStore(config, cache)
-    with renderers({kind: store}, 0):
-        for shard in range(store.shards):
-            store.render_shard(shard)
+    for shard in range(store.shards):
+        store.render_shard(shard)
     for index in range(scenes):
         scene = store[index]
         assert scene.inverse_depth is not None
         for view in VIEWS:
-            frames = scene.clip(view).frames
+            clip = scene.clip(view)
             for time in TIMES:
-                frame = frames[time]
-                costs = costs_or_none(surfaces, frame, supporting(frames, time), scale)
+                frame = clip.frames[time]
+                others = supports([clip], 0, time, scale)
+                costs = costs_or_none(surfaces, frame, others, scale)
                 ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scale)
                 truth = scene.inverse_depth[view, time].astype(np.float32) / np.float32(scale)
                 yield Shown(
@@ -123,7 +123,7 @@ def likely(network: SurfaceNetwork, frame: Shown, alone: bool) -> Tensor:
 
 def likely_of_costs(frame: Shown) -> Tensor:
     total = smoothed(np.ascontiguousarray(frame.costs[0].permute(1, 2, 0).numpy()), frame.pixels)
-    scores = torch.from_numpy(-total / np.float32(SMOOTHED_LEVELS)).permute(2, 0, 1)[None]
+    scores = torch.from_numpy(-total / np.float32(LEVELS)).permute(2, 0, 1)[None]
     return torch.log_softmax(scores, dim=1)
 
 
