@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,9 +112,14 @@ class Clip:
     """T = 1 + 4k frames of one camera, all of one size: in time order, or one frame held still.
 
     A clip may be older than the instants it is used for: its frame k stands for instant k.
+
+    Args:
+        around: frames of the same camera from about the time of a held one, of any size; they
+            tell how far away is what it shows.
     """
 
     frames: tuple[Frame, ...]
+    around: tuple[Frame, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.frames) % 4 != 1:
@@ -131,9 +137,16 @@ class Clip:
             )
 
     @classmethod
-    def held(cls, frame: Frame, count: int) -> Clip:
+    def held(cls, frame: Frame, count: int, around: tuple[Frame, ...] = ()) -> Clip:
         """One frame, standing still for `count` instants."""
-        return cls((frame,) * count)
+        return cls((frame,) * count, around)
+
+    def changed(self, change: Callable[[Frame], Frame]) -> Clip:
+        """Return the clip of changed frames; one that is held is changed once, and stays held."""
+        around = tuple(change(frame) for frame in self.around)
+        if self.is_held:
+            return Clip.held(change(self.frames[0]), len(self), around)
+        return Clip(tuple(change(frame) for frame in self.frames), around)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -141,7 +154,7 @@ class Clip:
     @property
     def is_held(self) -> bool:
         """Whether all instants show one frame."""
-        return len(self.frames) > 1 and all(f is self.frames[0] for f in self.frames)
+        return len(self.frames) > 1 and len(set(self.stamps_ns)) == 1
 
     @property
     def stamps_ns(self) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Frames a second of the renderer, and what building a scene costs.
 
-    python benchmarks/render.py [--world street] [--threads 2] [--seeds 4] [--seconds 3]
+    python benchmarks/render.py [--world street] [--threads 2] [--seeds 4] [--photographs 0.5]
 
 One scene for each seed, seen by the first camera of the rig; the rate of a CPU-second
 holds beside other work too.
@@ -28,6 +28,13 @@ def main() -> None:
     from anyview_ros.worlds.world import make_world
 
     worlds = [make_world(arguments.world, seed) for seed in range(arguments.seeds)]
+    if arguments.photographs:
+        from anyview_ros.worlds.photograph_packages import PACKAGES
+        from anyview_ros.worlds.photographed import PhotographedWorld
+        from anyview_ros.worlds.photographs import read_photographs
+
+        pictures = read_photographs(tuple(PACKAGES))
+        worlds = [PhotographedWorld(w, pictures, arguments.photographs) for w in worlds]
     poses = [w.world_from_link(w.rig[0].link, STAMP_NS) @ w.rig[0].link_from_cam for w in worlds]
     views = list(zip([w.scene_at(STAMP_NS) for w in worlds], poses, strict=True))
     print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.threads} threads")
@@ -73,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--photographs", type=float, default=0.0, help="share of the surfaces")
     return parser.parse_args()
 
 

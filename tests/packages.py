@@ -29,7 +29,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
         changes: fields of the contract to replace.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    graphs = _graphs(work, changes.get("max_sources", 1) > 1)
+    several, swept = changes.get("max_sources", 1) > 1, bool(changes.get("plane_sweep"))
+    graphs = _graphs(work, several, swept, changes.get("sweep_weights", False))
     for name, model in zip(GRAPHS, graphs, strict=True):
         onnx.save(model, str(folder / f"{name}.onnx"))
     contract = Contract(
@@ -57,8 +58,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
     return folder
 
 
-def _graphs(work: int, several: bool) -> tuple[onnx.ModelProto, ...]:
-    return _encode(), _condition(), _denoise(work, several), _decode()
+def _graphs(work: int, several: bool, swept: bool, tells: bool) -> tuple[onnx.ModelProto, ...]:
+    return _encode(), _condition(), _denoise(work, several, swept, tells), _decode()
 
 
 def _encode() -> onnx.ModelProto:
@@ -81,7 +82,7 @@ def _condition() -> onnx.ModelProto:
     return _model(nodes, {"latent": _latent(), "rays": _rays()}, ["context"], constants)
 
 
-def _denoise(work: int, several: bool) -> onnx.ModelProto:
+def _denoise(work: int, several: bool, swept: bool, tells: bool) -> onnx.ModelProto:
     sources, shape = _mean_of_sources() if several else ([], {})
     nodes = [
         *sources,
@@ -106,7 +107,24 @@ def _denoise(work: int, several: bool) -> onnx.ModelProto:
         "rays": _rays(),
         "context": _latent("context", "s_" if several else "h_"),
     }
-    return _model(nodes, inputs, ["prediction"], constants)
+    outputs = ["prediction", *(["weights"] if tells else [])]
+    if tells:
+        nodes += _weights()
+        constants |= {"marks_axis": np.array([2]), "none": np.array([0]), "one": np.array([1])}
+    if swept:  # given, and hardly looked at
+        shape = [1, "p", CHANNELS + 2, "t_", "h_", "w_"]
+        inputs["sweep"] = helper.make_tensor_value_info("sweep", TensorProto.FLOAT, shape)
+    return _model(nodes, inputs, outputs, constants)
+
+
+def _weights() -> list[onnx.NodeProto]:
+    """The brighter a candidate, the more of it; none is as likely as the first."""
+    return [
+        helper.make_node("ReduceMean", ["sweep", "marks_axis"], ["bright"], keepdims=0),
+        helper.make_node("Slice", ["bright", "none", "one", "one"], ["nothing_seen"]),
+        helper.make_node("Concat", ["nothing_seen", "bright"], ["logits"], axis=1),
+        helper.make_node("Softmax", ["logits"], ["weights"], axis=1),
+    ]
 
 
 def _mean_of_sources() -> tuple[list[onnx.NodeProto], dict[str, Any]]:

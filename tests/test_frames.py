@@ -65,3 +65,18 @@ def test_a_clip_is_in_time_order_and_of_one_size():
 def test_errors_survive_the_way_between_processes():
     error = pickle.loads(pickle.dumps(AnyviewError("a_code", "some words")))
     assert (error.code, str(error)) == ("a_code", "some words")
+
+
+def test_a_held_clip_stays_held_when_its_frames_change():
+    changes = []
+
+    def later(one):
+        changes.append(one)
+        return frame(one.stamp_ns + 1)
+
+    held = Clip.held(frame(7), 5).changed(later)
+    assert held.is_held
+    assert held.stamps_ns == (8,) * 5
+    assert len(changes) == 1
+    moving = Clip(tuple(frame(stamp) for stamp in range(5))).changed(later)
+    assert moving.stamps_ns == (1, 2, 3, 4, 5)

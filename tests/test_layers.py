@@ -49,13 +49,15 @@ ROOMS = {
 }
 # beside the rooms, and used in them
 SHARED = ("messages", "encodings", "qos_overrides", "parameter", "parameters")
+# Decide small, copy large: loaded for packages with `sweep_weights` alone.
+SURFACES = ("engine.photo_consistency", "engine.surface_choice", "engine.source_detail")
 # package -> the layers, or the one module, that may import it
 HOMES = {
     "onnxruntime": ("engine.runtime",),
     "rclpy": ("robot", "tools"),
     "tf2_ros": ("robot",),
     "torch": ("model", "training", "tools", "cli"),
-    "numba": ("worlds", "robot", "training", "tools"),
+    "numba": ("worlds", "robot", "training", "tools", *SURFACES),
     "rosbags": ("tools",),
 }
 

@@ -1,4 +1,4 @@
-"""`anyview bench ROOT --model NAME` and `anyview bench --worlds --model NAME [--seeds A:B]`."""
+"""`anyview bench ROOT --model NAME`, or `--worlds` or `--real` in place of a root."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("root", nargs="?", type=Path, help="benchmark root with a splits.json")
     what.add_argument("--worlds", action="store_true", help="synthetic splits, made from seeds")
+    what.add_argument(
+        "--real", action="store_true", help="real pictures with a true second view, as installed"
+    )
     parser.add_argument("--model", required=True, help="name or folder of a model package")
     parser.add_argument("--out", type=Path, help="folder (default: out/bench/MODEL-WHAT)")
     parser.add_argument(
         "--splits", type=names, default=(), help="only these, or groups of them: A,B"
     )
     parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
+    parser.add_argument("--size", type=image_size, help="of worlds: HxW (default: the model's)")
     parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
     parser.add_argument("--speeds", type=names, default=("exact",), help="of the model: A,B")
     parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
@@ -52,6 +56,11 @@ def seed_range(text: str) -> tuple[int, int]:
     return first, last
 
 
+def image_size(text: str) -> tuple[int, int]:
+    height, width = map(int, text.split("x"))
+    return height, width
+
+
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.contract import find_package, load_package
     from anyview_ros.tools.bench.publish import publish
@@ -65,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     plan = planned(args, package)
     usual = 1 if plan.provider != "cpu" else os.cpu_count() or 1
     content = _with_progress(plan, args.workers or usual)
-    _print_results(plan, content)
+    print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:
         publish(package, scores(content), plan.out / "contact_sheet.png")
     return 1 if content["failed"] else 0
@@ -84,7 +93,7 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
     from anyview_ros.tools.bench.suite import chosen
 
     speeds = chosen(args.speeds, package.contract.sigmas, "speed")
-    what = "worlds" if args.worlds else args.root.resolve().name
+    what = "worlds" if args.worlds else "real" if args.real else args.root.resolve().name
     return Plan(
         suite=suite_of(args, package),
         package=package,
@@ -97,15 +106,23 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
 
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
+    from anyview_ros.errors import AnyviewError
+    from anyview_ros.tools.bench.real_suite import RealSuite
     from anyview_ros.tools.bench.root_suite import RootSuite
     from anyview_ros.tools.bench.suite import chosen
     from anyview_ros.tools.bench.world_suite import CHANGES, WorldSuite
     from anyview_ros.worlds.world import KINDS
 
+    if args.size and not args.worlds:
+        raise AnyviewError(
+            "invalid_size", "--size is of --worlds; pictures have a size of their own"
+        )
+    if args.real:
+        return RealSuite.of(package.contract, args.splits)
     if not args.worlds:
         return RootSuite.of(package.contract, args.root, args.splits)
     kinds, changes = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, CHANGES, "split")
-    return WorldSuite.of(package.contract, kinds, changes, args.seeds)
+    return WorldSuite.of(package.contract, kinds, changes, args.seeds, args.size)
 
 
 def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
@@ -136,13 +153,16 @@ def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
     return content
 
 
-def _print_results(plan: Plan, content: dict[str, Any]) -> None:
+def print_results(plan: Plan, content: dict[str, Any]) -> None:
+    """Print tables, what is not reached, what is left out, and what failed."""
     from anyview_ros.tools.bench.results import lines
 
     print("\n".join(lines(content)))
     print(f"perceptual distance: {content['perceptual']}")
     for note in content["notes"]:
         print(f"not reached: {note}")
+    for words in content["suite"].get("left out", ()):
+        print(f"left out: {words}")
     for failure in content["failed"]:
         print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")
     print(f"{plan.out}{os.sep}: {', '.join(sorted(f.name for f in plan.out.glob('*.*')))}")

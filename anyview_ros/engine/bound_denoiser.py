@@ -59,7 +59,8 @@ class BoundDenoiser:
         package tells nothing, see `Contract.sweep_weights`."""
         if WEIGHTS not in self._bound.buffers:
             return None
-        return self._device.get(self._bound.buffers[WEIGHTS])[0]
+        weights: Array = self._device.get(self._bound.buffers[WEIGHTS])[0]
+        return weights
 
     def condition(
         self, given: Mapping[str, Array], known: Array | None, known_below: float = math.inf

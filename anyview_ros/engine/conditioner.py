@@ -15,7 +15,7 @@ from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.engine.uncertainty import Question
-from anyview_ros.frames import Camera, Clip, View
+from anyview_ros.frames import Camera, Clip, Frame, View
 
 Array = NDArray[np.float32]
 Network = Callable[..., dict[str, Array]]
@@ -41,10 +41,11 @@ class Scene:
 
     def asked(self, question: Question) -> Scene:
         """In the light of a question, and as large."""
-        clips = tuple(
-            Clip(tuple(replace(frame, image=question.lit(frame.image)) for frame in clip.frames))
-            for clip in self.clips
-        )
+
+        def lit(frame: Frame) -> Frame:
+            return replace(frame, image=question.lit(frame.image))
+
+        clips = tuple(clip.changed(lit) for clip in self.clips)
         known = None if self.known is None else question.lit(self.known)
         return Scene(clips, self.target, known, self.scene_scale * question.size)
 

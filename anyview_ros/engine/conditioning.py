@@ -67,7 +67,7 @@ def resize_clip(clip: Clip, contract: Contract) -> Clip:
     camera = clip.frames[0].camera
     if (camera.height, camera.width) == model_size(contract, camera):
         return clip
-    return Clip(tuple(resize_frame(frame, contract) for frame in clip.frames))
+    return clip.changed(lambda frame: resize_frame(frame, contract))
 
 
 def video_tensor(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ from anyview_ros.geometry import inverse, rays
 
 NEAR, FAR = 0.125, 4.0  # metres from the target's centre, in units of 1 / scene_scale
 SAMPLES = 16
+HALF_LIFE_S = 10.0  # after which what a source saw counts half: things move meanwhile
+NOW_S = 0.5  # younger than that is of now: cameras are not triggered together
 
 
 def distances(scene_scale: float) -> NDArray[np.float64]:
@@ -26,6 +28,12 @@ def distances(scene_scale: float) -> NDArray[np.float64]:
     return np.geomspace(NEAR, FAR, SAMPLES) / scene_scale
 
 
+def age_weights(sources: Sequence[Frame]) -> list[float]:
+    """Return what each source counts at the instant of the first: half as much each 10 s before."""
+    ages_s = [(sources[0].stamp_ns - source.stamp_ns) / 1e9 for source in sources]
+    return [0.5 ** (age_s / HALF_LIFE_S) if age_s >= NOW_S else 1.0 for age_s in ages_s]
+
+
 def coverage(
     sources: Sequence[Frame],
     camera: Camera,
@@ -34,17 +42,23 @@ def coverage(
 ) -> NDArray[np.float32]:
     """(H, W) share, 0 to 1, of the samples on each target ray that lie in any source's frustum.
 
+    A sample that only sources of before have seen counts by their `age_weights`.
+
     Args:
-        sources: the frames of one instant.
+        sources: frames for one instant, which is that of the first.
         camera, world_from_cam: the target's, (4, 4).
         along_m: (N,) rising distances of the samples from the target's centre.
     """
     directions = rays(camera).reshape(-1, 3)
     intervals = [_inside(source, directions, world_from_cam) for source in sources]
+    weights = age_weights(sources)
     seen = np.zeros(len(directions), np.float32)
     for distance in along_m:
-        inside = [(first <= distance) & (distance <= last) for first, last in intervals]
-        seen += np.any(inside, axis=0)
+        best = np.zeros(len(directions), np.float32)
+        for (first, last), weight in zip(intervals, weights, strict=True):
+            inside = (first <= distance) & (distance <= last)
+            np.maximum(best, np.float32(weight), out=best, where=inside)
+        seen += best
     share = seen.reshape(camera.height, camera.width) / len(along_m)
     return np.asarray(share, np.float32)
 

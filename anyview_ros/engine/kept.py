@@ -32,10 +32,15 @@ class Kept(Generic[T]):
         """The result of a key, made where it is not kept. It is not to be changed."""
         if key not in self._kept:
             self._kept[key] = make()
+        self.keep(key, self._kept[key])
+        return self._kept[key]
+
+    def keep(self, key: bytes, result: T) -> None:
+        """Make a result the last of those kept."""
+        self._kept[key] = result
         self._kept.move_to_end(key)
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
-        return self._kept[key]
 
 
 def digest(*parts: NDArray[Any] | str) -> bytes:

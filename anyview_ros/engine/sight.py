@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.engine.coverage import distances
+from anyview_ros.engine.coverage import age_weights, distances
 from anyview_ros.engine.plane_sweep import planes_of, warp
-from anyview_ros.frames import Clip, View
+from anyview_ros.frames import Clip, Frame, View
 
 SIDE = 3  # pixels of the patches that are compared: one pixel's colour is found too easily
 INVENTED = 32.0  # grey levels: about the mean error, on the worlds, where no source looked
@@ -29,25 +29,34 @@ def off_sight(
     """(T, H, W) grey levels from the patch about a pixel to the nearest that any source saw.
 
     The mean difference over patch and colours; least of all sources, over planes at the
-    distances of `coverage` and the ground. INVENTED where no source sees the patch on any.
+    distances of `coverage` and the ground. INVENTED where no source sees the patch on any, and
+    what a source saw before is the nearer to it the less its age counts (`age_weights`).
 
     Args:
         frames: (T, H, W, 3) RGB of the target.
-        sources: clips of T frames each, of the same instants.
+        sources: clips of T frames each, for the same instants; the first is of them.
     """
-    least = np.stack(
-        [_least(frames[t], _seen(sources, target, scene_scale, t)) for t in range(len(frames))]
-    )
-    return np.where(least < UNSEEN, least / np.float32(VALUES), np.float32(INVENTED))
+    views = [View(target.camera, pose[None]) for pose in target.world_from_cam]
+    levels = [
+        _levels(frame, [clip.frames[t] for clip in sources], views[t], scene_scale)
+        for t, frame in enumerate(frames)
+    ]
+    return np.stack(levels)
 
 
-def _seen(sources: Sequence[Clip], target: View, scene_scale: float, t: int) -> NDArray[np.uint8]:
-    """(N, H, W, 4) what sources saw on each plane at frame t, as `warp` marks it."""
-    view = View(target.camera, target.world_from_cam[t : t + 1])
+def _levels(
+    frame: NDArray[np.uint8], sources: Sequence[Frame], view: View, scene_scale: float
+) -> NDArray[np.float32]:
+    """Return (H, W) grey levels of one frame, see `off_sight`."""
     planes = planes_of(view.world_from_cam, list(1 / distances(scene_scale)))
-    return np.concatenate(
-        [warp(Clip(clip.frames[t : t + 1]), view, planes)[:, 0] for clip in sources]
-    )
+    nearest = np.full(frame.shape[:2], np.inf, np.float32)
+    for source, weight in zip(sources, age_weights(sources), strict=True):
+        least = _least(frame, warp(Clip((source,)), view, planes)[:, 0])
+        off = np.where(least < UNSEEN, least / np.float32(VALUES), np.float32(np.inf))
+        if weight < 1:
+            off = np.float32(weight) * off + np.float32((1 - weight) * INVENTED)
+        np.minimum(nearest, off, out=nearest)
+    return np.where(np.isinf(nearest), np.float32(INVENTED), nearest)
 
 
 def _least(frame: NDArray[np.uint8], seen: NDArray[np.uint8]) -> NDArray[np.uint16]:

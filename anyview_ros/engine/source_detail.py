@@ -143,7 +143,7 @@ def with_detail(
     for s, frame in enumerate(sources):
         share = np.where(choice.owner == s, choice.share, np.float32(0))
         if share.any():
-            even = cv2.GaussianBlur(share, (0, 0), EVEN)
+            even = np.asarray(cv2.GaussianBlur(share, (0, 0), EVEN), np.float32)
             _copy_from(shrunk(frame, camera), camera, world_from_cam, choice, even, taken)
     enlarged = resize_image(answer, (camera.height, camera.width), "area")
     drawn = (1 - taken[..., 3:]) * enlarged + taken[..., :3]
@@ -188,6 +188,12 @@ def _copy_from(
 
 
 @njit(fastmath=True, nogil=True, cache=True)
+def _within(place, count):  # type: ignore[no-untyped-def]
+    """Return a place among `count` pixels, that of the outermost where it is beyond."""
+    return min(max(place, np.float32(0)), np.float32(count - 1))
+
+
+@njit(fastmath=True, nogil=True, cache=True)
 def _copy(image, places, inverse_depth, share, taken):  # type: ignore[no-untyped-def]
     """Add to `taken` (H, W, 4) colours times shares, and shares."""
     turn, shift = places
@@ -197,20 +203,13 @@ def _copy(image, places, inverse_depth, share, taken):  # type: ignore[no-untype
     right_end, lower_end = image.shape[1] - 1, image.shape[0] - 1
     near = np.float32(SURFACE_M) * inverse_depth.max()
     for y in range(height):
-        v = min(
-            max((y + np.float32(0.5)) * down - np.float32(0.5), np.float32(0)), np.float32(rows - 1)
-        )
+        v = _within((y + np.float32(0.5)) * down - np.float32(0.5), rows)
         i = min(int(v), rows - 2)
         for x in range(width):
-            u = min(
-                max((x + np.float32(0.5)) * across - np.float32(0.5), np.float32(0)),
-                np.float32(columns - 1),
-            )
+            u = _within((x + np.float32(0.5)) * across - np.float32(0.5), columns)
             j = min(int(u), columns - 2)
             below, right = v - i, u - j
-            nearest = inverse_depth[
-                i + int(below + np.float32(0.5)), j + int(right + np.float32(0.5))
-            ]
+            nearest = inverse_depth[int(v + np.float32(0.5)), int(u + np.float32(0.5))]
             weight = total = summed = np.float32(0)
             for a in range(2):
                 for b in range(2):
@@ -230,9 +229,8 @@ def _copy(image, places, inverse_depth, share, taken):  # type: ignore[no-untype
             sv = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * rho) / z
             if not (-0.5 <= su <= right_end + 0.5 and -0.5 <= sv <= lower_end + 0.5):
                 continue
-            su = min(max(su, np.float32(0)), right_end - np.float32(1e-3))
-            sv = min(max(sv, np.float32(0)), lower_end - np.float32(1e-3))
-            m, n = int(sv), int(su)
+            su, sv = _within(su, image.shape[1]), _within(sv, image.shape[0])
+            m, n = min(int(sv), lower_end - 1), min(int(su), right_end - 1)
             lower, outer = sv - m, su - n
             for c in range(3):
                 above = image[m, n, c] * (1 - outer) + image[m, n + 1, c] * outer

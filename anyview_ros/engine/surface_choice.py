@@ -106,14 +106,13 @@ def choose(
         ages_s: of each source's clip; 0 for live ones, which come first.
     """
     camera, pose = target.camera, target.world_from_cam[k]
-    pixels = np.linalg.inv(camera.matrix)
-    steps, sizes = [], []
+    pixels = np.asarray(np.linalg.inv(camera.matrix), np.float64)
+    sizes = []
     turns, shifts = np.empty((len(surfaces), 3, 3)), np.empty((len(surfaces), 3))
     for s, seen in enumerate(surfaces):
         source_from_target = inverse(seen.frame.world_from_cam) @ pose
         turns[s] = seen.frame.camera.matrix @ source_from_target[:3, :3] @ pixels
         shifts[s] = seen.frame.camera.matrix @ source_from_target[:3, 3]
-        steps.append(seen.step)
         sizes.append(seen.costs.shape[:2])
     height, width = np.max(sizes, axis=0)
     costs = np.zeros((len(surfaces), height, width, surfaces[0].costs.shape[-1]), np.float32)
@@ -123,8 +122,12 @@ def choose(
     evidence = 1 - np.exp(-costs.mean(axis=-1) / np.float32(TELLING))
     penalties = [HELD + AGE * age if age > 0 else 0.0 for age in ages_s]
     size = camera.height, camera.width
-    empty = [np.zeros(size, np.float32) for _ in range(3)]
-    choice = Choice(*empty, np.zeros(size, np.int32))
+    choice = Choice(
+        inverse_depth=np.zeros(size, np.float32),
+        share=np.zeros(size, np.float32),
+        evidence=np.zeros(size, np.float32),
+        owner=np.zeros(size, np.int32),
+    )
     _choose(
         (_ground(pose, pixels), prior.planes.astype(np.float32)),
         np.ascontiguousarray(prior.log_weights[:, group].transpose(1, 2, 0)),
@@ -149,7 +152,7 @@ def _ground(world_from_cam: NDArray[np.float64], pixels: NDArray[np.float64]) ->
 def _choose(planes, log_weights, places, known, penalties, out):  # type: ignore[no-untyped-def]
     ground, facing = planes
     turns, shifts = places
-    costs, likeliest, evidence, sizes, step = known
+    costs, _, evidence, sizes, step = known
     inverse_depth, share, told, owner = out
     height, width, count = log_weights.shape
     sources, last = len(costs), costs.shape[-1] - 1

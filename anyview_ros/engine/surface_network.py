@@ -82,4 +82,4 @@ def ground_inverse_depth(
     # It is linear over the image: a point at depth d of the ray r lies at height + d (R r)_z.
     right, down, ahead = -world_from_cam[2, :3] @ np.linalg.inv(camera.matrix) / height
     linear = right * np.arange(camera.width) + down * np.arange(camera.height)[:, None] + ahead
-    return (linear / scene_scale).clip(0, surfaces.nearest).astype(np.float32)
+    return np.asarray((linear / scene_scale).clip(0, surfaces.nearest), np.float32)

@@ -59,13 +59,17 @@ class SurfaceFinder:
         asked = [[(c, k) for k in instants(clip)] for c, clip in enumerate(clips)]
         flat = [pair for pairs in asked for pair in pairs]
         with ThreadPoolExecutor(self._threads) as pool:
-            made = list(pool.map(lambda pair: self._surfaces(clips, *pair, scene_scale), flat))
-        found = iter(self._kept.get(key, lambda: surfaces) for key, surfaces in made)
+            made = list(pool.map(lambda place: self._surfaces(clips, place, scene_scale), flat))
+        for key, surfaces in made:
+            self._kept.keep(key, surfaces)
+        found = iter(surfaces for _, surfaces in made)
         return [[next(found) for _ in pairs] for pairs in asked]
 
     def _surfaces(
-        self, clips: Sequence[Clip], c: int, k: int, scene_scale: float
+        self, clips: Sequence[Clip], place: tuple[int, int], scene_scale: float
     ) -> tuple[bytes, Surfaces]:
+        """Return the surfaces of a frame, its clip and its number given, and their key."""
+        c, k = place
         frame, others = clips[c].frames[k], supports(clips, c, k, scene_scale)
         parts = [frame, *others]
         key = digest(
@@ -87,7 +91,7 @@ def supports(clips: Sequence[Clip], c: int, k: int, scene_scale: float) -> list[
     Those of its own clip; of a clip that stands still, those of other clips that look alike.
     """
     frame = clips[c].frames[k]
-    own = [] if clips[c].is_held else supporting(clips[c].frames, k)
+    own = [*clips[c].around] if clips[c].is_held else supporting(clips[c].frames, k)
     own = [other for other in own if _is_apart(frame, other, scene_scale)]
     if len(own) >= 2:
         return own

@@ -49,16 +49,30 @@ def motorcycle() -> StereoPair:
     """
     x, y = CENTER
     return StereoPair(
-        read_image(_picture("left")),
-        read_image(_picture("right")),
+        read_image(motorcycle_file("left.png")),
+        read_image(motorcycle_file("right.png")),
         Camera(*SIZE, FOCAL, FOCAL, x, y),
         Camera(*SIZE, FOCAL, FOCAL, x + CENTER_OFFSET, y),
         rigid(np.eye(3), (BASELINE, 0.0, 0.0)),
     )
 
 
-def _picture(side: str) -> Path:
-    """Found without importing scikit-image, which takes seconds."""
+def motorcycle_disparity() -> NDArray[np.float32]:
+    """Return columns between a point of the left picture and the right one; inf where unknown.
+
+    Raises:
+        AnyviewError: as `motorcycle`.
+    """
+    with np.load(motorcycle_file("disp.npz")) as arrays:
+        return np.asarray(arrays["arr_0"], np.float32)
+
+
+def motorcycle_file(end: str = "left.png") -> Path:
+    """Return a file of scikit-image, found without importing it, which takes seconds.
+
+    Raises:
+        AnyviewError: as `motorcycle`.
+    """
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise AnyviewError(
@@ -66,11 +80,11 @@ def _picture(side: str) -> Path:
             f"the scene '{MOTORCYCLE}' needs the pictures of scikit-image, which is not "
             "installed; install it with: .venv/bin/python -m pip install scikit-image",
         )
-    picture = Path(spec.submodule_search_locations[0]) / "data" / f"{MOTORCYCLE}_{side}.png"
-    if not picture.is_file():
+    file = Path(spec.submodule_search_locations[0]) / "data" / f"{MOTORCYCLE}_{end}"
+    if not file.is_file():
         raise AnyviewError(
             "missing_scikit_image",
-            f"the installed scikit-image has no '{picture}'; version 0.26 has it: "
+            f"the installed scikit-image has no '{file}'; version 0.26 has it: "
             ".venv/bin/python -m pip install scikit-image==0.26.0",
         )
-    return picture
+    return file

@@ -57,6 +57,7 @@ def camera_status(status: SourceStatus) -> DiagnosticStatus:
         "received": ledger.received,
         "pending_tf": ledger.pending_tf,
         "buffered": ledger.buffered,
+        "keyframes": status.keyframes,
         "retired_used": ledger.retired_used,
         "retired_unused": ledger.retired_unused,
         **{f"dropped.{reason}": count for reason, count in sorted(ledger.dropped.items())},
@@ -121,6 +122,12 @@ def load_status(pids: Mapping[str, int | None], loads: Mapping[str, Load]) -> Di
     return _status("load", OK, text, values)
 
 
+def parameters_status(without_effect: Mapping[str, str]) -> DiagnosticStatus:
+    """Name parameters that were set and change nothing, and say why."""
+    text = "; ".join(f"{name}: {why}" for name, why in without_effect.items())
+    return _status("parameters", WARN, text, without_effect)
+
+
 def requests_status(waiting: int) -> DiagnosticStatus:
     """How many requests are there, the running one included."""
     return _status("requests", OK, f"{waiting} requests", {"requests": waiting})
@@ -132,13 +139,19 @@ def virtual_camera_status(
     refused_pose: AnyviewError | None,
     stream: StreamStatus | None = None,
     choice: Choice | None = None,
+    keyframes: str = "",
 ) -> DiagnosticStatus:
-    """One added virtual camera, its stream, and the last pose of a hand if that was refused."""
+    """One added virtual camera, its stream, and the last pose of a hand if that was refused.
+
+    Args:
+        keyframes: what of the past its last clip is made from.
+    """
     values: dict[str, object] = {
         "state": state,
         "frame": asked.frame_id,
         "sources": ", ".join(asked.sources or (choice.names if choice else ())),
         "sources_reason": source_reason(asked, choice),
+        "keyframes": keyframes or "none",
     }
     problem = None
     if stream is not None:

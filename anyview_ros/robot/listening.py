@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from anyview_ros.robot.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.robot.parameters import Settings
 from anyview_ros.robot.sources.camera_stream import CameraStream
 from anyview_ros.robot.sources.inputs import Inputs
+
+T = TypeVar("T")
 
 
 class Listening:
@@ -42,6 +45,7 @@ class Listening:
         self._settled = threading.Event()
         self.inputs: Inputs | None = None
         self.choices: dict[str, Choice] = {}  # by virtual camera, the last of each
+        self.memories: dict[str, str] = {}  # what of the past its last clip is made from
 
     def settle(self) -> None:
         """The node has become active, if it does so by itself: nobody waits for it any more."""
@@ -105,9 +109,16 @@ class Listening:
         return ClipGatherer(
             *(inputs.streams, inputs.fixed, contract, self.scene_scale()),
             on_choice=self._note_choice,
+            on_memory=self._note_memory,
         )
 
     def _note_choice(self, camera: str, choice: Choice) -> None:
+        self.choices = {**self._of_those_there(self.choices), camera: choice}
+
+    def _note_memory(self, camera: str, keyframes: str) -> None:
+        self.memories = {**self._of_those_there(self.memories), camera: keyframes}
+
+    def _of_those_there(self, by_camera: Mapping[str, T]) -> dict[str, T]:
+        """A copy: what is known is replaced whole, so that readers need no lock."""
         there = self._virtual_names()
-        kept = {name: known for name, known in self.choices.items() if name in there}
-        self.choices = {**kept, camera: choice}  # replaced whole: readers need no lock
+        return {name: known for name, known in by_camera.items() if name in there}

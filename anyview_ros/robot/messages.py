@@ -5,6 +5,7 @@ The texts name what is wrong with the message; the camera stream adds the topic 
 
 from __future__ import annotations
 
+import sys
 from array import array
 from typing import Any
 
@@ -77,15 +78,18 @@ def rgb_from_image(message: Any) -> NDArray[np.uint8]:
     return decode(message)
 
 
-def image_message(image: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
-    """rgb8 image message of (H, W, 3) uint8, mono8 of (H, W); one copy of the pixels."""
+def image_message(
+    image: NDArray[np.uint8] | NDArray[np.float32], stamp_ns: int, frame_id: str
+) -> Image:
+    """rgb8 message of (H, W, 3) uint8, mono8 and 32FC1 of (H, W) uint8 and float32; one copy."""
     height, width = image.shape[:2]
-    encoding, channels = ("rgb8", 3) if image.ndim == 3 else ("mono8", 1)
-    message = Image(height=height, width=width, encoding=encoding, step=channels * width)
+    encoding = "rgb8" if image.ndim == 3 else "mono8" if image.dtype == np.uint8 else "32FC1"
+    message = Image(height=height, width=width, encoding=encoding, step=image.nbytes // height)
+    message.is_bigendian = sys.byteorder == "big"
     message.header.stamp = time_message(stamp_ns)
     message.header.frame_id = frame_id
     pixels = array("B")  # the one type whose elements the setter does not check: 0.9 ms at 1080p
-    pixels.frombytes(np.ascontiguousarray(image).data)
+    pixels.frombytes(np.ascontiguousarray(image).view(np.uint8).data)
     message.data = pixels
     return message
 

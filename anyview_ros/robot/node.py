@@ -104,6 +104,7 @@ class Anyview:
 
     def _load(self, make_way: Callable[[], object]) -> None:
         running = self._model.load(self._settings.model, self._settings.provider, make_way)
+        self._cameras.follow(running.contract)
         if refused := self._model.refused:
             self._node.get_logger().error(refused.message)
         self._node.get_logger().info(f"model {running.package.path} on {running.worker.provider}")

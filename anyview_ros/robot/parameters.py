@@ -52,6 +52,24 @@ NODE_PARAMETERS = (
         applies="activate",
     ),
     Parameter(
+        "memory_s",
+        20.0,
+        "How far back of a clip single frames are remembered, as further sources of what no camera "
+        "sees now; 0: none; a model of one source has no use for them",
+        unit="s",
+        limits=(0.0, 120.0),
+        applies="activate",
+    ),
+    Parameter(
+        "source_size",
+        640,
+        "Longer side at which frames are kept, for models that copy detail from them; a camera's "
+        "own size where it has less; 0, and for other models: the model's size",
+        unit="pixels",
+        limits=(0, 4096),
+        applies="activate",
+    ),
+    Parameter(
         "tf_timeout_s",
         1.0,
         "How long a frame or a request waits for its TF, on a steady clock",
@@ -167,6 +185,8 @@ class Settings:
     fixed_frame: str
     scene_scale: float
     buffer_s: float
+    memory_s: float
+    source_size: int
     tf_timeout_s: float
     max_virtual_cameras: int
     back_pressure: str
@@ -227,3 +247,8 @@ def postponed(changed: str) -> str:
         if parameter.name == changed and parameter.applies != "now":
             return APPLIES[parameter.applies]
     return ""
+
+
+def is_default(settings: Settings, name: str) -> bool:
+    """Return whether a parameter of the node has the value that it has where nobody sets it."""
+    return any(p.name == name and p.default == getattr(settings, name) for p in NODE_PARAMETERS)

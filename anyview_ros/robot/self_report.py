@@ -75,6 +75,8 @@ class SelfReport:
         inputs = self._listening.inputs
         if inputs is None:
             return
+        if inputs.without_effect:
+            yield diagnostics.parameters_status(inputs.without_effect)
         tree, streams = inputs.tree, inputs.streams()
         yield diagnostics.tf_status(tree.implementation, len(tree.frames()), tree.problem)
         yield from map(
@@ -94,4 +96,5 @@ class SelfReport:
                 self._cameras.refused_pose(asked.name),
                 self._streams.status(asked.name),
                 self._listening.choices.get(asked.name),
+                self._listening.memories.get(asked.name, ""),
             )

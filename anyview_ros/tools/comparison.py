@@ -68,13 +68,16 @@ class _VirtualCamera:
         return Compared(self._name, stamp, virtual, self._seen_by_sources(stamp), truth, obstacle)
 
     def _seen_by_sources(self, stamp: int) -> dict[str, Image | None]:
+        """By camera what it saw then; what it saw before that, its keyframes, comes later."""
         provenance = self._provenance.get(stamp)
         if provenance is None:
             return {}
-        stamps = map(stamp_ns, provenance.source_stamps)
+        stamps: dict[str, int] = {}
+        for name, seen in zip(provenance.sources, provenance.source_stamps, strict=True):
+            stamps.setdefault(name, stamp_ns(seen))
         return {
             name: self._bag.image(self._sources[name], seen) if name in self._sources else None
-            for name, seen in zip(provenance.sources, stamps, strict=True)
+            for name, seen in stamps.items()
         }
 
     def _truth_at(self, stamp: int, shape: tuple[int, ...]) -> tuple[Image | None, str]:

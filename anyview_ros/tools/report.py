@@ -170,7 +170,7 @@ def virtual_figures(bag: Bag, topic: str, quality: _Quality) -> VirtualFigures:
     last: Any = provenance[-1] if provenance else None
     return VirtualFigures(
         stream=stream_figures(bag, topic, steady=False),
-        sources=tuple(last.sources) if last else (),
+        sources=tuple(dict.fromkeys(last.sources)) if last else (),
         model=last.model if last else "",
         provider=last.provider if last else "",
         steps=int(last.steps) if last else 0,
@@ -217,12 +217,17 @@ def _psnr(image: Image, truth: Image) -> float:
 
 
 def _is_source_stamp(stamp: int, provenance: Any, recorded: Mapping[str, frozenset[int]]) -> bool:
-    """Whether a frame has its first source's stamp, and all sources' stamps are recorded ones."""
+    """Whether a frame has its first source's stamp, and all sources' stamps are recorded ones.
+
+    Keyframes may be of before the recording.
+    """
     if provenance is None:
         return any(stamp in stamps for stamps in recorded.values())
     named = [stamp_ns(time) for time in provenance.source_stamps]
     pairs = list(zip(provenance.sources, named, strict=False))
-    return named[:1] == [stamp] and all(s in recorded.get(n, ()) for n, s in pairs)
+    known = [(recorded.get(name, frozenset[int]()), seen) for name, seen in pairs]
+    there = [seen in stamps or seen < min(stamps, default=0) for stamps, seen in known]
+    return named[:1] == [stamp] and all(there)
 
 
 def _gaps(stamps: list[int]) -> int:

@@ -23,10 +23,11 @@ from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.tools.bench import figures
 from anyview_ros.tools.bench.perceptual import Perceptual
 from anyview_ros.tools.bench.pose_error import pose_error
-from anyview_ros.tools.bench.question import Images, Question, WorldTruth
+from anyview_ros.tools.bench.question import Images, Question
 from anyview_ros.tools.bench.seal import CARD
 from anyview_ros.tools.card import with_section
 from anyview_ros.tools.report_files import aligned
+from anyview_ros.worlds.world import World
 
 SECTION, TITLE = "tiers", "What each speed costs"
 HEADINGS = {
@@ -51,14 +52,14 @@ class Trial:
 
     Args:
         truth: (T, H, W, 3), None where it is not known.
-        shown: the rendered world, None where there is none: then the camera cannot be found.
+        world: that was rendered, None where there is none: then the camera cannot be found.
     """
 
     clip: Clip
     target: View
     scene_scale: float
     truth: Images | None = None
-    shown: WorldTruth | None = None
+    world: World | None = None
 
 
 def trial_of(question: Question, frames: int) -> Trial:
@@ -68,7 +69,7 @@ def trial_of(question: Question, frames: int) -> Trial:
         View(question.target.camera, question.target.world_from_cam[:frames]),
         question.scene_scale,
         question.truth[:frames],
-        question.shown,
+        question.world,
     )
 
 
@@ -195,8 +196,8 @@ class Measurement:
         row: Row = {}
         if trial.truth is not None:
             row["truth_psnr"] = figures.whole_clip(frames, trial.truth)["psnr"]
-        if trial.shown is not None:
-            row |= _camera_error(frames, trial, trial.shown)
+        if trial.world is not None:
+            row |= _camera_error(frames, trial, trial.world)
         return row
 
     def _apart(self, frames: Images, exact: Images) -> Row:
@@ -207,12 +208,12 @@ class Measurement:
         return row
 
 
-def _camera_error(frames: Images, trial: Trial, shown: WorldTruth) -> Row:
+def _camera_error(frames: Images, trial: Trial, world: World) -> Row:
     """At the middle frame, against the pose that was asked for."""
     k = len(frames) // 2
     turned, moved = pose_error(
         frames[k],
-        shown.world.scene_at(trial.clip.stamps_ns[k]),
+        world.scene_at(trial.clip.stamps_ns[k]),
         trial.target.camera,
         trial.target.world_from_cam[k],
         trial.scene_scale,

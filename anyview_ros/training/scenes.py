@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.worlds.photograph_packages import PACKAGES
 from anyview_ros.worlds.photographed import PhotographedWorld
-from anyview_ros.worlds.photographs import PACKAGES, read_photographs
+from anyview_ros.worlds.photographs import read_photographs
 from anyview_ros.worlds.raycast import render_with_depth
 from anyview_ros.worlds.rigs import Mount
 from anyview_ros.worlds.world import World, make_world

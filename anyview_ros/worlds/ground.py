@@ -132,17 +132,17 @@ def yard(environment, x, y, noise, seed, footprint):
 
 
 @device
-def laid(environment, textures, column, color, p, footprint):
+def laid(environment, texels, column, color, p, footprint):
     """The colour of a part of the ground, with the photograph that lies on it, if there is one."""
     texture = int(environment[column])
     if texture == 0:
         return color
     tile, turn = np.float64(environment[column + 1]), np.float64(environment[column + 2])
-    return textured(textures, texture - 1, color, p, tile, turn, footprint)
+    return textured(texels, texture - 1, color, p, tile, turn, footprint)
 
 
 @device
-def ground_surface(environment, textures, x, y, wide_x, wide_y):
+def ground_surface(environment, texels, x, y, wide_x, wide_y):
     """Albedo at (x, y) metres for a pixel that covers wide_x by wide_y metres."""
     seed, footprint = int(environment[TEXTURE_SEED]), math.sqrt(wide_x * wide_y)
     noise = fractal_noise(x * 0.5, y * 0.5, seed, 6, footprint * 0.5)
@@ -153,7 +153,7 @@ def ground_surface(environment, textures, x, y, wide_x, wide_y):
     out_side = abs(from_crossing) - environment[SIDE_HALF]
     off_road = min(beyond(0.0, out_main, wide_y), beyond(0.0, out_side, wide_x))
     color = asphalt(environment, x, y, noise, seed)
-    color = laid(environment, textures, ROAD_TEXTURE, color, (x, y), footprint)
+    color = laid(environment, texels, ROAD_TEXTURE, color, (x, y), footprint)
     if off_road < 1.0:
         white, yellow = 0.0, 0.0
         if out_main < 0.0:
@@ -165,13 +165,13 @@ def ground_surface(environment, textures, x, y, wide_x, wide_y):
         color = mixed(color, YELLOW_PAINT, clamped(yellow * wear, 0.0, 1.0))
     if off_road > 0.0:
         slabs = paving(environment, x, y, noise, seed, wide_x, wide_y)
-        slabs = laid(environment, textures, PAVING_TEXTURE, slabs, (x, y), footprint)
+        slabs = laid(environment, texels, PAVING_TEXTURE, slabs, (x, y), footprint)
         inner = min(
             beyond(environment[SIDEWALK], out_main, wide_y), beyond(SIDE_WALK, out_side, wide_x)
         )
         if inner > 0.0:
             lawn = yard(environment, x, y, noise, seed, footprint)
-            lawn = laid(environment, textures, YARD_TEXTURE, lawn, (x, y), footprint)
+            lawn = laid(environment, texels, YARD_TEXTURE, lawn, (x, y), footprint)
             slabs = mixed(slabs, lawn, inner)
         past_kerb = min(beyond(KERB_WIDTH, out_main, wide_y), beyond(KERB_WIDTH, out_side, wide_x))
         border = mixed(scaled(KERB_COLOR, 0.7 + 0.6 * noise), slabs, past_kerb)

@@ -62,18 +62,16 @@ class PhotographedWorld:
 
     def scene_at(self, stamp_ns: int) -> Scene:
         plain = self.world.scene_at(stamp_ns)
-        environment, sky = self._surroundings
         return replace(
             plain,
             primitives=self._dressed(plain.primitives, plain.environment),
-            environment=environment,
-            textures=self.photographs.textures,
-            sky=sky,
+            environment=self._environment,
+            texels=self.photographs.texels,
         )
 
     @cached_property
-    def _surroundings(self) -> tuple[Rows, NDArray[np.uint8]]:
-        """The environment, and the sky that it names; they are the same at every stamp."""
+    def _environment(self) -> Rows:
+        """Ground and sky with their photographs; they are the same at every stamp."""
         rng = np.random.default_rng([self.seed, 0xF070])
         environment = self.world.scene_at(0).environment.copy()
         laid, materials = self.photographs.laid, len(self.photographs.metres)
@@ -88,10 +86,12 @@ class PhotographedWorld:
                 metres = self.photographs.metres[texture] * np.exp(rng.uniform(-0.5, 0.8))
                 environment[part : part + 3] = texture + 1, metres, rng.uniform(0, 2 * np.pi)
         indoors = environment[columns.FLOOR] > 0
-        if indoors or not len(self.photographs.skies) or rng.random() >= self.share:
-            return environment, np.zeros((0, 0, 3), np.uint8)
-        sky = self.photographs.skies[rng.integers(len(self.photographs.skies))]
-        return _under(environment, sky), sky
+        skies = len(self.photographs.sky_names)
+        if indoors or not skies or rng.random() >= self.share:
+            return environment
+        index = int(rng.integers(skies))
+        environment[columns.SKY_TEXTURE] = index + 1
+        return _under(environment, self.photographs.sky(index))
 
     def _dressed(self, rows: Rows, environment: Rows) -> Rows:
         """The rows, with a photograph on the finishes that were drawn for one."""
@@ -115,6 +115,10 @@ class PhotographedWorld:
         dressed = rows.copy()
         dressed[wears, columns.TEXTURE] = texture[wears] + 1
         dressed[wears, columns.TILE] = tile[wears]
+        # What grew has no upright; around a cylinder or an ellipsoid a turned picture has a seam.
+        turned = wears & (texture >= laid) & (texture < materials)
+        turned &= rows[:, columns.SHAPE] == columns.BOX
+        dressed[turned, columns.TURN] = 2 * np.pi * draws[turned, 5]
         framed = wears & (material == columns.PICTURE)
         dressed[framed, columns.MATERIAL] = columns.PLAIN
         # A picture shows its own colours where the surface has little of one.
@@ -155,7 +159,6 @@ def _under(environment: Rows, sky: NDArray[np.uint8]) -> Rows:
     brightest = np.pi - 2 * np.pi * (np.argmax(smooth) + 0.5) / columns_
     sun = environment[columns.SUN : columns.SUN + 2]
     under = environment.copy()
-    under[columns.SKY_PHOTOGRAPH] = 1.0
     under[columns.SKY_TURN] = brightest - np.arctan2(sun[1], sun[0])
     parts = {columns.ZENITH: linear[: half // 2], columns.HORIZON: linear[half // 2 : half]}
     for column, part in parts.items():

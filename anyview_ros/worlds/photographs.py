@@ -1,18 +1,12 @@
-"""Photographs for worlds, read from where installed packages keep them; none of them is ours.
-
-Only pictures that are CC0 or in the public domain are taken, so nothing clings to what is learned
-from them: docs/worlds.md lists what each package holds, and what was left out and why.
-"""
+"""Photographs for worlds, read from where installed packages keep them; none of them is ours."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,115 +16,44 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.worlds.textures import LUMA, SIDE
+from anyview_ros.worlds.photograph_packages import PACKAGES, find_package, is_held_out
+from anyview_ros.worlds.textures import LUMA, SIDE, SKY_ROWS, SKY_TEXELS
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
+Material = tuple[Bytes, float]  # mip levels, and metres a repeat
 
-SKY_ROWS = 256
-HELD_OUT = 5  # one name in so many is kept for evaluation
 CUTS, CUT_FOV = 6, np.pi / 3  # of a panorama: around the horizon, and how wide each is
 TRIPOD, PATCH = 1.6, 2.4  # metres: height of a panorama's camera, and a piece of its ground;
 SHRINK = 0.5  # the piece is laid smaller than it was, or its few texels would look soft
 CUT_KEY, SKY_KEY = 0.25, 0.45  # linear light that the median of a picture is brought to
 WHITE = 2.0  # linear light that becomes 255
-SHARE = Path("/usr/share")
-
-
-@dataclass(frozen=True)
-class Package:
-    """An installed package with pictures.
-
-    Args:
-        install: the command.
-        folders: where its pictures may be, the first that exists is taken.
-        suffix: of its files.
-        materials: metres that a picture of a material is wide, by name; they may lie anywhere.
-        grounds: names of panoramas whose ground, seen from above, is a material, and the cuts in
-            which nothing stands on it.
-        grown: names of materials and grounds that grew; the others were laid.
-        pictures: names of photographs of something, which may be printed on things.
-        skies: names of outdoor panoramas.
-        panoramas: names of all panoramas; cuts of them are pictures.
-    """
-
-    install: str
-    folders: Callable[[], Iterator[Path]]
-    suffix: str
-    materials: Mapping[str, float] = field(default_factory=dict)
-    grounds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    grown: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
-    skies: tuple[str, ...] = ()
-    panoramas: tuple[str, ...] = ()
-
-
-def _site_packages() -> Iterator[Path]:
-    return (Path(place) / "skimage" / "data" for place in sys.path)
-
-
-def _node_modules() -> Iterator[Path]:
-    here = Path.cwd()
-    places = [place / "node_modules" for place in (here, *here.parents)]
-    places += [Path(place) for place in os.environ.get("NODE_PATH", "").split(os.pathsep) if place]
-    places += [Path("/usr/local/lib/node_modules"), Path("/usr/lib/node_modules")]
-    return (place / "@pmndrs" / "assets" / "hdri" for place in places)
-
-
-PACKAGES = {
-    "scikit-image": Package(
-        "pip install scikit-image",
-        _site_packages,
-        ".png",
-        materials={"brick": 1.6, "grass": 1.2, "gravel": 0.8},
-        grown=("grass",),
-        pictures=("camera", "chelsea", "coffee", "coins", "ihc", "moon"),
-    ),
-    "blender-data": Package(
-        "apt-get install blender-data",
-        lambda: iter([SHARE / "blender/datafiles/studiolights/world"]),
-        ".exr",
-        skies=("city", "sunrise", "sunset"),
-        panoramas=("city", "courtyard", "forest", "interior", "sunrise", "sunset"),
-        grounds={"courtyard": (1, 2, 3), "forest": (1, 2), "sunset": (1, 3, 4, 5)},
-        grown=("forest",),
-    ),
-    "@pmndrs/assets": Package(
-        "npm install @pmndrs/assets",
-        _node_modules,
-        ".exr.js",
-        skies=("city", "dawn", "park", "sky", "sunrise", "sunset", "venice"),
-        panoramas=(
-            *("apartment", "bridge", "city", "dawn", "esplanade", "forest", "hall", "lab", "lobby"),
-            *("park", "sky", "sunrise", "sunset", "venice", "warehouse", "workshop"),
-        ),
-        grounds=dict.fromkeys(("dawn", "forest", "park", "sunset", "venice"), (0, 2, 4)),
-        grown=("dawn", "forest", "park"),
-    ),
-}
 
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """Pictures as the renderer wants them: laid materials, other materials, then pictures.
+    """Pictures as the renderer wants them.
 
     Args:
-        names: of the N textures.
-        textures: (N, textures.TEXELS, 3) uint8.
+        names: of the N textures: laid materials, materials that grew, then pictures.
+        texels: (n, 3) uint8, laid out as `textures` says.
         laid: number of materials that were laid, the first ones; the next ones grew.
         metres: of all M materials, what one repeat is wide; N - M pictures have none.
-        skies: (K, SKY_ROWS, 2 * SKY_ROWS, 3) uint8.
-        sky_names: of the K skies.
+        sky_names: of the K skies, the last one first among the texels.
         digest: sha256 of all of it.
     """
 
     names: tuple[str, ...]
-    textures: Bytes
+    texels: Bytes
     laid: int
     metres: tuple[float, ...]
-    skies: Bytes
     sky_names: tuple[str, ...]
     digest: str
+
+    def sky(self, index: int) -> Bytes:
+        """(SKY_ROWS, 2 * SKY_ROWS, 3)"""
+        start = len(self.texels) - (index + 1) * SKY_TEXELS
+        return self.texels[start : start + SKY_TEXELS].reshape(SKY_ROWS, 2 * SKY_ROWS, 3)
 
 
 @lru_cache(maxsize=4)
@@ -140,29 +63,29 @@ def read_photographs(packages: tuple[str, ...], held_out: bool = False) -> Photo
     Raises:
         AnyviewError: `unknown_photographs`; `missing_photographs` when a package is not installed.
     """
-    laid: dict[str, tuple[Bytes, float]] = {}
-    grown: dict[str, tuple[Bytes, float]] = {}
+    laid: dict[str, Material] = {}
+    grown: dict[str, Material] = {}
     pictures: dict[str, Bytes] = {}
     skies: dict[str, Bytes] = {}
     for name in packages:
         package, folder = PACKAGES[name], find_package(name)
         for stem in _chosen(package.materials, held_out):
+            group = grown if stem in package.grown else laid
+            picture = _read_picture(folder, stem, package.suffix)
             metres = package.materials[stem] / 2
-            for key, quarter in _quarters(_read_picture(folder, stem, package.suffix)):
-                group = grown if stem in package.grown else laid
-                group[f"{name}/{stem}{key}"] = mip_levels(quarter), metres
+            for k, quarter in enumerate(_quarters(picture)):
+                group[f"{name}/{stem}:{k}"] = mip_levels(quarter), metres
         for stem in _chosen(package.pictures, held_out):
             pictures[f"{name}/{stem}"] = mip_levels(_read_picture(folder, stem, package.suffix))
         for stem in _chosen(package.panoramas, held_out):
+            group = grown if stem in package.grown else laid
             panorama = _read_panorama(folder, stem, package.suffix)
             for k in range(CUTS):
-                azimuth = 2 * np.pi * k / CUTS
-                cut = developed(_cut(panorama, azimuth), CUT_KEY)
+                cut = developed(_cut(panorama, 2 * np.pi * k / CUTS), CUT_KEY)
                 pictures[f"{name}/{stem}:{k}"] = mip_levels(cut)
-                if k in package.grounds.get(stem, ()):
-                    ground = developed(_ground(panorama, azimuth), CUT_KEY)
-                    group = grown if stem in package.grown else laid
-                    group[f"{name}/{stem} ground:{k}"] = mip_levels(ground), SHRINK * PATCH
+            for k in package.grounds.get(stem, ()):
+                ground = developed(_ground(panorama, 2 * np.pi * k / CUTS), CUT_KEY)
+                group[f"{name}/{stem} ground:{k}"] = mip_levels(ground), SHRINK * PATCH
             if stem in package.skies:
                 skies[f"{name}/{stem}"] = _sky(panorama)
     if not laid or not grown:
@@ -174,48 +97,17 @@ def read_photographs(packages: tuple[str, ...], held_out: bool = False) -> Photo
     materials = laid | grown
     textures = [texture for texture, _ in materials.values()] + list(pictures.values())
     names = (*materials, *pictures)
-    digest = hashlib.sha256("\n".join((*names, *skies)).encode())
-    for array in (*textures, *skies.values()):
-        digest.update(array.tobytes())
+    backwards = [sky.reshape(-1, 3) for sky in reversed(skies.values())]
+    texels = np.concatenate([*textures, *backwards])
+    digest = hashlib.sha256("\n".join((*names, *skies)).encode() + texels.tobytes())
     return Photographs(
         names,
-        np.stack(textures),
+        texels,
         len(laid),
         tuple(metres for _, metres in materials.values()),
-        np.stack(list(skies.values())) if skies else np.zeros((0, 0, 0, 3), np.uint8),
         tuple(skies),
         digest.hexdigest(),
     )
-
-
-def find_package(name: str) -> Path:
-    """The folder of a package's pictures.
-
-    Raises:
-        AnyviewError: `unknown_photographs`; `missing_photographs` when it is not installed.
-    """
-    if name not in PACKAGES:
-        known = ", ".join(f"'{known}'" for known in PACKAGES)
-        raise AnyviewError(
-            "unknown_photographs", f"photographs come from packages among {known}; got '{name}'"
-        )
-    places = list(dict.fromkeys(PACKAGES[name].folders()))
-    for folder in places:
-        if folder.is_dir():
-            return folder
-    raise AnyviewError(
-        "missing_photographs",
-        f"need the photographs of '{name}', looked in {', '.join(map(str, places))}; "
-        f"run '{PACKAGES[name].install}'",
-    )
-
-
-def is_held_out(stem: str) -> bool:
-    """Whether pictures of that name are kept for evaluation.
-
-    By the name alone: where two packages have the same panorama, both are.
-    """
-    return hashlib.blake2b(stem.encode()).digest()[0] % HELD_OUT == 0
 
 
 def _chosen(stems: Iterable[str], held_out: bool) -> list[str]:
@@ -264,12 +156,12 @@ def _read_picture(folder: Path, stem: str, suffix: str) -> Bytes:
     return np.asarray(picture, np.uint8)
 
 
-def _quarters(picture: Bytes) -> Iterator[tuple[str, Bytes]]:
+def _quarters(picture: Bytes) -> Iterator[Bytes]:
     """The four quarters: a material looks the same all over, and so keeps its grain."""
     height, width = (size // 2 for size in picture.shape[:2])
-    for k in range(4):
-        y, x = k // 2 * height, k % 2 * width
-        yield f":{k}", picture[y : y + height, x : x + width]
+    for y in (0, height):
+        for x in (0, width):
+            yield picture[y : y + height, x : x + width]
 
 
 def _read_panorama(folder: Path, stem: str, suffix: str) -> Floats:

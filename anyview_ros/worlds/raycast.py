@@ -71,8 +71,8 @@ def render_with_depth(
             [camera.fx, camera.fy, camera.cx, camera.cy],
         ]
     ).astype(np.float32)
-    photographs = scene.textures, scene.sky
-    kernel, arrays = _kernel(), (scene.primitives, scene.groups, scene.environment, photographs)
+    kernel = _kernel()
+    arrays = scene.primitives, scene.groups, scene.environment, scene.texels
     rows = itertools.count()  # next() on it is atomic: threads draw the next row of tiles from it
     row_count = -(-camera.height // TILE)
 

@@ -62,9 +62,9 @@ PARKING = 34
 # Height of the ground; height above what things stand on below which the sky's light fades; and
 # what the ground is: a street, or where FLOOR is not 0 the material of a floor.
 GROUND, OCCLUSION, FLOOR, FLOOR_SCALE, FLOOR_COLOR, FLOOR_ACCENT = 35, 36, 37, 38, 39, 42
-# TEXTURE, TILE and TURN of the road or floor, of the paving and of the yards; whether the sky is a
-# photograph, and how far it is turned.
-ROAD_TEXTURE, PAVING_TEXTURE, YARD_TEXTURE, SKY_PHOTOGRAPH, SKY_TURN = 45, 48, 51, 54, 55
+# TEXTURE, TILE and TURN of the road or floor, of the paving and of the yards; the index + 1 of a
+# photographed sky (0: none), and how far it is turned.
+ROAD_TEXTURE, PAVING_TEXTURE, YARD_TEXTURE, SKY_TEXTURE, SKY_TURN = 45, 48, 51, 54, 55
 ENVIRONMENT_COLUMNS = 56
 
 
@@ -77,15 +77,13 @@ class Scene:
             half sizes, material, linear colours, height of what it stands on.
         groups: (G, GROUP_COLUMNS) float32; every primitive lies in exactly one group.
         environment: (ENVIRONMENT_COLUMNS,) float32: sun, sky, fog and the ground's layout.
-        textures: (N, textures.TEXELS, 3) uint8 photographs that columns TEXTURE name.
-        sky: (H, 2 H, 3) uint8, looked at where the environment says so.
+        texels: (n, 3) uint8, the photographs that TEXTURE and SKY_TEXTURE name; see `textures`.
     """
 
     primitives: Rows
     groups: Rows
     environment: Rows
-    textures: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
-    sky: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
+    texels: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 3), np.uint8))
 
     def __post_init__(self) -> None:
         assert self.primitives.shape[1:] == (COLUMNS,)
@@ -95,10 +93,9 @@ class Scene:
             # One layout, or the kernel would be compiled a second time.
             assert rows.dtype == np.float32
             assert rows.flags.c_contiguous
-        for photographs in (self.textures, self.sky):
-            assert photographs.dtype == np.uint8
-            assert photographs.flags.c_contiguous
-            assert photographs.flags.writeable  # numba knows another type for what is not
+        assert self.texels.dtype == np.uint8
+        assert self.texels.flags.c_contiguous
+        assert self.texels.flags.writeable  # numba has another type for what is not
 
 
 @dataclass(frozen=True)

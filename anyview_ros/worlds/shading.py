@@ -33,7 +33,7 @@ from anyview_ros.worlds.scene import (
     OCCLUSION,
     ROAD_TEXTURE,
     SHAPE,
-    SKY_PHOTOGRAPH,
+    SKY_TEXTURE,
     STANDS,
     SUN,
     SUNLIGHT,
@@ -75,10 +75,10 @@ def clear_sky(environment, d):
 
 
 @device
-def sky_color(environment, photographs, d):
+def sky_color(environment, texels, d):
     """Linear colour of the sky in the unit direction d."""
-    if environment[SKY_PHOTOGRAPH] > 0.0:
-        return photographed_sky(photographs[1], environment, d)
+    if environment[SKY_TEXTURE] > 0.0:
+        return photographed_sky(texels, environment, d)
     color = clear_sky(environment, d)
     if d[2] < 0.02:
         return color
@@ -126,7 +126,7 @@ def daylight(environment, albedo, n, lit, openness):
 
 
 @device
-def ground_color(environment, photographs, p, d, footprint, lit):
+def ground_color(environment, texels, p, d, footprint, lit):
     # On the ground a pixel is long along the ray and narrow across it.
     long = footprint / max(-d[2], 1e-3)
     flat = 1.0 / math.sqrt(d[0] * d[0] + d[1] * d[1] + 1e-9)
@@ -135,14 +135,14 @@ def ground_color(environment, photographs, p, d, footprint, lit):
     if environment[FLOOR] > 0.0:
         wide = math.sqrt(wide_x * wide_y)
         albedo = floor_surface(environment, p[0], p[1], wide)
-        albedo = laid(environment, photographs[0], ROAD_TEXTURE, albedo, p, wide)
+        albedo = laid(environment, texels, ROAD_TEXTURE, albedo, p, wide)
     else:
-        albedo = ground_surface(environment, photographs[0], p[0], p[1], wide_x, wide_y)
+        albedo = ground_surface(environment, texels, p[0], p[1], wide_x, wide_y)
     return daylight(environment, albedo, (0.0, 0.0, 1.0), lit, 1.0)
 
 
 @device
-def primitive_color(primitives, environment, photographs, code, p, d, footprint, lit):
+def primitive_color(primitives, environment, texels, code, p, d, footprint, lit):
     k, axis = code // 4, code % 4
     place, half = placement(primitives, k), half_sizes(primitives, k)
     q = local_point(place, p[0], p[1], p[2])
@@ -156,7 +156,7 @@ def primitive_color(primitives, environment, photographs, code, p, d, footprint,
         shape, tile = int(primitives[k, SHAPE]), np.float64(primitives[k, TILE])
         u, v, tile = surface_axes(shape, half, q, normal, tile)
         turn = np.float64(primitives[k, TURN])
-        albedo = textured(photographs[0], texture - 1, albedo, (u, v), tile, turn, width)
+        albedo = textured(texels, texture - 1, albedo, (u, v), tile, turn, width)
     fades = np.float64(environment[OCCLUSION])
     above = p[2] - primitives[k, STANDS] + fades / 3.0 * max(n[2], 0.0)
     openness = 0.55 + 0.45 * smoothstep(0.0, fades, above)
@@ -168,15 +168,13 @@ def primitive_color(primitives, environment, photographs, code, p, d, footprint,
 
 
 @device
-def surface_color(primitives, environment, photographs, code, p, d, t, pixel_angle, lit):
+def surface_color(primitives, environment, texels, code, p, d, t, pixel_angle, lit):
     if code == SKY:
-        return sky_color(environment, photographs, d)
+        return sky_color(environment, texels, d)
     if code == ON_GROUND:
-        color = ground_color(environment, photographs, p, d, t * pixel_angle, lit)
+        color = ground_color(environment, texels, p, d, t * pixel_angle, lit)
     else:
-        color = primitive_color(
-            primitives, environment, photographs, code, p, d, t * pixel_angle, lit
-        )
+        color = primitive_color(primitives, environment, texels, code, p, d, t * pixel_angle, lit)
     return hazed(environment, color, t)
 
 
@@ -189,7 +187,7 @@ def exposed(x):
 
 
 @device
-def pixel_color(primitives, environment, photographs, view, pixel, rays, near, code, lit):
+def pixel_color(primitives, environment, texels, view, pixel, rays, near, code, lit):
     """(r, g, b) bytes of the rays pixel[0] .. pixel[1] - 1, and inverse depth (see `raycast`).
 
     Rays that meet the same face are shaded once, at their mean point: textures are band-limited
@@ -222,7 +220,7 @@ def pixel_color(primitives, environment, photographs, view, pixel, rays, near, c
             c = surface_color(
                 primitives,
                 environment,
-                photographs,
+                texels,
                 code[q],
                 added(origin, seen),
                 scaled(seen, 1.0 / t),

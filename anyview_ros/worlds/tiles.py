@@ -175,14 +175,14 @@ def draw_tile_row(scene, view, samples, row, image, inverse_depth):
     """Draw pixel rows 8 row .. 8 row + 7.
 
     Args:
-        scene: (primitives, groups, environment, (textures, sky)) of a Scene.
+        scene: (primitives, groups, environment, texels) of a Scene.
         view: (16,) float32: world_from_cam rotation (row-major), origin, fx, fy, cx, cy.
         samples: rays a side of a pixel.
         row: index of the row of tiles.
         image: (H, W, 3) uint8, written.
         inverse_depth: (H, W) float32, written: see `raycast.render_with_depth`.
     """
-    primitives, groups, environment, photographs = scene
+    primitives, groups, environment, texels = scene
     height, width = inverse_depth.shape
     per_pixel, top = samples * samples, row * TILE
     count = TILE * TILE * per_pixel
@@ -207,7 +207,7 @@ def draw_tile_row(scene, view, samples, row, image, inverse_depth):
                 first = ((y - top) * TILE + x - left) * per_pixel
                 pixel = (first, first + per_pixel)
                 r, g, b, inverse = pixel_color(
-                    primitives, environment, photographs, view, pixel, rays, near, code, lit
+                    primitives, environment, texels, view, pixel, rays, near, code, lit
                 )
                 image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
                 inverse_depth[y, x] = inverse

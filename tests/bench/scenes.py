@@ -25,7 +25,13 @@ CAMERA = Camera.from_fov(WIDTH, HEIGHT, 1.2)
 def world_suite(seeds: tuple[int, int] = (7, 9), frames: int = FRAMES) -> WorldSuite:
     """Every split of the street, small."""
     changes = ("narrow", "extreme", "long")
-    return WorldSuite(("street",), changes, seeds, (48, 80), frames, PERIOD_NS)
+    return WorldSuite(("street",), changes, seeds, (48, 80), frames, PERIOD_NS, keyframes=2)
+
+
+def memory_suite(seeds: tuple[int, int]) -> WorldSuite:
+    """Cameras that moved before, of both kinds of world, small."""
+    kinds = ("street", "table")
+    return WorldSuite(kinds, ("memory",), seeds, (48, 80), FRAMES, PERIOD_NS, keyframes=2)
 
 
 def texture(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -64,9 +70,11 @@ class Oracle:
         self.package = load_package(make_package(folder / "oracle"))
         self.questions = questions
         self.asked: list[SynthesisOptions] = []
+        self.sources: list[int] = []
 
     def synthesize(self, sources: list[Clip], target: View, options: SynthesisOptions) -> Synthesis:
         self.asked.append(options)
+        self.sources.append(len(sources))
         shape = (len(sources[0]), target.camera.height, target.camera.width, 3)
         frames = np.full(shape, 128, np.uint8)
         for question in self.questions:

@@ -58,14 +58,14 @@ def test_the_true_depth_warp_shows_the_truth_where_it_can() -> None:
     """Street lamps and leaves are thinner than pixels: it is never exact there."""
     suite = world_suite()
     question = suite.question(suite.episodes()[0])
-    assert question.shown is not None
-    seen = question.shown.covisible
-    warped = b.true_depth_warp(question, question.shown)
+    assert question.visibility is not None
+    seen = question.visibility.covisible
+    warped = b.true_depth_warp(question, question.visibility)
     assert (warped[~seen] == b.mean_colour(question)).all()
     exact = region_psnr(warped, question.truth, seen)
     assert exact > 20
     assert exact > region_psnr(b.ground_plane_warp(question), question.truth, seen) + 2
-    shifted = replace(question.shown, source_xy=question.shown.source_xy + np.float32(2))
+    shifted = replace(question.visibility, source_xy=question.visibility.source_xy + np.float32(2))
     assert region_psnr(b.true_depth_warp(question, shifted), question.truth, seen) < exact - 1.5
 
 

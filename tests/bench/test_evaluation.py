@@ -24,11 +24,13 @@ from anyview_ros.tools.bench.evaluation import (
     clip_figures,
     mean_image,
 )
-from anyview_ros.tools.bench.sheet import TILE, row_names
-from tests.bench.scenes import Oracle, world_suite
+from anyview_ros.tools.bench.sheet import TILE, WITHOUT_MEMORY, row_names, write_sheet, write_strip
+from anyview_ros.tools.montage import BACKGROUND
+from tests.bench.scenes import Oracle, memory_suite, world_suite
 from tests.packages import make_package
 
 SUITE = world_suite()
+SHEET = (b.COPY, "generated", "truth", b.DEPTH_WARP)
 
 
 def evaluated(folder: Path, split: str) -> tuple[Outcome, Path]:
@@ -66,6 +68,39 @@ def test_an_oracle_has_the_best_of_every_figure(tmp_path: Path) -> None:
     assert np.abs(drawn.astype(int) - truth).mean() < 3  # two of the three tiles are the same
     strip = np.asarray(Image.open(file.with_suffix(".png")))
     assert strip.shape == (TILE[1] * len(row_names(list(outcome.rows))), TILE[0], 3)
+
+
+def test_memory_is_given_to_the_model_and_taken_away(tmp_path: Path) -> None:
+    suite = memory_suite((7, 9))
+    episode = suite.episodes()[0]
+    question = suite.question(episode)
+    oracle: Any = Oracle(tmp_path, question)
+    outcome = Evaluator(suite, oracle, Asking(("exact", "draft")), None).evaluate(episode, tmp_path)
+    with_memory = 1 + len(question.memory)
+    assert with_memory > 1
+    assert oracle.sources == [with_memory, with_memory, 1]
+    assert list(outcome.rows)[:3] == ["exact", "draft", WITHOUT_MEMORY]
+    assert outcome.rows[WITHOUT_MEMORY]["remembered_psnr"] == 99
+    assert outcome.rows[b.DEPTH_WARP]["remembered_psnr"] < 30  # type: ignore[operator]
+    assert outcome.facts["keyframes"] == with_memory - 1
+    assert outcome.calls == 3
+    strip = np.asarray(Image.open(tmp_path / f"{episode.name}.png"))
+    rows = row_names(list(outcome.rows))
+    assert rows[:4] == ["source", "generated", WITHOUT_MEMORY, "truth"]
+    assert len(strip) == TILE[1] * len(rows)
+
+
+def test_a_sheet_of_unlike_episodes_leaves_their_rows_empty(tmp_path: Path) -> None:
+    clips = {name: np.full((1, 9, 16, 3), 30 * k, np.uint8) for k, name in enumerate(SHEET, 1)}
+    few = {name: clip for name, clip in clips.items() if name != b.DEPTH_WARP}
+    write_strip(tmp_path / "a.png", clips)
+    write_strip(tmp_path / "b.png", few)
+    strips = {"a": (tmp_path / "a.png", list(clips)), "b": (tmp_path / "b.png", list(few))}
+    write_sheet(tmp_path / "sheet.png", strips)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    last_row = sheet[-TILE[1] // 2]
+    assert last_row[-TILE[0] // 2].tolist() == list(BACKGROUND)
+    assert last_row[-TILE[0] - 4 - TILE[0] // 2].tolist() == [120] * 3
 
 
 def test_long_clips_have_seams_and_no_wrong_questions(tmp_path: Path) -> None:

@@ -56,6 +56,17 @@ def test_sharpness_tells_blur_from_grain() -> None:
     assert f.sharpness(TRUTH // 2, TRUTH) == pytest.approx(0.25, rel=0.02)
 
 
+def test_sharpness_of_a_region_knows_nothing_of_the_rest() -> None:
+    region = np.zeros(TRUTH.shape[:3], bool)
+    region[:, :, :32] = True
+    half = TRUTH.copy()
+    half[:, :, 32:] = 9
+    assert f.sharpness(half, TRUTH, region) == 1
+    assert f.sharpness(half, TRUTH, ~region) == 0
+    assert f.sharpness(half, TRUTH) > 1.5  # of the seam, which lies in neither
+    assert np.isnan(f.sharpness(half, TRUTH, np.zeros_like(region)))
+
+
 def test_regions_are_scored_apart() -> None:
     region = np.zeros(TRUTH.shape[:3], bool)
     region[:, :, :32] = True

@@ -18,8 +18,8 @@ SUITE = world_suite()
 def errors(degrees: float, metres: float, blur: float = 0.0) -> tuple[float, float]:
     """Of a picture taken that far from the place that was asked for, in a world."""
     question = SUITE.question(SUITE.episodes()[1])
-    assert question.shown is not None
-    scene = question.shown.world.scene_at(question.source[0].stamp_ns)
+    assert question.world is not None
+    scene = question.world.scene_at(question.source[0].stamp_ns)
     camera, asked = question.target.camera, question.target.world_from_cam[0]
     axis, direction = np.array([0.6, 0.8, 0]), np.array([0.8, -0.6, 0])
     moved = rigid(axangle2mat(axis, np.radians(degrees)), metres * direction)
@@ -50,8 +50,8 @@ def test_blur_alone_moves_it_little() -> None:
 
 def test_a_picture_without_content_has_no_pose_and_does_no_harm() -> None:
     question = SUITE.question(SUITE.episodes()[1])
-    assert question.shown is not None
-    scene = question.shown.world.scene_at(question.source[0].stamp_ns)
+    assert question.world is not None
+    scene = question.world.scene_at(question.source[0].stamp_ns)
     grey = np.full_like(question.truth[0], 128)
     pose = question.target.world_from_cam[0]
     found = pose_error(grey, scene, question.target.camera, pose, question.scene_scale)

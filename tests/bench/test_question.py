@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Clip, View
 from anyview_ros.geometry import inverse
 from anyview_ros.tools.bench.question import answer, windows, with_images_of, with_pose_of
 from tests.bench.scenes import Oracle, noise_question, world_suite
@@ -39,6 +42,17 @@ def test_a_long_clip_is_put_together_in_order(tmp_path: Path) -> None:
     assert len(oracle.asked) == 2  # 15 frames by calls of 9: the last one makes three again
     assert {o.seed for o in oracle.asked} == {3}
     assert {o.scene_scale for o in oracle.asked} == {question.scene_scale}
+
+
+def test_keyframes_follow_the_source_in_every_call(tmp_path: Path) -> None:
+    suite = world_suite()
+    question = suite.question(suite.episodes()[-1])
+    first, second = (Clip.held(frame, 13) for frame in question.source[:2])
+    view = View(question.target.camera, question.target.world_from_cam[:13])
+    shorter = replace(question, source=question.source[:13], target=view, truth=question.truth[:13])
+    oracle: Any = Oracle(tmp_path, question)
+    answer(oracle, replace(shorter, memory=(first, second)), SynthesisOptions())
+    assert oracle.sources == [3, 3]
 
 
 def test_wrong_questions_keep_everything_else() -> None:

@@ -70,6 +70,7 @@ def test_a_killed_worker_is_named(tmp_path: Path) -> None:
         {"asking": Asking(("draft",))},
         {"metric": "ST-LPIPS (AlexNet)"},
         {"suite": world_suite((7, 10))},
+        {"suite": replace(world_suite(), size=(96, 160))},
     ],
 )
 def test_a_folder_belongs_to_one_run(tmp_path: Path, changes: dict[str, Any]) -> None:

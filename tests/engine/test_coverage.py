@@ -1,5 +1,7 @@
 """Coverage against the slow way: every sample of every ray is projected into every source."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from anyview_ros.engine.coverage import coverage, distances
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import inverse, look_at, rays, rigid
 
-TARGET = Camera(9, 7, 8.0, 6.0, 4.2, 2.9)
+TARGET = Camera(9, 7, 8.0, 6.0, 4.2, 2.93)  # no ray along a border of SOURCE
 SOURCE = Camera(32, 24, 25.0, 30.0, 12.0, 14.0)  # off centre: left and right differ
 ALONG = distances(1 / 16)
 
@@ -81,3 +83,19 @@ def test_samples_span_the_scene(scale, near, far):
     along = distances(scale)
     assert along[[0, -1]] == pytest.approx([near, far])
     assert np.diff(np.log(along)) == pytest.approx(np.log(far / near) / 15)
+
+
+def test_what_was_seen_before_counts_by_its_age():
+    wide, narrow = Camera.from_fov(16, 12, 1.6), Camera.from_fov(64, 48, 0.8)
+    target = look_at((0, 0, 0), (10, 0, 0))
+    now = replace(source(look_at((0, 0, 0), (10, 6, 0)), narrow), stamp_ns=100 * 10**9)
+    side = source(look_at((0, 0, 0), (10, -6, 0)), narrow)
+    here = coverage([now], wide, target, ALONG) > 0
+    for age_s, counts in ((0, 1), (0.4, 1), (10, 0.5), (20, 0.25)):
+        before = replace(side, stamp_ns=now.stamp_ns - round(age_s * 10**9))
+        both = coverage([now, before], wide, target, ALONG)
+        there = coverage([before], wide, target, ALONG) > 0
+        assert there.any()
+        assert (both[here] == 1).all()
+        assert both[there & ~here] == pytest.approx(counts)
+        assert (both[~there & ~here] == 0).all()

@@ -1,6 +1,7 @@
 """The whole way without ROS, on a package of plain operators."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,6 +77,17 @@ def test_a_clip_at_the_models_size_is_not_resized_again(pipeline):
     small = resize_clip(clip(), pipeline.package.contract)
     assert resize_clip(small, pipeline.package.contract) is small
     np.testing.assert_array_equal(frames(pipeline, source=small), frames(pipeline))
+
+
+@pytest.mark.parametrize("scale", [1, 2])  # at the model's size, and resized
+def test_one_frame_held_still_is_the_clip_of_its_copies(pipeline, scale):
+    still = replace(clip(3).frames[2], stamp_ns=7)
+    camera = CAMERA.resized(CAMERA.width * scale, CAMERA.height * scale)
+    image = np.kron(still.image, np.ones((scale, scale, 1), np.uint8))
+    still = replace(still, image=image, camera=camera)
+    copies = Clip(tuple(replace(still, stamp_ns=k) for k in range(5)))
+    held = frames(pipeline, source=Clip.held(still, 5), seed=4)
+    assert np.array_equal(held, frames(pipeline, source=copies, seed=4))
 
 
 def test_progress_names_each_step(pipeline):

@@ -95,3 +95,16 @@ def test_a_larger_world_is_searched_as_far():
     )
     off = off_sight(frames, [larger], View(CAMERA, target.world_from_cam * wide), SCALE / 3)
     np.testing.assert_allclose(off, off_sight(frames, [clip_at(POSE)], target, SCALE), atol=0.2)
+
+
+def test_what_was_seen_ten_seconds_ago_tells_half_as_much():
+    clip = clip_at(POSE)
+    now = clip_at(AWAY).changed(lambda frame: replace(frame, stamp_ns=frame.stamp_ns + 10**10))
+    frames, target = np.repeat(clip.images[:1], 5, axis=0), view_from(POSE)
+    held = Clip.held(clip.frames[0], 5)
+    young = held.changed(lambda frame: replace(frame, stamp_ns=now.stamps_ns[0]))
+    off = off_sight(frames, [now, held], target, SCALE)
+    inner = np.s_[0, 1:-1, 1:-1]
+    assert off_sight(frames, [now, young], target, SCALE)[inner].max() == 0
+    assert off[inner] == pytest.approx(INVENTED / 2)
+    assert (off_sight(frames, [now], target, SCALE)[inner] == INVENTED).mean() > 0.5

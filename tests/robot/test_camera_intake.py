@@ -24,6 +24,7 @@ from anyview_ros.robot.messages import image_message, info_message
 from anyview_ros.robot.sources import camera_intake, camera_sight
 from anyview_ros.robot.sources.camera_intake import CameraIntake
 from anyview_ros.robot.sources.frame_buffer import BufferLimits
+from anyview_ros.robot.sources.keyframe_store import MemoryLimits
 from anyview_ros.robot.sources.source_options import SourceOptions
 from tests.packages import make_package
 
@@ -369,7 +370,7 @@ def test_another_calibration_is_told_and_no_clip_goes_across(bench: Bench) -> No
     for at_ms in (2500, 2600, 2700, 2800, 2900):
         bench.image(at_ms)
         bench.info(at_ms, zoomed)
-    text = "the calibration changed at 2.500 s (fx 25.0 to 30.0 at the model's size)"
+    text = "the calibration changed at 2.500 s (fx 25.0 to 30.0 at the size it is kept at)"
     assert text in bench.problems["calibration_changed"]
     buffer = bench.intake.buffer
     assert len(buffer.clip(2400 * MS, 5, 100 * MS)) == len(buffer.clip(0, 5, 100 * MS)) == 5
@@ -427,6 +428,40 @@ def test_a_frame_keeps_nothing_of_its_message(bench: Bench) -> None:
     bench.info(2000, small)
     message.data[0] = 255
     assert (bench.intake.buffer.clip(0, 1, 100 * MS).images == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("source_size", "kept"),
+    [(0, (32, 24)), (20, (32, 24)), (40, (40, 30)), (64, (64, 48)), (640, (64, 48))],
+)
+def test_for_detail_frames_are_kept_larger_than_the_model_reads_them(
+    contract: Contract, source_size: int, kept: tuple[int, int]
+) -> None:
+    """Never smaller than it reads them, and never larger than the camera sends them."""
+    options = replace(OPTIONS, source_size=source_size)
+    swept = replace(contract, plane_sweep=(0.5, 1.0), sweep_weights=True)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    for model, size in ((swept, kept), (contract, (32, 24))):
+        bench = Bench(model, options)
+        bench.intake.on_image(image_message(noise, 2000 * MS, "front_optical_frame"))
+        bench.info(2000)
+        (frame,) = bench.intake.buffer.clip(0, 1, 100 * MS).frames
+        assert frame.camera == CAMERA.resized(*size)
+        np.testing.assert_array_equal(frame.image, resize_image(noise, size[::-1], "area"))
+
+
+def test_keyframes_outlive_the_buffer_and_are_accounted_for(contract: Contract) -> None:
+    remembered = MemoryLimits(max_age_ns=20_000 * MS, max_bytes=10**8, jump_m=2.0)
+    bench = Bench(contract, replace(OPTIONS, memory=remembered))
+    for at_ms in range(2000, 12000, 100):
+        bench.pair(at_ms)
+    bench.tf_error = "tf_broken"
+    bench.pair(12000)
+    assert bench.counts == {"pending": 0, "buffered": 40 + 12, "tf_broken": 1}
+    assert bench.intake.status().keyframes == 20
+    bench.pair(1000)
+    assert bench.epochs
+    assert bench.counts["buffered"] == 0
 
 
 def test_a_stream_declared_rectified_may_have_distortion(contract: Contract) -> None:

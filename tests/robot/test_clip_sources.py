@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
-from anyview_ros.geometry import rigid
+from anyview_ros.geometry import quaternion_xyzw, rigid
 from anyview_ros.robot.clips.asked_clip import asked_clip
 from anyview_ros.robot.clips.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.robot.clips.source_choice import Choice
+from anyview_ros.robot.messages import time_message
 from anyview_ros.robot.sources.frame_buffer import BufferLimits, FrameBuffer
+from anyview_ros.robot.sources.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.robot.sources.ledger import Ledger
 from anyview_ros.robot.sources.lenses import RectifiedCamera
 from anyview_ros.robot.transforms.fixed_frame import FixedFrame
@@ -64,22 +66,34 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     return load_package(make_package(folder, max_sources=2)).contract
 
 
-def stream(name: str, numbers: Sequence[float], problem: str = "") -> Any:
+def stream(
+    name: str,
+    numbers: Sequence[float],
+    problem: str = "",
+    memory: MemoryLimits = NO_MEMORY,
+    buffered_ns: int = 10**10,
+) -> Any:
     """A camera stream whose buffer holds the frames of these numbers, 10 Hz."""
     ledger = Ledger()
-    buffer = FrameBuffer(f"/{name}/image_raw", BufferLimits(10**10, 100, 10**9), ledger)
-    for k in numbers:
-        ledger.accept()
-        stamp_ns = round(k * PERIOD_NS)
-        pose = world_from_base(stamp_ns) @ base_from_cam(name)
-        buffer.add(Frame(stamp_ns, picture(name, stamp_ns), CAMERA, pose))
+    limits = BufferLimits(buffered_ns, 100, 10**9)
+    buffer = FrameBuffer(f"/{name}/image_raw", limits, ledger, memory)
+    drive(name, numbers, buffer, ledger)
     problems = [SimpleNamespace(code="x", text=problem)] if problem else []
     return SimpleNamespace(
         buffer=buffer,
         latest_info=RectifiedCamera(CAMERA, np.eye(4)) if numbers else None,
         source_frame_id=f"{name}_optical_frame",
         status=lambda: SimpleNamespace(topic=f"/{name}/image_raw", problems=problems),
+        drive=lambda more: drive(name, more, buffer, ledger),
     )
+
+
+def drive(name: str, numbers: Sequence[float], buffer: FrameBuffer, ledger: Ledger) -> None:
+    for k in numbers:
+        ledger.accept()
+        stamp_ns = round(k * PERIOD_NS)
+        pose = world_from_base(stamp_ns) @ base_from_cam(name)
+        buffer.add(Frame(stamp_ns, picture(name, stamp_ns), CAMERA, pose))
 
 
 def gather(
@@ -87,9 +101,11 @@ def gather(
     streams: dict[str, Any],
     request: ClipRequest,
     on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
+    on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
 ) -> ClipSources:
     fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
-    gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale, on_choice)
+    scene_scale = contract.scene_scale
+    gatherer = ClipGatherer(lambda: streams, fixed, contract, scene_scale, on_choice, on_memory)
     camera = asked_camera(request.camera, contract)
     return gatherer.gather(asked_clip(request, contract), camera, lambda: False)
 
@@ -180,6 +196,70 @@ def test_cameras_that_are_not_triggered_together_make_clips_without_gaps(
     assert np.all(first % PERIOD_NS == 0), "the first source's own stamps"
     assert np.all(np.abs(second - first) <= 0.65 * PERIOD_NS)
     assert np.all(np.diff(second) > 0)
+
+
+REMEMBERED = MemoryLimits(20 * 10**9, 10**9, jump_m=2.0)
+
+
+def left_behind(*sources: str) -> ClipRequest:
+    """A camera that stands where the front camera was at 1 s, as seen at 6 s."""
+    asked = request("odom", *sources)
+    pose = world_from_base(10**9) @ base_from_cam("front")
+    position, turn = asked.camera.pose.position, asked.camera.pose.orientation
+    position.x, position.y, position.z = map(float, pose[:3, 3])
+    turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(pose)
+    asked.end_time = time_message(60 * PERIOD_NS)
+    return asked
+
+
+def test_what_a_camera_saw_before_is_a_source_too(contract: Contract) -> None:
+    front = stream("front", range(1, 70), memory=REMEMBERED)
+    told: dict[str, str] = {}
+    three = replace(contract, max_sources=3)
+    gathered = gather(three, {"front": front}, left_behind(), on_memory=told.__setitem__)
+    assert set(gathered.names) == {"front"}
+    live, *held = gathered.clips
+    assert 1 <= len(held) <= 2
+    assert live.stamps_ns == gathered.stamps_ns == tuple(k * PERIOD_NS for k in range(52, 61))
+    for clip in held:
+        assert clip.is_held
+        assert len(clip) == 9
+        assert clip.stamps_ns[0] <= live.stamps_ns[0] - 5 * PERIOD_NS
+        np.testing.assert_array_equal(clip.images[0], picture("front", clip.stamps_ns[0]))
+    assert gathered.newest_ns == live.stamps_ns[-1]
+    ages = [(live.stamps_ns[-1] - clip.stamps_ns[0]) / 1e9 for clip in held]
+    assert told["a"] == ", ".join(f"'front' {age:.1f} s before" for age in ages)
+
+
+def test_live_sources_and_keyframes_share_what_the_model_takes(contract: Contract) -> None:
+    streams = {name: stream(name, range(1, 70), memory=REMEMBERED) for name in ("front", "left")}
+    assert gather(contract, streams, left_behind("front", "left")).names == ("front", "left")
+    one = replace(contract, max_sources=1)
+    assert len(gather(one, streams, left_behind()).names) == 1
+    assert len(gather(contract, streams, left_behind()).names) == 2
+
+
+def test_named_sources_limit_the_memory_to_them(contract: Contract) -> None:
+    streams = {name: stream(name, range(1, 70), memory=REMEMBERED) for name in ("front", "left")}
+    four = replace(contract, max_sources=4)
+    asked = left_behind("left")
+    asked.camera.horizontal_fov = 2.6
+    assert set(gather(four, streams, asked).names) == {"left"}
+    del asked.camera.sources[:]
+    assert set(gather(four, streams, asked).names) == {"front", "left"}
+
+
+def test_a_clip_made_late_is_made_of_the_same(contract: Contract) -> None:
+    """As long as its frames are in the buffer, though the keyframes have left it."""
+    four = replace(contract, max_sources=4)
+    memory = replace(REMEMBERED, max_age_ns=4_500_000_000)
+    front = stream("front", range(1, 61), memory=memory, buffered_ns=2 * 10**9)
+    before = gather(four, {"front": front}, left_behind("front"))
+    front.drive(range(61, 71))
+    assert front.buffer.oldest_ns == 50 * PERIOD_NS
+    after = gather(four, {"front": front}, left_behind("front"))
+    assert len(before.clips) > 1
+    assert [c.stamps_ns for c in after.clips] == [c.stamps_ns for c in before.clips]
 
 
 def test_the_target_moves_with_its_parent(contract: Contract) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from anyview_ros.engine import seen_points
 from anyview_ros.robot import frustums
-from anyview_ros.robot.clips import clip_sources, source_choice
+from anyview_ros.robot.clips import clip_sources
 from anyview_ros.robot.parameter import APPLIES
 from anyview_ros.robot.parameters import CAMERA_PARAMETERS
 from anyview_ros.robot.virtual.publisher import COMPRESSED
@@ -19,9 +20,9 @@ DOC = (CHECKOUT / "docs" / "operation.md").read_text()
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    depths = source_choice.DEPTHS
+    depths = seen_points.DEPTHS
     assert f"at depths {depths.min():g} to {depths.max():g} over `scene_scale`" in DOC
-    assert f"while they add {100 * source_choice.LEAST_GAIN:g} % of those points" in DOC
+    assert f"while they add {100 * seen_points.LEAST_GAIN:g} % of those points" in DOC
     assert clip_sources.OWN_END == 0.75
     assert "three quarters of a period apart" in DOC
     assert f"1/{1 / frustums.DEPTH:g} of" in DOC

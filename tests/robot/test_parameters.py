@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,9 @@ from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot import parameter_texts, parameters
 from anyview_ros.robot.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
+from anyview_ros.robot.sources.inputs import memory_limits, without_effect
+from anyview_ros.robot.sources.keyframe_store import NO_MEMORY
+from tests.packages import make_package
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DOMAIN = 43
@@ -153,3 +156,28 @@ def test_descriptors_carry_unit_range_and_what_may_change() -> None:
         assert opened.describe_parameter("autostart").read_only
         change = RosParameter("fixed_frame", value="map")
         assert not opened.set_parameters([change])[0].successful
+
+
+def test_what_a_model_has_no_use_for_is_named_where_it_was_set(tmp_path: Path) -> None:
+    bare = load_package(make_package(tmp_path / "bare")).contract
+    swept = replace(bare, plane_sweep=(0.5,), sweep_weights=True, max_sources=3)
+    settings = declared()
+    chosen = replace(settings, source_size=320, memory_s=30.0)
+    assert set(without_effect(chosen, bare)) == {"source_size", "memory_s"}
+    assert without_effect(chosen, swept) == {}
+    assert without_effect(settings, bare) == {}, "nobody asked"
+    assert without_effect(replace(settings, source_size=0, memory_s=0.0), bare) == {}
+    text = without_effect(chosen, bare)["source_size"]
+    assert text.startswith("has no effect: model 'bare' does not tell which source a pixel is from")
+
+
+def test_memory_is_for_models_of_several_sources_and_knows_how_far_a_jump_is(
+    tmp_path: Path,
+) -> None:
+    one = load_package(make_package(tmp_path / "one")).contract
+    three, settings = replace(one, max_sources=3), declared()
+    assert memory_limits(settings, one) == NO_MEMORY
+    driving = memory_limits(settings, three)
+    assert (driving.max_age_ns, driving.jump_m) == (20 * 10**9, 2.0)
+    assert memory_limits(replace(settings, scene_scale=0.5), three).jump_m == 0.25
+    assert memory_limits(replace(settings, memory_s=0.0), three).max_age_ns == 0

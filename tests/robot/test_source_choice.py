@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anyview_ros.frames import Camera, View
+from anyview_ros.engine.seen_points import DEPTHS, GRID, LEAST_GAIN, seen_points
+from anyview_ros.frames import Camera, Frame, View
 from anyview_ros.geometry import look_at
 from anyview_ros.robot.clips.source_choice import (
-    DEPTHS,
-    GRID,
-    LEAST_GAIN,
     Candidate,
     Choice,
+    Keyframe,
+    Past,
     axis_angle,
     best_first,
     joined_by,
-    seen_points,
     seen_share,
 )
 
@@ -93,6 +92,13 @@ def joined(target: View, most: int, **sources: View) -> Choice:
     return joined_by(best_first(candidates, SCALE)[0], candidates, SCALE, most)
 
 
+def keyframe(view: View, age_s: float, name: str = "front") -> Keyframe:
+    image = np.zeros((view.camera.height, view.camera.width, 3), np.uint8)
+    frame = Frame(NOW_NS - round(age_s * 1e9), image, view.camera, view.world_from_cam[0])
+    return Keyframe(name, frame)
+
+
+NOW_NS = 100 * 10**9
 WIDE = camera_at(0, 0, 1.6, 0.0, Camera.from_fov(256, 144, 1.6))
 RIG = {"left": LEFT, "front": FRONT, "right": RIGHT, "rear": REAR}
 
@@ -105,6 +111,23 @@ def test_a_wide_target_is_made_from_all_that_see_it() -> None:
         choice.reason
         == "'front' sees 46 %, 'left' adds 14 %, 'right' adds 14 %, 'rear' would add 0 %"
     )
+
+
+def test_a_keyframe_takes_the_place_of_a_camera_that_adds_less() -> None:
+    """The front camera was turned to the left a second ago, and saw more of it than the left."""
+    candidates = {name: Candidate(s, WIDE) for name, s in RIG.items()}
+
+    def chosen(most: int, *keyframes: Keyframe) -> Choice:
+        return joined_by("front", candidates, SCALE, most, Past(keyframes, NOW_NS))
+
+    turned = camera_at(0, 0, 1.6, np.radians(40), Camera.from_fov(256, 144, 1.9))
+    now, before = chosen(3), chosen(3, keyframe(turned, 1.0))
+    assert now == joined(WIDE, 3, **RIG)
+    assert before.names == ("front", "right")
+    assert "'front' sees 46 %, 'front' 1.0 s before adds 31 %, 'right' adds 14 %" in before.reason
+    assert chosen(2, keyframe(turned, 1.0)).names == ("front",)
+    assert chosen(2, keyframe(turned, 60.0)).names == ("front", "left"), "too old"
+    assert chosen(3, keyframe(LEFT, 1.0)).names == now.names, "a camera of now comes first"
 
 
 def test_no_more_are_taken_than_the_model_takes() -> None:

@@ -10,7 +10,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -21,7 +24,7 @@ from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.robot.inference.shared_pixels import SharedPixels
-from anyview_ros.robot.inference.worker import Worker
+from anyview_ros.robot.inference.worker import InferenceProcess, Worker
 from anyview_ros.robot.inference.worker_messages import ClipHeader, Job, Progress
 from anyview_ros.robot.inference.worker_process import OOM_SCORE, answer, first_to_be_killed
 from tests.packages import make_package
@@ -110,6 +113,68 @@ def test_jobs_of_any_size_follow_each_other(worker: Worker, package: ModelPackag
         expected = pipeline.synthesize([source(width)], target, SynthesisOptions())
         answer = worker.synthesize([source(width)], target, SynthesisOptions())
         np.testing.assert_array_equal(answer.frames, expected.frames)
+
+
+def test_a_frame_that_is_held_still_travels_once(tmp_path: Path) -> None:
+    package = load_package(make_package(tmp_path / "two", max_sources=2))
+    held = Clip.held(source(7).frames[2], 5)
+    assert ClipHeader.of(held).shapes == ((1, 24, 32, 3),)
+    told = Clip.held(source(7).frames[2], 5, source(7).frames[3:])
+    header = ClipHeader.of(told)
+    assert header.shapes == ((1, 24, 32, 3), (2, 24, 32, 3))
+    again = header.with_images(
+        iter([told.images[:1], np.stack([frame.image for frame in told.around])])
+    )
+    assert again.is_held
+    assert again.stamps_ns == told.stamps_ns
+    np.testing.assert_array_equal(again.images, told.images)
+    for found, given in zip(again.around, told.around, strict=True):
+        assert (found.stamp_ns, found.camera) == (given.stamp_ns, given.camera)
+        np.testing.assert_array_equal(found.image, given.image)
+    pipeline = Pipeline(package, "cpu")
+    with started(package) as worker:
+        for first in (0, 1, 0):  # beside clips that change, and alone
+            for clips in (
+                [source(first), told],
+                [source(first), held],
+                [source(first)],
+                [source(first), source(7)],
+            ):
+                expected = pipeline.synthesize(clips, TARGET, SynthesisOptions())
+                answer = worker.synthesize(clips, TARGET, SynthesisOptions())
+                np.testing.assert_array_equal(answer.frames, expected.frames)
+
+
+def test_what_lies_in_the_shared_pixels_is_not_written_again() -> None:
+    process: Any = SimpleNamespace(_shown=[])
+    places = [np.zeros((5, 24, 32, 3), np.uint8), np.zeros((1, 24, 32, 3), np.uint8)]
+    clip, held = source(0), Clip.held(source(1).frames[0], 5)
+    InferenceProcess.show(process, places, [clip, held])
+    np.testing.assert_array_equal(places[0], clip.images)
+    np.testing.assert_array_equal(places[1][0], held.images[0])
+    for place in places:
+        place[:] = 77
+    InferenceProcess.show(process, places, [source(2), held])
+    np.testing.assert_array_equal(places[0], source(2).images)
+    assert (places[1] == 77).all(), "as it lies there"
+    InferenceProcess.show(process, places[:1], [clip])
+    InferenceProcess.show(process, places, [clip, held])
+    np.testing.assert_array_equal(places[1][0], held.images[0])
+
+
+def test_depth_comes_back_where_it_was_asked_for(worker: Worker, package: ModelPackage) -> None:
+    plain = worker.synthesize([source(0)], TARGET, SynthesisOptions())
+    assert plain.depth.shape == (0, 48, 64)
+    depth = np.linspace(0.5, 70, 5 * 48 * 64, dtype=np.float32).reshape(5, 48, 64)
+    depth[0, 0, :9] = np.nan
+    pipeline: Any = Mock(synthesize=Mock(return_value=replace(plain, depth=depth)))
+    options, shared = SynthesisOptions(depth=True), SharedPixels()
+    job = Job((ClipHeader.of(source(0)),), TARGET, options, known=0, tells=False)
+    said = answer(pipeline, job, shared, Mock(), threading.Event())
+    assert isinstance(said, Synthesis)
+    assert not said.depth.size, "it does not go through the pipe"
+    *_, told = SharedPixels(os.dup(shared.file)).arrays(job.shapes)
+    np.testing.assert_array_equal(told.view(np.float32)[..., 0], depth)
 
 
 def test_where_nobody_listens_the_process_tells_of_no_progress(package: ModelPackage) -> None:
@@ -255,7 +320,7 @@ NODE_STAND_IN = """
 import sys
 from pathlib import Path
 from anyview_ros.contract import load_package
-from anyview_ros.robot.inference.worker import Worker
+from anyview_ros.robot.inference.worker import InferenceProcess, Worker
 worker = Worker(load_package(Path(sys.argv[1])), "cpu")
 worker.start()
 print(worker.pid, flush=True)

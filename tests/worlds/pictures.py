@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from anyview_ros.worlds.photographs import PACKAGES, Photographs, read_photographs
+from anyview_ros.worlds.photograph_packages import PACKAGES
+from anyview_ros.worlds.photographs import Photographs, read_photographs
 
 SCIKIT = ("scikit-image",)
 

@@ -12,17 +12,11 @@ import pytest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
-from anyview_ros.worlds import photographs as module
+from anyview_ros.worlds import photograph_packages as module
 from anyview_ros.worlds import scene as columns
+from anyview_ros.worlds.photograph_packages import PACKAGES, find_package, is_held_out
 from anyview_ros.worlds.photographed import PhotographedWorld
-from anyview_ros.worlds.photographs import (
-    PACKAGES,
-    developed,
-    find_package,
-    is_held_out,
-    mip_levels,
-    read_photographs,
-)
+from anyview_ros.worlds.photographs import developed, mip_levels, read_photographs
 from anyview_ros.worlds.raycast import render
 from anyview_ros.worlds.scene import Finish, Scene, box
 from anyview_ros.worlds.textures import SIDE, TEXELS, level_color, photograph
@@ -44,26 +38,26 @@ def linear(picture: np.ndarray) -> np.ndarray:
 
 def test_a_texture_is_itself_at_its_texels_and_mirrors_beyond() -> None:
     picture = painted(1)
-    textures = mip_levels(picture)[None]
+    texels = mip_levels(picture)
     for y, x in ((0, 0), (3, 200), (255, 255), (100, 17)):
-        found = photograph(textures, 0, (x + 0.5) / SIDE, (y + 0.5) / SIDE, 0.0)
+        found = photograph(texels, 0, (x + 0.5) / SIDE, (y + 0.5) / SIDE, 0.0)
         np.testing.assert_allclose(found, linear(picture[y, x]), atol=1e-6)
-        beyond = photograph(textures, 0, 2 - (x + 0.5) / SIDE, -(y + 0.5) / SIDE, 0.0)
+        beyond = photograph(texels, 0, 2 - (x + 0.5) / SIDE, -(y + 0.5) / SIDE, 0.0)
         np.testing.assert_allclose(beyond, found, atol=1e-6)
-        seam = level_color(textures, 0, 0, 1.0, (y + 0.5) / SIDE)
+        seam = level_color(texels, 0, 0, 1.0, (y + 0.5) / SIDE)
         np.testing.assert_allclose(seam, linear(picture[y, 255]), atol=1e-6)
 
 
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_a_wide_pixel_sees_the_mean_of_what_it_covers(level: int) -> None:
     picture = painted(2)
-    textures, wide = mip_levels(picture)[None], 2**level
+    texels, wide = mip_levels(picture), 2**level
     for y, x in ((0, 0), (2, 5), (6, 1)):
         block = linear(picture[y * wide : (y + 1) * wide, x * wide : (x + 1) * wide])
         middle = (x + 0.5) * wide / SIDE, (y + 0.5) * wide / SIDE
-        found = photograph(textures, 0, *middle, wide / SIDE)
+        found = photograph(texels, 0, *middle, wide / SIDE)
         np.testing.assert_allclose(found, block.mean(axis=(0, 1)), atol=0.004)  # of bytes
-    everything = photograph(textures, 0, 0.3, 0.8, 5.0)
+    everything = photograph(texels, 0, 0.3, 0.8, 5.0)
     np.testing.assert_allclose(everything, linear(picture).mean(axis=(0, 1)), atol=0.004)
 
 
@@ -74,7 +68,7 @@ def wall_with(picture: np.ndarray, tile: float) -> Scene:
     scene = noon(row[None], [1])
     environment = scene.environment.copy()
     environment[columns.SUN : columns.SUN + 3] = np.array([-1.0, 0, 0])  # straight onto the wall
-    return Scene(scene.primitives, scene.groups, environment, mip_levels(picture)[None])
+    return Scene(scene.primitives, scene.groups, environment, mip_levels(picture))
 
 
 def test_a_photograph_lies_where_the_wall_is_in_metres() -> None:
@@ -106,8 +100,8 @@ def test_a_sky_is_seen_in_the_direction_of_each_pixel() -> None:
     plain = noon(box((0, 0, -90), (1, 1, 1), Finish())[None], [1])
     environment = plain.environment.copy()
     turn = 0.7
-    environment[[columns.SKY_PHOTOGRAPH, columns.SKY_TURN]] = 1.0, turn
-    scene = Scene(plain.primitives, plain.groups, environment, sky=sky)
+    environment[[columns.SKY_TEXTURE, columns.SKY_TURN]] = 1.0, turn
+    scene = Scene(plain.primitives, plain.groups, environment, sky.reshape(-1, 3))
     camera, pose = Camera(64, 48, 40.0, 40.0, 31.5, 23.5), look_at((0, 0, 2.0), (3, 5.0, 7.0))
     image = render(scene, camera, pose)
     x, y, z = np.moveaxis(rays(camera) @ pose[:3, :3].T, -1, 0)
@@ -143,7 +137,7 @@ def test_a_dressed_world_has_the_same_shapes_and_keeps_its_photographs(
         np.testing.assert_array_equal(bare.groups, dressed.groups)
         for old, new in zip(bare.primitives, dressed.primitives, strict=True):
             finish = old[[columns.MATERIAL, *range(columns.COLOR, columns.RADIUS)]].tobytes()
-            worn = new[[columns.TEXTURE, columns.TURN]].tobytes()
+            worn = new[columns.TEXTURE].tobytes()
             assert wearing.setdefault(finish, worn) == worn
     textures = dressed.primitives[:, columns.TEXTURE]
     assert 0.05 < (textures > 0).mean() < 0.8
@@ -170,7 +164,7 @@ def test_another_picture_is_another_digest(tmp_path: Path, monkeypatch: pytest.M
     same = painted_photographs(tmp_path / "same", monkeypatch)
     other = painted_photographs(tmp_path / "other", monkeypatch, seed=1)
     assert one.digest == same.digest != other.digest
-    assert one.textures.shape[1:] == (TEXELS, 3)
+    assert one.texels.shape == (len(one.names) * TEXELS, 3)
 
 
 def test_held_out_pictures_are_never_trained_on_and_twins_share_their_fate() -> None:
@@ -216,6 +210,6 @@ def test_all_packages_together_are_read() -> None:
         pytest.skip(error.message)
     evaluation = read_photographs(tuple(PACKAGES), held_out=True)
     assert not {*training.names, *training.sky_names} & {*evaluation.names, *evaluation.sky_names}
-    means = training.textures[:, -1].mean(axis=-1)
+    means = training.texels[TEXELS - 1 : len(training.names) * TEXELS : TEXELS].mean(axis=-1)
     assert means.min() > 40
     assert means.max() < 230

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from anyview_ros.worlds.photograph_packages import PACKAGES
 from anyview_ros.worlds.world import make_world
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "worlds.md"
@@ -30,6 +31,15 @@ def test_its_table_names_the_links_and_cameras_there_are() -> None:
             world.world_from_link(link, 0)
 
 
-def test_its_picture_is_there() -> None:
-    (picture,) = re.findall(r"\]\((images/.*?)\)", TEXT)
-    assert (DOC.parent / picture).is_file()
+def test_its_pictures_are_there() -> None:
+    pictures = re.findall(r"\]\((images/.*?)\)", TEXT)
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert (DOC.parent / picture).is_file()
+
+
+def test_its_table_names_every_picture_that_is_read() -> None:
+    for name, package in PACKAGES.items():
+        (used,) = re.findall(rf"^\| `{name}`, `{package.install}` \| (.*?) \|", TEXT, re.M)
+        told = set(re.findall(r"`([\w ]+)`", used))
+        assert told == {*package.materials, *package.pictures, *package.panoramas}

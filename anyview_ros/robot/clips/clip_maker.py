@@ -52,17 +52,22 @@ class ClipMaker:
         return self._gatherer().choose(asked, camera, cancelled, keep)
 
     def gather(
-        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool]
+        self,
+        asked: AskedClip,
+        camera: AskedCamera,
+        cancelled: Callable[[], bool],
+        chosen: tuple[str, ...] = (),
     ) -> ClipSources:
         """Source clips and target poses.
 
         Args:
             cancelled: whether transforms are waited for no longer.
+            chosen: see `ClipGatherer.gather`.
 
         Raises:
             AnyviewError: those of `ClipGatherer.gather`, `too_large`.
         """
-        sources = self._gatherer().gather(asked, camera, cancelled)
+        sources = self._gatherer().gather(asked, camera, cancelled, chosen)
         check_answer_size(sources.target.camera, len(sources.stamps_ns), asked.return_frames)
         return sources
 
@@ -118,4 +123,5 @@ class ClipMaker:
             order.asked.options,
             scene_scale=self._settings().scene_scale,
             uncertainty_samples=order.camera.message.uncertainty_samples,
+            depth=order.depth and order.model.contract.sweep_weights,
         )

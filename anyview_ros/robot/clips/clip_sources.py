@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
+from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
 from anyview_ros.robot.clips.asked_clip import AskedClip
-from anyview_ros.robot.clips.source_choice import Candidate, Choice, best_first, joined_by
+from anyview_ros.robot.clips.source_choice import (
+    Candidate,
+    Choice,
+    Keyframe,
+    Past,
+    best_first,
+    joined_by,
+)
 from anyview_ros.robot.sources.camera_stream import CameraStream
 from anyview_ros.robot.transforms.fixed_frame import FixedFrame
 from anyview_ros.robot.virtual.asked_camera import AskedCamera
@@ -26,8 +34,9 @@ class ClipSources:
     """What a request is made from.
 
     Args:
-        names: of the source cameras; the first one's stamps are those of the result.
-        clips: one for each source, at the model's size.
+        names: of the source cameras; the first one's stamps are those of the result. That of a
+            camera is there again for each of its keyframes, which come last.
+        clips: one for each source, at the size kept.
         target: intrinsics and poses of the virtual camera.
     """
 
@@ -53,6 +62,7 @@ class ClipGatherer:
         contract: of the model.
         scene_scale: for the choice of a source.
         on_choice: told the virtual camera's name and its sources, where the node chose them.
+        on_memory: told the virtual camera's name and what of the past its clip is made from.
     """
 
     def __init__(
@@ -62,30 +72,48 @@ class ClipGatherer:
         contract: Contract,
         scene_scale: float,
         on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
+        on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
     ) -> None:
         self._streams = streams
         self._fixed = fixed
         self._contract = contract
         self._scene_scale = scene_scale
         self._on_choice = on_choice
+        self._on_memory = on_memory
 
     def gather(
-        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool]
+        self,
+        asked: AskedClip,
+        camera: AskedCamera,
+        cancelled: Callable[[], bool],
+        chosen: tuple[str, ...] = (),
     ) -> ClipSources:
         """Source clips and target poses of a request.
+
+        Args:
+            chosen: answer of `choose`, where it was asked before.
 
         Raises:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `AskedClip.grid` and `FrameTree.lookup`.
         """
-        names = camera.sources or self.choose(asked, camera, cancelled)
+        names = camera.sources or chosen or self.choose(asked, camera, cancelled)
         streams = _some(self._streams())
         clips = self._clips(asked, [_stream(name, streams) for name in names])
         poses = self._poses(asked, camera, clips[0].stamps_ns, cancelled)
         info = streams[names[0]].latest_info
         if info is None:  # since the clip was cut
             raise AnyviewError("clock_jumped", f"the clock of '{names[0]}' jumped; ask again")
-        return ClipSources(names, clips, View(camera.camera(info.camera), poses))
+        target = View(camera.camera(info.camera), poses)
+        past = self._past(asked, clips[0], camera.sources or streams, streams)
+        free = self._contract.max_sources - len(clips)
+        found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
+        self._on_memory(camera.name, ", ".join(key.words(past.now_ns) for key in found))
+        return ClipSources(
+            (*names, *(keyframe.name for keyframe in found)),
+            (*clips, *(streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found)),
+            target,
+        )
 
     def choose(
         self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
@@ -111,10 +139,23 @@ class ClipGatherer:
                 ready[name] = candidates[name]
             except AnyviewError as error:
                 refused[name] = error
-        choice = joined_by(first, ready, self._scene_scale, self._contract.max_sources)
+        past = self._past(asked, self._clips(asked, [streams[first]])[0], streams, streams)
+        choice = joined_by(first, ready, self._scene_scale, self._contract.max_sources, past)
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
         self._on_choice(camera.name, replace(choice, reason=", ".join([choice.reason, *without])))
         return choice.names
+
+    def _past(self, asked: AskedClip, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
+        """Return what the cameras of these names saw before a clip; by stamps alone."""
+        first_ns, last_ns = max(clip.stamps_ns[0], asked.hold_before_ns), clip.stamps_ns[-1]
+        return Past(
+            [
+                Keyframe(name, frame)
+                for name in sorted(names)
+                for frame in streams[name].buffer.keyframes(first_ns, last_ns)
+            ],
+            last_ns,
+        )
 
     def _first_with_clip(
         self, asked: AskedClip, ranked: Sequence[str], streams: Streams

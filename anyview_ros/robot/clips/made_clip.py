@@ -27,6 +27,7 @@ class Order:
 
     Args:
         queue_s: waited for others.
+        depth: whether somebody listens to it.
     """
 
     asked: AskedClip
@@ -34,6 +35,7 @@ class Order:
     sources: ClipSources
     model: RunningModel
     queue_s: float
+    depth: bool
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Made:
         apart = min((b - a for a, b in pairwise(chosen)), default=1)
         period_s = apart * self.order.asked.period_ns / 1e9
         age_s, delays_s = self.age_s(now_ns), topics.plan(len(chosen), period_s)
-        images, uncertainty = [self.images[k] for k in chosen], self.synthesis.uncertainty
+        images = [self.images[k] for k in chosen]
+        uncertainty, depth = self.synthesis.uncertainty, self.synthesis.depth
         scene_scale = self.synthesis.scene_scale
         return SynthesizedClip(
             images=list(watermarked(np.stack(images))) if marked else images,
@@ -105,4 +108,5 @@ class Made:
             period_s=period_s,
             coverage=lambda n: coverage_image(sources, chosen[n], contract, scene_scale),
             uncertainty=uncertainty[list(chosen)] if len(uncertainty) else uncertainty,
+            depth=depth[list(chosen)] if len(depth) else depth,
         )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.frames import View
-from anyview_ros.geometry import inverse, rays
-
-GRID = (32, 18)  # columns, rows of rays through the target's image: finer than LEAST_GAIN
-DEPTHS = np.array([0.25, 0.5, 1.0, 2.0])  # of the samples on each ray, in units of 1 / scene_scale
-LEAST_GAIN = 0.05  # of the target's samples: what less than that sees is not worth a source's time
+from anyview_ros.engine.keyframes import likeness
+from anyview_ros.engine.seen_points import LEAST_GAIN, seen_by_each, seen_points
+from anyview_ros.frames import Camera, Frame, View
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,41 @@ class Candidate:
 
     source: View
     target: View
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """What a camera saw before."""
+
+    name: str
+    frame: Frame
+
+    @property
+    def stamp_ns(self) -> int:
+        return self.frame.stamp_ns
+
+    @property
+    def camera(self) -> Camera:
+        return self.frame.camera
+
+    @property
+    def world_from_cam(self) -> NDArray[np.float64]:
+        return self.frame.world_from_cam
+
+    def words(self, now_ns: int) -> str:
+        """Return its camera's name and its age."""
+        return f"'{self.name}' {(now_ns - self.stamp_ns) / 1e9:.1f} s before"
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The keyframes that a clip may use, and the stamp of its end."""
+
+    keyframes: Sequence[Keyframe]
+    now_ns: int
+
+
+NO_PAST = Past((), 0)
 
 
 @dataclass(frozen=True)
@@ -59,54 +91,56 @@ def best_first(
 
 
 def joined_by(
-    first: str, candidates: Mapping[str, Candidate], scene_scale: float, most: int
+    first: str,
+    candidates: Mapping[str, Candidate],
+    scene_scale: float,
+    most: int,
+    past: Past = NO_PAST,
 ) -> Choice:
-    """A source, and those that see most of what it does not, `most` in all.
+    """A source, and those that see most of what it does not, `most` in all with keyframes.
 
     One after the other the source is taken that adds the largest share; one that adds less than
-    LEAST_GAIN is not. The target's intrinsics are those beside the first source.
+    LEAST_GAIN is not. A keyframe takes its place where it adds more than that source, though what
+    it adds counts the less the older and the less like the target's view it is (`likeness`). The
+    target's intrinsics are those beside the first source.
 
     Args:
         candidates: the first one among them, all with the same number of instants.
+        past: what they compete with; the choice tells the names of sources of now.
     """
-    camera = candidates[first].target.camera
+    target = candidates[first].target
     seen = {
-        name: seen_points(c.source, View(camera, c.target.world_from_cam), scene_scale)
+        name: seen_points(c.source, View(target.camera, c.target.world_from_cam), scene_scale)
         for name, c in candidates.items()
     }
-    names, union = [first], seen.pop(first)
+    keyframes = past.keyframes if len(seen) > 1 and most > 1 else ()  # else there is no choice
+    before = seen_by_each(keyframes, target, scene_scale)
+    worth = [likeness(key, target, past.now_ns, scene_scale) for key in keyframes]
+    names, union, free = [first], seen.pop(first), most - 1
     reasons = [f"'{first}' sees {_percent(union)}"]
     while seen:
         name = max(sorted(seen), key=lambda name: np.mean(seen[name] & ~union))
-        gain = seen.pop(name) & ~union
-        if len(names) == most or np.mean(gain) < LEAST_GAIN:
+        gain = seen[name] & ~union
+        if not free or np.mean(gain) < LEAST_GAIN:
             reasons.append(f"'{name}' would add {_percent(gain)}")
             break
+        free -= 1
+        gains = np.mean(before & ~union, axis=(1, 2)) * worth
+        if len(gains) and np.max(gains) > np.mean(gain):
+            k = int(np.argmax(gains))
+            added = f"{keyframes[k].words(past.now_ns)} adds {_percent(before[k] & ~union)}"
+            reasons.append(added)
+            union |= before[k]
+            continue
         reasons.append(f"'{name}' adds {_percent(gain)}")
         names.append(name)
-        union |= gain
+        union |= seen.pop(name)
     return Choice(tuple(names), ", ".join(reasons))
 
 
 def seen_share(candidate: Candidate, scene_scale: float) -> float:
     """Share, 0 to 1, of the target's sample points that lie in the source's image."""
     return float(np.mean(seen_points(candidate.source, candidate.target, scene_scale)))
-
-
-def seen_points(source: View, target: View, scene_scale: float) -> NDArray[np.bool_]:
-    """(instants, samples) whether the target's sample points lie in the source's image."""
-    directions = rays(target.camera.resized(*GRID)).reshape(-1, 1, 3)
-    points = (directions * (DEPTHS / scene_scale)[:, None]).reshape(-1, 3)
-    source_from_target = inverse(source.world_from_cam) @ target.world_from_cam
-    turned = source_from_target[:, :3, :3] @ points.T + source_from_target[:, :3, 3:]
-    x, y, z = np.moveaxis(turned, 1, 0)
-    camera = source.camera
-    in_front = z > 0
-    z = np.where(in_front, z, 1.0)
-    u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-    inside_u = (u >= -0.5) & (u <= camera.width - 0.5)
-    inside_v = (v >= -0.5) & (v <= camera.height - 0.5)
-    return np.asarray(in_front & inside_u & inside_v)
 
 
 def axis_angle(candidate: Candidate) -> float:

@@ -119,7 +119,8 @@ class Synthesizer:
             ticket.sources = sources.names
             on_stage(Stage("queue", 0, 0, 0.0))
             queue_s = self._queue.wait_turn(ticket)
-            order = Order(asked, camera.asked, sources, model, queue_s)
+            depth = camera.topics.wants_depth
+            order = Order(asked, camera.asked, sources, model, queue_s, depth)
             forecast = Forecast(self._last_decode_s)
             made = self._maker.make(
                 order, ticket, lambda *progress: on_stage(forecast.stage(*progress))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Shape = tuple[int, int, int, int]
+ALIGNED = 64  # bytes: a line of the cache, and enough for any type
 
 
 class SharedPixels:
@@ -33,9 +34,9 @@ class SharedPixels:
         weakref.finalize(self, os.close, self.file)
 
     def arrays(self, shapes: Sequence[Shape]) -> list[NDArray[np.uint8]]:
-        """uint8 arrays of `shapes`, one behind the other in the memory."""
+        """uint8 arrays of `shapes`, one behind the other in the memory, each aligned."""
         counts = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
-        starts = np.cumsum([0, *counts]).tolist()
+        starts = np.cumsum([0, *(-(-count // ALIGNED) * ALIGNED for count in counts)]).tolist()
         memory = self._mapped(starts[-1])
         return [
             np.frombuffer(memory, np.uint8, count, start).reshape(shape)

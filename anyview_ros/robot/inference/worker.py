@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ from anyview_ros.robot.inference.worker_messages import (
     Ready,
     Room,
     RoomMade,
+    distinct,
 )
 
 POLL_S = 0.02  # how late a cancellation is noticed
@@ -103,15 +105,19 @@ class Worker:
         job = Job(headers, target, options, given, tells=on_progress is not nobody)
         with self._busy:
             process = self._ready_process()
-            *videos, begin, frames, uncertainty = process.pixels.arrays(job.shapes)
-            for video, clip in zip(videos, sources, strict=True):
-                np.stack([frame.image for frame in clip.frames], out=video)
+            *videos, begin, frames, uncertainty, depth = process.pixels.arrays(job.shapes)
+            process.show(videos, sources)
             if known is not None:
                 begin[:] = known
             process.say(job)
             synthesis = self._reply(process, on_progress, cancelled)
             assert isinstance(synthesis, Synthesis)
-            return replace(synthesis, frames=frames.copy(), uncertainty=uncertainty[..., 0].copy())
+            return replace(
+                synthesis,
+                frames=frames.copy(),
+                uncertainty=uncertainty[..., 0].copy(),
+                depth=depth.view(np.float32)[..., 0].copy(),
+            )
 
     def stop(self) -> None:
         """End the process, from any thread, also while a job or the start is running."""
@@ -187,6 +193,7 @@ class InferenceProcess:
                 process_group=0,  # Ctrl-C in a terminal is for the node alone
             )
         self._connection = Connection(ours.detach())
+        self._shown: list[list[NDArray[np.uint8]]] = []  # what lies in the pixels, by source
 
     @property
     def pid(self) -> int:
@@ -195,6 +202,26 @@ class InferenceProcess:
     @property
     def is_alive(self) -> bool:
         return self._popen.poll() is None
+
+    def show(self, videos: Sequence[NDArray[np.uint8]], sources: Sequence[Clip]) -> None:
+        """Write the frames of sources to the shared pixels, but those that lie there already.
+
+        Several virtual cameras are made from one clip, and keyframes are used again and again.
+
+        Args:
+            videos: places of the frames, at the begin of the pixels.
+        """
+        groups = [group for clip in sources for group in (distinct(clip), clip.around) if group]
+        shown = [[frame.image for frame in group] for group in groups]
+        shapes = [[image.shape for image in images] for images in shown]
+        before = self._shown
+        if shapes != [[image.shape for image in images] for images in before]:
+            before = [[] for _ in shown]  # in other places
+        self._shown = shown
+        for video, images, there in zip(videos, shown, before, strict=True):
+            for place, image, old in itertools.zip_longest(video, images, there):
+                if image is not old:
+                    place[:] = image
 
     def say(self, message: Job | RoomMade) -> None:
         """Send a message; where the process died `reply` finds out how."""

@@ -5,7 +5,8 @@ Headers are pickled through a pipe that only these two share; pixels lie in `Sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +16,58 @@ from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.robot.inference.shared_pixels import Shape
 
 NO_PIXELS = np.empty((0, 0, 0, 3), np.uint8)
+NO_DEPTH = np.empty((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True)
 class ClipHeader:
-    """A clip without its pixels."""
+    """A clip without its pixels; of one that is held still, its one frame.
+
+    Args:
+        instants: T of the clip.
+        around: of a held frame's, see `Clip`; they are of one size.
+    """
 
     stamps_ns: tuple[int, ...]
     cameras: tuple[Camera, ...]
     world_from_cam: NDArray[np.float64]
+    instants: int
+    around: ClipHeader | None = None
 
     @classmethod
     def of(cls, clip: Clip) -> ClipHeader:
-        return cls(clip.stamps_ns, tuple(f.camera for f in clip.frames), clip.world_from_cam)
+        around = cls._of(clip.around) if clip.around else None
+        return replace(cls._of(distinct(clip)), instants=len(clip), around=around)
+
+    @classmethod
+    def _of(cls, frames: Sequence[Frame]) -> ClipHeader:
+        return cls(
+            tuple(frame.stamp_ns for frame in frames),
+            tuple(frame.camera for frame in frames),
+            np.stack([frame.world_from_cam for frame in frames]),
+            len(frames),
+        )
 
     @property
-    def shape(self) -> Shape:
-        return (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
+    def shapes(self) -> tuple[Shape, ...]:
+        """(T, H, W, 3) of the clip's own frames, T = 1 where it is held; then of those around."""
+        own = (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
+        return (own, *self.around.shapes) if self.around else (own,)
 
-    def with_images(self, images: NDArray[np.uint8]) -> Clip:
-        """The clip again, over (T, H, W, 3) uint8."""
+    def with_images(self, images: Iterator[NDArray[np.uint8]]) -> Clip:
+        """Return the clip again, over the next arrays, of `shapes`."""
+        frames = self._frames(next(images))
+        around = self.around._frames(next(images)) if self.around else ()
+        return Clip.held(frames[0], self.instants, around) if len(frames) == 1 else Clip(frames)
+
+    def _frames(self, images: NDArray[np.uint8]) -> tuple[Frame, ...]:
         columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
-        return Clip(tuple(Frame(*values) for values in zip(*columns, strict=True)))
+        return tuple(Frame(*values) for values in zip(*columns, strict=True))
+
+
+def distinct(clip: Clip) -> tuple[Frame, ...]:
+    """Return the frames of a clip, each once."""
+    return clip.frames[:1] if clip.is_held else clip.frames
 
 
 @dataclass(frozen=True)
@@ -58,16 +89,17 @@ class Job:
     def shapes(self) -> tuple[Shape, ...]:
         """What lies in the shared memory.
 
-        (T, H, W, 3) of every source, then of the target's known frames, then of the answer's, then
-        (T, H, W, 1) of their uncertainty; T = 0 where there are no known frames and where
-        uncertainty was not asked for.
+        (T, H, W, 3) of every source and of what is around it, then of the target's known frames,
+        then of the answer's, then (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their
+        depth, the bytes of float32. T = 1 of a source that is held still, and 0 where there are no
+        known frames, or uncertainty or depth was not asked for.
         """
-        camera, frames = self.target.camera, len(self.target.world_from_cam)
+        camera, frames, options = self.target.camera, len(self.target.world_from_cam), self.options
         size = camera.height, camera.width
-        told = frames if self.options.uncertainty_samples else 0
+        unsure, deep = frames * bool(options.uncertainty_samples), frames * options.depth
         return (
-            *(source.shape for source in self.sources),
-            *((self.known, *size, 3), (frames, *size, 3), (told, *size, 1)),
+            *(shape for source in self.sources for shape in source.shapes),
+            *((self.known, *size, 3), (frames, *size, 3), (unsure, *size, 1), (deep, *size, 4)),
         )
 
 

@@ -17,6 +17,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
+
 from anyview_ros.contract import load_package
 from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.pipeline import Pipeline, Synthesis
@@ -25,6 +27,7 @@ from anyview_ros.engine.runtime import choose_provider
 from anyview_ros.errors import AnyviewError
 from anyview_ros.robot.inference.shared_pixels import SharedPixels
 from anyview_ros.robot.inference.worker_messages import (
+    NO_DEPTH,
     NO_PIXELS,
     Cancel,
     Job,
@@ -126,7 +129,8 @@ def answer(
     cancelled: threading.Event,
 ) -> Synthesis | AnyviewError:
     """The job's synthesis with its frames left in `shared`, or why there is none."""
-    *images, known, frames, uncertainty = shared.arrays(job.shapes)
+    *images, known, frames, uncertainty, depth = shared.arrays(job.shapes)
+    pixels = iter(images)
 
     def tell(stage: str, step: int, steps: int) -> None:
         if job.tells:
@@ -134,10 +138,7 @@ def answer(
 
     try:
         synthesis = pipeline.synthesize(
-            [
-                source.with_images(pixels)
-                for source, pixels in zip(job.sources, images, strict=True)
-            ],
+            [source.with_images(pixels) for source in job.sources],
             job.target,
             job.options,
             tell,
@@ -149,7 +150,8 @@ def answer(
     except Exception as error:  # a job fails by name whatever the cause, out of memory included
         return AnyviewError("inference_failed", f"{type(error).__name__}: {error}")
     frames[:], uncertainty[..., 0] = synthesis.frames, synthesis.uncertainty
-    return replace(synthesis, frames=NO_PIXELS, uncertainty=NO_PIXELS)
+    depth.view(np.float32)[..., 0] = synthesis.depth
+    return replace(synthesis, frames=NO_PIXELS, uncertainty=NO_PIXELS, depth=NO_DEPTH)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""From image, camera info and TF to posed frames at the model's size in the buffer. No rclpy."""
+"""From image, camera info and TF to posed frames at the size kept in the buffer. No rclpy."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ class CameraIntake:
     ) -> None:
         self.options = options
         self.ledger = Ledger()
-        self.buffer = FrameBuffer(options.topic, options.limits, self.ledger)
+        self.buffer = FrameBuffer(
+            *(options.topic, options.limits, self.ledger), options.memory, self._note
+        )
         self._lookup = lookup
         self._on_epoch = on_epoch
         self._on_frame = on_frame
@@ -116,7 +118,10 @@ class CameraIntake:
         self._infos = InfoPairing(options.info_topic)
         self._health = SourceHealth(options.topic)
         self._sight = CameraSight(
-            *(options.image_topic, options.transport, options.rectify), contract, self._note
+            *(options.image_topic, options.transport, options.rectify),
+            contract,
+            self._note,
+            options.source_size,
         )
         self._pending: dict[int, _Waiting] = {}  # by stamp, in order of stamps
         self._newest_ns: int | None = None
@@ -172,6 +177,7 @@ class CameraIntake:
                 self._health.rate_hz,
                 self._newest_ns,
                 tuple(self._health.problems(self._now_ns())),
+                self.buffer.remembered,
             )
 
     def _check_order(self, stamp: int) -> str:

@@ -1,4 +1,4 @@
-"""From one camera's image messages to images at the model's size, by their camera infos."""
+"""From one camera's image messages to images at the size kept, by their camera infos."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sight:
     """What is left of an image once its camera info is known.
 
     Args:
-        image: (H, W, 3) uint8 RGB at the model's size, rectified.
+        image: (H, W, 3) uint8 RGB at the size at which frames are kept, rectified.
         camera: intrinsics of `image`.
         frame_from_cam: (4, 4), of the rectified camera in the frame that the header names.
     """
@@ -51,6 +51,7 @@ class CameraSight:
         rectify: see `camera_info.declared_rectified`.
         contract: of the model.
         note: told when the camera is another one than that of the image before.
+        source_size: see `kept_size`.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class CameraSight:
         rectify: str,
         contract: Contract,
         note: Callable[[AnyviewError], None],
+        source_size: int = 0,
     ) -> None:
         self._topic = topic
+        self._source_size = source_size
         self._rectify = rectify
         self._contract = contract
         self._note = note
@@ -89,7 +92,7 @@ class CameraSight:
             AnyviewError: that the calibration cannot be used, or the image turns out damaged.
         """
         lens = lens_from_info(info, self._rectify, self._topic)
-        size = model_size(self._contract, lens.camera)
+        size = kept_size(self._contract, lens.camera, self._source_size)
         way = rectifier(lens, size, self._contract.resampler)
         for doubt in doubts(lens, way.coverage, header.frame_id):
             self._note(doubt)
@@ -120,10 +123,24 @@ class CameraSight:
             self._note(
                 AnyviewError(
                     "calibration_changed",
-                    f"the calibration changed at {at} ({change} at the model's size); clips "
-                    "across that time are refused",
+                    f"the calibration changed at {at} ({change} at the size it is kept at); "
+                    "clips across that time are refused",
                 )
             )
+
+
+def kept_size(contract: Contract, camera: Camera, source_size: int) -> tuple[int, int]:
+    """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
+
+    Args:
+        camera: as it sends.
+        source_size: pixels of the longer side, where the camera has so many; 0 = the model's size.
+    """
+    small = model_size(contract, camera)
+    if not (contract.sweep_weights and source_size):
+        return small
+    scale = min(1.0, max(source_size, *small) / max(camera.width, camera.height))
+    return round(camera.height * scale), round(camera.width * scale)
 
 
 def doubts(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:

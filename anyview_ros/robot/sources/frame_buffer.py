@@ -1,11 +1,11 @@
-"""The recent past of one camera, and the clips that can be cut from it."""
+"""The past of one camera: clips that can be cut from it, and keyframes that outlive them."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from statistics import median
@@ -14,6 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.robot.messages import seconds
 from anyview_ros.robot.sources.clip_grid import reach_ns, times_before
+from anyview_ros.robot.sources.keyframe_store import NO_MEMORY, KeyframeStore, MemoryLimits
 from anyview_ros.robot.sources.ledger import Ledger
 
 CAMERA_TOLERANCE = 0.01  # of the image's width: what autofocus may do to the intrinsics of a clip
@@ -46,12 +47,24 @@ class FrameBuffer:
         topic: the camera's image topic, for the texts of errors.
         limits: see `BufferLimits`.
         ledger: told of every frame that is stored or leaves.
+        memory: of the keyframes, which stay when the frames around them leave.
+        note: told what becomes of the memory.
     """
 
-    def __init__(self, topic: str, limits: BufferLimits, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        topic: str,
+        limits: BufferLimits,
+        ledger: Ledger,
+        memory: MemoryLimits = NO_MEMORY,
+        note: Callable[[AnyviewError], None] = lambda trouble: None,
+    ) -> None:
         self._topic = topic
         self._limits = limits
         self._ledger = ledger
+        self._memory_limits = memory
+        self._note = note
+        self._keyframes = KeyframeStore(memory)
         self._lock = threading.Lock()
         self._frames: list[Frame] = []
         self._used: set[int] = set()
@@ -89,9 +102,12 @@ class FrameBuffer:
             insort(self._frames, frame, key=_stamp_of)
             self._bytes += frame.image.nbytes
             self._ledger.store()
+            if jump := self._keyframes.add(frame):
+                self._note(_jumped(jump, frame.stamp_ns))
             while self._exceeds():
                 self._retire_oldest()
                 self._full = True
+            self._let_keyframes_go()
             return before is not None and bool(difference(before.camera, frame.camera))
 
     def clear(self) -> None:
@@ -99,6 +115,9 @@ class FrameBuffer:
         with self._lock:
             while self._frames:
                 self._retire_oldest()
+            for frame in self._keyframes.frames():
+                self._retire(frame)
+            self._keyframes = KeyframeStore(self._memory_limits)
             self._full = False
             self._epoch += 1
 
@@ -135,6 +154,30 @@ class FrameBuffer:
             self._used.update(frame.stamp_ns for frame in frames)
             return Clip((*(replace(frames[0], stamp_ns=time) for time in held), *frames))
 
+    def keyframes(self, first_ns: int, last_ns: int) -> list[Frame]:
+        """Return what a clip may use of the time before it, oldest first; see `KeyframeStore`.
+
+        The same at any time, as long as a clip of these stamps can be cut.
+
+        Args:
+            first_ns, last_ns: stamps of the clip's first and last frame.
+        """
+        with self._lock:
+            return self._keyframes.of(first_ns, last_ns)
+
+    def held(self, keyframe: Frame, count: int) -> Clip:
+        """Return a keyframe as a clip of `count` instants, and count it as used."""
+        with self._lock:
+            if self._keyframes.holds(keyframe):
+                self._used.add(keyframe.stamp_ns)
+            return Clip.held(keyframe, count, self._keyframes.around(keyframe))
+
+    @property
+    def remembered(self) -> int:
+        """Return how many keyframes there are, those in the buffer included."""
+        with self._lock:
+            return len(self._keyframes)
+
     def nearest(self, stamp_ns: int) -> Frame | None:
         """The frame nearest to a time, None when there is no frame."""
         with self._lock:
@@ -147,8 +190,8 @@ class FrameBuffer:
                 raise AnyviewError(
                     "calibration_changed",
                     f"the camera of '{self._topic}' changed at {seconds(after.stamp_ns)} "
-                    f"({change} at the model's size): ask for a clip that ends before or begins "
-                    "after that",
+                    f"({change} at the size it is kept at): ask for a clip that ends before or "
+                    "begins after that",
                 )
 
     def _check_end(self, end_ns: int, period_ns: int) -> None:
@@ -239,8 +282,37 @@ class FrameBuffer:
     def _retire_oldest(self) -> None:
         frame = self._frames.pop(0)
         self._bytes -= frame.image.nbytes
+        if not self._keyframes.holds(frame):
+            self._retire(frame)
+
+    def _let_keyframes_go(self) -> None:
+        """Retire those that no clip can use any more."""
+        early = self._keyframes.early
+        for frame in self._keyframes.let_go(self._frames[0].stamp_ns):
+            self._retire(frame)
+        if self._keyframes.early > early:
+            self._note(_too_large(self._keyframes.early, self._memory_limits))
+
+    def _retire(self, frame: Frame) -> None:
         self._ledger.retire(used=frame.stamp_ns in self._used)
         self._used.discard(frame.stamp_ns)
+
+
+def _jumped(step: str, stamp_ns: int) -> AnyviewError:
+    return AnyviewError(
+        "fixed_frame_jumped",
+        f"at {seconds(stamp_ns)} the camera is {step} from where its motion would have brought it "
+        "(a map that was corrected?): clips after that use nothing that it saw before; a "
+        "fixed_frame that is continuous, as odom, keeps it",
+    )
+
+
+def _too_large(count: int, limits: MemoryLimits) -> AnyviewError:
+    return AnyviewError(
+        "memory_full",
+        f"{count} keyframes were let go before they were {seconds(limits.max_age_ns)} old, for "
+        f"their {limits.max_bytes >> 20} MB; lower source_size or memory_s",
+    )
 
 
 def difference(before: Camera, after: Camera) -> str:

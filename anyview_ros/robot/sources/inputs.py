@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidTopicNameException
@@ -12,12 +13,14 @@ from rclpy.node import Node
 from rclpy.timer import Timer
 
 from anyview_ros.contract import Contract
+from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.parameters import Settings, declare_camera
+from anyview_ros.robot.parameters import Settings, declare_camera, is_default
 from anyview_ros.robot.sources.camera_intake import OnFrame, nobody
 from anyview_ros.robot.sources.camera_stream import CameraStream
 from anyview_ros.robot.sources.frame_buffer import BufferLimits
 from anyview_ros.robot.sources.image_thread import ImageGroup, ImageThread
+from anyview_ros.robot.sources.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.robot.sources.source_options import COMPRESSED, SourceOptions
 from anyview_ros.robot.transforms.fixed_frame import FixedFrame
 from anyview_ros.robot.transforms.tf import FrameTree
@@ -29,6 +32,8 @@ OUTPUT = "virtual"  # topics below it are made by nodes like this one
 DISCOVERY_PERIOD_S = 0.5
 TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
 MAX_BUFFER_BYTES = 512 << 20  # of one camera
+MAX_MEMORY_BYTES = 64 << 20  # of one camera's keyframes: 97 of 640x360
+JUMP_SHARE = 1 / 8  # of the distance that matters: 2 m driving, 1 m in a room
 
 
 class Inputs:
@@ -63,6 +68,9 @@ class Inputs:
         self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
         self._streams: dict[str, CameraStream] = {}
         self.refused: dict[str, AnyviewError] = {}
+        self.without_effect = without_effect(settings, contract)
+        for name, why in self.without_effect.items():
+            node.get_logger().warning(f"parameter '{name}': {why}")
         self._only_compressed: set[str] = set()
         self._timer: Timer | None = None
         if settings.cameras:
@@ -151,6 +159,8 @@ class Inputs:
             rectify=camera.rectify,
             tf_timeout_s=self._settings.tf_timeout_s,
             clock_offset_ns=round(camera.clock_offset_s * 1e9),
+            source_size=self._settings.source_size,
+            memory=memory_limits(self._settings, self._contract),
         )
 
     def _limits(self) -> BufferLimits:
@@ -161,6 +171,36 @@ class Inputs:
             max_frames=2 * math.ceil(buffer_s / self._contract.frame_period) + 2,
             max_bytes=MAX_BUFFER_BYTES,
         )
+
+
+def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
+    """Return those of each camera; a model of one source has no use for keyframes."""
+    if contract.max_sources == 1:
+        return NO_MEMORY
+    scene_scale = settings.scene_scale or contract.scene_scale
+    return MemoryLimits(
+        max_age_ns=int(settings.memory_s * 1e9),
+        max_bytes=MAX_MEMORY_BYTES,
+        jump_m=JUMP_SHARE / scene_scale,
+        small=partial(conditioning.resize_frame, contract=contract),
+    )
+
+
+def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
+    """Return parameters of the sources that were set and change nothing for a model, and why."""
+    found = {}
+    is_set = {name: not is_default(settings, name) for name in ("source_size", "memory_s")}
+    if is_set["source_size"] and settings.source_size and not contract.sweep_weights:
+        found["source_size"] = (
+            f"has no effect: model '{contract.name}' does not tell which source a pixel is from "
+            "(sweep_weights of its manifest), so no detail is copied, and frames are kept at its "
+            "own size"
+        )
+    if is_set["memory_s"] and settings.memory_s and contract.max_sources == 1:
+        found["memory_s"] = (
+            f"has no effect: model '{contract.name}' takes one source, which is a camera of now"
+        )
+    return found
 
 
 def cameras_of(

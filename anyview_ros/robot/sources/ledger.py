@@ -15,8 +15,8 @@ class LedgerSnapshot:
     Args:
         received: images that arrived.
         pending_tf: wait for their camera info and pose.
-        buffered: in the frame buffer.
-        retired_used, retired_unused: left the buffer after they were, or never were, in a clip.
+        buffered: in the frame buffer, or remembered as keyframes.
+        retired_used, retired_unused: let go after they were, or never were, in a clip.
         dropped: refused or given up, by the code of the reason.
     """
 

@@ -39,6 +39,7 @@ class SourceStatus:
         rate_hz: of header stamps, 0 when unknown.
         newest_stamp_ns: of the images received in this epoch.
         problems: what is wrong now, each with its remedy.
+        keyframes: single frames that are remembered, some of them in the buffer too.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SourceStatus:
     rate_hz: float
     newest_stamp_ns: int | None
     problems: tuple[Problem, ...]
+    keyframes: int = 0
 
 
 def beside_each_other(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:

@@ -193,17 +193,18 @@ class Streams:
 
     def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket, queue_s: float) -> None:
         try:
-            asked = self._with_sources(stream, camera.asked)
+            asked, chosen = self._with_sources(stream, camera.asked)
         except AnyviewError as error:
             stream.rest(error)
             return
-        ticket.sources = asked.sources
-        window = self._window(stream, self._ends.get(asked.sources, 0))
+        ticket.sources = chosen
+        camera = replace(camera, asked=asked)
+        window = self._window(stream, self._ends.get(chosen, 0))
         if window is None:
             return
         started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
-            made = self._made(stream, window, asked, ticket, queue_s)
+            made = self._made(stream, window, camera, chosen, ticket, queue_s)
         except AnyviewError as error:
             if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
                 stream.failed(window, ticket.reason())
@@ -215,29 +216,42 @@ class Streams:
                 )
             return
         if not stream.asked.lossless:
-            self._ends[asked.sources] = made.order.sources.stamps_ns[-1]
+            self._ends[chosen] = made.order.sources.stamps_ns[-1]
         self._publish(stream, window, made, camera)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
         stream.took(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
-    def _with_sources(self, stream: Stream, asked: AskedCamera) -> AskedCamera:
-        """The camera with the sources of its next clip; a lossless one keeps its first choice."""
+    def _with_sources(
+        self, stream: Stream, asked: AskedCamera
+    ) -> tuple[AskedCamera, tuple[str, ...]]:
+        """The camera and the sources of its next clip.
+
+        A lossless one keeps its first choice as if it had been named, and its memory to it.
+        """
         if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
             shape = ClipShape.of(self._model.required().contract)
             question = _question(asked, shape, Window(0))
             stream.follow(self._maker.choose(question, asked, _at_once, stream.source))
-        return replace(asked, sources=asked.sources or stream.sources)
+        chosen = asked.sources or stream.sources
+        return replace(asked, sources=chosen) if stream.asked.lossless else asked, chosen
 
     def _made(
-        self, stream: Stream, window: Window, asked: AskedCamera, ticket: Ticket, queue_s: float
+        self,
+        stream: Stream,
+        window: Window,
+        virtual: VirtualCamera,
+        chosen: tuple[str, ...],
+        ticket: Ticket,
+        queue_s: float,
     ) -> Made:
         """The clip of a window, continuing the one before where it can."""
-        model = self._model.required()
+        model, asked = self._model.required(), virtual.asked
         question = _question(asked, ClipShape.of(model.contract), window)
-        sources = self._maker.gather(question, asked, _at_once)
+        sources = self._maker.gather(question, asked, _at_once, chosen)
+        ticket.sources = sources.names
         camera = sources.target.camera
         before = stream.before(window, sources.stamps_ns, (camera.height, camera.width))
-        order = Order(question, asked, sources, model, queue_s)
+        order = Order(question, asked, sources, model, queue_s, virtual.topics.wants_depth)
         return self._maker.make(order, ticket, before=before)
 
     def _publish(self, stream: Stream, window: Window, made: Made, camera: VirtualCamera) -> None:

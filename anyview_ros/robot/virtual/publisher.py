@@ -1,4 +1,4 @@
-"""The topics of one virtual camera: image, camera info, provenance and trust of every frame."""
+"""The topics of one virtual camera: image, camera info, provenance, trust and depth."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -28,6 +29,15 @@ POLL_S = 0.01
 IDLE_S = 0.1  # how late the end of the topics is noticed
 ACKNOWLEDGE_TIMEOUT_S = 2.0
 COMPRESSED = "image_raw/compressed"  # where image_transport looks for it
+DEPTH = "depth"
+TOPICS: dict[str, type[Any]] = {
+    "image_raw": Image,
+    COMPRESSED: CompressedImage,
+    "camera_info": CameraInfo,
+    "synthesis_info": SynthesisInfo,
+    "coverage": Image,
+    "uncertainty": Image,
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class SynthesizedClip:
         period_s: between two publications at least.
         coverage: (H, W) uint8 of frame k; called only where somebody listens.
         uncertainty: (T, H, W) uint8; (0, H, W) where none was asked for.
+        depth: (T, H, W) float32 metres, NaN where it is not known; as uncertainty where none was.
     """
 
     images: Sequence[NDArray[np.uint8]]
@@ -51,6 +62,7 @@ class SynthesizedClip:
     period_s: float
     coverage: Callable[[int], NDArray[np.uint8]]
     uncertainty: NDArray[np.uint8]
+    depth: NDArray[np.float32]
 
 
 class CameraTopics:
@@ -63,29 +75,20 @@ class CameraTopics:
         node: whose namespace the topics lie in.
         name: of the virtual camera.
         frame_id: of its images.
-        depth: of the publishers' queues, in frames.
+        queue_frames: of each publisher.
+        tells_depth: whether the model does, so that there is a topic for it.
     """
 
-    def __init__(self, node: Node, name: str, frame_id: str, depth: int) -> None:
+    def __init__(
+        self, node: Node, name: str, frame_id: str, queue_frames: int, tells_depth: bool
+    ) -> None:
         self._node = node
+        self._name = name
         self._frame_id = frame_id
-        with qos_overrides.checked(f"virtual/{name}"):
-            self._publishers = {
-                topic: node.create_publisher(
-                    message_type,
-                    f"virtual/{name}/{topic}",
-                    QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE),
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                )
-                for message_type, topic in (
-                    (Image, "image_raw"),
-                    (CompressedImage, COMPRESSED),
-                    (CameraInfo, "camera_info"),
-                    (SynthesisInfo, "synthesis_info"),
-                    (Image, "coverage"),
-                    (Image, "uncertainty"),
-                )
-            }
+        self._queue_frames = queue_frames
+        self._in_use = threading.Lock()  # of the publishers
+        self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
+        self.tell_depth(tells_depth)
         # One clip may wait for the one that is leaving: who asks faster than real time waits too.
         self._clips: queue.Queue[SynthesizedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
@@ -93,6 +96,23 @@ class CameraTopics:
         self._due = self._planned_end = 0.0
         self._thread = threading.Thread(target=self._run, name=f"publish {name}", daemon=True)
         self._thread.start()
+
+    def tell_depth(self, tells_depth: bool) -> None:
+        """Open or close the topic of depth: another model may tell it, or not."""
+        with self._in_use:
+            if tells_depth and DEPTH not in self._publishers:
+                opened = self._open(DEPTH, Image)
+                self._publishers = {**self._publishers, DEPTH: opened}  # for those who read it now
+            elif not tells_depth and DEPTH in self._publishers:
+                others = dict(self._publishers)
+                closed, self._publishers = others.pop(DEPTH), others
+                self._node.destroy_publisher(closed)
+
+    @property
+    def wants_depth(self) -> bool:
+        """Return whether somebody listens to depth."""
+        publisher = self._publishers.get(DEPTH)
+        return publisher is not None and self._node.count_subscribers(publisher.topic_name) > 0
 
     def plan(self, num_frames: int, period_s: float) -> list[float]:
         """Seconds from now to the publication of each frame of the next clip."""
@@ -130,6 +150,15 @@ class CameraTopics:
         self._thread.join()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
+
+    def _open(self, topic: str, kind: type[Any]) -> Publisher:
+        with qos_overrides.checked(f"virtual/{self._name}"):
+            return self._node.create_publisher(
+                kind,
+                f"virtual/{self._name}/{topic}",
+                QoSProfile(depth=self._queue_frames, reliability=ReliabilityPolicy.RELIABLE),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
 
     def _known_listeners(self) -> int:
         """Subscribers in the graph, of all topics."""
@@ -170,7 +199,8 @@ class CameraTopics:
                 return
             # From when it was due: what waking up takes does not add up to a slower stream.
             self._due = max(self._due, now) + pace_s
-            self._publish_frame(clip, k)
+            with self._in_use:
+                self._publish_frame(clip, k)
 
     def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
         stamp = clip.stamps_ns[k]
@@ -185,5 +215,7 @@ class CameraTopics:
             messages["coverage"] = image_message(clip.coverage(k), stamp, self._frame_id)
         if len(clip.uncertainty):
             messages["uncertainty"] = image_message(clip.uncertainty[k], stamp, self._frame_id)
+        if len(clip.depth) and DEPTH in self._publishers:
+            messages[DEPTH] = image_message(clip.depth[k], stamp, self._frame_id)
         for topic, message in messages.items():
             self._publishers[topic].publish(message)

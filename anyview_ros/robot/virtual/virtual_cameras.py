@@ -74,6 +74,12 @@ class VirtualCameras:
         """Call this from now on after a camera was added, changed by a service, or removed."""
         self._on_change = on_change
 
+    def follow(self, contract: Contract) -> None:
+        """There is another model: give the cameras the topics that it can fill."""
+        with self._lock:
+            for camera in self._cameras.values():
+                camera.topics.tell_depth(contract.sweep_weights)
+
     def add(self, asked: AskedCamera, contract: Contract) -> None:
         """Open the topics and publish the frame.
 
@@ -236,8 +242,9 @@ class VirtualCameras:
             )
 
     def _open(self, asked: AskedCamera, contract: Contract) -> CameraTopics:
-        depth = QUEUE_CLIPS * max(contract.frames)
-        return CameraTopics(self._node, asked.name, asked.frame_id, depth)
+        queue = QUEUE_CLIPS * max(contract.frames)
+        tells_depth = contract.sweep_weights
+        return CameraTopics(self._node, asked.name, asked.frame_id, queue, tells_depth)
 
     def _place(self, asked: AskedCamera) -> None:
         """Publish where a camera stands; where one that moves is goes with its images."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rays
 from anyview_ros.tools.bench.covisible import inside, project
-from anyview_ros.tools.bench.question import Images, Question, WorldTruth
+from anyview_ros.tools.bench.question import Images, Question, Visibility
 
 COPY = "copy of the source"
 MEAN_IMAGE = "training mean image"
@@ -24,7 +24,8 @@ def baselines(question: Question, mean_image: Images | None) -> dict[str, Images
 
     Args:
         mean_image: (H, W, 3) of any size, the mean of the training clips; None leaves it out.
-            Warps are left out where the scene was not rendered from a world.
+            The ground-plane warp is left out where the ground is unknown, the other one where
+            the depth is.
     """
     shape = question.truth.shape
     colour = mean_colour(question)
@@ -32,9 +33,10 @@ def baselines(question: Question, mean_image: Images | None) -> dict[str, Images
     if mean_image is not None:
         made[MEAN_IMAGE] = np.broadcast_to(_sized(mean_image, shape), shape)
     made[MEAN_COLOUR] = np.broadcast_to(colour, shape)
-    if question.shown is not None:
+    if question.world is not None:
         made[GROUND_WARP] = ground_plane_warp(question)
-        made[DEPTH_WARP] = true_depth_warp(question, question.shown)
+    if question.visibility is not None:
+        made[DEPTH_WARP] = true_depth_warp(question, question.visibility)
     return made
 
 
@@ -70,10 +72,10 @@ def ground_points(camera: Camera, world_from_cam: NDArray[np.float64]) -> NDArra
     return met
 
 
-def true_depth_warp(question: Question, shown: WorldTruth) -> Images:
+def true_depth_warp(question: Question, visibility: Visibility) -> Images:
     """The source's pixels moved by the true depth; mean colour where the source does not show."""
     fill = mean_colour(question)
-    rows = zip(question.source_images, shown.source_xy, shown.covisible, strict=True)
+    rows = zip(question.source_images, visibility.source_xy, visibility.covisible, strict=True)
     return np.stack([_moved(image, xy, seen, fill) for image, xy, seen in rows])
 
 

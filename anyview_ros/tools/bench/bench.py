@@ -9,11 +9,11 @@ from anyview_ros.tools.bench import results as results_module
 from anyview_ros.tools.bench.evaluation import Outcome
 from anyview_ros.tools.bench.page import SHEET, write_page
 from anyview_ros.tools.bench.results import summary
+from anyview_ros.tools.bench.root_suite import RootSuite
 from anyview_ros.tools.bench.run import Failure, Plan, Results, begin, evaluate_all
-from anyview_ros.tools.bench.sheet import row_names, write_sheet
+from anyview_ros.tools.bench.sheet import write_sheet
 from anyview_ros.tools.bench.suite import Episode
 from anyview_ros.tools.bench.verdict import notes
-from anyview_ros.tools.bench.world_suite import WorldSuite
 
 
 def bench(
@@ -27,7 +27,7 @@ def bench(
     begin(plan)
     found = evaluate_all(plan, workers, on_episode)
     unmet: list[str] = []
-    if isinstance(plan.suite, WorldSuite):
+    if not isinstance(plan.suite, RootSuite):
         unmet = notes(summary(found, plan.suite.groups)["groups"], plan.asking.speeds[0])
     content = results_module.write(plan, found, unmet)
     _write_sheet(plan, found)
@@ -38,7 +38,6 @@ def bench(
 def _write_sheet(plan: Plan, found: Results) -> None:
     if not found.outcomes:
         return
-    names = row_names(list(found.outcomes[0].rows))
-    alike = [o for o in found.outcomes if row_names(list(o.rows)) == names]
-    strips = {o.name: plan.folder(Episode(o.split, o.name)) / f"{o.name}.png" for o in alike}
-    write_sheet(plan.out / SHEET, strips, names)
+    folders = {o.name: plan.folder(Episode(o.split, o.name)) for o in found.outcomes}
+    strips = {o.name: (folders[o.name] / f"{o.name}.png", list(o.rows)) for o in found.outcomes}
+    write_sheet(plan.out / SHEET, strips)

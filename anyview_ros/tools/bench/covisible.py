@@ -1,4 +1,4 @@
-"""Which pixels of a target its source shows at the same instant, from the true depth of both."""
+"""Which points a frame shows, from its true depth: what it sees now, and what it saw before."""
 
 from __future__ import annotations
 
@@ -56,10 +56,35 @@ def covisible(
     """
     xy, z = project(world_points, source_camera, world_from_source)
     shown = inside(xy, source_camera)
-    places = np.where(shown[..., None], xy, 0.0)
-    left, top = np.floor(np.moveaxis(places, -1, 0)).astype(np.intp)
-    columns = [np.clip(left + step, 0, source_camera.width - 1) for step in (0, 1)]
-    rows = [np.clip(top + step, 0, source_camera.height - 1) for step in (0, 1)]
-    around = np.stack([source_depth[row, column] for row in rows for column in columns])
-    shown &= z <= around.max(axis=0) * (1 + SLACK)
+    shown &= z <= _around(xy, shown, source_depth).max(axis=0) * (1 + SLACK)
     return xy.astype(np.float32), shown
+
+
+def was_there(
+    world_points: NDArray[np.float64],
+    old_depth: NDArray[np.float32],
+    camera: Camera,
+    world_from_cam: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return whether an older frame showed points (..., 3) where they are now, (...).
+
+    As `covisible`, and the frame did not look through them: what has moved there since was not
+    there yet.
+    """
+    xy, z = project(world_points, camera, world_from_cam)
+    shown = inside(xy, camera)
+    around = np.minimum(_around(xy, shown, old_depth), SKY_M / 10)  # along any ray of an image
+    shown &= z <= np.where(around < SKY_M / 10, around, np.inf).max(axis=0) * (1 + SLACK)
+    shown &= z >= around.min(axis=0) * (1 - SLACK)
+    return shown
+
+
+def _around(
+    xy: NDArray[np.float64], shown: NDArray[np.bool_], depth: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(4, ...): the four depths around pixels (..., 2); those of a corner where not `shown`."""
+    height, width = depth.shape
+    left, top = np.floor(np.moveaxis(np.where(shown[..., None], xy, 0.0), -1, 0)).astype(np.intp)
+    columns = [np.clip(left + step, 0, width - 1) for step in (0, 1)]
+    rows = [np.clip(top + step, 0, height - 1) for step in (0, 1)]
+    return np.stack([depth[row, column] for row in rows for column in columns])

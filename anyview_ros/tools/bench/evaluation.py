@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,12 +21,13 @@ from anyview_ros.tools.bench.pose_error import pose_error
 from anyview_ros.tools.bench.question import (
     Images,
     Question,
+    Visibility,
     answer,
     windows,
     with_images_of,
     with_pose_of,
 )
-from anyview_ros.tools.bench.sheet import write_strip
+from anyview_ros.tools.bench.sheet import GENERATED, TRUTH, WITHOUT_MEMORY, write_strip
 from anyview_ros.tools.bench.suite import Episode, Suite
 from anyview_ros.tools.h264 import VideoWriter
 from anyview_ros.tools.montage import fitted, grid, label
@@ -104,11 +105,14 @@ class Evaluator:
         """
         question = self._suite.question(episode)
         drawn = {s: self._answer(question, s) for s in self._asking.speeds}
+        if question.memory:
+            live = replace(question, memory=())
+            drawn[WITHOUT_MEMORY] = self._answer(live, self._asking.speeds[0])
         made = baselines(question, self._mean_image(question))
         rows = {name: self._scored(frames, question) for name, frames in (drawn | made).items()}
         for speed, frames in drawn.items():
             rows[speed] |= pose_figures(frames, question)
-        first = next(iter(drawn.values()))
+        first = drawn[self._asking.speeds[0]]
         wrong = dict(self._wrong(question, episode, first))
         calls = len(windows(len(question.source), self._pipeline.package.contract.frames))
         outcome = Outcome(
@@ -120,7 +124,9 @@ class Evaluator:
         )
         folder.mkdir(parents=True, exist_ok=True)
         write_video(folder / f"{episode.name}.mp4", question, first, made[COPY])
-        write_strip(folder / f"{episode.name}.png", first, question.truth, made)
+        pictures = made | {GENERATED: first, TRUTH: question.truth}
+        pictures |= {name: drawn[name] for name in (WITHOUT_MEMORY,) if name in drawn}
+        write_strip(folder / f"{episode.name}.png", pictures)
         outcome.write(folder / f"{episode.name}.json")
         return outcome
 
@@ -155,7 +161,7 @@ class Evaluator:
         yield OTHER_SEED, clip_figures(reseeded, question, lengths) | layout
 
     def _mean_image(self, question: Question) -> Images | None:
-        kind = question.shown.world.kind if question.shown else ""
+        kind = question.world.kind if question.world else ""
         return mean_image(self._pipeline.package, kind)
 
 
@@ -163,11 +169,9 @@ def clip_figures(frames: Images, question: Question, lengths: tuple[int, ...]) -
     """Every figure that needs nothing but the frames and the question."""
     truth = question.truth
     scores = figures.whole_clip(frames, truth)
-    if question.shown is not None:
-        seen = question.shown.covisible
-        scores["covisible_psnr"] = figures.region_psnr(frames, truth, seen)
-        scores["hidden_psnr"] = figures.region_psnr(frames, truth, ~seen)
     scores["sharpness"] = figures.sharpness(frames, truth)
+    if question.visibility is not None:
+        scores |= region_figures(frames, truth, question.visibility)
     scores["unsteadiness"] = figures.unsteadiness(frames, truth)
     seams = [window.stop for window in windows(len(truth), lengths)[:-1]]
     if seams:
@@ -175,14 +179,27 @@ def clip_figures(frames: Images, question: Question, lengths: tuple[int, ...]) -
     return scores
 
 
+def region_figures(frames: Images, truth: Images, visibility: Visibility) -> dict[str, float]:
+    """Return figures of what the source shows, does not show, and has shown before."""
+    seen, before = visibility.covisible, visibility.remembered
+    found = {
+        "covisible_psnr": figures.region_psnr(frames, truth, seen),
+        "covisible_sharpness": figures.sharpness(frames, truth, seen),
+        "hidden_psnr": figures.region_psnr(frames, truth, visibility.hidden),
+    }
+    if before is not None:
+        found["remembered_psnr"] = figures.region_psnr(frames, truth, before)
+    return found
+
+
 def pose_figures(frames: Images, question: Question) -> dict[str, float]:
     """Pose error at the middle frame, where the world is known."""
-    if question.shown is None:
+    if question.world is None:
         return {}
     k = len(frames) // 2
     rotation, translation = pose_error(
         frames[k],
-        question.shown.world.scene_at(question.source[k].stamp_ns),
+        question.world.scene_at(question.source[k].stamp_ns),
         question.target.camera,
         question.target.world_from_cam[k],
         question.scene_scale,
@@ -191,10 +208,13 @@ def pose_figures(frames: Images, question: Question) -> dict[str, float]:
 
 
 def _facts(question: Question) -> dict[str, float]:
-    facts = {"frames": float(len(question.truth))}
-    if question.shown is not None:
-        facts["overlap"] = float(question.shown.covisible.mean())
-        facts["between_axes_deg"] = question.shown.rotation_deg
+    frames, axes = float(len(question.truth)), question.between_axes_deg
+    facts = {"frames": frames, "between_axes_deg": axes, "scene_scale": question.scene_scale}
+    if (visibility := question.visibility) is not None:
+        facts["overlap"] = float(visibility.covisible.mean())
+        if visibility.remembered is not None:
+            facts["remembered"] = float(visibility.remembered.mean())
+            facts["keyframes"] = float(len(question.memory))
     return facts
 
 

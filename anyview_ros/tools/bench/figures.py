@@ -14,7 +14,7 @@ from anyview_ros.tools.metrics import psnr, score_clip
 MOST_DB = 99.0  # equal images would make every mean infinite
 LEAST_SHARE = 0.005  # of a clip's pixels that a region must have to be scored
 LAYOUT_SCALE = 8  # pixels a side that one pixel stands for when only the layout is compared
-LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def whole_clip(frames: Images, truth: Images) -> dict[str, float]:
@@ -32,10 +32,16 @@ def region_psnr(frames: Images, truth: Images, region: NDArray[np.bool_]) -> flo
     return min(psnr(frames[region] / 255.0, truth[region] / 255.0), MOST_DB)
 
 
-def sharpness(frames: Images, truth: Images) -> float:
-    """Gradient energy relative to the truth's: 1 is as sharp, 0 is flat, more is grain."""
-    wanted = _gradient_energy(truth)
-    return _gradient_energy(frames) / wanted if wanted else float("nan")
+def sharpness(frames: Images, truth: Images, region: NDArray[np.bool_] | None = None) -> float:
+    """Return gradient energy relative to the truth's: 1 is as sharp, 0 is flat, more is grain.
+
+    Args:
+        region: (T, H, W), only between pixels of it; nan if it is tiny. None = all.
+    """
+    if region is not None and region.mean() < LEAST_SHARE:
+        return float("nan")
+    wanted = _gradient_energy(truth, region)
+    return _gradient_energy(frames, region) / wanted if wanted else float("nan")
 
 
 def unsteadiness(frames: Images, truth: Images, steps: Sequence[int] | None = None) -> float:
@@ -63,10 +69,14 @@ def layout(a: Images, b: Images) -> dict[str, float]:
     return {"layout_psnr": agreement, "layout_correlation": correlation}
 
 
-def _gradient_energy(frames: Images) -> float:
-    """Mean squared difference of neighbours' luma, in rows and in columns."""
-    luma = frames @ LUMA
-    return float(np.mean(np.diff(luma, axis=1) ** 2) + np.mean(np.diff(luma, axis=2) ** 2))
+def _gradient_energy(frames: Images, region: NDArray[np.bool_] | None) -> float:
+    """Return the mean squared difference of neighbours' luma, in columns plus in rows."""
+    luma = frames.astype(np.float32) @ LUMA
+    down, across = np.diff(luma, axis=1), np.diff(luma, axis=2)
+    if region is not None:
+        down = down[region[:, 1:] & region[:, :-1]]
+        across = across[region[:, :, 1:] & region[:, :, :-1]]
+    return sum(float(np.mean(d**2, dtype=np.float64)) for d in (down, across) if d.size)
 
 
 def _thumbnails(frames: Images) -> NDArray[np.float64]:

@@ -17,21 +17,22 @@ Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class WorldTruth:
-    """What only a rendered world can tell of a question.
+class Visibility:
+    """What the source shows of the points that a target truly sees; its depth tells.
 
     Args:
-        world: that was filmed.
         source_xy: (T, H, W, 2) float32, where the point that each target pixel sees lies in the
             source's frame of the same instant, in pixels.
         covisible: (T, H, W) bool, whether that frame shows that point.
-        rotation_deg: between the optical axes of source and target at the first frame.
+        hidden: (T, H, W) bool, whether it does not; where the depth is unknown it is neither.
+        remembered: (T, H, W) bool, whether the source's camera showed it before, of what is
+            hidden now; None where there is no past.
     """
 
-    world: World
     source_xy: NDArray[np.float32]
     covisible: NDArray[np.bool_]
-    rotation_deg: float
+    hidden: NDArray[np.bool_]
+    remembered: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,18 @@ class Question:
         target: T poses, and the size at which frames are compared.
         truth: (T, H, W, 3) uint8.
         scene_scale: multiplies Plücker moments.
-        shown: None where the scene was not rendered from a world.
+        memory: clips of T frames beside the source: what its camera saw before.
+        visibility: None where no depth is known.
+        world: None where the scene was not rendered from one.
     """
 
     source: tuple[Frame, ...]
     target: View
     truth: Images
     scene_scale: float
-    shown: WorldTruth | None = None
+    memory: tuple[Clip, ...] = ()
+    visibility: Visibility | None = None
+    world: World | None = None
 
     @property
     def source_images(self) -> Images:
@@ -65,6 +70,12 @@ class Question:
     @property
     def source_camera(self) -> Camera:
         return self.source[0].camera
+
+    @property
+    def between_axes_deg(self) -> float:
+        """Degrees between the optical axes of source and target at the first frame."""
+        axes = self.source_poses[0, :3, 2], self.target.world_from_cam[0, :3, 2]
+        return axis_angle_deg(axes[0], axes[1])
 
     @property
     def period_ns(self) -> int:
@@ -101,15 +112,21 @@ def answer(pipeline: Pipeline, question: Question, options: SynthesisOptions) ->
     """
     options = replace(options, scene_scale=question.scene_scale)
     frames = np.empty_like(question.truth)
+    past = [clip.frames for clip in question.memory]
     made = 0
     for window in windows(len(question.source), pipeline.package.contract.frames):
         picked = slice(window.start, window.stop)
-        clip = Clip(question.source[picked])
+        clips = [Clip(frames[picked]) for frames in (question.source, *past)]
         view = View(question.target.camera, question.target.world_from_cam[picked])
-        drawn = pipeline.synthesize([clip], view, options).frames
+        drawn = pipeline.synthesize(clips, view, options).frames
         frames[made : window.stop] = drawn[made - window.start :]
         made = window.stop
     return frames
+
+
+def axis_angle_deg(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return degrees between two unit vectors (3,)."""
+    return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
 
 
 def with_pose_of(question: Question, other: Question) -> Question:

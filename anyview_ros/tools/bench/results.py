@@ -22,9 +22,11 @@ FIGURES = {  # figure -> heading of the table, in its order
     "psnr": "PSNR dB",
     "covisible_psnr": "co-visible",
     "hidden_psnr": "hidden",
+    "remembered_psnr": "remembered",
     "ssim": "SSIM",
     "perceptual": "perceptual",
     "sharpness": "sharpness",
+    "covisible_sharpness": "sharp. seen",
     "unsteadiness": "unsteadiness",
     "seam_unsteadiness": "at seams",
     "rotation_deg": "turned deg",
@@ -33,7 +35,7 @@ FIGURES = {  # figure -> heading of the table, in its order
     "layout_psnr": "layout dB",
     "layout_correlation": "layout corr.",
 }
-IN_DB = ("psnr", "covisible_psnr", "hidden_psnr", "cost_db", "layout_psnr")
+IN_DB = ("psnr", "covisible_psnr", "hidden_psnr", "remembered_psnr", "cost_db", "layout_psnr")
 MEDIANS = ("rotation_deg", "translation_m")
 OVERALL = "all groups"
 

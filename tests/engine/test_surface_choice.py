@@ -1,0 +1,123 @@
+"""The choice of surfaces: what sources know, what the network believes, and what moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anyview_ros.engine.surface_choice import Choice, choose, priors
+from anyview_ros.engine.surfaces import COUNT, Surfaces
+from anyview_ros.frames import Camera, Frame, View
+from tests.engine.walls import looking_ahead
+
+CAMERA = Camera(32, 24, 24.0, 24.0, 15.5, 11.5)
+PLANES = np.linspace(0, 0.5, 6)
+STEP = 0.7 / (COUNT - 1)
+HIGH = 1e3  # above the ground: it is seen nowhere
+TARGET = View(CAMERA, looking_ahead(0.0, 0.0, HIGH)[None])
+
+
+def knowing(
+    inverse_depth: float, pose: NDArray[np.float64], nats: float = 20.0, camera: Camera = CAMERA
+) -> Surfaces:
+    """A source that sees a wall everywhere at one inverse depth, and is that sure of it."""
+    bins = np.arange(COUNT) * STEP
+    costs = np.minimum(np.abs(bins - inverse_depth) / STEP, nats).astype(np.float32)
+    costs -= costs.min()
+    image = np.zeros((camera.height, camera.width, 3), np.uint8)
+    whole = np.broadcast_to(costs, (camera.height, camera.width, COUNT))
+    return Surfaces(Frame(1, image, camera, pose), np.ascontiguousarray(whole), STEP)
+
+
+def weights(plane: int | None = None, nothing: float = 0.0) -> NDArray[np.float32]:
+    """(P + 1, 1, 6, 8): all planes alike, or one alone."""
+    values = np.full((len(PLANES) + 2, 1, 6, 8), 1 / (len(PLANES) + 1), np.float32)
+    if plane is not None:
+        values[:] = 0
+        values[2 + plane] = 1
+    values *= 1 - nothing
+    values[0] = nothing
+    return values
+
+
+def chosen(seen: list[Surfaces], ages: list[float], said: NDArray[np.float32]) -> Choice:
+    return choose(TARGET, 0, priors(said, PLANES, CAMERA), 0, seen, ages)
+
+
+@pytest.mark.parametrize("inverse_depth", [0.05, 0.23, 0.41])
+def test_what_a_source_knows_is_found_between_the_planes(inverse_depth: float) -> None:
+    pose = looking_ahead(0.0, 0.3, HIGH)
+    found = chosen([knowing(inverse_depth, pose)], [0.0], weights())
+    inside = found.inverse_depth[6:-6, 12:-12]
+    assert np.abs(inside - inverse_depth).max() < 0.03
+    assert found.share[6:-6, 12:-12].min() > 0.8
+    assert found.evidence[6:-6, 12:-12].min() > 0.9
+
+
+def test_a_source_ahead_of_the_target_measures_from_where_it_is() -> None:
+    ahead = looking_ahead(1.0, 0.0, HIGH)
+    found = chosen([knowing(1 / 3, ahead)], [0.0], weights())
+    assert np.abs(found.inverse_depth[8:-8, 12:-12] - 1 / 4).max() < 0.03
+
+
+def test_where_sources_know_nothing_the_network_decides() -> None:
+    unsure = knowing(0.3, looking_ahead(0.0, 0.1, HIGH), nats=0.0)
+    found = chosen([unsure], [0.0], weights(plane=3))
+    assert np.abs(found.inverse_depth[4:-4, 6:-6] - PLANES[3]).max() < 0.04
+    assert not found.evidence.any()
+    shared = chosen([unsure], [0.0], weights(plane=3, nothing=0.75))
+    assert np.allclose(shared.share, 0.25 * found.share, atol=5e-3)
+
+
+def test_the_ground_is_a_plane_too() -> None:
+    low = View(CAMERA, looking_ahead(0.0, 0.0, 1.5)[None])
+    said = weights()
+    said[2:] = 0
+    unsure = knowing(0.3, looking_ahead(0.0, 0.1, 1.5), nats=0.0)
+    found = choose(low, 0, priors(said, PLANES, CAMERA), 0, [unsure], [0.0])
+    rows = np.arange(CAMERA.height)[:, None]
+    truth = (rows - CAMERA.cy) / CAMERA.fy / 1.5
+    assert np.allclose(found.inverse_depth[14:, :-3], truth[14:], atol=1e-3)
+
+
+def test_the_live_source_is_taken_where_both_know_as_much() -> None:
+    live, past = (knowing(0.3, looking_ahead(0.0, y, HIGH)) for y in (0.2, 0.0))
+    assert (chosen([live, past], [0.0, 5.0], weights()).owner[:, 10:-10] == 0).all()
+
+
+def test_the_past_shows_what_no_live_source_sees() -> None:
+    away = knowing(0.3, looking_ahead(0.0, 40.0, HIGH))
+    past = knowing(0.3, looking_ahead(0.0, 0.0, HIGH))
+    found = chosen([away, past], [0.0, 5.0], weights())
+    assert (found.owner[:, 8:-8] == 1).all()
+    assert found.share[:, 8:-8].min() > 0.5
+
+
+def test_what_a_live_source_sees_through_has_moved_on() -> None:
+    """A thing stood near by; now the live source sees the wall behind it."""
+    live = knowing(0.1, looking_ahead(0.0, 0.2, HIGH))
+    before = knowing(0.4, looking_ahead(0.0, 0.0, HIGH))
+    said = weights(plane=4)  # the network still believes in the near thing
+    inside = chosen([live, before], [0.0, 2.0], said).inverse_depth[8:-8, 12:-12]
+    assert np.abs(inside - 0.1).max() < 0.05
+
+
+def test_a_thing_behind_what_the_live_source_sees_may_be_there() -> None:
+    live = knowing(0.45, looking_ahead(0.0, 0.5, HIGH), nats=8.0)
+    before = knowing(0.1, looking_ahead(0.0, 0.0, HIGH))
+    said = weights()
+    said[2:] = 0.001
+    said[3] = 1  # the network believes in what is behind
+    found = chosen([live, before], [0.0, 2.0], said)
+    assert (found.owner[8:-8, 12:-12] == 1).all()
+
+
+def test_sources_of_different_sizes_stand_side_by_side() -> None:
+    small = Camera(16, 16, 12.0, 16.0, 7.5, 7.5)
+    seen = [
+        knowing(0.3, looking_ahead(0.0, 40.0, HIGH)),
+        knowing(0.2, looking_ahead(0.0, 0.0, HIGH), camera=small),
+    ]
+    found = chosen(seen, [0.0, 0.0], weights())
+    assert np.abs(found.inverse_depth[8:-8, 10:-10] - 0.2).max() < 0.03
