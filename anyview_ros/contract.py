@@ -22,6 +22,7 @@ from anyview_ros.errors import AnyviewError
 MANIFEST = "manifest.json"
 VERSION = 1
 GRAPHS = ("encode", "condition", "denoise", "decode")
+SURFACES = "surfaces"  # the graph of a package whose contract has a `SurfaceRange`
 DEFAULT_SPEED = "exact"
 
 CHOICES = {
@@ -96,6 +97,19 @@ class FusedAttention:
 
 
 @dataclass(frozen=True)
+class SurfaceRange:
+    """The inverse depths among which `surfaces` says where the surface of a pixel is.
+
+    Args:
+        count: B of them, evenly spaced from 0, the sky.
+        nearest: the largest, over `scene_scale`.
+    """
+
+    count: int
+    nearest: float
+
+
+@dataclass(frozen=True)
 class Contract:
     """The fields of a manifest.
 
@@ -114,6 +128,7 @@ class Contract:
         sweep_weights: whether `denoise` also gives `weights`, which candidate of the plane sweep
             each latent cell shows: (1, P + 1, T', H', W'), the first for none of them. They are
             read after the last step.
+        surfaces: of the graph `surfaces`, see `engine.surfaces`; None where there is none.
         sampling: of the speeds that differ in more than their noise levels.
         call_bytes: memory of the largest call beside the weights, an estimate; 0 = not known.
         attention: what a GPU must have fused kernels for; None where attention is short.
@@ -142,6 +157,7 @@ class Contract:
     scores: Mapping[str, Any] = field(default_factory=dict)
     plane_sweep: tuple[float, ...] = ()
     sweep_weights: bool = False
+    surfaces: SurfaceRange | None = None
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
     call_bytes: int = 0
     attention: FusedAttention | None = None
@@ -161,6 +177,9 @@ class Contract:
         self._check_sampling()
         swept = bool(self.plane_sweep) or not self.sweep_weights
         _require(swept, "sweep_weights", "false where there is no plane_sweep", self)
+        if self.surfaces is not None:
+            wide = self.surfaces.count >= 2 and self.surfaces.nearest > 0
+            _require(wide, "surfaces", "a count of 2 or more, and a nearest above 0", self)
         _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
         if self.attention is not None:
             whole = min(astuple(self.attention)) > 0
@@ -179,6 +198,11 @@ class Contract:
             _require(
                 own.frames in (0, *self.frames), "sampling", "frames of a length it takes", self
             )
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the graphs that the package has."""
+        return (*GRAPHS, SURFACES) if self.surfaces else GRAPHS
 
     @property
     def max_steps(self) -> int:
@@ -250,7 +274,7 @@ def load_package(path: Path) -> ModelPackage:
             a file that is missing, outside the package, or differs from its hash.
     """
     contract, manifest_sha256 = _read_manifest(path / MANIFEST)
-    missing = [f"{g}.onnx" for g in GRAPHS if f"{g}.onnx" not in contract.files]
+    missing = [f"{g}.onnx" for g in contract.graphs if f"{g}.onnx" not in contract.files]
     if missing:
         raise AnyviewError("invalid_model", f"{path / MANIFEST}: files lacks {', '.join(missing)}")
     root = path.resolve()
@@ -306,6 +330,7 @@ def _contract_from(raw: dict[str, Any]) -> Contract:
     values["plane_sweep"] = tuple(float(d) for d in raw.get("plane_sweep", ()))
     values["sampling"] = {s: Sampling(**own) for s, own in raw.get("sampling", {}).items()}
     values["attention"] = FusedAttention(**raw["attention"]) if raw.get("attention") else None
+    values["surfaces"] = SurfaceRange(**raw["surfaces"]) if raw.get("surfaces") else None
     values["sigmas"] = {s: tuple(float(x) for x in levels) for s, levels in raw["sigmas"].items()}
     return Contract(**values)
 

@@ -25,6 +25,8 @@ OF_IMPORTED: dict[str, object] = {
     "table": False,
 }
 
+OF_PACKAGE: dict[str, object] = {"out": None, "name": "", "config": None}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, help="folder of packages: models, or where the imported weights lie"
     )
     parser.add_argument("--name", default="", help="of the package, in place of the one it gets")
+    parser.add_argument(
+        "--into", help="package, by name or path, that weights of family 'surfaces' are added to"
+    )
     trained = parser.add_argument_group("of a training run")
     trained.add_argument("--config", type=Path, help="in place of the copy in the checkpoint")
     _add_imported(parser.add_argument_group("of imported weights, and of their students"))
@@ -65,11 +70,17 @@ def _add_imported(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     if not Path(args.weights).is_file():
         refuse(args, args.weights, {"config": None}, "a training run")
+        refuse(args, args.weights, {"into": None}, "a run of family 'surfaces'")
         return _export_imported(args)
     from anyview_ros.model.checkpoint import read_checkpoint
     from anyview_ros.training.joint.config import is_joint
+    from anyview_ros.training.surfaces.config import is_surfaces
 
     checkpoint = read_checkpoint(Path(args.weights))
+    if is_surfaces(checkpoint.config):
+        refuse(args, args.weights, {**OF_IMPORTED, **OF_PACKAGE}, "a package of its own")
+        return _add_surfaces(args, checkpoint)
+    refuse(args, args.weights, {"into": None}, "a run of family 'surfaces'")
     if is_joint(checkpoint.config):
         refuse(args, args.weights, {"config": None}, "a training run")
         refuse(args, args.weights, {"steps": OF_IMPORTED["steps"]}, "imported weights")
@@ -103,6 +114,23 @@ def _export_trained(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
     named = replace(config, name=args.name or config.name)
     folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
     print(f"{folder}: step {checkpoint.step}, {_mebibytes(folder)} MiB, equal to torch")
+    return 0
+
+
+def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
+    from anyview_ros.contract import find_package
+    from anyview_ros.training.surfaces.config import parse_surfaces
+    from anyview_ros.training.surfaces.package import package_surfaces
+
+    if args.into is None:
+        raise AnyviewError(
+            "wrong_option",
+            f"{args.weights} is no model but a part of one: name its package with --into, as in "
+            "--into models/worlds-sweep-10m",
+        )
+    folder = find_package(args.into)
+    package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)
+    print(f"{folder}: surfaces of step {checkpoint.step} added, equal to torch")
     return 0
 
 

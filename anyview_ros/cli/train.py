@@ -50,7 +50,11 @@ def add_running(parser: argparse._ActionsContainer) -> None:
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.config import read_config
     from anyview_ros.training.loop import Trainer
+    from anyview_ros.training.surfaces.config import is_surfaces, read_surfaces
+    from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 
+    if args.config.is_file() and is_surfaces(args.config.read_text()):
+        return trained(args, read_surfaces(args.config), SurfaceTrainer)
     return trained(args, read_config(args.config), Trainer)
 
 
@@ -159,8 +163,8 @@ class Report:
         return (
             f"step {step}/{self._steps}  "
             f"loss {sum(p.loss for p in self._since) / count:.5f}  "
-            f"at pure noise {sum(pure) / max(1, len(pure)):.5f}  "
-            f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s, "
+            + (f"at pure noise {sum(pure) / len(pure):.5f}  " if pure else "")
+            + f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s, "
             f"{(self._since[-1].waited_s - self._waited_s) / elapsed:.0%} waiting  "
             f"{max(0.0, left) / 60:.0f} min left" + self._look()
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import DEFAULT_SPEED, GRAPHS, Contract, ModelPackage
+from anyview_ros.contract import DEFAULT_SPEED, Contract, ModelPackage
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.asking import (
     SynthesisOptions,
@@ -90,7 +90,7 @@ class Pipeline:
         check_fits(package, device_of(self.provider))
         known_answers = SelfTest(package)
         known_answers.ask_proofs(self.provider, threads)
-        files = {name: package.graph(name) for name in GRAPHS}
+        files = {name: package.graph(name) for name in package.contract.graphs}
         self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
         check_fused(self._graphs["denoise"].nodes, package.contract, self.provider)
         known_answers.ask(self._graphs)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import GRAPHS, ModelPackage
+from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.runtime import Graph
 from anyview_ros.engine.sampler import normal_noise
 from anyview_ros.errors import AnyviewError
@@ -58,7 +58,7 @@ class SelfTest:
             AnyviewError: `self_test_failed`.
         """
         if provider != "cpu":
-            for name in self._cases.keys() - set(GRAPHS):
+            for name in self._cases.keys() - set(self._package.contract.graphs):
                 self._ask(name, Graph(self._package.path / f"{name}.onnx", provider, threads))
 
     def ask(self, graphs: Mapping[str, Graph]) -> None:

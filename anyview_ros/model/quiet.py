@@ -16,15 +16,18 @@ CHATTER = {
     "onnxscript.optimizer._constant_folding": "Skipping constant folding for op",
     "onnx_ir.passes.common.initializer_deduplication": "Skipped deduplication of initializer",
 }
+# Inputs of the same sides are meant to share them.
+SHARED_AXES = r"# The axis name: .* shares the same shape constraints with another axis"
 DEPRECATED_WITHIN_TORCH = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
 
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Leave out the messages of `CHATTER`, and the warning of torch about its own code."""
+    """Leave out the messages of `CHATTER`, and warnings of torch about its own code or our axes."""
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", DEPRECATED_WITHIN_TORCH, FutureWarning)
+        warnings.filterwarnings("ignore", SHARED_AXES, UserWarning)
         for name, beginning in CHATTER.items():
             stack.enter_context(_without(logging.getLogger(name), beginning))
         yield

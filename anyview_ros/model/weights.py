@@ -33,11 +33,14 @@ class SharedWeights:
         folder: of the package.
         stored_as: float16, to which every float32 weight is rounded; or bfloat16, in which weights
             are stored that are such numbers already, the others in 32 bits, so none is changed.
+        name: of the file.
     """
 
-    def __init__(self, folder: Path, stored_as: torch.dtype = torch.float16) -> None:
-        self._file = (folder / WEIGHTS).open("wb")
-        self._folder = folder
+    def __init__(
+        self, folder: Path, stored_as: torch.dtype = torch.float16, name: str = WEIGHTS
+    ) -> None:
+        self._file = (folder / name).open("wb")
+        self._folder, self._name = folder, name
         self._stored_as = stored_as
         self._places: dict[bytes, int] = {}
 
@@ -113,7 +116,7 @@ class SharedWeights:
             self._file.write(bytes(-len(raw) % ALIGNMENT))
         dtype, shape = DTYPES[weight.dtype], ir.Shape(weight.shape)
         place = ir.ExternalTensor(
-            WEIGHTS,
+            self._name,
             self._places[digest],
             len(raw),
             dtype,

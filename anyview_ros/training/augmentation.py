@@ -26,7 +26,7 @@ MIRROR_WORLD = np.diag([1.0, -1.0, 1.0, 1.0])
 def augmented(rng: Generator, scene: SceneViews) -> SceneViews:
     """The scene under another light, and every other one mirrored; all views alike."""
     flat = scene.images.reshape(-1, 1, 3)
-    images = np.asarray(cv2.LUT(flat, _curve(rng)), np.uint8).reshape(scene.images.shape)
+    images = np.asarray(cv2.LUT(flat, light_curve(rng)), np.uint8).reshape(scene.images.shape)
     lit = replace(scene, images=images)
     return mirrored(lit) if rng.random() < 0.5 else lit
 
@@ -40,12 +40,12 @@ def through_cameras(rng: Generator, scene: SceneViews, views: Sequence[int]) -> 
     """
     images = scene.images.copy()
     for view in views:
-        images[view] = _taken(rng, scene.images[view])
+        images[view] = taken(rng, scene.images[view])
     return replace(scene, images=images)
 
 
-def _taken(rng: Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The frames (T, H, W, 3) of one camera."""
+def taken(rng: Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the frames (T, H, W, 3) as one camera would have taken them, see `through_cameras`."""
     _, height, width, _ = frames.shape
     light = np.square(frames.astype(np.float32) / 255)
     light *= _vignette(height, width, rng.uniform(0, VIGNETTE))[..., None]
@@ -88,7 +88,7 @@ def mirrored(scene: SceneViews) -> SceneViews:
     )
 
 
-def _curve(rng: Generator) -> NDArray[np.uint8]:
+def light_curve(rng: Generator) -> NDArray[np.uint8]:
     """(1, 256, 3): gain, gamma and tint as a table."""
     levels = np.arange(256)[:, None] / 255
     gain = np.exp(rng.normal(0, GAIN) + rng.normal(0, TINT, 3))

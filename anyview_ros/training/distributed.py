@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from anyview_ros.errors import AnyviewError
 
@@ -65,6 +65,16 @@ def gathered(share: Tensor) -> Tensor:
     shares = [torch.empty_like(share) for _ in range(processes)]
     distributed.all_gather(shares, share)
     return torch.cat(shares)
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Make gradients the sums of all processes'. As DDP does, but after all backward passes:
+    their number may differ from process to process."""
+    if rank_and_processes()[1] == 1:
+        return
+    for parameter in parameters:
+        assert parameter.grad is not None
+        distributed.all_reduce(parameter.grad)
 
 
 def agreed(stopped: bool, device: torch.device) -> bool:

@@ -1,4 +1,4 @@
-"""Muon for the matrices inside the transformer, AdamW for everything else."""
+"""Muon for the matrices inside the blocks of a network, AdamW for everything else."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-
-from anyview_ros.model.one_way.network import OneWayDenoiser
 
 
 class Optimizers:
@@ -17,7 +15,7 @@ class Optimizers:
     layers, so embeddings, heads, tables and vectors stay with AdamW.
     """
 
-    def __init__(self, network: OneWayDenoiser) -> None:
+    def __init__(self, network: nn.Module) -> None:
         hidden = dict(_hidden_matrices(network))
         rest = {n: p for n, p in network.named_parameters() if n not in hidden}
         self._muon = torch.optim.Muon(
@@ -71,7 +69,7 @@ def load_state(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _hidden_matrices(network: OneWayDenoiser) -> Iterator[tuple[str, nn.Parameter]]:
+def _hidden_matrices(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     for name, parameter in network.named_parameters():
-        if name.startswith("blocks.") and name.endswith(".weight"):
+        if "blocks." in name and name.endswith(".weight") and parameter.ndim == 2:
             yield name, parameter

@@ -1,0 +1,1 @@
+"""The network that says how far away the surface of each pixel of a source is."""

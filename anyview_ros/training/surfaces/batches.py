@@ -1,0 +1,98 @@
+"""Batches of the surface network as a pure function of (config, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anyview_ros.engine.surface_network import image_tensor
+from anyview_ros.training.augmentation import light_curve, taken
+from anyview_ros.training.batches import drawn_name
+from anyview_ros.training.surfaces.config import SurfaceRun
+from anyview_ros.training.surfaces.sightings import (
+    LEVEL,
+    PER_SCENE,
+    Scenes,
+    Sighting,
+    sighting,
+)
+
+REAL_CAMERAS = 0.5  # share of images that come from one, see `augmentation.through_cameras`
+
+
+@dataclass(frozen=True)
+class SurfaceBatch:
+    """N frames of one size.
+
+    Args:
+        image: (N, 3, H, W) float32 in [-1, 1].
+        costs: (N, B, H, W) uint8, `LEVEL` steps a grey level.
+        ground: (N, 1, H, W) float32.
+        truth: (N, H, W) float32 inverse depth over scene_scale.
+    """
+
+    image: Tensor
+    costs: Tensor
+    ground: Tensor
+    truth: Tensor
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def to(self, device: torch.device) -> SurfaceBatch:
+        parts = (self.image, self.costs, self.ground, self.truth)
+        return SurfaceBatch(*(part.to(device) for part in parts))
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the network takes; bfloat16 has all costs, which are bytes, to 0.4 %."""
+        return self.image, self.costs.bfloat16() * (1 / LEVEL), self.ground
+
+
+def draw_surfaces(
+    run: SurfaceRun, stores: Mapping[str, Scenes], step: int, share: tuple[int, int] = (0, 1)
+) -> list[SurfaceBatch]:
+    """Return the frames of a step, those of each size together: the same at every call.
+
+    Args:
+        share: (i, n): every n-th frame from the i-th, for one of n processes.
+    """
+    rng = np.random.default_rng([run.training.seed, step])
+    frames = []
+    for _ in range(run.training.scenes_per_step):
+        store = stores[drawn_name(run, step, rng)]
+        index = int(rng.integers(run.training.pool(step, store.config.count)))
+        frames.append((store, index, int(rng.integers(PER_SCENE)), int(rng.integers(2**62))))
+    seen = []
+    for store, index, number, seed in frames[share[0] :: share[1]]:
+        found = sighting(store, index, number, run.surfaces)
+        seen.append(augmented(np.random.default_rng(seed), found))
+    sizes = dict.fromkeys(found.truth.shape for found in seen)
+    return [assembled([found for found in seen if found.truth.shape == size]) for size in sizes]
+
+
+def augmented(rng: Generator, found: Sighting) -> Sighting:
+    """Return the sighting by another camera, in another light, and every other one mirrored."""
+    image: NDArray[np.uint8] = np.asarray(cv2.LUT(found.image, light_curve(rng)), np.uint8)
+    if rng.random() < REAL_CAMERAS:
+        image = taken(rng, image[None])[0]
+    changed = replace(found, image=image)
+    return changed.mirrored() if rng.random() < 0.5 else changed
+
+
+def assembled(seen: Sequence[Sighting]) -> SurfaceBatch:
+    """Return sightings of one size as tensors, channels last in memory; costs stay bytes."""
+    images = torch.from_numpy(image_tensor(np.stack([found.image for found in seen])))
+    return SurfaceBatch(
+        images.contiguous(memory_format=torch.channels_last),
+        torch.from_numpy(np.stack([found.costs for found in seen])).permute(0, 3, 1, 2),
+        torch.from_numpy(np.stack([found.ground for found in seen])[:, None]),
+        torch.from_numpy(np.stack([found.truth for found in seen])),
+    )

@@ -1,0 +1,172 @@
+"""Sightings: a frame of a scene, and how it matches others that a robot might have beside it.
+
+What matching costs cost, 0.06 s a frame, is more than all else of a training step. So each scene
+has a few sightings, the same for all runs and steps, whose costs are kept on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from transforms3d.euler import euler2mat
+
+from anyview_ros.contract import SurfaceRange
+from anyview_ros.engine.photo_consistency import MOST
+from anyview_ros.engine.surface_network import FEWEST, costs_or_none, ground_inverse_depth
+from anyview_ros.engine.surfaces import supports
+from anyview_ros.frames import Frame
+from anyview_ros.geometry import inverse, rigid
+from anyview_ros.training.augmentation import taken
+from anyview_ros.training.scenes import SceneConfig, SceneViews
+
+PER_SCENE = 6
+USUAL_TIMES, USUAL = (1, 4, 7), 0.7  # frames of a clip that the engine asks about; their share
+ALONE = 0.15  # share of sightings without other frames
+MOST_SOURCES = 3  # whose clips are there
+FEWER = 0.2  # share of sightings with some of the frames that the engine would take
+LEVEL = 240 / MOST  # a step of the costs that are kept, in 1 / grey levels
+# What cameras and TF do to frames that should match; each to a share of the sightings.
+DISTURBED = 0.5
+TURN, SHIFT = 0.4, 0.02  # at most: pixels; share of the distance to the other frame
+
+Place = tuple[int, int]  # of a frame in a scene: view and time
+
+
+class Scenes(Protocol):
+    """A set of scenes with depths, and a folder of their own."""
+
+    @property
+    def config(self) -> SceneConfig: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    def __getitem__(self, index: int) -> SceneViews: ...
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One frame as the surface network sees it, and what it should say.
+
+    Args:
+        image: (H, W, 3) uint8.
+        costs: (H, W, B) uint8, `LEVEL` steps a grey level.
+        ground: (H, W) float32, see `engine.surfaces`.
+        truth: (H, W) float32 inverse depth over scene_scale, at most the nearest.
+    """
+
+    image: NDArray[np.uint8]
+    costs: NDArray[np.uint8]
+    ground: NDArray[np.float32]
+    truth: NDArray[np.float32]
+
+    def mirrored(self) -> Sighting:
+        """Return what it is in a mirror, which has the same ground."""
+        return Sighting(
+            np.ascontiguousarray(self.image[:, ::-1]),
+            np.ascontiguousarray(self.costs[:, ::-1]),
+            np.ascontiguousarray(self.ground[:, ::-1]),
+            np.ascontiguousarray(self.truth[:, ::-1]),
+        )
+
+
+def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) -> Sighting:
+    """Return a sighting of a scene; its costs are computed once, and then lie beside the scenes.
+
+    Args:
+        index: of the scene.
+        number: of its sightings, from 0 to below `PER_SCENE`.
+    """
+    scale = scenes.config.scene_scale
+    rng = np.random.default_rng([scenes.config.first_seed + index, number, 0x51647])
+    scene = scenes[index]
+    place, others = draw_frames(rng, scene, scale)
+    kept = scenes.folder / f"sightings-{surfaces.count}-{surfaces.nearest:g}-{scale:g}"
+    kept /= f"{index:05d}-{number}.npy"
+    if len(others) >= FEWEST and kept.exists():
+        return sighted(scene, place, np.load(kept), surfaces, scale)
+    frame, *others = disturbed(rng, [frame_of(scene, place), *others])
+    costs = in_levels(costs_or_none(surfaces, frame, others, scale))
+    if len(others) >= FEWEST:
+        _keep(kept, costs)
+    return sighted(scene, place, costs, surfaces, scale)
+
+
+def sighted(
+    scene: SceneViews,
+    place: Place,
+    costs: NDArray[np.uint8],
+    surfaces: SurfaceRange,
+    scene_scale: float,
+) -> Sighting:
+    """Return what is seen in the frame at `place`, (view, time) of a scene."""
+    assert scene.inverse_depth is not None, "scenes without depth are refused with the config"
+    frame = frame_of(scene, place)
+    ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scene_scale)
+    truth = scene.inverse_depth[place].astype(np.float32) / np.float32(scene_scale)
+    return Sighting(frame.image, costs, ground, truth.clip(0, surfaces.nearest))
+
+
+def draw_frames(rng: Generator, scene: SceneViews, scene_scale: float) -> tuple[Place, list[Frame]]:
+    """Draw a frame, and those of its clip and of other sources that the engine matches it with."""
+    views, times = len(scene.cameras), len(scene.stamps_ns)
+    usual = [time for time in USUAL_TIMES if time < times]
+    time = int(rng.choice(usual if rng.random() < USUAL else times))
+    sources = rng.permutation(views)[: int(rng.integers(1, MOST_SOURCES + 1))]
+    place = int(sources[0]), time
+    if rng.random() < ALONE:
+        return place, []
+    others = supports([scene.clip(int(view)) for view in sources], 0, time, scene_scale)
+    if len(others) > FEWEST and rng.random() < FEWER:
+        some = rng.permutation(len(others))[: int(rng.integers(FEWEST, len(others)))]
+        others = [others[i] for i in some]
+    return place, others
+
+
+def frame_of(scene: SceneViews, place: Place) -> Frame:
+    view, time = place
+    return Frame(
+        int(scene.stamps_ns[time]),
+        scene.images[place],
+        scene.cameras[view],
+        scene.world_from_cam[place],
+    )
+
+
+def disturbed(rng: Generator, frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames as cameras and TF give them; the first one's pose is where it is."""
+    turn, shift = rng.uniform(0, [TURN, SHIFT]) * (rng.random(2) < DISTURBED)
+    images = np.stack([frame.image for frame in frames])
+    if rng.random() < DISTURBED:
+        images = taken(rng, images)
+    changed = [replace(frame, image=image) for frame, image in zip(frames, images, strict=True)]
+    for k, frame in enumerate(changed[1:], start=1):
+        pose = frame.world_from_cam
+        away = np.linalg.norm((inverse(pose) @ frames[0].world_from_cam)[:3, 3])
+        turned = euler2mat(*rng.normal(0, turn / frame.camera.fx, 3))
+        error = rigid(turned, rng.normal(0, 1, 3) * shift * away)
+        changed[k] = replace(frame, world_from_cam=pose @ error)
+    return changed
+
+
+def in_levels(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return costs as they are kept; divided by `LEVEL` they are grey levels again."""
+    levels: NDArray[np.uint8] = np.rint(costs * np.float32(LEVEL)).astype(np.uint8)
+    return levels
+
+
+def _keep(path: Path, costs: NDArray[np.uint8]) -> None:
+    """Write costs so that the file appears when it is complete."""
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with partial.open("wb") as file:
+        np.save(file, costs)
+    partial.rename(path)
