@@ -10,11 +10,14 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.photo_consistency import matching_costs, smoothed, supporting
+from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.surface_network import find_surfaces, inverse_depths
 from anyview_ros.frames import Clip, Frame
 
-COUNT, NEAREST = 48, 7.0  # inverse depths, evenly from 0; the last one, over scene_scale
+MEASURED = SurfaceRange(48, 7.0)  # where a package has no network for it
 EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
 LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
 LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
@@ -44,10 +47,19 @@ class SurfaceFinder:
     Args:
         size: frames kept.
         threads: 0 = one a core.
+        graph: `surfaces` of a package, which tells more than photo-consistency alone.
+        surfaces: of the graph.
     """
 
-    def __init__(self, size: int, threads: int = 0) -> None:
+    def __init__(
+        self,
+        size: int,
+        threads: int = 0,
+        graph: Graph | None = None,
+        surfaces: SurfaceRange = MEASURED,
+    ) -> None:
         self._kept: Kept[Surfaces] = Kept(size)
+        self._graph, self._range = graph, surfaces
         self._threads = threads or os.cpu_count() or 1
 
     def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
@@ -77,7 +89,13 @@ class SurfaceFinder:
             *(repr(astuple(part.camera)) for part in parts),
             repr(float(scene_scale)),
         )
-        return key, self._kept.peek(key) or measured(frame, others, scene_scale)
+        return key, self._kept.peek(key) or self._found(frame, others, scene_scale)
+
+    def _found(self, frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfaces:
+        if self._graph is None:
+            return measured(frame, others, scene_scale)
+        costs = find_surfaces(self._graph, self._range, frame, others, scene_scale)
+        return Surfaces(frame, costs, float(inverse_depths(self._range, scene_scale)[1]))
 
 
 def instants(clip: Clip) -> list[int]:
@@ -116,10 +134,10 @@ def _is_apart(frame: Frame, other: Frame, scene_scale: float, most: float = np.i
 
 def measured(frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfaces:
     """Return what photo-consistency says of a frame."""
-    inverse_depths = np.linspace(0, NEAREST, COUNT) * scene_scale
-    step = float(inverse_depths[1])
+    depths = inverse_depths(MEASURED, scene_scale)
+    step = float(depths[1])
     if not others:
-        size = frame.camera.height, frame.camera.width
-        return Surfaces(frame, np.zeros((*size, COUNT), np.float32), step)
-    costs = smoothed(matching_costs(frame, others, inverse_depths), frame.image)
+        size = frame.camera.height, frame.camera.width, MEASURED.count
+        return Surfaces(frame, np.zeros(size, np.float32), step)
+    costs = smoothed(matching_costs(frame, others, depths), frame.image)
     return Surfaces(frame, costs / np.float32(LEVELS), step)

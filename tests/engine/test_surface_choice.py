@@ -7,12 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from anyview_ros.engine.surface_choice import Choice, choose, priors
-from anyview_ros.engine.surfaces import COUNT, Surfaces
+from anyview_ros.engine.surfaces import MEASURED, Surfaces
 from anyview_ros.frames import Camera, Frame, View
 from tests.engine.walls import looking_ahead
 
 CAMERA = Camera(32, 24, 24.0, 24.0, 15.5, 11.5)
 PLANES = np.linspace(0, 0.5, 6)
+COUNT = MEASURED.count
 STEP = 0.7 / (COUNT - 1)
 HIGH = 1e3  # above the ground: it is seen nowhere
 TARGET = View(CAMERA, looking_ahead(0.0, 0.0, HIGH)[None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anyview_ros.engine import surfaces
-from anyview_ros.engine.surfaces import COUNT, NEAREST, SurfaceFinder, instants, supports
+from anyview_ros.engine.surfaces import MEASURED, SurfaceFinder, instants, supports
 from anyview_ros.frames import Camera, Clip
 from tests.engine.walls import frame_at, looking_ahead, texture
 
@@ -35,8 +35,8 @@ def test_a_moving_camera_knows_how_far_the_wall_is() -> None:
 def test_a_camera_that_stands_knows_nothing() -> None:
     (seen, *_), *_ = SurfaceFinder(9, 1).find([driving(0.0)], SCALE)
     assert not seen.costs.any()
-    assert seen.costs.shape == (32, 48, COUNT)
-    assert np.isclose(seen.step * (COUNT - 1), NEAREST * SCALE)
+    assert seen.costs.shape == (32, 48, MEASURED.count)
+    assert np.isclose(seen.step * (MEASURED.count - 1), MEASURED.nearest * SCALE)
 
 
 def test_two_cameras_that_stand_tell_each_other() -> None:
