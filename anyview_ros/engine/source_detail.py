@@ -69,7 +69,7 @@ class SourceDetail:
     def __init__(self, contract: Contract, threads: int, graph: Graph | None = None) -> None:
         self._contract = contract
         self._threads = threads or os.cpu_count() or 1
-        size = 2 * ANCHORS * contract.max_sources
+        size = ANCHORS * contract.max_sources
         self._finder = SurfaceFinder(size, self._threads, graph, contract.surfaces or MEASURED)
 
     def drawn(

@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
-from anyview_ros.engine.surfaces import Surfaces
+from anyview_ros.engine.surfaces import NATS, Surfaces
 from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import inverse
 
@@ -115,11 +115,12 @@ def choose(
         shifts[s] = seen.frame.camera.matrix @ source_from_target[:3, 3]
         sizes.append(seen.costs.shape[:2])
     height, width = np.max(sizes, axis=0)
-    costs = np.zeros((len(surfaces), height, width, surfaces[0].costs.shape[-1]), np.float32)
+    costs = np.zeros((len(surfaces), height, width, surfaces[0].costs.shape[-1]), np.uint8)
     for space, seen in zip(costs, surfaces, strict=True):
         space[: seen.costs.shape[0], : seen.costs.shape[1]] = seen.costs
     likeliest = costs.argmin(axis=-1).astype(np.int32)
-    evidence = 1 - np.exp(-costs.mean(axis=-1) / np.float32(TELLING))
+    told = costs.mean(axis=-1, dtype=np.float32) * np.float32(NATS / TELLING)
+    evidence = 1 - np.exp(-told)
     penalties = [HELD + AGE * age if age > 0 else 0.0 for age in ages_s]
     size = camera.height, camera.width
     choice = Choice(
@@ -183,7 +184,7 @@ def _choose(planes, log_weights, places, known, penalties, out):  # type: ignore
                     i, j = int(v + np.float32(0.5)), int(u + np.float32(0.5))
                     cell = costs[s, i, j]
                     score = log_weights[y, x, p] - penalties[s]
-                    score -= (1 - part) * cell[b] + part * cell[b + 1]
+                    score -= np.float32(NATS) * ((1 - part) * cell[b] + part * cell[b + 1])
                     if penalties[s] > 0 and score > best:
                         score -= _seen_through(x, y, rho, places, known, penalties)
                     scores[s, p] = score
@@ -230,5 +231,6 @@ def _seen_through(x, y, rho, places, known, penalties):  # type: ignore[no-untyp
         i, j = int(v + np.float32(0.5)), int(u + np.float32(0.5))
         b = min(int(rho / z / step + np.float32(0.5)), last)
         if likeliest[s, i, j] < b:
-            most = max(most, min(costs[s, i, j, b], np.float32(CONTRADICTED)))
+            doubt = np.float32(NATS) * costs[s, i, j, b]
+            most = max(most, min(doubt, np.float32(CONTRADICTED)))
     return most

@@ -18,6 +18,7 @@ from anyview_ros.engine.surface_network import find_surfaces, inverse_depths
 from anyview_ros.frames import Clip, Frame
 
 MEASURED = SurfaceRange(48, 7.0)  # where a package has no network for it
+NATS = 1 / 8  # of a unit in which costs are kept: a quarter of the memory of floats
 EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
 LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
 LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
@@ -31,14 +32,20 @@ class Surfaces:
 
     Args:
         frame: of a source.
-        costs: (H, W, B) float32, minus the log of the likelihood of each inverse depth, over that
-            of the likeliest; all 0 where nothing is known.
+        costs: (H, W, B) uint8 in NATS: minus the log of the likelihood of each inverse depth, over
+            that of the likeliest; all 0 where nothing is known.
         step: 1 / metres from one inverse depth to the next; the first one is 0.
     """
 
     frame: Frame
-    costs: NDArray[np.float32]
+    costs: NDArray[np.uint8]
     step: float
+
+    @classmethod
+    def of(cls, frame: Frame, nats: NDArray[np.float32], step: float) -> Surfaces:
+        """Return surfaces of costs (H, W, B) in nats."""
+        rounded = np.minimum(nats / np.float32(NATS) + np.float32(0.5), 255)
+        return cls(frame, rounded.astype(np.uint8), step)
 
 
 class SurfaceFinder:
@@ -95,7 +102,7 @@ class SurfaceFinder:
         if self._graph is None:
             return measured(frame, others, scene_scale)
         costs = find_surfaces(self._graph, self._range, frame, others, scene_scale)
-        return Surfaces(frame, costs, float(inverse_depths(self._range, scene_scale)[1]))
+        return Surfaces.of(frame, costs, float(inverse_depths(self._range, scene_scale)[1]))
 
 
 def instants(clip: Clip) -> list[int]:
@@ -138,6 +145,6 @@ def measured(frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfa
     step = float(depths[1])
     if not others:
         size = frame.camera.height, frame.camera.width, MEASURED.count
-        return Surfaces(frame, np.zeros(size, np.float32), step)
+        return Surfaces(frame, np.zeros(size, np.uint8), step)
     costs = smoothed(matching_costs(frame, others, depths), frame.image)
-    return Surfaces(frame, costs / np.float32(LEVELS), step)
+    return Surfaces.of(frame, costs / np.float32(LEVELS), step)

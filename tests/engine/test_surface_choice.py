@@ -28,7 +28,7 @@ def knowing(
     costs -= costs.min()
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     whole = np.broadcast_to(costs, (camera.height, camera.width, COUNT))
-    return Surfaces(Frame(1, image, camera, pose), np.ascontiguousarray(whole), STEP)
+    return Surfaces.of(Frame(1, image, camera, pose), np.ascontiguousarray(whole), STEP)
 
 
 def weights(plane: int | None = None, nothing: float = 0.0) -> NDArray[np.float32]:
