@@ -8,14 +8,17 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
+from anyview_ros.errors import AnyviewError
+
 if TYPE_CHECKING:
     import torch
 
-    from anyview_ros.training.config import Run
+    from anyview_ros.training.config import Run, RunConfig
     from anyview_ros.training.loop import Learner, Progress, Trainer
     from anyview_ros.training.store import Store
 
@@ -26,6 +29,12 @@ REPORT_EVERY_S = 15.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="TOML file, e.g. config/training/*.toml")
+    parser.add_argument(
+        "--from",
+        dest="package",
+        metavar="PACKAGE",
+        help="model package whose weights a new run begins with, to fine-tune it",
+    )
     add_running(parser)
 
 
@@ -49,13 +58,31 @@ def add_running(parser: argparse._ActionsContainer) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.config import read_config
-    from anyview_ros.training.loop import Trainer
     from anyview_ros.training.surfaces.config import is_surfaces, read_surfaces
     from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 
+    if args.package is not None and args.resume:
+        raise AnyviewError(
+            "wrong_option", "--from begins a new run, --resume goes on with one: give one of them"
+        )
     if args.config.is_file() and is_surfaces(args.config.read_text()):
+        if args.package is not None:
+            raise AnyviewError("wrong_option", "--from is for the model itself, not for surfaces")
         return trained(args, read_surfaces(args.config), SurfaceTrainer)
-    return trained(args, read_config(args.config), Trainer)
+    return trained(args, read_config(args.config), partial(_begun, args.package))
+
+
+def _begun(
+    package: str | None, run: RunConfig, stores: Mapping[str, Store], device: torch.device
+) -> Trainer:
+    """The learner of a run, with the weights of a package where one is given."""
+    from anyview_ros.contract import find_package, load_package
+    from anyview_ros.training.loop import Trainer
+
+    trainer = Trainer(run, stores, device)
+    if package is not None:
+        trainer.start_from(load_package(find_package(package)).path)
+    return trainer
 
 
 def trained(

@@ -27,6 +27,7 @@ from anyview_ros.training.config import Run, RunConfig, parse_config
 from anyview_ros.training.distributed import agreed, gathered, rank_and_processes, require_even
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
+from anyview_ros.training.package import CONFIG_FILE, parameters_of
 from anyview_ros.training.store import Store, wait_for
 
 LATEST = "latest.safetensors"
@@ -118,15 +119,37 @@ class Trainer:
         self.codec = LinearCodec(run.network.channels).to(device)
         self.mean_clips: dict[str, Tensor] = {}
         self.step = 0
+        self._begun = False  # with weights and codec of a package
 
     def fit(self) -> None:
         """Make the codec, and the mean clip of each set, from the first scenes of all sets."""
         clips = {name: self._first_clips(store) for name, store in self.stores.items()}
-        self.codec = fit_codec(list(clips.values()), self.run.network.channels).to(self.device)
         self.mean_clips = {name: frames.mean(0) for name, frames in clips.items()}
+        if self._begun:
+            return
+        self.codec = fit_codec(list(clips.values()), self.run.network.channels).to(self.device)
         variance = latent_variance(self.codec, list(clips.values()))
         for network in (self.network, self.ema):
             network.variance.copy_(variance)
+
+    def start_from(self, package: Path) -> None:
+        """Begin with the weights of a package in place of random ones, and with its codec.
+
+        Raises:
+            AnyviewError: `other_network` when the config's is another one; as `parameters_of`.
+        """
+        network, codec = parameters_of(package)
+        try:
+            for own in (self.network, self.ema):
+                own.load_state_dict(network)
+            self.codec.load_state_dict(codec)
+        except RuntimeError as error:
+            raise AnyviewError(
+                "other_network",
+                f"{package} holds another network than the config asks for; give [network] and "
+                f"plane_sweep as its {CONFIG_FILE} does: {error}",
+            ) from None
+        self._begun = True
 
     def _first_clips(self, store: Store) -> Tensor:
         """(N, 3, T, H, W) in [-1, 1]."""

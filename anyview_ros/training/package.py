@@ -9,16 +9,18 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from anyview_ros.contract import sha256_of, write_manifest
+from anyview_ros.contract import GRAPHS, sha256_of, write_manifest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import export_package
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.model.parameters import PARAMETERS, read_parameters, write_parameters
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 
 CONFIG_FILE = "training.toml"
+NETWORK, CODEC = "network", "codec"  # first part of their parameters' names
 
 
 def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoiser, LinearCodec]:
@@ -46,12 +48,28 @@ def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
     Raises:
         AnyviewError: as `networks_in_use` and `export_package`.
     """
-    contract = export_package(folder, run.contract(), *networks_in_use(run, checkpoint))
+    network, codec = networks_in_use(run, checkpoint)
+    contract = export_package(folder, run.contract(), network, codec)
     (folder / CONFIG_FILE).write_text(run.text)
-    added = [CONFIG_FILE, *_write_mean_images(folder, run, checkpoint.part("mean"))]
+    write_parameters(folder, {NETWORK: network, CODEC: codec}, GRAPHS)
+    added = [CONFIG_FILE, PARAMETERS, *_write_mean_images(folder, run, checkpoint.part("mean"))]
     files = {**contract.files, **{name: sha256_of(folder / name) for name in added}}
     write_manifest(folder, replace(contract, files=files))
     return folder
+
+
+def parameters_of(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return state dicts of the network and of the codec of a package.
+
+    Raises:
+        AnyviewError: as `read_parameters`.
+    """
+    found = read_parameters(folder)
+    network, codec = (
+        {k.removeprefix(f"{part}."): v for k, v in found.items() if k.startswith(f"{part}.")}
+        for part in (NETWORK, CODEC)
+    )
+    return network, codec
 
 
 def _write_mean_images(folder: Path, run: RunConfig, means: dict[str, Tensor]) -> list[str]:

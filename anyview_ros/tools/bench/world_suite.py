@@ -181,7 +181,7 @@ class WorldSuite:
             return ()
         scale = world.scene_scale
         chosen = choose_keyframes(target, [Clip(live)], past, scale, self.keyframes)
-        return tuple(Clip.held(place.frame(world), len(live)) for place in chosen)
+        return tuple(place.held(world, len(live)) for place in chosen)
 
 
 def _camera_pair(
