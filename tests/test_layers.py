@@ -50,7 +50,7 @@ ROOMS = {
 # beside the rooms, and used in them
 SHARED = ("messages", "encodings", "qos_overrides", "parameter", "parameters")
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
-SURFACES = ("engine.photo_consistency", "engine.surface_choice", "engine.source_detail")
+SURFACES = ("engine.compiled",)
 # package -> the layers, or the one module, that may import it
 HOMES = {
     "onnxruntime": ("engine.runtime",),

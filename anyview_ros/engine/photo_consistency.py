@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from anyview_ros.engine.compiled import compiled
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse
 
@@ -98,7 +98,7 @@ def _epipolar(
     return np.stack(turns), np.stack(shifts).astype(np.float32)
 
 
-@njit(fastmath=True, nogil=True, cache=True)
+@compiled
 def _match(wanted, seen, shapes, turns, shifts, costs):  # type: ignore[no-untyped-def]
     height, width, depths = costs.shape
     first, second = np.empty(depths, np.float32), np.empty(depths, np.float32)
@@ -145,7 +145,7 @@ def _averaged(costs: Costs) -> Costs:
     return mean
 
 
-@njit(fastmath=True, nogil=True, cache=True)
+@compiled
 def _add_path(costs, luma, down, right, total):  # type: ignore[no-untyped-def]
     """Add to `total` the costs of the cheapest way to each pixel from one side."""
     height, width, depths = costs.shape

@@ -281,7 +281,9 @@ def _source_detail(contract: Contract, threads: int, surfaces: Graph | None) -> 
         return None
     from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need
 
-    return SourceDetail(contract, threads, surfaces)
+    detail = SourceDetail(contract, threads, surfaces)
+    detail.warm_up()
+    return detail
 
 
 class _Steps:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
+from anyview_ros.engine.compiled import compiled
 from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.engine.runtime import Graph
 from anyview_ros.engine.surface_choice import Choice, choose, priors
@@ -71,6 +71,17 @@ class SourceDetail:
         self._threads = threads or os.cpu_count() or 1
         size = ANCHORS * contract.max_sources
         self._finder = SurfaceFinder(size, self._threads, graph, contract.surfaces or MEASURED)
+
+    def warm_up(self) -> None:
+        """Compile, so that the first clip is not late by that: draw a tiny one."""
+        camera, colours = Camera.from_fov(16, 16, 1.0), np.zeros((16, 16, 3), np.uint8)
+        poses = np.repeat(np.eye(4)[None], 5, axis=0)
+        poses[:, 0, 3] = np.arange(5)
+        clip = Clip(tuple(Frame(k, colours, camera, pose) for k, pose in enumerate(poses)))
+        clips = [clip, Clip.held(clip.frames[0], len(clip))]
+        size = len(self._contract.plane_sweep) + 2, *self._contract.latent.of(5, 16, 16)[1:]
+        answer = Answer(clip.images, np.ones(size, np.float32), clips, View(camera, poses), 1.0)
+        self.drawn(answer, answer.clips, camera)
 
     def drawn(
         self, answer: Answer, sources: Sequence[Clip], camera: Camera
@@ -187,16 +198,18 @@ def _copy_from(
     turn = source.camera.matrix @ source_from_target[:3, :3] @ np.linalg.inv(camera.matrix)
     shift = source.camera.matrix @ source_from_target[:3, 3]
     places = turn.astype(np.float32), shift.astype(np.float32)
-    _copy(source.image, places, choice.inverse_depth, share, taken)
+    # One kind of array, or it would be compiled again for another: readable, writable, whole.
+    image = np.require(source.image, requirements=("C", "W"))
+    _copy(image, places, choice.inverse_depth, share, taken)
 
 
-@njit(fastmath=True, nogil=True, cache=True)
+@compiled
 def _within(place, count):  # type: ignore[no-untyped-def]
     """Return a place among `count` pixels, that of the outermost where it is beyond."""
     return min(max(place, np.float32(0)), np.float32(count - 1))
 
 
-@njit(fastmath=True, nogil=True, cache=True)
+@compiled
 def _copy(image, places, inverse_depth, share, taken):  # type: ignore[no-untyped-def]
     """Add to `taken` (H, W, 4) colours times shares, and shares."""
     turn, shift = places

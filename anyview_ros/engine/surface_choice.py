@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from anyview_ros.engine.compiled import compiled
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
 from anyview_ros.engine.surfaces import NATS, Surfaces
 from anyview_ros.frames import Camera, View
@@ -149,7 +149,7 @@ def _ground(world_from_cam: NDArray[np.float64], pixels: NDArray[np.float64]) ->
     return np.asarray(-world_from_cam[2, :3] @ pixels / height, np.float32)
 
 
-@njit(fastmath=True, nogil=True, cache=True)
+@compiled
 def _choose(planes, log_weights, places, known, penalties, out):  # type: ignore[no-untyped-def]
     ground, facing = planes
     turns, shifts = places
@@ -210,7 +210,7 @@ def _choose(planes, log_weights, places, known, penalties, out):  # type: ignore
             owner[y, x] = best_source
 
 
-@njit(fastmath=True, nogil=True, cache=True)
+@compiled
 def _seen_through(x, y, rho, places, known, penalties):  # type: ignore[no-untyped-def]
     """Return nats by which live sources contradict that something is at a point: where they see
     what lies behind it, it has moved on."""
