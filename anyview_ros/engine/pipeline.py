@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import DEFAULT_SPEED, Contract, ModelPackage
+from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract, ModelPackage
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.asking import (
     SynthesisOptions,
@@ -24,7 +25,7 @@ from anyview_ros.engine.conditioner import Conditioner, Scene
 from anyview_ros.engine.fused_attention import check_fused
 from anyview_ros.engine.memory import check_fits
 from anyview_ros.engine.providers import device_of
-from anyview_ros.engine.runtime import AUTO, OnDevice, choose_provider, load_graphs
+from anyview_ros.engine.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.self_test import SelfTest
 from anyview_ros.engine.sight import off_sight
 from anyview_ros.engine.uncertainty import Question, Spread, doubt, questions
@@ -97,7 +98,7 @@ class Pipeline:
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._conditioner = Conditioner(package.contract, self._graphs)
-        self._detail = _source_detail(package.contract, threads)
+        self._detail = _source_detail(package.contract, self._graphs, threads)
 
     def synthesize(
         self,
@@ -275,13 +276,19 @@ class _Answer:
     denoise_s: float
 
 
-def _source_detail(contract: Contract, threads: int) -> SourceDetail | None:
+def _source_detail(
+    contract: Contract, graphs: Mapping[str, Graph], threads: int
+) -> SourceDetail | None:
     """What draws detail from the sources, where the package says where to take it from."""
     if not contract.sweep_weights:
         return None
     from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need
+    from anyview_ros.engine.surface_network import surfaces_by
 
-    return SourceDetail(contract, threads)
+    if contract.surfaces is None:
+        return SourceDetail(contract, threads)
+    measure = partial(surfaces_by, graphs[SURFACES], contract.surfaces)
+    return SourceDetail(contract, threads, measure)
 
 
 class _Steps:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.engine.surface_choice import Choice, choose, priors
-from anyview_ros.engine.surfaces import SurfaceFinder, Surfaces, instants
+from anyview_ros.engine.surfaces import Measure, SurfaceFinder, Surfaces, instants
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import inverse
 
@@ -62,12 +62,13 @@ class SourceDetail:
     Args:
         contract: of a package with `sweep_weights`.
         threads: 0 = one a core.
+        measure: see `SurfaceFinder`.
     """
 
-    def __init__(self, contract: Contract, threads: int) -> None:
+    def __init__(self, contract: Contract, threads: int, measure: Measure | None = None) -> None:
         self._contract = contract
         self._threads = threads or os.cpu_count() or 1
-        self._finder = SurfaceFinder(2 * ANCHORS * contract.max_sources, self._threads)
+        self._finder = SurfaceFinder(2 * ANCHORS * contract.max_sources, self._threads, measure)
 
     def drawn(
         self, answer: Answer, sources: Sequence[Clip], camera: Camera

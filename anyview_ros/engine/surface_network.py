@@ -16,6 +16,7 @@ from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.photo_consistency import MOST, Costs, matching_costs
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
 from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.surfaces import Surfaces
 from anyview_ros.frames import Camera, Frame
 
 FEWEST = 2  # frames that costs are taken over: the two that agree best
@@ -26,14 +27,14 @@ def inverse_depths(surfaces: SurfaceRange, scene_scale: float) -> NDArray[np.flo
     return np.linspace(0.0, surfaces.nearest * scene_scale, surfaces.count)
 
 
-def find_surfaces(
+def surfaces_by(
     graph: Graph,
     surfaces: SurfaceRange,
     frame: Frame,
     others: Sequence[Frame],
     scene_scale: float,
-) -> Costs:
-    """Return (H, W, B) costs, as those of `surfaces.Surfaces`.
+) -> Surfaces:
+    """Return what a network says of a frame; with the first two given, a `surfaces.Measure`.
 
     Args:
         graph: `surfaces` of a package.
@@ -49,7 +50,7 @@ def find_surfaces(
     ).values()
     likely = np.ascontiguousarray(found[0].transpose(1, 2, 0))
     worse: Costs = likely.max(axis=-1, keepdims=True) - likely
-    return worse
+    return Surfaces(frame, worse, float(inverse_depths(surfaces, scene_scale)[1]))
 
 
 def costs_or_none(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 
@@ -38,16 +38,21 @@ class Surfaces:
     step: float
 
 
+Measure = Callable[[Frame, Sequence[Frame], float], Surfaces]  # as `measured`
+
+
 class SurfaceFinder:
     """Finds surfaces of source clips, and keeps them for other targets. Not thread-safe.
 
     Args:
         size: frames kept.
         threads: 0 = one a core.
+        measure: what says where surfaces are; without, photo-consistency does.
     """
 
-    def __init__(self, size: int, threads: int = 0) -> None:
+    def __init__(self, size: int, threads: int = 0, measure: Measure | None = None) -> None:
         self._kept: Kept[Surfaces] = Kept(size)
+        self._measure = measure or measured
         self._threads = threads or os.cpu_count() or 1
 
     def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
@@ -77,7 +82,7 @@ class SurfaceFinder:
             *(repr(astuple(part.camera)) for part in parts),
             repr(float(scene_scale)),
         )
-        return key, self._kept.peek(key) or measured(frame, others, scene_scale)
+        return key, self._kept.peek(key) or self._measure(frame, others, scene_scale)
 
 
 def instants(clip: Clip) -> list[int]:
