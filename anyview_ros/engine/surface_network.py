@@ -1,8 +1,8 @@
 """How far away the surface of each pixel of a source is, as the graph `surfaces` of a package says.
 
 Matching costs say nothing where the camera stands, where things move and where there is no texture;
-a network that sees them beside the image and the ground does. It takes the place of
-`photo_consistency.smoothed`, on the source's own grid.
+a network that sees them, raw and smoothed, beside the image and the ground does. Its answer takes
+the place of the smoothed costs, on the source's own grid.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST, Costs, matching_costs
+from anyview_ros.engine.photo_consistency import MOST, Costs, matching_costs, smoothed
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
 from anyview_ros.engine.runtime import Graph
 from anyview_ros.engine.surfaces import Surfaces
@@ -45,7 +45,8 @@ def surfaces_by(
     ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scene_scale)
     (found,) = graph(
         image=image_tensor(frame.image[None]),
-        costs=np.ascontiguousarray(costs.transpose(2, 0, 1)[None]),
+        costs=planar(costs),
+        smooth=planar(smooth_costs(costs, frame.image)),
         ground=ground[None, None],
     ).values()
     likely = np.ascontiguousarray(found[0].transpose(1, 2, 0))
@@ -62,12 +63,22 @@ def costs_or_none(
     return matching_costs(frame, others, inverse_depths(surfaces, scene_scale))
 
 
+def smooth_costs(costs: Costs, image: NDArray[np.uint8]) -> Costs:
+    """Return (H, W, B) smoothed costs, 0 for each pixel's best; all 0 where nothing is seen."""
+    return np.minimum(smoothed(costs, image), np.float32(MOST))
+
+
+def planar(costs: Costs) -> NDArray[np.float32]:
+    """(H, W, B) -> (1, B, H, W)."""
+    return np.ascontiguousarray(costs.transpose(2, 0, 1)[None])
+
+
 def image_tensor(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, H, W, 3) uint8 -> (N, 3, H, W) in [-1, 1]."""
-    planar = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-    planar /= np.float32(127.5)
-    planar -= 1
-    return planar
+    pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+    pixels /= np.float32(127.5)
+    pixels -= 1
+    return pixels
 
 
 def ground_inverse_depth(

@@ -74,8 +74,11 @@ def test_surfaces_come_back_as_costs_of_the_least_likely():
     assert {name: array.shape for name, array in asked.items()} == {
         "image": (1, 3, 16, 32),
         "costs": (1, 12, 16, 32),
+        "smooth": (1, 12, 16, 32),
         "ground": (1, 1, 16, 32),
     }
+    assert (asked["costs"] == MOST).all()
+    assert not asked["smooth"].any()
     assert asked["image"][0, :, 2, 5] == pytest.approx(frame().image[2, 5] / 127.5 - 1, abs=1e-6)
     assert found.costs.shape == (16, 32, 12)
     assert (found.costs[3, 4] == np.arange(12)).all()
