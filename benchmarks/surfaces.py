@@ -17,12 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST, smoothed
-from anyview_ros.engine.surface_network import costs_or_none, ground_inverse_depth, image_tensor
+from anyview_ros.engine.photo_consistency import MOST
+from anyview_ros.engine.surface_network import (
+    costs_or_none,
+    ground_inverse_depth,
+    image_tensor,
+    planar,
+    smooth_costs,
+)
 from anyview_ros.engine.surfaces import LEVELS, supports
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import SurfaceNetwork
@@ -41,9 +46,9 @@ KINDS = {"street": (1 / 16, (96, 160)), "table": (1 / 2, (128, 128))}
 class Shown:
     """A held-out frame: tensors as the network takes them, one frame each, and the truth."""
 
-    pixels: NDArray[np.uint8]
     image: Tensor
     costs: Tensor
+    smooth: Tensor
     ground: Tensor
     truth: Tensor
 
@@ -105,9 +110,9 @@ def held_out(kind: str, scenes: int, cache: Path, surfaces: SurfaceRange) -> Ite
                 ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scale)
                 truth = scene.inverse_depth[view, time].astype(np.float32) / np.float32(scale)
                 yield Shown(
-                    frame.image,
                     torch.from_numpy(image_tensor(frame.image[None])),
-                    torch.from_numpy(costs.transpose(2, 0, 1)[None].copy()),
+                    torch.from_numpy(planar(costs)),
+                    torch.from_numpy(planar(smooth_costs(costs, frame.image))),
                     torch.from_numpy(ground[None, None]),
                     torch.from_numpy(truth.clip(0, surfaces.nearest)[None]),
                 )
@@ -117,14 +122,13 @@ def held_out(kind: str, scenes: int, cache: Path, surfaces: SurfaceRange) -> Ite
 def likely(network: SurfaceNetwork, frame: Shown, alone: bool) -> Tensor:
     """(1, B, H, W) log-probabilities."""
     costs = torch.full_like(frame.costs, MOST) if alone else frame.costs
-    found: Tensor = network(frame.image, costs, frame.ground)
+    smooth = torch.zeros_like(frame.smooth) if alone else frame.smooth
+    found: Tensor = network(frame.image, costs, smooth, frame.ground)
     return found
 
 
 def likely_of_costs(frame: Shown) -> Tensor:
-    total = smoothed(np.ascontiguousarray(frame.costs[0].permute(1, 2, 0).numpy()), frame.pixels)
-    scores = torch.from_numpy(-total / np.float32(LEVELS)).permute(2, 0, 1)[None]
-    return torch.log_softmax(scores, dim=1)
+    return torch.log_softmax(-frame.smooth / LEVELS, dim=1)
 
 
 def row(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,7 +98,7 @@ class Pipeline:
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._conditioner = Conditioner(package.contract, self._graphs)
-        self._detail = _source_detail(package.contract, threads, self._graphs.get(SURFACES))
+        self._detail = _source_detail(package.contract, self._graphs, threads)
 
     def synthesize(
         self,
@@ -275,13 +276,19 @@ class _Answer:
     denoise_s: float
 
 
-def _source_detail(contract: Contract, threads: int, surfaces: Graph | None) -> SourceDetail | None:
+def _source_detail(
+    contract: Contract, graphs: Mapping[str, Graph], threads: int
+) -> SourceDetail | None:
     """What draws detail from the sources, where the package says where to take it from."""
     if not contract.sweep_weights:
         return None
     from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need
+    from anyview_ros.engine.surface_network import surfaces_by
 
-    detail = SourceDetail(contract, threads, surfaces)
+    measure = None
+    if contract.surfaces is not None:
+        measure = partial(surfaces_by, graphs[SURFACES], contract.surfaces)
+    detail = SourceDetail(contract, threads, measure)
     detail.warm_up()
     return detail
 

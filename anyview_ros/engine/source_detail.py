@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.engine.compiled import compiled
 from anyview_ros.engine.conditioning import resize_image
-from anyview_ros.engine.runtime import Graph
 from anyview_ros.engine.surface_choice import Choice, choose, priors
-from anyview_ros.engine.surfaces import MEASURED, SurfaceFinder, Surfaces, instants
+from anyview_ros.engine.surfaces import Measure, SurfaceFinder, Surfaces, instants
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import inverse
 
@@ -63,14 +62,13 @@ class SourceDetail:
     Args:
         contract: of a package with `sweep_weights`.
         threads: 0 = one a core.
-        graph: `surfaces` of the package, where it has one.
+        measure: see `SurfaceFinder`.
     """
 
-    def __init__(self, contract: Contract, threads: int, graph: Graph | None = None) -> None:
+    def __init__(self, contract: Contract, threads: int, measure: Measure | None = None) -> None:
         self._contract = contract
         self._threads = threads or os.cpu_count() or 1
-        size = ANCHORS * contract.max_sources
-        self._finder = SurfaceFinder(size, self._threads, graph, contract.surfaces or MEASURED)
+        self._finder = SurfaceFinder(ANCHORS * contract.max_sources, self._threads, measure)
 
     def warm_up(self) -> None:
         """Compile, so that the first clip is not late by that: draw a tiny one."""

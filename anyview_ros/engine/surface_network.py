@@ -1,8 +1,8 @@
 """How far away the surface of each pixel of a source is, as the graph `surfaces` of a package says.
 
 Matching costs say nothing where the camera stands, where things move and where there is no texture;
-a network that sees them beside the image and the ground does. It takes the place of
-`photo_consistency.smoothed`, on the source's own grid.
+a network that sees them, raw and smoothed, beside the image and the ground does. Its answer takes
+the place of the smoothed costs, on the source's own grid.
 """
 
 from __future__ import annotations
@@ -13,27 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST, Costs, matching_costs
+from anyview_ros.engine.photo_consistency import MOST, Costs, matching_costs, smoothed
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
 from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.surfaces import Surfaces, inverse_depths
 from anyview_ros.frames import Camera, Frame
 
 FEWEST = 2  # frames that costs are taken over: the two that agree best
 
 
-def inverse_depths(surfaces: SurfaceRange, scene_scale: float) -> NDArray[np.float64]:
-    """Return (B,) 1 / metres along the optical axis; the first is 0, the sky."""
-    return np.linspace(0.0, surfaces.nearest * scene_scale, surfaces.count)
-
-
-def find_surfaces(
+def surfaces_by(
     graph: Graph,
     surfaces: SurfaceRange,
     frame: Frame,
     others: Sequence[Frame],
     scene_scale: float,
-) -> Costs:
-    """Return (H, W, B) costs, as those of `surfaces.Surfaces`.
+) -> Surfaces:
+    """Return what a network says of a frame; with the first two given, a `surfaces.Measure`.
 
     Args:
         graph: `surfaces` of a package.
@@ -44,12 +40,13 @@ def find_surfaces(
     ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scene_scale)
     (found,) = graph(
         image=image_tensor(frame.image[None]),
-        costs=np.ascontiguousarray(costs.transpose(2, 0, 1)[None]),
+        costs=planar(costs),
+        smooth=planar(smooth_costs(costs, frame.image)),
         ground=ground[None, None],
     ).values()
     likely = np.ascontiguousarray(found[0].transpose(1, 2, 0))
     worse: Costs = likely.max(axis=-1, keepdims=True) - likely
-    return worse
+    return Surfaces.of(frame, worse, float(inverse_depths(surfaces, scene_scale)[1]))
 
 
 def costs_or_none(
@@ -61,12 +58,22 @@ def costs_or_none(
     return matching_costs(frame, others, inverse_depths(surfaces, scene_scale))
 
 
+def smooth_costs(costs: Costs, image: NDArray[np.uint8]) -> Costs:
+    """Return (H, W, B) smoothed costs, 0 for each pixel's best; all 0 where nothing is seen."""
+    return np.minimum(smoothed(costs, image), np.float32(MOST))
+
+
+def planar(costs: Costs) -> NDArray[np.float32]:
+    """(H, W, B) -> (1, B, H, W)."""
+    return np.ascontiguousarray(costs.transpose(2, 0, 1)[None])
+
+
 def image_tensor(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, H, W, 3) uint8 -> (N, 3, H, W) in [-1, 1]."""
-    planar = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-    planar /= np.float32(127.5)
-    planar -= 1
-    return planar
+    pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+    pixels /= np.float32(127.5)
+    pixels -= 1
+    return pixels
 
 
 def ground_inverse_depth(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 
@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.photo_consistency import matching_costs, smoothed, supporting
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.surface_network import find_surfaces, inverse_depths
 from anyview_ros.frames import Clip, Frame
 
 MEASURED = SurfaceRange(48, 7.0)  # where a package has no network for it
@@ -48,25 +46,21 @@ class Surfaces:
         return cls(frame, rounded.astype(np.uint8), step)
 
 
+Measure = Callable[[Frame, Sequence[Frame], float], Surfaces]  # as `measured`
+
+
 class SurfaceFinder:
     """Finds surfaces of source clips, and keeps them for other targets. Not thread-safe.
 
     Args:
         size: frames kept.
         threads: 0 = one a core.
-        graph: `surfaces` of a package, which tells more than photo-consistency alone.
-        surfaces: of the graph.
+        measure: what says where surfaces are; without, photo-consistency does.
     """
 
-    def __init__(
-        self,
-        size: int,
-        threads: int = 0,
-        graph: Graph | None = None,
-        surfaces: SurfaceRange = MEASURED,
-    ) -> None:
+    def __init__(self, size: int, threads: int = 0, measure: Measure | None = None) -> None:
         self._kept: Kept[Surfaces] = Kept(size)
-        self._graph, self._range = graph, surfaces
+        self._measure = measure or measured
         self._threads = threads or os.cpu_count() or 1
 
     def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
@@ -96,13 +90,7 @@ class SurfaceFinder:
             *(repr(astuple(part.camera)) for part in parts),
             repr(float(scene_scale)),
         )
-        return key, self._kept.peek(key) or self._found(frame, others, scene_scale)
-
-    def _found(self, frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfaces:
-        if self._graph is None:
-            return measured(frame, others, scene_scale)
-        costs = find_surfaces(self._graph, self._range, frame, others, scene_scale)
-        return Surfaces.of(frame, costs, float(inverse_depths(self._range, scene_scale)[1]))
+        return key, self._kept.peek(key) or self._measure(frame, others, scene_scale)
 
 
 def instants(clip: Clip) -> list[int]:
@@ -137,6 +125,11 @@ def _is_apart(frame: Frame, other: Frame, scene_scale: float, most: float = np.i
     )
     cosine = float(frame.world_from_cam[:3, 2] @ other.world_from_cam[:3, 2])
     return LEAST_BASELINE <= baseline <= most and cosine >= np.cos(WIDEST_ANGLE)
+
+
+def inverse_depths(surfaces: SurfaceRange, scene_scale: float) -> NDArray[np.float64]:
+    """Return (B,) 1 / metres along the optical axis; the first is 0, the sky."""
+    return np.linspace(0.0, surfaces.nearest * scene_scale, surfaces.count)
 
 
 def measured(frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfaces:

@@ -7,11 +7,12 @@ from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.photo_consistency import MOST, matching_costs
 from anyview_ros.engine.surface_network import (
     costs_or_none,
-    find_surfaces,
     ground_inverse_depth,
     inverse_depths,
+    surfaces_by,
 )
-from anyview_ros.frames import Camera, Frame
+from anyview_ros.engine.surfaces import SurfaceFinder, Surfaces
+from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.geometry import look_at
 
 RANGE = SurfaceRange(12, 7.0)
@@ -69,12 +70,31 @@ def test_surfaces_come_back_as_costs_of_the_least_likely():
             "surfaces": -np.arange(12, dtype=np.float32)[None, :, None, None] * np.ones((16, 32))
         }
 
-    found = find_surfaces(graph, RANGE, frame(), [], SCALE)
+    found = surfaces_by(graph, RANGE, frame(), [], SCALE)
     assert {name: array.shape for name, array in asked.items()} == {
         "image": (1, 3, 16, 32),
         "costs": (1, 12, 16, 32),
+        "smooth": (1, 12, 16, 32),
         "ground": (1, 1, 16, 32),
     }
+    assert (asked["costs"] == MOST).all()
+    assert not asked["smooth"].any()
     assert asked["image"][0, :, 2, 5] == pytest.approx(frame().image[2, 5] / 127.5 - 1, abs=1e-6)
-    assert found.shape == (16, 32, 12)
-    assert (found[3, 4] == np.arange(12)).all()
+    assert found.costs.shape == (16, 32, 12)
+    assert (found.costs[3, 4] == np.arange(12)).all()
+    assert found.step == pytest.approx(7.0 / 11 / 16)
+
+
+def test_a_finder_asks_what_it_is_given():
+    asked = []
+
+    def measure(seen, others, scene_scale):
+        asked.append((seen.stamp_ns, [other.stamp_ns for other in others], scene_scale))
+        return Surfaces(seen, np.zeros((16, 32, 12), np.float32), 1.0)
+
+    clip = Clip(tuple(frame(0.5 * k, k) for k in range(5)))
+    finder = SurfaceFinder(9, 1, measure)
+    first = finder.find([clip], SCALE)
+    assert asked == [(1, [2, 0, 3, 4], SCALE), (4, [3, 2, 0, 1], SCALE)]
+    assert finder.find([clip], SCALE)[0][0] is first[0][0]
+    assert len(asked) == 2

@@ -33,26 +33,29 @@ def tiny_network(random: bool = True) -> SurfaceNetwork:
     return network.requires_grad_(False).eval()
 
 
-def unseen(size: tuple[int, int] = (16, 16)) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.zeros(1, 3, *size), torch.full((1, 12, *size), 40.0), torch.zeros(1, 1, *size)
+def unseen(size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
+    costs = torch.full((1, 12, *size), 40.0)
+    nothing = torch.zeros(1, 1, *size)
+    return {"image": nothing + torch.zeros(1, 3, 1, 1), "costs": costs, "smooth": 0 * costs} | {
+        "ground": nothing
+    }
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48), (80, 16)])
 def test_probabilities_add_up_to_one_at_every_size(size: tuple[int, int]) -> None:
-    network = tiny_network()
-    image, costs, ground = unseen(size)
-    likely = network(torch.rand_like(image), 40 * torch.rand_like(costs), ground + 2)
-    assert likely.shape == costs.shape
+    given = {name: 5 * torch.rand_like(value) for name, value in unseen(size).items()}
+    likely = tiny_network()(**given)
+    assert likely.shape == given["costs"].shape
     assert torch.allclose(likely.exp().sum(dim=1), torch.ones(1, *size), atol=1e-5)
 
 
 def test_an_untrained_network_knows_the_costs_and_the_ground() -> None:
     network = tiny_network(random=False)
-    image, costs, ground = unseen()
-    matched = costs.clone()
-    matched[:, 5] = 3.0
-    assert (network(image, matched, ground).argmax(dim=1) == 5).all()
-    on_ground = network(image, costs, ground + 8 * 7.0 / 11)
+    given = unseen()
+    worse = torch.full_like(given["smooth"], 30.0)
+    worse[:, 5] = 0.0
+    assert (network(**given | {"smooth": worse}).argmax(dim=1) == 5).all()
+    on_ground = network(**given | {"ground": given["ground"] + 8 * 7.0 / 11})
     assert (on_ground.argmax(dim=1) == 8).all()
 
 

@@ -107,7 +107,7 @@ def same(one: list[SurfaceBatch], other: list[SurfaceBatch]) -> bool:
     return len(one) == len(other) and all(
         torch.equal(getattr(a, name), getattr(b, name))
         for a, b in zip(one, other, strict=True)
-        for name in ("image", "costs", "ground", "truth")
+        for name in ("image", "costs", "smooth", "ground", "truth")
     )
 
 
@@ -146,8 +146,9 @@ def test_a_mirrored_frame_has_the_same_pixels_elsewhere() -> None:
     rng = np.random.default_rng(0)
     image, costs = (rng.integers(0, 256, (4, 6, n)).astype(np.uint8) for n in (3, 5))
     ground, truth = rng.random((2, 4, 6), np.float32)
-    found = Sighting(image, costs, ground, truth).mirrored()
+    found = Sighting(image, costs, costs + 1, ground, truth).mirrored()
     assert (found.costs[1, 0] == costs[1, 5]).all()
+    assert (found.smooth[1, 0] == costs[1, 5] + 1).all()
     assert (found.image[1, 0] == image[1, 5]).all()
     assert (found.ground[1, 0], found.truth[1, 0]) == (ground[1, 5], truth[1, 5])
 
@@ -157,6 +158,7 @@ def test_a_frame_alone_has_seen_nothing(cache: Path, monkeypatch: pytest.MonkeyP
     made = stores(cache, parse_surfaces(CONFIG))["table"]
     found = sighting(made, 0, 0, RANGE)
     assert (found.costs / LEVEL == MOST).all()
+    assert not found.smooth.any()
 
 
 def test_disturbed_frames_are_about_where_they_were(cache: Path) -> None:

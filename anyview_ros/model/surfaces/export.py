@@ -79,6 +79,7 @@ def surface_spec(network: SurfaceNetwork, size: tuple[int, int], frames: int = 2
     inputs = {
         "image": uniform(3, -1, 1),
         "costs": uniform(surfaces.count, 0, MOST),
+        "smooth": uniform(surfaces.count, 0, MOST),
         "ground": uniform(1, 0, surfaces.nearest),
     }
     rows, columns = STRIDE * Dim("rows", min=1), STRIDE * Dim("columns", min=1)

@@ -1,9 +1,9 @@
 """Where the surface of each pixel of a frame is, from its image, matching costs and the ground.
 
 A U-net over one frame. Most of its work is done at a quarter of the size and below. At full size
-it adds what needs no network: the matching costs themselves and the plane of the ground, each as
-far as a pixel trusts them. So an untrained network already knows both, and where the costs have
-sharp edges, so has the answer.
+it adds what needs no network: smoothed matching costs and the plane of the ground, each as far as a
+pixel trusts them. So an untrained network already knows both, and where the costs have sharp edges,
+so has the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from anyview_ros.errors import AnyviewError
 STRIDE = 16  # sides of an image are multiples of it
 GROUPS = 8  # of channels that are normalised together
 COST_SCALE = 20.0  # grey levels
-MATCH_LEVELS = 8.0  # grey levels more than the best match at which there is none
+MATCH_LEVELS = 8.0  # of smoothed costs, at which there is no match
+TRUSTED_LEVELS = 4.0  # of smoothed costs that are worth one nat to a pixel that trusts them with 1
 TRUST = 2  # of the full-size head: in the costs, in the ground
 IMAGE = 4  # channels: colours, and the inverse depth of the ground
 
@@ -75,28 +76,30 @@ class SurfaceNetwork(nn.Module):
         self.bins: Tensor
         self.register_buffer("bins", bins[None, :, None, None], persistent=False)
 
-    def forward(self, image: Tensor, costs: Tensor, ground: Tensor) -> Tensor:
+    def forward(self, image: Tensor, costs: Tensor, smooth: Tensor, ground: Tensor) -> Tensor:
         """Return (N, B, H, W) log-probabilities.
 
         Args:
             image: (N, 3, H, W) in [-1, 1]; the sides are multiples of 16.
             costs: (N, B, H, W) as `photo_consistency.matching_costs`, in grey levels.
-            ground: (N, 1, H, W) as `surfaces.ground_inverse_depth`.
+            smooth: (N, B, H, W) as `surface_network.smooth_costs`.
+            ground: (N, 1, H, W) as `surface_network.ground_inverse_depth`.
         """
-        scores = self.scores(image, costs, ground)
+        scores = self.scores(image, costs, smooth, ground)
         scores = scores - scores.amax(dim=1, keepdim=True)
         # Written out: along this axis ONNX Runtime's LogSoftmax takes a quarter of all time.
         likely: Tensor = scores - scores.exp().sum(dim=1, keepdim=True).log()
         return likely
 
-    def scores(self, image: Tensor, costs: Tensor, ground: Tensor) -> Tensor:
+    def scores(self, image: Tensor, costs: Tensor, smooth: Tensor, ground: Tensor) -> Tensor:
         """Return (N, B, H, W), of which `forward` takes the softmax."""
-        worse = (costs - costs.amin(dim=1, keepdim=True)) * (1 / MATCH_LEVELS)
         seen = self.see(torch.cat([image, ground / self.surfaces.nearest], dim=1))
-        matched = self.costs(costs * (1 / COST_SCALE)) + self.matches(functional.relu(1 - worse))
-        found = self.decoded(functional.relu(seen + matched))
+        matches = functional.relu(1 - smooth * (1 / MATCH_LEVELS))
+        seen = seen + self.costs(costs * (1 / COST_SCALE)) + self.matches(matches)
+        found = self.decoded(functional.relu(seen))
         scores, trust = self.head(found), self.trust(found)
-        in_costs, in_ground = trust[:, :1] * worse, trust[:, 1:] * self.on(ground).to(trust)
+        in_costs = (trust[:, :1] * (1 / TRUSTED_LEVELS)) * smooth
+        in_ground = trust[:, 1:] * self.on(ground).to(trust)
         added: Tensor = scores - in_costs + in_ground
         return added
 

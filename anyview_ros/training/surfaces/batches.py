@@ -33,13 +33,14 @@ class SurfaceBatch:
 
     Args:
         image: (N, 3, H, W) float32 in [-1, 1].
-        costs: (N, B, H, W) uint8, `LEVEL` steps a grey level.
+        costs, smooth: (N, B, H, W) uint8, `LEVEL` steps a grey level.
         ground: (N, 1, H, W) float32.
         truth: (N, H, W) float32 inverse depth over scene_scale.
     """
 
     image: Tensor
     costs: Tensor
+    smooth: Tensor
     ground: Tensor
     truth: Tensor
 
@@ -47,13 +48,14 @@ class SurfaceBatch:
         return len(self.truth)
 
     def to(self, device: torch.device) -> SurfaceBatch:
-        parts = (self.image, self.costs, self.ground, self.truth)
+        parts = (self.image, self.costs, self.smooth, self.ground, self.truth)
         return SurfaceBatch(*(part.to(device) for part in parts))
 
     @property
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the network takes; bfloat16 has all costs, which are bytes, to 0.4 %."""
-        return self.image, self.costs.bfloat16() * (1 / LEVEL), self.ground
+        costs, smooth = (part.bfloat16() * (1 / LEVEL) for part in (self.costs, self.smooth))
+        return self.image, costs, smooth, self.ground
 
 
 def draw_surfaces(
@@ -93,6 +95,7 @@ def assembled(seen: Sequence[Sighting]) -> SurfaceBatch:
     return SurfaceBatch(
         images.contiguous(memory_format=torch.channels_last),
         torch.from_numpy(np.stack([found.costs for found in seen])).permute(0, 3, 1, 2),
+        torch.from_numpy(np.stack([found.smooth for found in seen])).permute(0, 3, 1, 2),
         torch.from_numpy(np.stack([found.ground for found in seen])[:, None]),
         torch.from_numpy(np.stack([found.truth for found in seen])),
     )

@@ -24,9 +24,9 @@ class SurfaceLoss(nn.Module):
 
     def forward(self, batch: SurfaceBatch) -> tuple[Tensor, Tensor]:
         """Return what is minimised, and the mean negative log-likelihood of each frame, (N,)."""
-        image, costs, ground = batch.inputs
-        with torch.autocast(image.device.type, torch.bfloat16):
-            scores = self.network.scores(image, costs, ground)
+        inputs = batch.inputs
+        with torch.autocast(batch.truth.device.type, torch.bfloat16):
+            scores = self.network.scores(*inputs)
         # Channels are last in memory, where a softmax is several times faster.
         likely = torch.log_softmax(scores.permute(0, 2, 3, 1).float(), dim=-1).permute(0, 3, 1, 2)
         losses = cross_entropy(likely, batch.truth, self.network.surfaces)

@@ -20,7 +20,12 @@ from transforms3d.euler import euler2mat
 
 from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.photo_consistency import MOST
-from anyview_ros.engine.surface_network import FEWEST, costs_or_none, ground_inverse_depth
+from anyview_ros.engine.surface_network import (
+    FEWEST,
+    costs_or_none,
+    ground_inverse_depth,
+    smooth_costs,
+)
 from anyview_ros.engine.surfaces import supports
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
@@ -58,13 +63,14 @@ class Sighting:
 
     Args:
         image: (H, W, 3) uint8.
-        costs: (H, W, B) uint8, `LEVEL` steps a grey level.
+        costs, smooth: (H, W, B) uint8, `LEVEL` steps a grey level.
         ground: (H, W) float32, see `engine.surfaces`.
         truth: (H, W) float32 inverse depth over scene_scale, at most the nearest.
     """
 
     image: NDArray[np.uint8]
     costs: NDArray[np.uint8]
+    smooth: NDArray[np.uint8]
     ground: NDArray[np.float32]
     truth: NDArray[np.float32]
 
@@ -73,6 +79,7 @@ class Sighting:
         return Sighting(
             np.ascontiguousarray(self.image[:, ::-1]),
             np.ascontiguousarray(self.costs[:, ::-1]),
+            np.ascontiguousarray(self.smooth[:, ::-1]),
             np.ascontiguousarray(self.ground[:, ::-1]),
             np.ascontiguousarray(self.truth[:, ::-1]),
         )
@@ -112,7 +119,9 @@ def sighted(
     frame = frame_of(scene, place)
     ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scene_scale)
     truth = scene.inverse_depth[place].astype(np.float32) / np.float32(scene_scale)
-    return Sighting(frame.image, costs, ground, truth.clip(0, surfaces.nearest))
+    levels = costs.astype(np.float32) / np.float32(LEVEL)
+    smooth = in_levels(smooth_costs(levels, frame.image))
+    return Sighting(frame.image, costs, smooth, ground, truth.clip(0, surfaces.nearest))
 
 
 def draw_frames(rng: Generator, scene: SceneViews, scene_scale: float) -> tuple[Place, list[Frame]]:
