@@ -8,10 +8,9 @@ from anyview_ros.engine.photo_consistency import MOST, matching_costs
 from anyview_ros.engine.surface_network import (
     costs_or_none,
     ground_inverse_depth,
-    inverse_depths,
     surfaces_by,
 )
-from anyview_ros.engine.surfaces import SurfaceFinder, Surfaces
+from anyview_ros.engine.surfaces import NATS, SurfaceFinder, Surfaces, inverse_depths
 from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.geometry import look_at
 
@@ -81,7 +80,7 @@ def test_surfaces_come_back_as_costs_of_the_least_likely():
     assert not asked["smooth"].any()
     assert asked["image"][0, :, 2, 5] == pytest.approx(frame().image[2, 5] / 127.5 - 1, abs=1e-6)
     assert found.costs.shape == (16, 32, 12)
-    assert (found.costs[3, 4] == np.arange(12)).all()
+    assert (NATS * found.costs[3, 4] == np.arange(12)).all()
     assert found.step == pytest.approx(7.0 / 11 / 16)
 
 
@@ -90,7 +89,7 @@ def test_a_finder_asks_what_it_is_given():
 
     def measure(seen, others, scene_scale):
         asked.append((seen.stamp_ns, [other.stamp_ns for other in others], scene_scale))
-        return Surfaces(seen, np.zeros((16, 32, 12), np.float32), 1.0)
+        return Surfaces(seen, np.zeros((16, 32, 12), np.uint8), 1.0)
 
     clip = Clip(tuple(frame(0.5 * k, k) for k in range(5)))
     finder = SurfaceFinder(9, 1, measure)
