@@ -279,7 +279,7 @@ class _Answer:
 def _source_detail(
     contract: Contract, graphs: Mapping[str, Graph], threads: int
 ) -> SourceDetail | None:
-    """What draws detail from the sources, where the package says where to take it from."""
+    """Return what draws detail from the sources, where the package says where to take it from."""
     if not contract.sweep_weights:
         return None
     from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need

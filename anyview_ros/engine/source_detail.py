@@ -131,7 +131,7 @@ def depth_of(choice: Choice, camera: Camera) -> Array:
 
 
 def _nearest(surfaces: Sequence[Surfaces], clip: Clip, k: int) -> Surfaces:
-    """Those of the frame that is nearest to frame k."""
+    """Return those of the frame that is nearest to frame k."""
     places = instants(clip)
     return surfaces[min(range(len(places)), key=lambda place: abs(places[place] - k))]
 
