@@ -43,7 +43,7 @@ def check_request(
 
     Raises:
         AnyviewError: `invalid_sources`, `invalid_num_frames`, `unknown_speed`, `invalid_steps`,
-            `invalid_scene_scale` or `invalid_uncertainty_samples`.
+            `invalid_scene_scale`, `no_depth` or `invalid_uncertainty_samples`.
     """
     if not 1 <= len(sources) <= contract.max_sources:
         raise AnyviewError(
@@ -60,6 +60,12 @@ def check_request(
     if not (np.isfinite(options.scene_scale) and options.scene_scale >= 0):
         raise AnyviewError(
             "invalid_scene_scale", f"scene_scale must be positive, got {options.scene_scale}"
+        )
+    if options.depth and not contract.sweep_weights:
+        raise AnyviewError(
+            "no_depth",
+            f"model '{contract.name}' does not say which surface a pixel shows (sweep_weights of "
+            "its manifest), so it knows no depth: leave depth out, or take a package that has it",
         )
     check_samples(options.uncertainty_samples)
     return check_sampling(contract, options)

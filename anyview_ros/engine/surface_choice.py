@@ -27,7 +27,6 @@ HELD, AGE = 1.0, 0.1  # nats by which a source counts less that is held, and for
 CONTRADICTED = 6.0  # nats at most that a live source takes from what it sees through
 NOWHERE = -1e9  # score of a plane that no source sees
 CLOSE, CLOSE_STEPS = 0.1, 0.8  # of an inverse depth, and in steps: planes of one surface
-TELLING = 2.0  # nats, the mean over all depths, that tell most of what can be told
 SHARP = 2.5  # factor on the scores of planes, before they are summed
 
 Array = NDArray[np.float32]
@@ -52,7 +51,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Priors:
-    """What the network said, finer: (P, T', H, W) log weights of the planes, the ground first;
+    """Hold what the network said, finer: (P, T', H, W) log weights of the planes, the ground first;
     (T', H, W) share of what no plane shows; (P - 1,) inverse depths of the planes that face."""
 
     log_weights: Array
@@ -116,11 +115,11 @@ def choose(
         sizes.append(seen.costs.shape[:2])
     height, width = np.max(sizes, axis=0)
     costs = np.zeros((len(surfaces), height, width, surfaces[0].costs.shape[-1]), np.uint8)
-    for space, seen in zip(costs, surfaces, strict=True):
-        space[: seen.costs.shape[0], : seen.costs.shape[1]] = seen.costs
-    likeliest = costs.argmin(axis=-1).astype(np.int32)
-    told = costs.mean(axis=-1, dtype=np.float32) * np.float32(NATS / TELLING)
-    evidence = 1 - np.exp(-told)
+    likeliest, evidence = np.zeros(costs.shape[:3], np.int32), np.zeros(costs.shape[:3], np.float32)
+    for s, seen in enumerate(surfaces):
+        inside = s, slice(seen.costs.shape[0]), slice(seen.costs.shape[1])
+        costs[inside], likeliest[inside] = seen.costs, seen.likeliest
+        evidence[inside] = seen.evidence
     penalties = [HELD + AGE * age if age > 0 else 0.0 for age in ages_s]
     size = camera.height, camera.width
     choice = Choice(

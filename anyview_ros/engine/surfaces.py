@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from anyview_ros.frames import Clip, Frame
 
 MEASURED = SurfaceRange(48, 7.0)  # where a package has no network for it
 NATS = 1 / 8  # of a unit in which costs are kept: a quarter of the memory of floats
+TELLING = 2.0  # nats, the mean over all depths, that tell most of what can be told
 EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
 LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
 LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
@@ -26,7 +28,7 @@ WIDEST_ANGLE = np.radians(60)
 
 @dataclass(frozen=True)
 class Surfaces:
-    """What is known of the depth of each pixel of a frame.
+    """Hold what is known of the depth of each pixel of a frame.
 
     Args:
         frame: of a source.
@@ -38,6 +40,17 @@ class Surfaces:
     frame: Frame
     costs: NDArray[np.uint8]
     step: float
+
+    @cached_property
+    def likeliest(self) -> NDArray[np.int32]:
+        """Return (H, W), the number of each pixel's likeliest inverse depth."""
+        return np.asarray(self.costs.argmin(axis=-1), np.int32)
+
+    @cached_property
+    def evidence(self) -> NDArray[np.float32]:
+        """Return (H, W) 0 to 1, how much is known of each pixel: 0 where all depths are alike."""
+        told = self.costs.mean(axis=-1, dtype=np.float32) * np.float32(NATS / TELLING)
+        return np.asarray(1 - np.exp(-told), np.float32)
 
     @classmethod
     def of(cls, frame: Frame, nats: NDArray[np.float32], step: float) -> Surfaces:

@@ -122,6 +122,7 @@ def test_cancelled_within_one_step(pipeline):
         ([clip()], view(), {"steps": 5}, "invalid_steps", "takes 1..4 steps, got 5"),
         ([clip()], view(), {"seed": -1}, "invalid_seed", "0..42949672"),
         ([clip()], view(), {"scene_scale": float("nan")}, "invalid_scene_scale", "nan"),
+        ([clip()], view(), {"depth": True}, "no_depth", "so it knows no depth: leave depth out"),
     ],
 )
 def test_requests_beyond_the_contract(pipeline, sources, target, options, code, words):
