@@ -101,12 +101,27 @@ class SurfaceRange:
     """The inverse depths among which `surfaces` says where the surface of a pixel is.
 
     Args:
-        count: B of them, evenly spaced from 0, the sky.
+        count: B of them, from 0, the sky.
         nearest: the largest, over `scene_scale`.
+        power: that they rise with: 1 is even, more puts more of them far away.
     """
 
     count: int
     nearest: float
+    power: float = 1.0
+
+    def places(self, inverse_depth: Any) -> Any:
+        """Return where inverse depths over scene_scale, 0 or more, lie among the B: 0 to B - 1.
+
+        Args:
+            inverse_depth: an array or a tensor.
+        """
+        share = (inverse_depth / self.nearest).clip(0.0, 1.0)
+        return share ** (1 / self.power) * (self.count - 1)
+
+    def inverse_depths(self, places: Any) -> Any:
+        """Return the inverse depths over scene_scale at places among the B."""
+        return (places / (self.count - 1)) ** self.power * self.nearest
 
 
 @dataclass(frozen=True)
@@ -178,7 +193,9 @@ class Contract:
         swept = bool(self.plane_sweep) or not self.sweep_weights
         _require(swept, "sweep_weights", "false where there is no plane_sweep", self)
         if self.surfaces is not None:
-            wide = self.surfaces.count >= 2 and self.surfaces.nearest > 0
+            wide = (
+                self.surfaces.count >= 2 and self.surfaces.nearest > 0 and self.surfaces.power > 0
+            )
             _require(wide, "surfaces", "a count of 2 or more, and a nearest above 0", self)
         _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
         if self.attention is not None:

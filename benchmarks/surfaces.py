@@ -28,7 +28,7 @@ from anyview_ros.engine.surface_network import (
     planar,
     smooth_costs,
 )
-from anyview_ros.engine.surfaces import LEVELS, supports
+from anyview_ros.engine.surfaces import LEVELS, MEASURED, supports
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import SurfaceNetwork
 from anyview_ros.training.scenes import SceneConfig
@@ -61,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     networks = [(path.parent.name, loaded(path)) for path in arguments.checkpoints]
-    surfaces = networks[0][1].surfaces if networks else SurfaceRange(48, 7.0)
+    surfaces = networks[0][1].surfaces if networks else MEASURED
     print("| kind | costs | by | right | error | NLL | right, edge | NLL, edge |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for kind in KINDS:
@@ -155,7 +155,7 @@ def most_likely(likely: Tensor, surfaces: SurfaceRange) -> Tensor:
     three = torch.cat([best - 1, best, best + 1], dim=1)
     weights = likely.gather(1, three).softmax(dim=1)
     place = (weights * three).sum(dim=1)
-    return place * (surfaces.nearest / (surfaces.count - 1))
+    return Tensor(surfaces.inverse_depths(place))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from anyview_ros.errors import AnyviewError
 if TYPE_CHECKING:
     import torch
 
-    from anyview_ros.training.config import Run, RunConfig
+    from anyview_ros.training.config import Run
     from anyview_ros.training.loop import Learner, Progress, Trainer
     from anyview_ros.training.store import Store
+    from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 
     AnyRun = TypeVar("AnyRun", bound=Run)
 
@@ -58,6 +59,7 @@ def add_running(parser: argparse._ActionsContainer) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.config import read_config
+    from anyview_ros.training.loop import Trainer
     from anyview_ros.training.surfaces.config import is_surfaces, read_surfaces
     from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 
@@ -66,20 +68,22 @@ def run(args: argparse.Namespace) -> int:
             "wrong_option", "--from begins a new run, --resume goes on with one: give one of them"
         )
     if args.config.is_file() and is_surfaces(args.config.read_text()):
-        if args.package is not None:
-            raise AnyviewError("wrong_option", "--from is for the model itself, not for surfaces")
-        return trained(args, read_surfaces(args.config), SurfaceTrainer)
-    return trained(args, read_config(args.config), partial(_begun, args.package))
+        config = read_surfaces(args.config)
+        return trained(args, config, partial(_begun, SurfaceTrainer, args.package))
+    return trained(args, read_config(args.config), partial(_begun, Trainer, args.package))
 
 
 def _begun(
-    package: str | None, run: RunConfig, stores: Mapping[str, Store], device: torch.device
-) -> Trainer:
+    make: Callable[[AnyRun, Mapping[str, Store], torch.device], Trainer | SurfaceTrainer],
+    package: str | None,
+    run: AnyRun,
+    stores: Mapping[str, Store],
+    device: torch.device,
+) -> Trainer | SurfaceTrainer:
     """The learner of a run, with the weights of a package where one is given."""
     from anyview_ros.contract import find_package, load_package
-    from anyview_ros.training.loop import Trainer
 
-    trainer = Trainer(run, stores, device)
+    trainer = make(run, stores, device)
     if package is not None:
         trainer.start_from(load_package(find_package(package)).path)
     return trainer

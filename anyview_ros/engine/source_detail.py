@@ -20,7 +20,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine.compiled import compiled
 from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.engine.surface_choice import Choice, choose, priors
-from anyview_ros.engine.surfaces import Measure, SurfaceFinder, Surfaces, instants
+from anyview_ros.engine.surfaces import MEASURED, Measure, SurfaceFinder, Surfaces, instants
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import inverse
 
@@ -91,8 +91,13 @@ class SourceDetail:
             camera: of the frames.
         """
         found = self._finder.find(answer.clips, answer.scene_scale)
-        planes = [answer.scene_scale * plane for plane in self._contract.plane_sweep]
-        prior = priors(answer.weights, planes, answer.target.camera)
+        prior = priors(
+            answer.weights,
+            self._contract.plane_sweep,
+            answer.target.camera,
+            self._contract.surfaces or MEASURED,
+            answer.scene_scale,
+        )
         ages = [ages_s(clip, answer.clips[0]) for clip in answer.clips]
 
         def draw(k: int) -> tuple[Images, Array]:

@@ -2,32 +2,43 @@
 
 Planes along a pixel's ray are weighed by what the network said of them and by what each source
 knows of its own surfaces (`surfaces`), asked at the point where the plane meets the source's ray.
-The best plane of the best source is the pixel's surface; between planes it lies at the mean of
-those about it, so that slopes are no stairs.
+They are walked from near to far, so that things stand in front of things: what lies behind a
+surface that the sources see is not seen. The best plane of the best source is the pixel's surface;
+between planes it lies where the source itself has it, where that is known, else at the mean of the
+planes about it, so that slopes are no stairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.compiled import compiled
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
 from anyview_ros.engine.surfaces import NATS, Surfaces
 from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import inverse
 
-FINER = 4  # planes for each of the package's
-LEAST = 3e-3  # weight of a plane that the network does not believe in
+PLANES = 64  # that face, along each ray
+LEAST, TEMPER = 3e-3, 0.5  # weight of a plane that the network does not believe in, and its power
 HELD, AGE = 1.0, 0.1  # nats by which a source counts less that is held, and for each second
 CONTRADICTED = 6.0  # nats at most that a live source takes from what it sees through
+UNLIKELY = 6.0  # nats from which on nothing hides what is behind it
+BEHIND = 0.01  # likelihood of what lies behind surfaces that are seen
 NOWHERE = -1e9  # score of a plane that no source sees
-CLOSE, CLOSE_STEPS = 0.1, 0.8  # of an inverse depth, and in steps: planes of one surface
+CLOSE, CLOSE_PIXELS = 0.1, 1.0  # of an inverse depth, and in a source: planes of one surface
 SHARP = 2.5  # factor on the scores of planes, before they are summed
+UNKNOWN, UNKNOWN_SLOPE = 5.0, 1.0  # nats of the best plane at which its share is halved, and how
+KNOWN_STEPS = 6.0  # inverse depths that may be the surface's, for it to be where the source has it
+TURNS = 2  # of the search for that place
+MARGIN = 1.2  # over the nearest that a source sees, up to which planes are asked about
+PLACES = 1024  # of a table of `SurfaceRange.places`
 
 Array = NDArray[np.float32]
 
@@ -51,41 +62,65 @@ class Choice:
 
 @dataclass(frozen=True)
 class Priors:
-    """Hold what the network said, finer: (P, T', H, W) log weights of the planes, the ground first;
-    (T', H, W) share of what no plane shows; (P - 1,) inverse depths of the planes that face."""
+    """Hold what the network said, drawn up.
+
+    Args:
+        log_weights: (T', H, W, P) of the planes, the ground first.
+        nothing: (T', H, W) share of what no plane shows.
+        planes: (P - 1,) inverse depths of the planes that face, from near to far, 1 / metres.
+    """
 
     log_weights: Array
     nothing: Array
     planes: NDArray[np.float64]
 
 
-def priors(weights: Array, inverse_depths: Sequence[float], camera: Camera) -> Priors:
+def priors(
+    weights: Array,
+    inverse_depths: Sequence[float],
+    camera: Camera,
+    surfaces: SurfaceRange,
+    scene_scale: float,
+) -> Priors:
     """Draw the weights of a sweep up to the pixels of the network's size, with planes between.
 
     Args:
         weights: (P + 1, T', H', W'), see `Contract.sweep_weights`.
-        inverse_depths: P - 1, of the package's planes, 1 / metres.
+        inverse_depths: P - 1, of the package's planes, rising, over scene_scale.
         camera: at the network's size.
+        surfaces: whose inverse depths the planes are.
     """
-    places = np.linspace(0, len(inverse_depths) - 1, FINER * (len(inverse_depths) - 1) + 1)
+    planes = surfaces.inverse_depths(np.linspace(surfaces.count - 1, 0, PLANES))
+    places, dense = _among(planes, np.asarray(inverse_depths))
     before = np.minimum(places.astype(int), len(inverse_depths) - 2)
-    part = (places - before)[:, None, None, None].astype(np.float32)
+    part = (places - before)[:, None, None, None].clip(0, 1).astype(np.float32)
     nothing, ground, facing = weights[0], weights[1:2], weights[2:]
-    between = ((1 - part) * facing[before] + part * facing[before + 1]) / FINER
-    planes = np.interp(places, np.arange(len(inverse_depths)), inverse_depths)
+    between = (1 - part) * facing[before] + part * facing[before + 1]
+    between *= dense[:, None, None, None].astype(np.float32)
     drawn = _drawn_up(np.concatenate([ground, between]), camera)
-    return Priors(np.log(drawn + np.float32(LEAST)), _drawn_up(nothing[None], camera)[0], planes)
+    log_weights = np.float32(TEMPER) * np.log(drawn + np.float32(LEAST))
+    return Priors(log_weights, _drawn_up(nothing[None], camera)[..., 0], scene_scale * planes)
+
+
+def _among(
+    planes: NDArray[np.float64], known: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the places of planes among known ones, and how much of one of those each stands for.
+
+    What is nearer than all known ones shares the nearest one's.
+    """
+    last = len(known) - 1
+    places = np.interp(planes, known, np.arange(last + 1))
+    places += np.maximum(planes - known[-1], 0) / (known[-1] - known[-2])
+    return places, np.abs(np.gradient(places))
 
 
 def _drawn_up(cells: Array, camera: Camera) -> Array:
-    """(N, T', H', W') to (N, T', H, W), between cells linearly."""
+    """(N, T', H', W') to (T', H, W, N), between cells linearly."""
     size = camera.width, camera.height
-    flat = [cv2.resize(cell, size, interpolation=cv2.INTER_LINEAR) for cell in _flat(cells)]
-    return np.stack(flat).reshape(*cells.shape[:2], camera.height, camera.width)
-
-
-def _flat(cells: Array) -> Array:
-    return cells.reshape(-1, *cells.shape[2:])
+    flat = np.ascontiguousarray(cells.transpose(1, 2, 3, 0))
+    drawn = [cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in flat]
+    return np.stack(drawn).reshape(len(flat), camera.height, camera.width, len(cells))
 
 
 def choose(
@@ -113,13 +148,7 @@ def choose(
         turns[s] = seen.frame.camera.matrix @ source_from_target[:3, :3] @ pixels
         shifts[s] = seen.frame.camera.matrix @ source_from_target[:3, 3]
         sizes.append(seen.costs.shape[:2])
-    height, width = np.max(sizes, axis=0)
-    costs = np.zeros((len(surfaces), height, width, surfaces[0].costs.shape[-1]), np.uint8)
-    likeliest, evidence = np.zeros(costs.shape[:3], np.int32), np.zeros(costs.shape[:3], np.float32)
-    for s, seen in enumerate(surfaces):
-        inside = s, slice(seen.costs.shape[0]), slice(seen.costs.shape[1])
-        costs[inside], likeliest[inside] = seen.costs, seen.likeliest
-        evidence[inside] = seen.evidence
+    known = _together(surfaces, np.array(sizes))
     penalties = [HELD + AGE * age if age > 0 else 0.0 for age in ages_s]
     size = camera.height, camera.width
     choice = Choice(
@@ -130,14 +159,38 @@ def choose(
     )
     _choose(
         (_ground(pose, pixels), prior.planes.astype(np.float32)),
-        np.ascontiguousarray(prior.log_weights[:, group].transpose(1, 2, 0)),
+        prior.log_weights[group],
         (turns.astype(np.float32), shifts.astype(np.float32)),
-        (costs, likeliest, evidence, np.array(sizes), np.float32(surfaces[0].step)),
+        known,
+        _table(surfaces[0]),
         np.array(penalties, np.float32),
         (choice.inverse_depth, choice.share, choice.evidence, choice.owner),
     )
     choice.share[:] *= 1 - prior.nothing[group]
     return choice
+
+
+def _together(surfaces: Sequence[Surfaces], sizes: NDArray[np.int64]) -> tuple[Any, ...]:
+    """Return what is known of all sources, each of an array of its own kind: (S, H, W, ...)."""
+    height, width = np.max(sizes, axis=0)
+    parts = ("costs", "likeliest", "evidence", "spread", "inverse_depth")
+    arrays = []
+    for part in parts:
+        of_each = [getattr(seen, part) for seen in surfaces]
+        shape = len(surfaces), height, width, *of_each[0].shape[2:]
+        whole = np.ones(shape, of_each[0].dtype)
+        for space, found in zip(whole, of_each, strict=True):
+            space[: found.shape[0], : found.shape[1]] = found
+        arrays.append(whole)
+    nearest = np.array([MARGIN * seen.nearest for seen in surfaces], np.float32)
+    return *arrays, nearest, sizes
+
+
+def _table(seen: Surfaces) -> tuple[Array, np.float32]:
+    """Return places of inverse depths, evenly spaced from 0, and entries for each 1 / metre."""
+    nearest = seen.range.nearest
+    table = seen.range.places(np.linspace(0, nearest, PLACES + 1)).astype(np.float32)
+    return table, np.float32(PLACES / (nearest * seen.scene_scale))
 
 
 def _ground(world_from_cam: NDArray[np.float64], pixels: NDArray[np.float64]) -> Array:
@@ -149,87 +202,185 @@ def _ground(world_from_cam: NDArray[np.float64], pixels: NDArray[np.float64]) ->
 
 
 @compiled
-def _choose(planes, log_weights, places, known, penalties, out):  # type: ignore[no-untyped-def]
+def _choose(planes, log_weights, places, known, table, penalties, out):  # type: ignore[no-untyped-def]
     ground, facing = planes
     turns, shifts = places
-    costs, _, evidence, sizes, step = known
+    costs, likeliest, evidence, spread, _, nearest, sizes = known
     inverse_depth, share, told, owner = out
     height, width, count = log_weights.shape
-    sources, last = len(costs), costs.shape[-1] - 1
+    sources, last = len(costs), np.float32(costs.shape[-1] - 1) - np.float32(1e-3)
+    half = np.float32(0.5)
+    remembers = penalties.max() > 0
     scores = np.empty((sources, count), np.float32)
+    rhos = np.empty(count, np.float32)
+    before = np.empty(sources, np.float32)  # where the last plane met each source's ray
     for y in range(height):
         for x in range(width):
             on_ground = ground[0] * x + ground[1] * y + ground[2]
-            best, best_rho, best_source = np.float32(NOWHERE), np.float32(0), 0
-            evident = np.float32(0)
-            for s in range(sources):
-                turn, shift = turns[s], shifts[s]
-                u0 = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2]
-                v0 = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2]
-                z0 = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2]
-                right_end, lower_end = sizes[s, 1] - np.float32(0.5), sizes[s, 0] - np.float32(0.5)
-                for p in range(count):
-                    rho = on_ground if p == 0 else facing[p - 1]
-                    scores[s, p] = NOWHERE
-                    z = z0 + shift[2] * rho
-                    if rho < 0 or z <= np.float32(1e-4):
+            best, best_p, best_source = np.float32(NOWHERE), 0, 0
+            best_nats = np.float32(0)
+            free, behind = np.float32(1), np.float32(0)
+            scores[:] = NOWHERE
+            rhos[:] = 0
+            before[:] = -1
+            waits = on_ground > 0  # the ground, for its turn among the planes
+            n = 0
+            bound = _bound(x, y, turns, shifts, nearest)
+            while n < count - 1 and facing[n] > bound:
+                n += 1
+            while n < count - 1 or waits:
+                if waits and (n == count - 1 or on_ground >= facing[n]):
+                    p, rho, waits = 0, on_ground, False
+                else:
+                    p, rho = n + 1, facing[n]
+                    n += 1
+                rhos[p] = rho
+                here = doubt = np.float32(0)
+                for s in range(sources):
+                    turn, shift = turns[s], shifts[s]
+                    z = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] + shift[2] * rho
+                    if z <= np.float32(1e-4):
                         continue
-                    u, v = (u0 + shift[0] * rho) / z, (v0 + shift[1] * rho) / z
-                    if not (-0.5 < u < right_end and -0.5 < v < lower_end):
+                    u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * rho) / z
+                    v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * rho) / z
+                    if not (-half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half):
                         continue
-                    depth = min(rho / z / step, np.float32(last) - np.float32(1e-3))
-                    b = int(depth)
-                    part = depth - b
-                    i, j = int(v + np.float32(0.5)), int(u + np.float32(0.5))
-                    cell = costs[s, i, j]
-                    score = log_weights[y, x, p] - penalties[s]
-                    score -= np.float32(NATS) * ((1 - part) * cell[b] + part * cell[b + 1])
-                    if penalties[s] > 0 and score > best:
-                        score -= _seen_through(x, y, rho, places, known, penalties)
+                    place = min(_looked_up(table, rho / z), last)
+                    b = int(place)
+                    part = place - b
+                    i, j = int(v + half), int(u + half)
+                    near, far = costs[s, i, j, b + 1], costs[s, i, j, b]
+                    nats = np.float32(NATS) * ((1 - part) * far + part * near)
+                    if penalties[s] > 0:  # a point that live sources see through is gone since
+                        nats += doubt
+                    elif remembers and likeliest[s, i, j] < b:
+                        doubt = max(doubt, min(nats, np.float32(CONTRADICTED)))
+                    if nats < np.float32(UNLIKELY) and before[s] >= 0:
+                        # Where nothing is known all depths are alike, and none hides another.
+                        sure = 1 / spread[s, i, j] - 1 / np.float32(costs.shape[-1])
+                        here = max(here, abs(place - before[s]) * np.exp(-nats) * sure)
+                    if p > 0:
+                        before[s] = place
+                    score = log_weights[y, x, p] - penalties[s] - nats + behind
                     scores[s, p] = score
                     if score > best:
-                        best, best_rho, best_source = score, rho, s
-                        evident = evidence[s, i, j]
+                        best, best_p, best_source, best_nats = score, p, s, nats
+                if here > np.float32(1e-3):
+                    free -= min(here, np.float32(1))
+                    if free <= np.float32(BEHIND) and best > np.float32(np.log(BEHIND)):
+                        break  # whatever lies behind that counts less
+                    behind = np.log(max(free, np.float32(BEHIND)))
             if best <= np.float32(0.5 * NOWHERE):
                 continue
-            reach = np.float32(CLOSE) * best_rho + np.float32(CLOSE_STEPS) * step
-            total = close = summed = np.float32(0)
+            turn, shift = turns[best_source], shifts[best_source]
+            rho = rhos[best_p]
+            alike = _alike(turn, shift, x, y, rho)
+            near = np.float32(CLOSE) * rho
+            if best_p > 0:
+                near += abs(facing[max(best_p - 2, 0)] - facing[min(best_p, count - 2)]) / 2
+            total = close = weights = summed = np.float32(0)
             for s in range(sources):
                 for p in range(count):
                     if scores[s, p] > best - 4:
                         weight = np.exp(np.float32(SHARP) * (scores[s, p] - best))
-                        rho = on_ground if p == 0 else facing[p - 1]
                         total += weight
-                        if abs(rho - best_rho) < reach:
+                        apart = abs(rhos[p] - rho)
+                        if apart < max(alike, near):
                             close += weight
-                            summed += weight * rho
-            inverse_depth[y, x] = summed / close
+                        if apart < near:
+                            weights += weight
+                            summed += weight * rhos[p]
+            if weights > 0:  # not at infinity
+                rho = summed / weights
+            rho, i, j = _where(x, y, rho, near, turn, shift, best_source, known)
+            inverse_depth[y, x] = rho
             share[y, x] = close / total
-            told[y, x] = evident
+            share[y, x] /= 1 + np.exp(np.float32(UNKNOWN_SLOPE) * (best_nats - np.float32(UNKNOWN)))
+            told[y, x] = evidence[best_source, i, j]
             owner[y, x] = best_source
 
 
 @compiled
-def _seen_through(x, y, rho, places, known, penalties):  # type: ignore[no-untyped-def]
-    """Return nats by which live sources contradict that something is at a point: where they see
-    what lies behind it, it has moved on."""
-    turns, shifts = places
-    costs, likeliest, _, sizes, step = known
-    last, most = costs.shape[-1] - 1, np.float32(0)
-    for s in range(len(costs)):
-        if penalties[s] > 0:
-            continue
-        turn, shift = turns[s], shifts[s]
-        z = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] + shift[2] * rho
-        if z <= np.float32(1e-4):
-            continue
-        u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * rho) / z
-        v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * rho) / z
-        if not (-0.5 < u < sizes[s, 1] - 0.5 and -0.5 < v < sizes[s, 0] - 0.5):
-            continue
-        i, j = int(v + np.float32(0.5)), int(u + np.float32(0.5))
-        b = min(int(rho / z / step + np.float32(0.5)), last)
-        if likeliest[s, i, j] < b:
-            doubt = np.float32(NATS) * costs[s, i, j, b]
-            most = max(most, min(doubt, np.float32(CONTRADICTED)))
+def _bound(x, y, turns, shifts, nearest):  # type: ignore[no-untyped-def]
+    """Return an inverse depth, nearer than which a pixel's ray meets nothing that a source sees."""
+    most = np.float32(0)
+    for s in range(len(turns)):
+        z0 = turns[s][2, 0] * x + turns[s][2, 1] * y + turns[s][2, 2]
+        left = 1 - shifts[s][2] * nearest[s]
+        if z0 <= 0 or left < np.float32(1e-3):
+            return np.float32(np.inf)
+        most = max(most, nearest[s] * z0 / left)
     return most
+
+
+@compiled
+def _looked_up(table, inverse_depth):  # type: ignore[no-untyped-def]
+    """Return the place of an inverse depth among those of a `SurfaceRange`."""
+    places, per_metre = table
+    entry = inverse_depth * per_metre
+    if entry >= len(places) - 1:
+        return places[-1]
+    e = int(entry)
+    return places[e] + (entry - e) * (places[e + 1] - places[e])
+
+
+@compiled
+def _alike(turn, shift, x, y, rho):  # type: ignore[no-untyped-def]
+    """Return how far apart in inverse depth a source shows the same, within `CLOSE_PIXELS`."""
+    z = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] + shift[2] * rho
+    u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * rho) / z
+    v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * rho) / z
+    across, down = (shift[0] - u * shift[2]) / z, (shift[1] - v * shift[2]) / z
+    slide = max(np.sqrt(across * across + down * down), np.float32(1e-3))
+    return np.float32(CLOSE_PIXELS) / slide
+
+
+@compiled
+def _where(x, y, rho, near, turn, shift, s, known):  # type: ignore[no-untyped-def]
+    """Return the inverse depth at which the ray meets the surface that source s has there, and the
+    source's pixel; `rho` where it has none for sure, or another one."""
+    _, _, _, spread, inverse_depth, _, sizes = known
+    z0 = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2]
+    found, half = rho, np.float32(0.5)
+    row = column = 0
+    for step in range(TURNS + 1):
+        z = z0 + shift[2] * found
+        if z <= np.float32(1e-4):
+            return rho, row, column
+        u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * found) / z
+        v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * found) / z
+        if not (-half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half):
+            return rho, row, column
+        i, j = int(v + half), int(u + half)
+        if step == 0:
+            row, column = i, j
+        if spread[s, i, j] > np.float32(KNOWN_STEPS):
+            return rho, row, column
+        if step < TURNS:
+            own = _between(inverse_depth[s], u, v, sizes[s])
+            left = 1 - shift[2] * own
+            if left < np.float32(1e-3):
+                return rho, row, column
+            found = z0 * own / left
+            if abs(found - rho) > np.float32(1.5) * near:
+                return rho, row, column
+    return found, row, column
+
+
+@compiled
+def _between(inverse_depth, u, v, size):  # type: ignore[no-untyped-def]
+    """Return the inverse depth of the surface at a place, between pixels, not across an edge."""
+    nearest = inverse_depth[int(v + np.float32(0.5)), int(u + np.float32(0.5))]
+    u = min(max(u, np.float32(0)), np.float32(size[1] - 1))
+    v = min(max(v, np.float32(0)), np.float32(size[0] - 1))
+    i, j = min(int(v), size[0] - 2), min(int(u), size[1] - 2)
+    below, right = v - i, u - j
+    total = summed = np.float32(0)
+    for a in range(2):
+        for b in range(2):
+            part = (below if a else 1 - below) * (right if b else 1 - right)
+            rho = inverse_depth[i + a, j + b]
+            if abs(rho - nearest) <= np.float32(CLOSE) * nearest + np.float32(1e-4):
+                total += part
+                summed += part * rho
+    return summed / total if total > 0 else nearest

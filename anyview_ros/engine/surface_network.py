@@ -46,7 +46,7 @@ def surfaces_by(
     ).values()
     likely = np.ascontiguousarray(found[0].transpose(1, 2, 0))
     worse: Costs = likely.max(axis=-1, keepdims=True) - likely
-    return Surfaces.of(frame, worse, float(inverse_depths(surfaces, scene_scale)[1]))
+    return Surfaces.of(frame, worse, surfaces, scene_scale)
 
 
 def costs_or_none(

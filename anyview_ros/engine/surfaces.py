@@ -16,9 +16,10 @@ from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.photo_consistency import matching_costs, smoothed, supporting
 from anyview_ros.frames import Clip, Frame
 
-MEASURED = SurfaceRange(48, 7.0)  # where a package has no network for it
+MEASURED = SurfaceRange(64, 20.0, 1.4)  # where a package has no network for it
 NATS = 1 / 8  # of a unit in which costs are kept: a quarter of the memory of floats
 TELLING = 2.0  # nats, the mean over all depths, that tell most of what can be told
+LIKELY, SOME = 1.0, 1e-3  # nats, below which an inverse depth is likely, and share of pixels
 EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
 LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
 LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
@@ -34,12 +35,14 @@ class Surfaces:
         frame: of a source.
         costs: (H, W, B) uint8 in NATS: minus the log of the likelihood of each inverse depth, over
             that of the likeliest; all 0 where nothing is known.
-        step: 1 / metres from one inverse depth to the next; the first one is 0.
+        range: the inverse depths.
+        scene_scale: see `Contract`.
     """
 
     frame: Frame
     costs: NDArray[np.uint8]
-    step: float
+    range: SurfaceRange
+    scene_scale: float
 
     @cached_property
     def likeliest(self) -> NDArray[np.int32]:
@@ -52,11 +55,39 @@ class Surfaces:
         told = self.costs.mean(axis=-1, dtype=np.float32) * np.float32(NATS / TELLING)
         return np.asarray(1 - np.exp(-told), np.float32)
 
+    @cached_property
+    def spread(self) -> NDArray[np.float32]:
+        """Return (H, W) 1 to B, how many inverse depths may be that of each pixel."""
+        return np.asarray(self._likelihoods.sum(axis=-1), np.float32)
+
+    @cached_property
+    def inverse_depth(self) -> NDArray[np.float32]:
+        """Return (H, W) 1 / metres, the mean about the likeliest."""
+        best = self.likeliest.clip(1, self.range.count - 2)[..., None]
+        about = [np.take_along_axis(self._likelihoods, best + k, -1)[..., 0] for k in (-1, 0, 1)]
+        place = best[..., 0] + (about[2] - about[0]) / np.maximum(sum(about), np.float32(1e-9))
+        return np.asarray(self.scene_scale * self.range.inverse_depths(place), np.float32)
+
+    @cached_property
+    def nearest(self) -> float:
+        """Return the largest inverse depth that is likely in some pixels, 1 / metres."""
+        shares = (self.costs < LIKELY / NATS).mean(axis=(0, 1))
+        place = int(np.flatnonzero(shares > SOME)[-1])
+        return self.scene_scale * float(self.range.inverse_depths(place))
+
+    @property
+    def _likelihoods(self) -> NDArray[np.float32]:
+        """(H, W, B), 1 for the likeliest."""
+        table = np.exp(np.arange(256) * -NATS).astype(np.float32)
+        return np.asarray(table[self.costs], np.float32)
+
     @classmethod
-    def of(cls, frame: Frame, nats: NDArray[np.float32], step: float) -> Surfaces:
+    def of(
+        cls, frame: Frame, nats: NDArray[np.float32], range: SurfaceRange, scene_scale: float
+    ) -> Surfaces:
         """Return surfaces of costs (H, W, B) in nats."""
         rounded = np.minimum(nats / np.float32(NATS) + np.float32(0.5), 255)
-        return cls(frame, rounded.astype(np.uint8), step)
+        return cls(frame, rounded.astype(np.uint8), range, scene_scale)
 
 
 Measure = Callable[[Frame, Sequence[Frame], float], Surfaces]  # as `measured`
@@ -142,15 +173,14 @@ def _is_apart(frame: Frame, other: Frame, scene_scale: float, most: float = np.i
 
 def inverse_depths(surfaces: SurfaceRange, scene_scale: float) -> NDArray[np.float64]:
     """Return (B,) 1 / metres along the optical axis; the first is 0, the sky."""
-    return np.linspace(0.0, surfaces.nearest * scene_scale, surfaces.count)
+    return scene_scale * np.asarray(surfaces.inverse_depths(np.arange(surfaces.count)))
 
 
 def measured(frame: Frame, others: Sequence[Frame], scene_scale: float) -> Surfaces:
     """Return what photo-consistency says of a frame."""
     depths = inverse_depths(MEASURED, scene_scale)
-    step = float(depths[1])
     if not others:
         size = frame.camera.height, frame.camera.width, MEASURED.count
-        return Surfaces(frame, np.zeros(size, np.uint8), step)
+        return Surfaces(frame, np.zeros(size, np.uint8), MEASURED, scene_scale)
     costs = smoothed(matching_costs(frame, others, depths), frame.image)
-    return Surfaces.of(frame, costs / np.float32(LEVELS), step)
+    return Surfaces.of(frame, costs / np.float32(LEVELS), MEASURED, scene_scale)

@@ -1,8 +1,8 @@
 """The weights of a package as torch modules have them, so that training can go on from it.
 
-The graphs hold them already, some transposed, under names that the exporter made up. Beside the
-graphs lies where each parameter is found in them; what is folded into something else is written
-there itself.
+The graphs hold them already, some transposed or of another shape, under names that the exporter
+made up. Beside the graphs lies where each parameter is found in them; what is folded into something
+else is written there itself.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from anyview_ros.errors import AnyviewError
 PARAMETERS = "parameters.json"
 
 
-def write_parameters(folder: Path, modules: Mapping[str, nn.Module], graphs: Sequence[str]) -> None:
+def write_parameters(
+    folder: Path, modules: Mapping[str, nn.Module], graphs: Sequence[str], file: str = PARAMETERS
+) -> None:
     """Write where the parameters and buffers of modules lie in the graphs of a package.
 
     Args:
         modules: by the first part of their parameters' names.
+        file: name of the file that is written.
     """
     places: dict[str, object] = {}
     wanted = {
@@ -42,26 +45,27 @@ def write_parameters(folder: Path, modules: Mapping[str, nn.Module], graphs: Seq
                         places[parameter] = [graph, name, False]
                     elif found.dim() == 2 and _equal(found.T, tensor):
                         places[parameter] = [graph, name, True]
+                    elif found.numel() == tensor.numel() and _equal(found.view_as(tensor), tensor):
+                        places[parameter] = [graph, name, list(tensor.shape)]
     for parameter in wanted.keys() - places.keys():
         places[parameter] = wanted[parameter].tolist()
     text = json.dumps(dict(sorted(places.items())), allow_nan=False)
-    (folder / PARAMETERS).write_text(text + "\n")
+    (folder / file).write_text(text + "\n")
 
 
-def read_parameters(folder: Path) -> dict[str, Tensor]:
+def read_parameters(folder: Path, file: str = PARAMETERS) -> dict[str, Tensor]:
     """Return all parameters and buffers by the names that `write_parameters` was given.
 
     Raises:
         AnyviewError: `no_parameters` for a package that does not say where they are.
     """
-    file = folder / PARAMETERS
-    if not file.is_file():
+    if not (folder / file).is_file():
         raise AnyviewError(
             "no_parameters",
-            f"{folder} has no {PARAMETERS}, so its weights cannot be read back: go on from a "
+            f"{folder} has no {file}, so its weights cannot be read back: go on from a "
             "package that 'anyview export' of this version wrote, or from a checkpoint",
         )
-    places = json.loads(file.read_text())
+    places = json.loads((folder / file).read_text())
     graphs = {place[0] for place in places.values() if _is_place(place)}
     found = {graph: dict(_initializers(folder, graph)) for graph in sorted(graphs)}
     return {name: _read(place, found) for name, place in places.items()}
@@ -70,9 +74,11 @@ def read_parameters(folder: Path) -> dict[str, Tensor]:
 def _read(place: object, found: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
     if not isinstance(place, list) or not _is_place(place):
         return torch.tensor(place, dtype=torch.float32)
-    graph, name, transposed = place
+    graph, name, changed = place
     tensor = found[graph][name]
-    return (tensor.T if transposed else tensor).contiguous()
+    if isinstance(changed, list):
+        return tensor.reshape(changed)
+    return (tensor.T if changed else tensor).contiguous()
 
 
 def _is_place(place: object) -> bool:

@@ -6,29 +6,42 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anyview_ros.engine.surface_choice import Choice, choose, priors
-from anyview_ros.engine.surfaces import MEASURED, Surfaces
+from anyview_ros.contract import SurfaceRange
+from anyview_ros.engine.surface_choice import Choice, Priors, choose, priors
+from anyview_ros.engine.surfaces import Surfaces
 from anyview_ros.frames import Camera, Frame, View
 from tests.engine.walls import looking_ahead
 
 CAMERA = Camera(32, 24, 24.0, 24.0, 15.5, 11.5)
 PLANES = np.linspace(0, 0.5, 6)
-COUNT = MEASURED.count
-STEP = 0.7 / (COUNT - 1)
+RANGE, SCALE = SurfaceRange(48, 7.0), 0.1
+BINS = SCALE * RANGE.inverse_depths(np.arange(RANGE.count))
 HIGH = 1e3  # above the ground: it is seen nowhere
 TARGET = View(CAMERA, looking_ahead(0.0, 0.0, HIGH)[None])
+
+
+POST = slice(14, 18)  # columns
 
 
 def knowing(
     inverse_depth: float, pose: NDArray[np.float64], nats: float = 20.0, camera: Camera = CAMERA
 ) -> Surfaces:
     """A source that sees a wall everywhere at one inverse depth, and is that sure of it."""
-    bins = np.arange(COUNT) * STEP
-    costs = np.minimum(np.abs(bins - inverse_depth) / STEP, nats).astype(np.float32)
-    costs -= costs.min()
+    walls = np.full((camera.height, camera.width), inverse_depth)
+    return seeing(walls, pose, nats, camera)
+
+
+def seeing(
+    walls: NDArray[np.float64],
+    pose: NDArray[np.float64],
+    nats: float = 20.0,
+    camera: Camera = CAMERA,
+) -> Surfaces:
+    """A source that sees each pixel's surface at an inverse depth of its own."""
+    costs = np.minimum(np.abs(BINS - walls[..., None]) / BINS[1], nats).astype(np.float32)
+    costs -= costs.min(axis=-1, keepdims=True)
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
-    whole = np.broadcast_to(costs, (camera.height, camera.width, COUNT))
-    return Surfaces.of(Frame(1, image, camera, pose), np.ascontiguousarray(whole), STEP)
+    return Surfaces.of(Frame(1, image, camera, pose), costs, RANGE, SCALE)
 
 
 def weights(plane: int | None = None, nothing: float = 0.0) -> NDArray[np.float32]:
@@ -43,7 +56,11 @@ def weights(plane: int | None = None, nothing: float = 0.0) -> NDArray[np.float3
 
 
 def chosen(seen: list[Surfaces], ages: list[float], said: NDArray[np.float32]) -> Choice:
-    return choose(TARGET, 0, priors(said, PLANES, CAMERA), 0, seen, ages)
+    return choose(TARGET, 0, drawn_up(said), 0, seen, ages)
+
+
+def drawn_up(said: NDArray[np.float32]) -> Priors:
+    return priors(said, PLANES / SCALE, CAMERA, RANGE, SCALE)
 
 
 @pytest.mark.parametrize("inverse_depth", [0.05, 0.23, 0.41])
@@ -65,7 +82,7 @@ def test_a_source_ahead_of_the_target_measures_from_where_it_is() -> None:
 def test_where_sources_know_nothing_the_network_decides() -> None:
     unsure = knowing(0.3, looking_ahead(0.0, 0.1, HIGH), nats=0.0)
     found = chosen([unsure], [0.0], weights(plane=3))
-    assert np.abs(found.inverse_depth[4:-4, 6:-6] - PLANES[3]).max() < 0.04
+    assert np.abs(found.inverse_depth[4:-4, 6:-6] - PLANES[3]).max() < 0.05
     assert not found.evidence.any()
     shared = chosen([unsure], [0.0], weights(plane=3, nothing=0.75))
     assert np.allclose(shared.share, 0.25 * found.share, atol=5e-3)
@@ -76,7 +93,7 @@ def test_the_ground_is_a_plane_too() -> None:
     said = weights()
     said[2:] = 0
     unsure = knowing(0.3, looking_ahead(0.0, 0.1, 1.5), nats=0.0)
-    found = choose(low, 0, priors(said, PLANES, CAMERA), 0, [unsure], [0.0])
+    found = choose(low, 0, drawn_up(said), 0, [unsure], [0.0])
     rows = np.arange(CAMERA.height)[:, None]
     truth = (rows - CAMERA.cy) / CAMERA.fy / 1.5
     assert np.allclose(found.inverse_depth[14:, :-3], truth[14:], atol=1e-3)
@@ -105,13 +122,41 @@ def test_what_a_live_source_sees_through_has_moved_on() -> None:
 
 
 def test_a_thing_behind_what_the_live_source_sees_may_be_there() -> None:
-    live = knowing(0.45, looking_ahead(0.0, 0.5, HIGH), nats=8.0)
+    """And beside it, where the live source sees through it, it has moved on."""
+    walls = np.full((24, 32), 0.02)
+    walls[:, POST] = 0.5
+    live = seeing(walls, looking_ahead(0.0, 0.4, HIGH))
     before = knowing(0.1, looking_ahead(0.0, 0.0, HIGH))
-    said = weights()
-    said[2:] = 0.001
-    said[3] = 1  # the network believes in what is behind
-    found = chosen([live, before], [0.0, 2.0], said)
-    assert (found.owner[8:-8, 12:-12] == 1).all()
+    found = chosen([live, before], [0.0, 2.0], weights())
+    assert (found.owner[4:-4, 14:16] == 1).all()
+    assert (found.owner[4:-4, 19:26] == 0).all()
+
+
+def test_things_stand_in_front_of_things() -> None:
+    """The source sees a post and, beside it, the wall that the target's rays meet behind it."""
+    walls = np.full((24, 32), 0.1)
+    walls[:, POST] = 0.5
+    said = weights(plane=1)  # the network sees the wall alone
+    found = chosen([seeing(walls, looking_ahead(0.0, 0.4, HIGH))], [0.0], said)
+    # From 0.4 m to the left the post is 24 * 0.4 * 0.5 = 4.8 pixels further right than from here.
+    assert np.abs(found.inverse_depth[4:-4, 10:13] - 0.5).max() < 0.05
+    assert np.abs(found.inverse_depth[4:-4, 2:8] - 0.1).max() < 0.05
+
+
+def test_what_the_post_hides_is_not_the_sources_to_show() -> None:
+    walls = np.full((24, 32), 0.02)
+    walls[:, POST] = 0.5
+    found = chosen([seeing(walls, looking_ahead(0.0, 0.4, HIGH))], [0.0], weights(plane=0))
+    assert found.share[4:-4, 15:17].max() < 0.1
+    assert found.share[4:-4, 19:26].min() > 0.6
+
+
+def test_a_surface_is_where_the_source_itself_has_it() -> None:
+    """Not at the planes about it: those are 0.15 apart here."""
+    slope = np.tile(np.linspace(0.2, 0.35, 32), (24, 1))
+    here = looking_ahead(0.0, 0.0, HIGH)
+    found = chosen([seeing(slope, here)], [0.0], weights())
+    assert np.abs(found.inverse_depth - slope)[2:-2, 2:-2].max() < 0.005
 
 
 def test_sources_of_different_sizes_stand_side_by_side() -> None:

@@ -29,6 +29,11 @@ def test_the_first_inverse_depth_is_the_sky_and_the_last_the_nearest():
     assert found[0] == 0
     assert found[-1] == pytest.approx(7.0 / 16)
     assert np.diff(found) == pytest.approx(found[1])
+    uneven = SurfaceRange(64, 20.0, 1.4)
+    assert uneven.inverse_depths(np.array([0.0, 63.0])) == pytest.approx([0, 20])
+    assert (np.diff(uneven.inverse_depths(np.arange(64)), 2) > 0).all()
+    assert uneven.places(uneven.inverse_depths(np.arange(64))) == pytest.approx(np.arange(64))
+    assert uneven.places(np.array([30.0])) == 63
 
 
 @pytest.mark.parametrize("target", [(10, 1, 0.5), (5, -2, 6), (0.1, 0, 0), (-3, 3, 1.5)])
@@ -81,7 +86,7 @@ def test_surfaces_come_back_as_costs_of_the_least_likely():
     assert asked["image"][0, :, 2, 5] == pytest.approx(frame().image[2, 5] / 127.5 - 1, abs=1e-6)
     assert found.costs.shape == (16, 32, 12)
     assert (NATS * found.costs[3, 4] == np.arange(12)).all()
-    assert found.step == pytest.approx(7.0 / 11 / 16)
+    assert (found.range, found.scene_scale) == (RANGE, SCALE)
 
 
 def test_a_finder_asks_what_it_is_given():
@@ -89,7 +94,7 @@ def test_a_finder_asks_what_it_is_given():
 
     def measure(seen, others, scene_scale):
         asked.append((seen.stamp_ns, [other.stamp_ns for other in others], scene_scale))
-        return Surfaces(seen, np.zeros((16, 32, 12), np.uint8), 1.0)
+        return Surfaces(seen, np.zeros((16, 32, 12), np.uint8), RANGE, scene_scale)
 
     clip = Clip(tuple(frame(0.5 * k, k) for k in range(5)))
     finder = SurfaceFinder(9, 1, measure)

@@ -13,6 +13,7 @@ CAMERA = Camera(48, 32, 40.0, 41.0, 23.0, 16.5)
 WALL = texture(2)
 SCALE = 0.25
 WALL_M = 5.0
+NEAR = 0.6 * 0.15 * SCALE  # of a step of the inverse depths there
 
 
 def driving(speed: float, y: float = 0.0, first: int = 0) -> Clip:
@@ -26,9 +27,8 @@ def test_a_moving_camera_knows_how_far_the_wall_is() -> None:
     found = SurfaceFinder(9, 1).find([clip], SCALE)
     assert [len(f) for f in found] == [3]
     for seen, k in zip(found[0], (1, 4, 7), strict=True):
-        depth = seen.step * seen.costs[6:-6, 6:-6].argmin(axis=-1)
         truth = 1 / (WALL_M - clip.frames[k].world_from_cam[0, 3])
-        assert abs(np.median(depth) - truth) < 0.6 * seen.step
+        assert abs(np.median(seen.inverse_depth[6:-6, 6:-6]) - truth) < NEAR
         assert seen.frame is clip.frames[k]
 
 
@@ -36,14 +36,14 @@ def test_a_camera_that_stands_knows_nothing() -> None:
     (seen, *_), *_ = SurfaceFinder(9, 1).find([driving(0.0)], SCALE)
     assert not seen.costs.any()
     assert seen.costs.shape == (32, 48, MEASURED.count)
-    assert np.isclose(seen.step * (MEASURED.count - 1), MEASURED.nearest * SCALE)
+    assert not seen.evidence.any()
+    assert (seen.spread == MEASURED.count).all()
 
 
 def test_two_cameras_that_stand_tell_each_other() -> None:
     clips = [driving(0.0), driving(0.0, y=0.4), driving(0.0, y=-0.3)]
     seen = SurfaceFinder(9, 1).find(clips, SCALE)[0][0]
-    depth = seen.step * seen.costs[6:-6, 8:-8].argmin(axis=-1)
-    assert abs(np.median(depth) - 1 / WALL_M) < 0.6 * seen.step
+    assert abs(np.median(seen.inverse_depth[6:-6, 8:-8]) - 1 / WALL_M) < NEAR
 
 
 def test_a_held_frame_is_told_by_the_frames_around_it() -> None:
@@ -54,8 +54,7 @@ def test_a_held_frame_is_told_by_the_frames_around_it() -> None:
     assert supports([alone], 0, 0, SCALE) == []
     assert len(supports([told], 0, 0, SCALE)) == 8
     seen = SurfaceFinder(9, 1).find([told], SCALE)[0][0]
-    depth = seen.step * seen.costs[6:-6, 6:-6].argmin(axis=-1)
-    assert abs(np.median(depth) - 1 / (WALL_M - 0.6)) < 0.6 * seen.step
+    assert abs(np.median(seen.inverse_depth[6:-6, 6:-6]) - 1 / (WALL_M - 0.6)) < NEAR
 
 
 def test_what_was_measured_is_kept_and_never_mistaken(monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -74,9 +74,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_package_with_surfaces_is_whole_and_has_their_known_answers(package: Path) -> None:
     loaded = load_package(package)
     assert loaded.contract.surfaces == RANGE
-    assert {"surfaces.onnx", "surfaces.bin", "surfaces.toml", SELF_TEST} < set(
-        loaded.contract.files
-    )
+    files = {"surfaces.onnx", "surfaces.bin", "surfaces.json", "surfaces.toml", SELF_TEST}
+    assert files < set(loaded.contract.files)
     assert json.loads((package / SELF_TEST).read_text()).keys() == {"surfaces"}
     Pipeline(loaded, "cpu", 1)  # asks them
 
@@ -99,7 +98,7 @@ def test_surfaces_are_replaced_and_nothing_else(package: Path, tmp_path: Path) -
     before = load_package(package).contract
     after = add_surfaces(package, tiny_network(random=False), {})
     changed = {name for name in after.files if after.files[name] != before.files[name]}
-    assert changed == {"surfaces.onnx", "surfaces.bin", SELF_TEST}
+    assert changed == {"surfaces.onnx", "surfaces.bin", "surfaces.json", SELF_TEST}
     assert load_package(package).contract == after
     assert [file.name for file in package.parent.iterdir()] == [package.name]
 

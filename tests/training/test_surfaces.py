@@ -16,6 +16,7 @@ from anyview_ros.contract import SurfaceRange, load_package
 from anyview_ros.engine.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint
+from anyview_ros.model.surfaces.network import SurfaceNetworkConfig
 from anyview_ros.training.loop import LATEST, Progress, train
 from anyview_ros.training.store import SceneStore
 from anyview_ros.training.surfaces import sightings
@@ -27,6 +28,7 @@ from anyview_ros.training.surfaces.config import (
     read_surfaces,
 )
 from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
+from anyview_ros.training.surfaces.package import package_surfaces
 from anyview_ros.training.surfaces.sightings import LEVEL, PER_SCENE, Sighting, sighting
 from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 from tests.packages import make_package
@@ -124,7 +126,7 @@ def test_a_batch_follows_from_its_step_alone(cache: Path) -> None:
 def test_costs_from_the_disk_are_those_that_were_computed(cache: Path) -> None:
     made = stores(cache, parse_surfaces(CONFIG))["street"]
     computed = [sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
-    kept = sorted((made.folder / "sightings-12-7-0.0625").glob("00002-*.npy"))
+    kept = sorted((made.folder / "sightings-12-7.0-1.0-0.0625").glob("00002-*.npy"))
     assert kept
     assert len(kept) <= PER_SCENE
     again = [sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
@@ -311,3 +313,27 @@ def test_the_commands_train_resume_and_add_to_a_package(cache: Path, tmp_path: P
     assert added.returncode == 0, added.stderr
     assert "surfaces of step 4 added, equal to torch" in added.stdout
     assert load_package(package).contract.surfaces == RANGE
+    more = tmp_path / "more"
+    begun = run_python(*train_tiny, "--out", more, "--from", package)
+    assert begun.returncode == 0, begun.stderr
+    assert read_checkpoint(more / LATEST).step == 4
+
+
+def test_a_run_begins_where_a_package_is(cache: Path, tmp_path: Path) -> None:
+    trainer = tiny_trainer(cache)
+    for step in range(3):
+        trainer.train_step(trainer.draw(step))
+    package = make_package(tmp_path / "package", sizes=((32, 32),))
+    package_surfaces(package, trainer.run, trainer.checkpoint())
+    begun = tiny_trainer(cache)
+    begun.start_from(package)
+    for name, tensor in trainer.ema.state_dict().items():
+        for network in (begun.network, begun.ema):
+            assert torch.allclose(network.state_dict()[name], tensor, rtol=1e-3, atol=1e-6), name
+    wider = replace(trainer.run, network=SurfaceNetworkConfig((16, 16), (1,)))
+    with pytest.raises(AnyviewError, match="holds another surface network") as refused:
+        SurfaceTrainer(wider, {}, torch.device("cpu")).start_from(package)
+    assert refused.value.code == "other_network"
+    with pytest.raises(AnyviewError, match=r"has no surfaces\.json") as refused:
+        begun.start_from(tmp_path)
+    assert refused.value.code == "no_parameters"

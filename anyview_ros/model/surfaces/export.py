@@ -18,10 +18,12 @@ from anyview_ros.engine.self_test import SELF_TEST, write_cases
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, check, round_to_fp16, write_graphs
 from anyview_ros.model.known_answers import known_answer
+from anyview_ros.model.parameters import write_parameters
 from anyview_ros.model.surfaces.network import STRIDE, SurfaceNetwork
 from anyview_ros.model.weights import SharedWeights
 
-GRAPH, WEIGHTS = f"{SURFACES}.onnx", f"{SURFACES}.bin"
+GRAPH, WEIGHTS, PARAMETERS = (f"{SURFACES}.{suffix}" for suffix in ("onnx", "bin", "json"))
+PART = "network"  # first part of the parameters' names
 TESTED_FRAMES = (2, 1, 3)  # asked at once; the first is traced
 
 
@@ -56,9 +58,10 @@ def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str
             for size in sizes:
                 check(made, {SURFACES: surface_spec(network, size, frames)})
         write_cases(made, {**known_answers(folder, contract), **_known_answer(network, sizes[0])})
+        write_parameters(made, {PART: network}, [SURFACES], PARAMETERS)
         for file, text in beside.items():
             (made / file).write_text(text)
-        names = [GRAPH, WEIGHTS, *beside, SELF_TEST]
+        names = [GRAPH, WEIGHTS, PARAMETERS, *beside, SELF_TEST]
         files = {**contract.files, **{file: sha256_of(made / file) for file in names}}
         for file in names:
             (made / file).replace(folder / file)

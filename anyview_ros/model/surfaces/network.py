@@ -8,6 +8,7 @@ so has the answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,6 +25,7 @@ COST_SCALE = 20.0  # grey levels
 MATCH_LEVELS = 8.0  # of smoothed costs, at which there is no match
 TRUSTED_LEVELS = 4.0  # of smoothed costs that are worth one nat to a pixel that trusts them with 1
 TRUST = 2  # of the full-size head: in the costs, in the ground
+ALL = slice(None), slice(None)
 IMAGE = 4  # channels: colours, and the inverse depth of the ground
 
 
@@ -91,12 +93,24 @@ class SurfaceNetwork(nn.Module):
         likely: Tensor = scores - scores.exp().sum(dim=1, keepdim=True).log()
         return likely
 
-    def scores(self, image: Tensor, costs: Tensor, smooth: Tensor, ground: Tensor) -> Tensor:
-        """Return (N, B, H, W), of which `forward` takes the softmax."""
+    def scores(
+        self,
+        image: Tensor,
+        costs: Tensor,
+        smooth: Tensor,
+        ground: Tensor,
+        pixels: tuple[slice, slice] = ALL,
+    ) -> Tensor:
+        """Return (N, B, H, W), of which `forward` takes the softmax.
+
+        Args:
+            pixels: rows and columns that are asked for; the others cost no memory at full size.
+        """
         seen = self.see(torch.cat([image, ground / self.surfaces.nearest], dim=1))
         matches = functional.relu(1 - smooth * (1 / MATCH_LEVELS))
         seen = seen + self.costs(costs * (1 / COST_SCALE)) + self.matches(matches)
         found = self.decoded(functional.relu(seen))
+        found, smooth, ground = (part[..., *pixels] for part in (found, smooth, ground))
         scores, trust = self.head(found), self.trust(found)
         in_costs = (trust[:, :1] * (1 / TRUSTED_LEVELS)) * smooth
         in_ground = trust[:, 1:] * self.on(ground).to(trust)
@@ -124,8 +138,7 @@ class SurfaceNetwork(nn.Module):
 
         0 everywhere where no ground is ahead.
         """
-        steps = (self.surfaces.count - 1) / self.surfaces.nearest
-        place = torch.where(ground > 0, ground * steps, -1.0)
+        place = torch.where(ground > 0, self.surfaces.places(ground), -1.0)
         return functional.relu(1 - (place - self.bins).abs())
 
 
@@ -174,3 +187,17 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.weight.view(len(self.weight), -1, 3, 3)
         return functional.conv2d(x, kernel, self.bias, padding=1)
+
+
+def load_weights(network: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> None:
+    """Take the weights of a checkpoint.
+
+    Raises:
+        AnyviewError: `invalid_checkpoint` when they are of another network.
+    """
+    try:
+        network.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise AnyviewError(
+            "invalid_checkpoint", f"the checkpoint is of another network: {error}"
+        ) from None

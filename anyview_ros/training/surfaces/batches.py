@@ -24,6 +24,7 @@ from anyview_ros.training.surfaces.sightings import (
     sighting,
 )
 
+EVERY = 2  # rows, and columns, of which one is asked for
 REAL_CAMERAS = 0.5  # share of images that come from one, see `augmentation.through_cameras`
 
 
@@ -36,6 +37,8 @@ class SurfaceBatch:
         costs, smooth: (N, B, H, W) uint8, `LEVEL` steps a grey level.
         ground: (N, 1, H, W) float32.
         truth: (N, H, W) float32 inverse depth over scene_scale.
+        phase: row and column of the first pixel that is asked for; then every `EVERY`-th is. At
+            full size the network's answer takes more time than all else, and neighbours say alike.
     """
 
     image: Tensor
@@ -43,13 +46,21 @@ class SurfaceBatch:
     smooth: Tensor
     ground: Tensor
     truth: Tensor
+    phase: tuple[int, int]
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        row, column = self.phase
+        return slice(row, None, EVERY), slice(column, None, EVERY)
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def to(self, device: torch.device) -> SurfaceBatch:
         parts = (self.image, self.costs, self.smooth, self.ground, self.truth)
-        return SurfaceBatch(*(part.to(device) for part in parts))
+        image, costs, smooth, ground, truth = (part.to(device) for part in parts)
+        return SurfaceBatch(image, costs, smooth, ground, truth, self.phase)
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -67,17 +78,19 @@ def draw_surfaces(
         share: (i, n): every n-th frame from the i-th, for one of n processes.
     """
     rng = np.random.default_rng([run.training.seed, step])
-    frames = []
+    drawn = []
     for _ in range(run.training.scenes_per_step):
         store = stores[drawn_name(run, step, rng)]
         index = int(rng.integers(run.training.pool(step, store.config.count)))
-        frames.append((store, index, int(rng.integers(PER_SCENE)), int(rng.integers(2**62))))
+        drawn.append((store, index, int(rng.integers(PER_SCENE)), int(rng.integers(2**62))))
     seen = []
-    for store, index, number, seed in frames[share[0] :: share[1]]:
+    for store, index, number, seed in drawn[share[0] :: share[1]]:
         found = sighting(store, index, number, run.surfaces)
         seen.append(augmented(np.random.default_rng(seed), found))
     sizes = dict.fromkeys(found.truth.shape for found in seen)
-    return [assembled([found for found in seen if found.truth.shape == size]) for size in sizes]
+    phase = int(rng.integers(EVERY)), int(rng.integers(EVERY))
+    alike = [[found for found in seen if found.truth.shape == size] for size in sizes]
+    return [assembled(frames, phase) for frames in alike]
 
 
 def augmented(rng: Generator, found: Sighting) -> Sighting:
@@ -89,7 +102,7 @@ def augmented(rng: Generator, found: Sighting) -> Sighting:
     return changed.mirrored() if rng.random() < 0.5 else changed
 
 
-def assembled(seen: Sequence[Sighting]) -> SurfaceBatch:
+def assembled(seen: Sequence[Sighting], phase: tuple[int, int]) -> SurfaceBatch:
     """Return sightings of one size as tensors, channels last in memory; costs stay bytes."""
     images = torch.from_numpy(image_tensor(np.stack([found.image for found in seen])))
     return SurfaceBatch(
@@ -98,4 +111,5 @@ def assembled(seen: Sequence[Sighting]) -> SurfaceBatch:
         torch.from_numpy(np.stack([found.smooth for found in seen])).permute(0, 3, 1, 2),
         torch.from_numpy(np.stack([found.ground for found in seen])[:, None]),
         torch.from_numpy(np.stack([found.truth for found in seen])),
+        phase,
     )

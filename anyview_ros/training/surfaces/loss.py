@@ -24,13 +24,14 @@ class SurfaceLoss(nn.Module):
 
     def forward(self, batch: SurfaceBatch) -> tuple[Tensor, Tensor]:
         """Return what is minimised, and the mean negative log-likelihood of each frame, (N,)."""
-        inputs = batch.inputs
+        inputs, pixels = batch.inputs, batch.pixels
         with torch.autocast(batch.truth.device.type, torch.bfloat16):
-            scores = self.network.scores(*inputs)
+            scores = self.network.scores(*inputs, pixels)
         # Channels are last in memory, where a softmax is several times faster.
         likely = torch.log_softmax(scores.permute(0, 2, 3, 1).float(), dim=-1).permute(0, 3, 1, 2)
-        losses = cross_entropy(likely, batch.truth, self.network.surfaces)
-        weights = 1 + (EDGE_WEIGHT - 1) * at_edges(batch.truth).float()
+        truth, edges = batch.truth[..., *pixels], at_edges(batch.truth)[..., *pixels]
+        losses = cross_entropy(likely, truth, self.network.surfaces)
+        weights = 1 + (EDGE_WEIGHT - 1) * edges.float()
         weighted = (weights * losses).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
         return weighted, losses.detach().mean(dim=(1, 2))
 
@@ -42,7 +43,7 @@ def cross_entropy(likely: Tensor, truth: Tensor, surfaces: SurfaceRange) -> Tens
         likely: (N, B, H, W) log-probabilities.
         truth: (N, H, W) inverse depth over scene_scale, 0 to the nearest.
     """
-    place = truth * ((surfaces.count - 1) / surfaces.nearest)
+    place: Tensor = surfaces.places(truth)
     lower = place.floor().long().clamp(max=surfaces.count - 2)
     above = place - lower
     both = likely.gather(1, torch.stack([lower, lower + 1], dim=1))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Tensor
+
 from anyview_ros.contract import Contract
 from anyview_ros.model.checkpoint import Checkpoint
-from anyview_ros.model.surfaces.export import add_surfaces
-from anyview_ros.model.surfaces.network import SurfaceNetwork
+from anyview_ros.model.parameters import read_parameters
+from anyview_ros.model.surfaces.export import PARAMETERS, PART, add_surfaces
+from anyview_ros.model.surfaces.network import SurfaceNetwork, load_weights
 from anyview_ros.training.surfaces.config import SurfaceRun
-from anyview_ros.training.surfaces.trainer import load_weights
 
 CONFIG_FILE = "surfaces.toml"
 
@@ -21,6 +23,16 @@ def package_surfaces(folder: Path, run: SurfaceRun, checkpoint: Checkpoint) -> C
         AnyviewError: as `network_in_use` and `add_surfaces`.
     """
     return add_surfaces(folder, network_in_use(run, checkpoint), {CONFIG_FILE: run.text})
+
+
+def surface_parameters(folder: Path) -> dict[str, Tensor]:
+    """Return the state dict of the surface network of a package.
+
+    Raises:
+        AnyviewError: as `read_parameters`.
+    """
+    found = read_parameters(folder, PARAMETERS)
+    return {name.removeprefix(f"{PART}."): tensor for name, tensor in found.items()}
 
 
 def network_in_use(run: SurfaceRun, checkpoint: Checkpoint) -> SurfaceNetwork:

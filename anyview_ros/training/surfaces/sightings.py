@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -96,7 +96,7 @@ def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) ->
     rng = np.random.default_rng([scenes.config.first_seed + index, number, 0x51647])
     scene = scenes[index]
     place, others = draw_frames(rng, scene, scale)
-    kept = scenes.folder / f"sightings-{surfaces.count}-{surfaces.nearest:g}-{scale:g}"
+    kept = scenes.folder / f"sightings-{'-'.join(map(str, astuple(surfaces)))}-{scale:g}"
     kept /= f"{index:05d}-{number}.npy"
     if len(others) >= FEWEST and kept.exists():
         return sighted(scene, place, np.load(kept), surfaces, scale)

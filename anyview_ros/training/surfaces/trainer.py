@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts
-from anyview_ros.model.surfaces.network import SurfaceNetwork
+from anyview_ros.model.surfaces.network import SurfaceNetwork, load_weights
 from anyview_ros.training.distributed import (
     gathered,
     rank_and_processes,
@@ -24,6 +25,7 @@ from anyview_ros.training.store import Store
 from anyview_ros.training.surfaces.batches import SurfaceBatch, draw_surfaces
 from anyview_ros.training.surfaces.config import SurfaceRun, parse_surfaces
 from anyview_ros.training.surfaces.loss import SurfaceLoss
+from anyview_ros.training.surfaces.package import CONFIG_FILE, surface_parameters
 
 
 class SurfaceTrainer:
@@ -49,6 +51,24 @@ class SurfaceTrainer:
 
     def fit(self) -> None:
         """Nothing is made of the first scenes."""
+
+    def start_from(self, package: Path) -> None:
+        """Begin with the weights of a package in place of random ones.
+
+        Raises:
+            AnyviewError: `other_network` when the config's is another one; as
+                `surface_parameters`.
+        """
+        tensors = surface_parameters(package)
+        for network in (self.network, self.ema):
+            try:
+                load_weights(network, tensors)
+            except AnyviewError as error:
+                raise AnyviewError(
+                    "other_network",
+                    f"{package} holds another surface network than the config asks for; give "
+                    f"[surfaces] and [network] as its {CONFIG_FILE} does: {error.message}",
+                ) from None
 
     def draw(self, step: int) -> list[SurfaceBatch]:
         return draw_surfaces(self.run, self.stores, step, (self.rank, self.processes))
@@ -88,17 +108,3 @@ class SurfaceTrainer:
         load_weights(self.ema, checkpoint.part("ema"))
         self.optimizers.load_state(checkpoint.part("optimizer"))
         self.step = checkpoint.step
-
-
-def load_weights(network: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> None:
-    """Take the weights of a checkpoint.
-
-    Raises:
-        AnyviewError: `invalid_checkpoint` when they are of another network.
-    """
-    try:
-        network.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise AnyviewError(
-            "invalid_checkpoint", f"the checkpoint is of another network: {error}"
-        ) from None
