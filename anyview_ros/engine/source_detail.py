@@ -31,6 +31,7 @@ SURFACE, SURFACE_M = 0.1, 0.01  # of an inverse depth, and over the largest: one
 
 LIVE_S = 0.5  # age of a source's clip from which it is one of the past
 KNOWN = 0.5  # share of a pixel from which its depth is told
+BESIDE_COSTS, BESIDE_NETWORK = 0.5, 0.2  # powers of the sweep's weights, by what finds surfaces
 ANCHORS = 4  # frames of a source's clip, about, whose surfaces are kept
 
 Images = NDArray[np.uint8]
@@ -97,6 +98,7 @@ class SourceDetail:
             answer.target.camera,
             self._contract.surfaces or MEASURED,
             answer.scene_scale,
+            BESIDE_COSTS if self._contract.surfaces is None else BESIDE_NETWORK,
         )
         ages = [ages_s(clip, answer.clips[0]) for clip in answer.clips]
 

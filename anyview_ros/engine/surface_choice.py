@@ -25,19 +25,17 @@ from anyview_ros.engine.surfaces import NATS, Surfaces
 from anyview_ros.frames import Camera, View
 from anyview_ros.geometry import inverse
 
-PLANES = 64  # that face, along each ray
-LEAST, TEMPER = 3e-3, 0.5  # weight of a plane that the network does not believe in, and its power
+LEAST = 3e-3  # weight of a plane that the network does not believe in
 HELD, AGE = 1.0, 0.1  # nats by which a source counts less that is held, and for each second
 CONTRADICTED = 6.0  # nats at most that a live source takes from what it sees through
 UNLIKELY = 6.0  # nats from which on nothing hides what is behind it
-BEHIND = 0.01  # likelihood of what lies behind surfaces that are seen
+BEHIND = 0.1  # likelihood of what lies behind surfaces that are seen
 NOWHERE = -1e9  # score of a plane that no source sees
 CLOSE, CLOSE_PIXELS = 0.1, 1.0  # of an inverse depth, and in a source: planes of one surface
 SHARP = 2.5  # factor on the scores of planes, before they are summed
 UNKNOWN, UNKNOWN_SLOPE = 5.0, 1.0  # nats of the best plane at which its share is halved, and how
 KNOWN_STEPS = 6.0  # inverse depths that may be the surface's, for it to be where the source has it
 TURNS = 2  # of the search for that place
-MARGIN = 1.2  # over the nearest that a source sees, up to which planes are asked about
 PLACES = 1024  # of a table of `SurfaceRange.places`
 
 Array = NDArray[np.float32]
@@ -81,6 +79,7 @@ def priors(
     camera: Camera,
     surfaces: SurfaceRange,
     scene_scale: float,
+    power: float,
 ) -> Priors:
     """Draw the weights of a sweep up to the pixels of the network's size, with planes between.
 
@@ -89,8 +88,9 @@ def priors(
         inverse_depths: P - 1, of the package's planes, rising, over scene_scale.
         camera: at the network's size.
         surfaces: whose inverse depths the planes are.
+        power: of the weights, less where sources know more of their surfaces.
     """
-    planes = surfaces.inverse_depths(np.linspace(surfaces.count - 1, 0, PLANES))
+    planes = surfaces.inverse_depths(np.arange(surfaces.count - 1, -1, -1.0))
     places, dense = _among(planes, np.asarray(inverse_depths))
     before = np.minimum(places.astype(int), len(inverse_depths) - 2)
     part = (places - before)[:, None, None, None].clip(0, 1).astype(np.float32)
@@ -98,7 +98,7 @@ def priors(
     between = (1 - part) * facing[before] + part * facing[before + 1]
     between *= dense[:, None, None, None].astype(np.float32)
     drawn = _drawn_up(np.concatenate([ground, between]), camera)
-    log_weights = np.float32(TEMPER) * np.log(drawn + np.float32(LEAST))
+    log_weights = np.float32(power) * np.log(drawn + np.float32(LEAST))
     return Priors(log_weights, _drawn_up(nothing[None], camera)[..., 0], scene_scale * planes)
 
 
@@ -182,8 +182,7 @@ def _together(surfaces: Sequence[Surfaces], sizes: NDArray[np.int64]) -> tuple[A
         for space, found in zip(whole, of_each, strict=True):
             space[: found.shape[0], : found.shape[1]] = found
         arrays.append(whole)
-    nearest = np.array([MARGIN * seen.nearest for seen in surfaces], np.float32)
-    return *arrays, nearest, sizes
+    return *arrays, sizes
 
 
 def _table(seen: Surfaces) -> tuple[Array, np.float32]:
@@ -205,7 +204,7 @@ def _ground(world_from_cam: NDArray[np.float64], pixels: NDArray[np.float64]) ->
 def _choose(planes, log_weights, places, known, table, penalties, out):  # type: ignore[no-untyped-def]
     ground, facing = planes
     turns, shifts = places
-    costs, likeliest, evidence, spread, _, nearest, sizes = known
+    costs, likeliest, evidence, spread, _, sizes = known
     inverse_depth, share, told, owner = out
     height, width, count = log_weights.shape
     sources, last = len(costs), np.float32(costs.shape[-1] - 1) - np.float32(1e-3)
@@ -214,6 +213,7 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
     scores = np.empty((sources, count), np.float32)
     rhos = np.empty(count, np.float32)
     before = np.empty(sources, np.float32)  # where the last plane met each source's ray
+    rays = np.empty((sources, 3), np.float32)  # the pixel's, as each source sees it
     for y in range(height):
         for x in range(width):
             on_ground = ground[0] * x + ground[1] * y + ground[2]
@@ -223,11 +223,11 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
             scores[:] = NOWHERE
             rhos[:] = 0
             before[:] = -1
+            for s in range(sources):
+                for c in range(3):
+                    rays[s, c] = turns[s, c, 0] * x + turns[s, c, 1] * y + turns[s, c, 2]
             waits = on_ground > 0  # the ground, for its turn among the planes
             n = 0
-            bound = _bound(x, y, turns, shifts, nearest)
-            while n < count - 1 and facing[n] > bound:
-                n += 1
             while n < count - 1 or waits:
                 if waits and (n == count - 1 or on_ground >= facing[n]):
                     p, rho, waits = 0, on_ground, False
@@ -237,13 +237,9 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
                 rhos[p] = rho
                 here = doubt = np.float32(0)
                 for s in range(sources):
-                    turn, shift = turns[s], shifts[s]
-                    z = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] + shift[2] * rho
-                    if z <= np.float32(1e-4):
-                        continue
-                    u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * rho) / z
-                    v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * rho) / z
-                    if not (-half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half):
+                    u, v, z = _seen_at(rays[s], shifts[s], rho)
+                    inside = -half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half
+                    if z <= np.float32(1e-4) or not inside:
                         continue
                     place = min(_looked_up(table, rho / z), last)
                     b = int(place)
@@ -272,9 +268,9 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
                     behind = np.log(max(free, np.float32(BEHIND)))
             if best <= np.float32(0.5 * NOWHERE):
                 continue
-            turn, shift = turns[best_source], shifts[best_source]
             rho = rhos[best_p]
-            alike = _alike(turn, shift, x, y, rho)
+            ray, shift = rays[best_source], shifts[best_source]
+            alike = _alike(ray, shift, rho)
             near = np.float32(CLOSE) * rho
             if best_p > 0:
                 near += abs(facing[max(best_p - 2, 0)] - facing[min(best_p, count - 2)]) / 2
@@ -292,7 +288,7 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
                             summed += weight * rhos[p]
             if weights > 0:  # not at infinity
                 rho = summed / weights
-            rho, i, j = _where(x, y, rho, near, turn, shift, best_source, known)
+            rho, i, j = _where(rho, near, ray, shift, best_source, known)
             inverse_depth[y, x] = rho
             share[y, x] = close / total
             share[y, x] /= 1 + np.exp(np.float32(UNKNOWN_SLOPE) * (best_nats - np.float32(UNKNOWN)))
@@ -301,16 +297,12 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
 
 
 @compiled
-def _bound(x, y, turns, shifts, nearest):  # type: ignore[no-untyped-def]
-    """Return an inverse depth, nearer than which a pixel's ray meets nothing that a source sees."""
-    most = np.float32(0)
-    for s in range(len(turns)):
-        z0 = turns[s][2, 0] * x + turns[s][2, 1] * y + turns[s][2, 2]
-        left = 1 - shifts[s][2] * nearest[s]
-        if z0 <= 0 or left < np.float32(1e-3):
-            return np.float32(np.inf)
-        most = max(most, nearest[s] * z0 / left)
-    return most
+def _seen_at(ray, shift, rho):  # type: ignore[no-untyped-def]
+    """Return where a source sees the point at an inverse depth of a ray, column, row and z: its
+    depth over the target's."""
+    z = ray[2] + shift[2] * rho
+    over = 1 / max(z, np.float32(1e-4))
+    return (ray[0] + shift[0] * rho) * over, (ray[1] + shift[1] * rho) * over, z
 
 
 @compiled
@@ -325,31 +317,25 @@ def _looked_up(table, inverse_depth):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _alike(turn, shift, x, y, rho):  # type: ignore[no-untyped-def]
+def _alike(ray, shift, rho):  # type: ignore[no-untyped-def]
     """Return how far apart in inverse depth a source shows the same, within `CLOSE_PIXELS`."""
-    z = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] + shift[2] * rho
-    u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * rho) / z
-    v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * rho) / z
+    u, v, z = _seen_at(ray, shift, rho)
     across, down = (shift[0] - u * shift[2]) / z, (shift[1] - v * shift[2]) / z
     slide = max(np.sqrt(across * across + down * down), np.float32(1e-3))
     return np.float32(CLOSE_PIXELS) / slide
 
 
 @compiled
-def _where(x, y, rho, near, turn, shift, s, known):  # type: ignore[no-untyped-def]
+def _where(rho, near, ray, shift, s, known):  # type: ignore[no-untyped-def]
     """Return the inverse depth at which the ray meets the surface that source s has there, and the
     source's pixel; `rho` where it has none for sure, or another one."""
-    _, _, _, spread, inverse_depth, _, sizes = known
-    z0 = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2]
+    _, _, _, spread, inverse_depth, sizes = known
     found, half = rho, np.float32(0.5)
     row = column = 0
     for step in range(TURNS + 1):
-        z = z0 + shift[2] * found
-        if z <= np.float32(1e-4):
-            return rho, row, column
-        u = (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] + shift[0] * found) / z
-        v = (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] + shift[1] * found) / z
-        if not (-half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half):
+        u, v, z = _seen_at(ray, shift, found)
+        inside = -half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half
+        if z <= np.float32(1e-4) or not inside:
             return rho, row, column
         i, j = int(v + half), int(u + half)
         if step == 0:
@@ -361,7 +347,7 @@ def _where(x, y, rho, near, turn, shift, s, known):  # type: ignore[no-untyped-d
             left = 1 - shift[2] * own
             if left < np.float32(1e-3):
                 return rho, row, column
-            found = z0 * own / left
+            found = ray[2] * own / left
             if abs(found - rho) > np.float32(1.5) * near:
                 return rho, row, column
     return found, row, column

@@ -19,7 +19,6 @@ from anyview_ros.frames import Clip, Frame
 MEASURED = SurfaceRange(64, 20.0, 1.4)  # where a package has no network for it
 NATS = 1 / 8  # of a unit in which costs are kept: a quarter of the memory of floats
 TELLING = 2.0  # nats, the mean over all depths, that tell most of what can be told
-LIKELY, SOME = 1.0, 1e-3  # nats, below which an inverse depth is likely, and share of pixels
 EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
 LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
 LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
@@ -67,13 +66,6 @@ class Surfaces:
         about = [np.take_along_axis(self._likelihoods, best + k, -1)[..., 0] for k in (-1, 0, 1)]
         place = best[..., 0] + (about[2] - about[0]) / np.maximum(sum(about), np.float32(1e-9))
         return np.asarray(self.scene_scale * self.range.inverse_depths(place), np.float32)
-
-    @cached_property
-    def nearest(self) -> float:
-        """Return the largest inverse depth that is likely in some pixels, 1 / metres."""
-        shares = (self.costs < LIKELY / NATS).mean(axis=(0, 1))
-        place = int(np.flatnonzero(shares > SOME)[-1])
-        return self.scene_scale * float(self.range.inverse_depths(place))
 
     @property
     def _likelihoods(self) -> NDArray[np.float32]:

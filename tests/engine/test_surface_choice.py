@@ -60,7 +60,7 @@ def chosen(seen: list[Surfaces], ages: list[float], said: NDArray[np.float32]) -
 
 
 def drawn_up(said: NDArray[np.float32]) -> Priors:
-    return priors(said, PLANES / SCALE, CAMERA, RANGE, SCALE)
+    return priors(said, PLANES / SCALE, CAMERA, RANGE, SCALE, 0.5)
 
 
 @pytest.mark.parametrize("inverse_depth", [0.05, 0.23, 0.41])
