@@ -26,7 +26,7 @@ EDGE_LEVELS = 8.0  # grey levels between neighbours that halve the cost of a jum
 CHANNELS = 4  # luma, red against blue, and the gradients of luma
 
 OFFSETS = (1, -1, 2, -2, 4, -4, 6, -6, 3, -3)  # of frames that help, the most useful first
-SUPPORTS = 6  # frames at most: with more, chance agrees too often
+SUPPORTS = 4  # frames at most: more tell nothing new, and chance agrees too often
 
 Costs = NDArray[np.float32]
 

@@ -187,8 +187,8 @@ def _together(surfaces: Sequence[Surfaces], sizes: NDArray[np.int64]) -> tuple[A
 
 def _table(seen: Surfaces) -> tuple[Array, np.float32]:
     """Return places of inverse depths, evenly spaced from 0, and entries for each 1 / metre."""
-    nearest = seen.range.nearest
-    table = seen.range.places(np.linspace(0, nearest, PLACES + 1)).astype(np.float32)
+    nearest = seen.depths.nearest
+    table = seen.depths.places(np.linspace(0, nearest, PLACES + 1)).astype(np.float32)
     return table, np.float32(PLACES / (nearest * seen.scene_scale))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SurfaceRange
+from anyview_ros.engine.compiled import compiled
 from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.photo_consistency import matching_costs, smoothed, supporting
 from anyview_ros.frames import Clip, Frame
@@ -34,13 +35,13 @@ class Surfaces:
         frame: of a source.
         costs: (H, W, B) uint8 in NATS: minus the log of the likelihood of each inverse depth, over
             that of the likeliest; all 0 where nothing is known.
-        range: the inverse depths.
+        depths: B inverse ones.
         scene_scale: see `Contract`.
     """
 
     frame: Frame
     costs: NDArray[np.uint8]
-    range: SurfaceRange
+    depths: SurfaceRange
     scene_scale: float
 
     @cached_property
@@ -54,32 +55,47 @@ class Surfaces:
         told = self.costs.mean(axis=-1, dtype=np.float32) * np.float32(NATS / TELLING)
         return np.asarray(1 - np.exp(-told), np.float32)
 
-    @cached_property
+    @property
     def spread(self) -> NDArray[np.float32]:
         """Return (H, W) 1 to B, how many inverse depths may be that of each pixel."""
-        return np.asarray(self._likelihoods.sum(axis=-1), np.float32)
-
-    @cached_property
-    def inverse_depth(self) -> NDArray[np.float32]:
-        """Return (H, W) 1 / metres, the mean about the likeliest."""
-        best = self.likeliest.clip(1, self.range.count - 2)[..., None]
-        about = [np.take_along_axis(self._likelihoods, best + k, -1)[..., 0] for k in (-1, 0, 1)]
-        place = best[..., 0] + (about[2] - about[0]) / np.maximum(sum(about), np.float32(1e-9))
-        return np.asarray(self.scene_scale * self.range.inverse_depths(place), np.float32)
+        return self._summed[0]
 
     @property
-    def _likelihoods(self) -> NDArray[np.float32]:
-        """(H, W, B), 1 for the likeliest."""
-        table = np.exp(np.arange(256) * -NATS).astype(np.float32)
-        return np.asarray(table[self.costs], np.float32)
+    def inverse_depth(self) -> NDArray[np.float32]:
+        """Return (H, W) 1 / metres, the mean about the likeliest."""
+        return self._summed[1]
+
+    @cached_property
+    def _summed(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        spread, places = (np.empty(self.costs.shape[:2], np.float32) for _ in range(2))
+        likelihoods = np.exp(np.arange(256) * -NATS).astype(np.float32)
+        _sum(self.costs, self.likeliest, likelihoods, spread, places)
+        found = self.scene_scale * self.depths.inverse_depths(places)
+        return spread, np.asarray(found, np.float32)
 
     @classmethod
     def of(
-        cls, frame: Frame, nats: NDArray[np.float32], range: SurfaceRange, scene_scale: float
+        cls, frame: Frame, nats: NDArray[np.float32], depths: SurfaceRange, scene_scale: float
     ) -> Surfaces:
         """Return surfaces of costs (H, W, B) in nats."""
         rounded = np.minimum(nats / np.float32(NATS) + np.float32(0.5), 255)
-        return cls(frame, rounded.astype(np.uint8), range, scene_scale)
+        return cls(frame, rounded.astype(np.uint8), depths, scene_scale)
+
+
+@compiled
+def _sum(costs, likeliest, likelihoods, spread, places):  # type: ignore[no-untyped-def]
+    """Fill in how many depths are likely, and where their mean about the likeliest lies."""
+    height, width, depths = costs.shape
+    for i in range(height):
+        for j in range(width):
+            total = np.float32(0)
+            for b in range(depths):
+                total += likelihoods[costs[i, j, b]]
+            best = min(max(likeliest[i, j], 1), depths - 2)
+            nearer, farther = likelihoods[costs[i, j, best + 1]], likelihoods[costs[i, j, best - 1]]
+            about = nearer + farther + likelihoods[costs[i, j, best]]
+            spread[i, j] = total
+            places[i, j] = best + (nearer - farther) / max(about, np.float32(1e-9))
 
 
 Measure = Callable[[Frame, Sequence[Frame], float], Surfaces]  # as `measured`

@@ -86,7 +86,7 @@ def test_surfaces_come_back_as_costs_of_the_least_likely():
     assert asked["image"][0, :, 2, 5] == pytest.approx(frame().image[2, 5] / 127.5 - 1, abs=1e-6)
     assert found.costs.shape == (16, 32, 12)
     assert (NATS * found.costs[3, 4] == np.arange(12)).all()
-    assert (found.range, found.scene_scale) == (RANGE, SCALE)
+    assert (found.depths, found.scene_scale) == (RANGE, SCALE)
 
 
 def test_a_finder_asks_what_it_is_given():
