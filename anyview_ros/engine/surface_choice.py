@@ -36,6 +36,8 @@ SHARP = 2.5  # factor on the scores of planes, before they are summed
 UNKNOWN, UNKNOWN_SLOPE = 5.0, 1.0  # nats of the best plane at which its share is halved, and how
 KNOWN_STEPS = 6.0  # inverse depths that may be the surface's, for it to be where the source has it
 TURNS = 2  # of the search for that place
+SLOPE, FLAT = 0.12, 0.02  # of an inverse depth, and over scene_scale: neighbours of one surface
+APART, TOGETHER = 0.2, 0.6  # share of the neighbours: below it none of a pixel's share is left; all
 PLACES = 1024  # of a table of `SurfaceRange.places`
 
 Array = NDArray[np.float32]
@@ -167,6 +169,7 @@ def choose(
         (choice.inverse_depth, choice.share, choice.evidence, choice.owner),
     )
     choice.share[:] *= 1 - prior.nothing[group]
+    _doubt_shards(choice.inverse_depth, np.float32(FLAT * surfaces[0].scene_scale), choice.share)
     return choice
 
 
@@ -286,9 +289,9 @@ def _choose(planes, log_weights, places, known, table, penalties, out):  # type:
                         if apart < near:
                             weights += weight
                             summed += weight * rhos[p]
-            if weights > 0:  # not at infinity
+            if weights > 0 and best_p > 0:  # neither at infinity nor on the ground, which is exact
                 rho = summed / weights
-            rho, i, j = _where(rho, near, ray, shift, best_source, known)
+            rho, i, j = _where(rho, near * (best_p > 0), ray, shift, best_source, known)
             inverse_depth[y, x] = rho
             share[y, x] = close / total
             share[y, x] /= 1 + np.exp(np.float32(UNKNOWN_SLOPE) * (best_nats - np.float32(UNKNOWN)))
@@ -303,6 +306,21 @@ def _seen_at(ray, shift, rho):  # type: ignore[no-untyped-def]
     z = ray[2] + shift[2] * rho
     over = 1 / max(z, np.float32(1e-4))
     return (ray[0] + shift[0] * rho) * over, (ray[1] + shift[1] * rho) * over, z
+
+
+@compiled
+def _doubt_shards(inverse_depth, flat, share):  # type: ignore[no-untyped-def]
+    """Lessen the shares of pixels that lie apart from most of the eight about them."""
+    height, width = inverse_depth.shape
+    for y in range(height):
+        for x in range(width):
+            rho, alike = inverse_depth[y, x], 0
+            for i in range(y - 1, y + 2):
+                for j in range(x - 1, x + 2):
+                    beside = inverse_depth[min(max(i, 0), height - 1), min(max(j, 0), width - 1)]
+                    alike += abs(beside - rho) <= np.float32(SLOPE) * max(beside, rho) + flat
+            part = (np.float32((alike - 1) / 8) - np.float32(APART)) / np.float32(TOGETHER - APART)
+            share[y, x] *= min(max(part, np.float32(0)), np.float32(1))
 
 
 @compiled

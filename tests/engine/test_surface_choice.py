@@ -159,6 +159,16 @@ def test_a_surface_is_where_the_source_itself_has_it() -> None:
     assert np.abs(found.inverse_depth - slope)[2:-2, 2:-2].max() < 0.005
 
 
+def test_a_pixel_apart_from_all_about_it_is_doubted() -> None:
+    walls = np.full((24, 32), 0.1)
+    walls[12, 16] = 0.4
+    walls[:, 20:] = 0.3
+    found = chosen([seeing(walls, looking_ahead(0.0, 0.0, HIGH))], [0.0], weights())
+    assert found.share[12, 16] == 0
+    assert found.share[12, 15] > 0.8
+    assert found.share[4:-4, 19:21].min() > 0.7, "edges are none"
+
+
 def test_sources_of_different_sizes_stand_side_by_side() -> None:
     small = Camera(16, 16, 12.0, 16.0, 7.5, 7.5)
     seen = [
