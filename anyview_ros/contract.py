@@ -193,10 +193,9 @@ class Contract:
         swept = bool(self.plane_sweep) or not self.sweep_weights
         _require(swept, "sweep_weights", "false where there is no plane_sweep", self)
         if self.surfaces is not None:
-            wide = (
-                self.surfaces.count >= 2 and self.surfaces.nearest > 0 and self.surfaces.power > 0
-            )
-            _require(wide, "surfaces", "a count of 2 or more, and a nearest above 0", self)
+            wide = self.surfaces.count >= 2 and min(self.surfaces.nearest, self.surfaces.power) > 0
+            wanted = "a count of 2 or more, a nearest above 0 and a power above 0"
+            _require(wide, "surfaces", wanted, self)
         _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
         if self.attention is not None:
             whole = min(astuple(self.attention)) > 0
