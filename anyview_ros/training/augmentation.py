@@ -19,6 +19,8 @@ VIGNETTE = 0.4  # most that the corners lose
 BLUR = 0.8  # largest standard deviation, pixels
 SHOT_NOISE, READ_NOISE = 3e-3, 6e-3  # largest variance over light, and deviation; white is 1
 JPEG_SHARE, JPEG_QUALITY = 0.5, (40, 96)
+GREY, RESTYLED = 0.15, 0.35  # shares of images that `restyled` changes
+STYLE_KERNELS = (1, 3, 5)  # pixels
 MIRROR_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])
 MIRROR_WORLD = np.diag([1.0, -1.0, 1.0, 1.0])
 
@@ -94,3 +96,28 @@ def light_curve(rng: Generator) -> NDArray[np.uint8]:
     gain = np.exp(rng.normal(0, GAIN) + rng.normal(0, TINT, 3))
     curve = gain * levels ** np.exp(rng.normal(0, GAMMA))
     return np.asarray(np.rint(255 * curve.clip(0, 1)), np.uint8)[None]
+
+
+def restyled(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) whose shapes are the same in other colours and textures, or in grey.
+
+    Most are left alone. A random convolution, mixed with the image and brought to its mean and
+    contrast, takes away how things of a world look and leaves where they end (Xu et al., Robust and
+    Generalizable Visual Representation Learning via Random Convolutions, arXiv 2007.13003).
+    """
+    kind = rng.random()
+    if kind < GREY:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        return np.asarray(np.broadcast_to(grey[..., None], image.shape))
+    if kind > GREY + RESTYLED:
+        return image
+    size, share = int(rng.choice(STYLE_KERNELS)), rng.uniform(0.3, 1)
+    kernels = rng.standard_normal((3, 3, size, size)).astype(np.float32)
+    light = image.astype(np.float32)
+    filtered = np.stack(
+        [sum(cv2.filter2D(light[..., c], -1, kernel[c]) for c in range(3)) for kernel in kernels],
+        axis=-1,
+    )
+    filtered = (filtered - filtered.mean(axis=(0, 1))) / (filtered.std(axis=(0, 1)) + 1e-3)
+    alike = light.mean(axis=(0, 1)) + light.std() * filtered
+    return np.asarray((light + share * (alike - light)).clip(0, 255), np.uint8)

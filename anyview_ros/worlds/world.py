@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.worlds.clutter import ClutterWorld
 from anyview_ros.worlds.rigs import Mount, RigCamera
 from anyview_ros.worlds.scene import Scene
 from anyview_ros.worlds.street import StreetWorld
@@ -58,8 +59,12 @@ class World(Protocol):
         ...
 
 
-_WORLDS: dict[str, Callable[[int], World]] = {"street": StreetWorld, "table": TableWorld}
-KINDS = tuple(_WORLDS)
+KINDS = ("street", "table")  # that have a robot with its rig, for the bench and the demos
+_WORLDS: dict[str, Callable[[int], World]] = {
+    "street": StreetWorld,
+    "table": TableWorld,
+    "clutter": ClutterWorld,  # for training alone
+}
 
 
 @lru_cache(maxsize=64)
@@ -70,7 +75,7 @@ def make_world(kind: str, seed: int) -> World:
         AnyviewError: `unknown_world` when there is no such kind, or the seed is negative.
     """
     if kind not in _WORLDS:
-        raise AnyviewError("unknown_world", f"world must be one of {sorted(KINDS)}, got '{kind}'")
+        raise AnyviewError("unknown_world", f"world must be one of {sorted(_WORLDS)}, got '{kind}'")
     if seed < 0:
         raise AnyviewError("unknown_world", f"the seed of a world must be 0 or larger, got {seed}")
     return _WORLDS[kind](seed)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anyview_ros.engine.surface_network import image_tensor
-from anyview_ros.training.augmentation import light_curve, taken
+from anyview_ros.training.augmentation import light_curve, restyled, taken
 from anyview_ros.training.batches import drawn_name
 from anyview_ros.training.surfaces.config import SurfaceRun
 from anyview_ros.training.surfaces.sightings import (
@@ -94,8 +94,8 @@ def draw_surfaces(
 
 
 def augmented(rng: Generator, found: Sighting) -> Sighting:
-    """Return the sighting by another camera, in another light, and every other one mirrored."""
-    image: NDArray[np.uint8] = np.asarray(cv2.LUT(found.image, light_curve(rng)), np.uint8)
+    """Return the sighting by another camera, in another light or look, every other one mirrored."""
+    image = np.asarray(cv2.LUT(restyled(rng, found.image), light_curve(rng)), np.uint8)
     if rng.random() < REAL_CAMERAS:
         image = taken(rng, image[None])[0]
     changed = replace(found, image=image)

@@ -41,6 +41,8 @@ LEVEL = 240 / MOST  # a step of the costs that are kept, in 1 / grey levels
 # What cameras and TF do to frames that should match; each to a share of the sightings.
 DISTURBED = 0.5
 TURN, SHIFT = 0.4, 0.02  # at most: pixels; share of the distance to the other frame
+# z = 0 is not always the ground: a camera is level and 1.6 m up for want of anything better.
+WRONG_GROUND, WRONG_HEIGHT, WRONG_TILT = 0.2, 0.7, 0.1  # share; logarithm and radians, deviations
 
 Place = tuple[int, int]  # of a frame in a scene: view and time
 
@@ -96,15 +98,16 @@ def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) ->
     rng = np.random.default_rng([scenes.config.first_seed + index, number, 0x51647])
     scene = scenes[index]
     place, others = draw_frames(rng, scene, scale)
+    stands = disturbed_ground(rng, scene.world_from_cam[place])
     kept = scenes.folder / f"sightings-{'-'.join(map(str, astuple(surfaces)))}-{scale:g}"
     kept /= f"{index:05d}-{number}.npy"
     if len(others) >= FEWEST and kept.exists():
-        return sighted(scene, place, np.load(kept), surfaces, scale)
+        return sighted(scene, place, np.load(kept), surfaces, scale, stands)
     frame, *others = disturbed(rng, [frame_of(scene, place), *others])
     costs = in_levels(costs_or_none(surfaces, frame, others, scale))
     if len(others) >= FEWEST:
         _keep(kept, costs)
-    return sighted(scene, place, costs, surfaces, scale)
+    return sighted(scene, place, costs, surfaces, scale, stands)
 
 
 def sighted(
@@ -113,11 +116,16 @@ def sighted(
     costs: NDArray[np.uint8],
     surfaces: SurfaceRange,
     scene_scale: float,
+    stands: NDArray[np.float64],
 ) -> Sighting:
-    """Return what is seen in the frame at `place`, (view, time) of a scene."""
+    """Return what is seen in the frame at `place`, (view, time) of a scene.
+
+    Args:
+        stands: (4, 4) world_from_cam as far as the ground is concerned.
+    """
     assert scene.inverse_depth is not None, "scenes without depth are refused with the config"
     frame = frame_of(scene, place)
-    ground = ground_inverse_depth(frame.camera, frame.world_from_cam, surfaces, scene_scale)
+    ground = ground_inverse_depth(frame.camera, stands, surfaces, scene_scale)
     truth = scene.inverse_depth[place].astype(np.float32) / np.float32(scene_scale)
     levels = costs.astype(np.float32) / np.float32(LEVEL)
     smooth = in_levels(smooth_costs(levels, frame.image))
@@ -164,6 +172,16 @@ def disturbed(rng: Generator, frames: Sequence[Frame]) -> list[Frame]:
         error = rigid(turned, rng.normal(0, 1, 3) * shift * away)
         changed[k] = replace(frame, world_from_cam=pose @ error)
     return changed
+
+
+def disturbed_ground(rng: Generator, world_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the pose of a camera above the ground, sometimes far from the true one."""
+    height, tilt = np.exp(rng.normal(0, WRONG_HEIGHT)), rng.normal(0, WRONG_TILT, 2)
+    if rng.random() >= WRONG_GROUND:
+        return world_from_cam
+    wrong = rigid(euler2mat(*tilt, 0.0), (0, 0, 0)) @ world_from_cam
+    wrong[2, 3] = height * world_from_cam[2, 3]
+    return np.asarray(wrong)
 
 
 def in_levels(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
