@@ -143,6 +143,8 @@ class Contract:
         sweep_weights: whether `denoise` also gives `weights`, which candidate of the plane sweep
             each latent cell shows: (1, P + 1, T', H', W'), the first for none of them. They are
             read after the last step.
+        composite: whether the plane sweep has one more candidate, the last: what the surfaces of
+            the sources show of the target, see `engine.composite`.
         surfaces: of the graph `surfaces`, see `engine.surfaces`; None where there is none.
         sampling: of the speeds that differ in more than their noise levels.
         call_bytes: memory of the largest call beside the weights, an estimate; 0 = not known.
@@ -172,6 +174,7 @@ class Contract:
     scores: Mapping[str, Any] = field(default_factory=dict)
     plane_sweep: tuple[float, ...] = ()
     sweep_weights: bool = False
+    composite: bool = False
     surfaces: SurfaceRange | None = None
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
     call_bytes: int = 0
@@ -192,6 +195,8 @@ class Contract:
         self._check_sampling()
         swept = bool(self.plane_sweep) or not self.sweep_weights
         _require(swept, "sweep_weights", "false where there is no plane_sweep", self)
+        told = self.sweep_weights or not self.composite
+        _require(told, "composite", "false where sweep_weights is", self)
         if self.surfaces is not None:
             wide = self.surfaces.count >= 2 and min(self.surfaces.nearest, self.surfaces.power) > 0
             wanted = "a count of 2 or more, a nearest above 0 and a power above 0"

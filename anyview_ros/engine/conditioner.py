@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.engine.uncertainty import Question
 from anyview_ros.frames import Camera, Clip, Frame, View
+
+if TYPE_CHECKING:
+    from anyview_ros.engine.surface_choice import Choice
 
 Array = NDArray[np.float32]
 Network = Callable[..., dict[str, Array]]
@@ -65,11 +69,14 @@ class Conditioner:
         self._latents: Kept[Array] = Kept(2 * contract.max_sources)
         self._ray_latents: Kept[tuple[Array, float]] = Kept(RAY_LATENTS)
 
-    def given(self, scene: Scene, keep: bool) -> tuple[dict[str, Array], float]:
+    def given(
+        self, scene: Scene, keep: bool, choices: Sequence[Choice] = ()
+    ) -> tuple[dict[str, Array], float]:
         """Tensors by the denoiser's names; share of the target's moments that were clamped.
 
         Args:
             keep: the sources, for other targets.
+            choices: of each frame, for a model with composites.
         """
         contract, clips, target = self._contract, scene.clips, scene.target
         anchor_from_world = conditioning.anchor(
@@ -80,7 +87,7 @@ class Conditioner:
         conditions = self._conditions(clips, anchor_from_world, scene.scene_scale, keep)
         given = {"rays": rays, **conditions}
         if contract.plane_sweep:
-            given["sweep"] = self._sweep(clips, target, scene.scene_scale)
+            given["sweep"] = self._sweep(clips, target, scene.scene_scale, choices)
         return given, clamped
 
     def known(self, scene: Scene) -> Array | None:
@@ -123,7 +130,9 @@ class Conditioner:
         rays, _ = self._rays(clip.frames[0].camera, anchor_from_cam, scene_scale)
         return self._graphs["condition"](latent=latent, rays=rays)
 
-    def _sweep(self, clips: Sequence[Clip], target: View, scene_scale: float) -> Array:
+    def _sweep(
+        self, clips: Sequence[Clip], target: View, scene_scale: float, choices: Sequence[Choice]
+    ) -> Array:
         """(1, P, C + 2, T', H', W'): latents of the candidates of a plane sweep, then marks.
 
         Cells that no source sees are 0.
@@ -131,6 +140,10 @@ class Conditioner:
         contract = self._contract
         depths = [scene_scale * depth for depth in contract.plane_sweep]
         candidates = plane_sweep(clips, target, depths, contract.latent)
+        if contract.composite:
+            from anyview_ros.engine.composite import composite  # numba, which not all need
+
+            candidates = candidates.with_more(composite(choices, clips, target, contract.latent))
         marks = candidates.marks
         latents = np.zeros((len(marks), contract.latent.channels, *marks.shape[2:]), np.float32)
         for plane in np.flatnonzero(marks[:, 0].any(axis=(1, 2, 3))):

@@ -34,6 +34,7 @@ from anyview_ros.frames import Camera, Clip, View
 
 if TYPE_CHECKING:
     from anyview_ros.engine.source_detail import SourceDetail
+    from anyview_ros.engine.surface_choice import Choice
 
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
@@ -136,11 +137,14 @@ class Pipeline:
         started = time.perf_counter()
         scene = self._scene(sources, target, known, options.scene_scale)
         steps = _Steps(method.steps * max(1, options.uncertainty_samples), report)
-        resized_s = time.perf_counter() - started
+        steps.report("condition")
+        choices = self._shown(scene)
+        ready_s = time.perf_counter() - started
         asked = questions(options.seed, options.uncertainty_samples)
-        answers = [self._answer(question, scene, method, steps) for question in asked]
+        answers = [self._answer(question, scene, choices, method, steps) for question in asked]
         denoised = time.perf_counter()
-        frames, uncertainty, depth = self._decoded(answers, scene, sources, target.camera, steps)
+        drawn = _Drawing(scene, choices, sources, target.camera)
+        frames, uncertainty, depth = self._decoded(answers, drawn, steps)
         if known is not None:
             frames[: len(known)], uncertainty[: len(known)] = known, 0
         return Synthesis(
@@ -152,7 +156,7 @@ class Pipeline:
             generated_size=(scene.target.camera.height, scene.target.camera.width),
             scene_scale=scene.scene_scale,
             clamped_moments=answers[0].clamped_moments,
-            condition_s=resized_s + sum(answer.condition_s for answer in answers),
+            condition_s=ready_s + sum(answer.condition_s for answer in answers),
             denoise_s=sum(answer.denoise_s for answer in answers),
             decode_s=time.perf_counter() - denoised,
             calls=sum(answer.calls for answer in answers),
@@ -176,14 +180,26 @@ class Pipeline:
         view = View(camera, target.world_from_cam)
         return Scene(clips, view, known, scene_scale or contract.scene_scale)
 
+    def _shown(self, scene: Scene) -> list[Choice]:
+        """Which surfaces the target shows, as far as the sources tell before the model is asked;
+        nothing for a model without composites."""
+        if self._detail is None or not self.package.contract.composite:
+            return []
+        return self._detail.shown(scene.clips, scene.target, scene.scene_scale)
+
     def _answer(
-        self, question: Question, scene: Scene, method: sampler.Method, steps: _Steps
+        self,
+        question: Question,
+        scene: Scene,
+        choices: Sequence[Choice],
+        method: sampler.Method,
+        steps: _Steps,
     ) -> _Answer:
         """The scene, asked in one way; with each of its seeds."""
         started = time.perf_counter()
         steps.report("condition")
         asked = scene.asked(question)
-        given, clamped = self._conditioner.given(asked, keep=question.plain)
+        given, clamped = self._conditioner.given(asked, keep=question.plain, choices=choices)
         known = self._conditioner.known(asked)
         conditioned = time.perf_counter()
         camera = scene.target.camera
@@ -203,42 +219,34 @@ class Pipeline:
         return _Answer(question, latents, weights, clamped, calls, conditioned_s, denoise_s)
 
     def _decoded(
-        self,
-        answers: Sequence[_Answer],
-        scene: Scene,
-        sources: Sequence[Clip],
-        camera: Camera,
-        steps: _Steps,
+        self, answers: Sequence[_Answer], drawing: _Drawing, steps: _Steps
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array]:
         """At the camera's size the first latent's frames, how far to doubt them, if there are
         several, and their depth, if the package tells it."""
         videos = self._videos(answers, steps)
         first = next(videos)
         made = conditioning.images_of(first)
-        frames, depth = self._drawn(answers[0], made, scene, sources, camera)
+        frames, depth = self._drawn(answers[0], made, drawing)
         if len(answers) == 1:
             return frames, np.empty((0, *frames.shape[1:3]), np.uint8), depth
         spread = Spread()
         for video in itertools.chain([first], videos):
             spread.add(video)
+        scene = drawing.scene
         off = off_sight(made, scene.clips, scene.target, scene.scene_scale)
-        return frames, _at_size(doubt(spread.levels(), off), camera), depth
+        return frames, _at_size(doubt(spread.levels(), off), drawing.camera), depth
 
     def _drawn(
-        self,
-        answer: _Answer,
-        made: NDArray[np.uint8],
-        scene: Scene,
-        sources: Sequence[Clip],
-        camera: Camera,
+        self, answer: _Answer, made: NDArray[np.uint8], drawing: _Drawing
     ) -> tuple[NDArray[np.uint8], Array]:
         """Frames at the camera's size, with the sources' own detail where the package can."""
+        scene, camera = drawing.scene, drawing.camera
         if self._detail is None or answer.weights is None:
             return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
         from anyview_ros.engine.source_detail import Answer
 
         asked = Answer(made, answer.weights, scene.clips, scene.target, scene.scene_scale)
-        return self._detail.drawn(asked, sources, camera)
+        return self._detail.drawn(asked, drawing.sources, camera, drawing.choices)
 
     def _videos(self, answers: Sequence[_Answer], steps: _Steps) -> Iterator[Array]:
         for answer in answers:
@@ -257,6 +265,23 @@ class Pipeline:
                 self._graphs["denoise"], self.device, contract.name, contract.prediction, shapes
             )
         return self._denoiser
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What answers are drawn with.
+
+    Args:
+        scene: at the model's size.
+        choices: of a model with composites.
+        sources: as they came.
+        camera: of the target, as it was asked for.
+    """
+
+    scene: Scene
+    choices: Sequence[Choice]
+    sources: Sequence[Clip]
+    camera: Camera
 
 
 @dataclass(frozen=True)

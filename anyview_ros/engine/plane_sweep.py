@@ -37,6 +37,11 @@ class Candidates:
     images: NDArray[np.uint8]
     marks: NDArray[np.float32]
 
+    def with_more(self, others: Candidates) -> Candidates:
+        """Return these and others after them."""
+        images = np.concatenate([self.images, others.images])
+        return Candidates(images, np.concatenate([self.marks, others.marks]))
+
 
 def plane_sweep(
     sources: Sequence[Clip], target: View, inverse_depths: Sequence[float], latent: LatentShape

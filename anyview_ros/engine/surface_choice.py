@@ -99,9 +99,17 @@ def priors(
     nothing, ground, facing = weights[0], weights[1:2], weights[2:]
     between = (1 - part) * facing[before] + part * facing[before + 1]
     between *= dense[:, None, None, None].astype(np.float32)
-    drawn = _drawn_up(np.concatenate([ground, between]), camera)
+    drawn = drawn_up(np.concatenate([ground, between]), camera)
     log_weights = np.float32(power) * np.log(drawn + np.float32(LEAST))
-    return Priors(log_weights, _drawn_up(nothing[None], camera)[..., 0], scene_scale * planes)
+    return Priors(log_weights, drawn_up(nothing[None], camera)[..., 0], scene_scale * planes)
+
+
+def even_priors(camera: Camera, surfaces: SurfaceRange, scene_scale: float) -> Priors:
+    """Return what is known before a network was asked: nothing, of any frame."""
+    planes = surfaces.inverse_depths(np.arange(surfaces.count - 1, -1, -1.0))
+    size = 1, camera.height, camera.width
+    weights = np.zeros((*size, surfaces.count + 1), np.float32)
+    return Priors(weights, np.zeros(size, np.float32), scene_scale * planes)
 
 
 def _among(
@@ -117,7 +125,7 @@ def _among(
     return places, np.abs(np.gradient(places))
 
 
-def _drawn_up(cells: Array, camera: Camera) -> Array:
+def drawn_up(cells: Array, camera: Camera) -> Array:
     """(N, T', H', W') to (T', H, W, N), between cells linearly."""
     size = camera.width, camera.height
     flat = np.ascontiguousarray(cells.transpose(1, 2, 3, 0))
@@ -161,14 +169,14 @@ def choose(
     )
     _choose(
         (_ground(pose, pixels), prior.planes.astype(np.float32)),
-        prior.log_weights[group],
+        prior.log_weights[min(group, len(prior.log_weights) - 1)],
         (turns.astype(np.float32), shifts.astype(np.float32)),
         known,
         _table(surfaces[0]),
         np.array(penalties, np.float32),
         (choice.inverse_depth, choice.share, choice.evidence, choice.owner),
     )
-    choice.share[:] *= 1 - prior.nothing[group]
+    choice.share[:] *= 1 - prior.nothing[min(group, len(prior.nothing) - 1)]
     _doubt_shards(choice.inverse_depth, np.float32(FLAT * surfaces[0].scene_scale), choice.share)
     return choice
 

@@ -25,12 +25,11 @@ MIRROR_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])
 MIRROR_WORLD = np.diag([1.0, -1.0, 1.0, 1.0])
 
 
-def augmented(rng: Generator, scene: SceneViews) -> SceneViews:
-    """The scene under another light, and every other one mirrored; all views alike."""
+def lit(rng: Generator, scene: SceneViews) -> SceneViews:
+    """The scene under another light; all views alike."""
     flat = scene.images.reshape(-1, 1, 3)
     images = np.asarray(cv2.LUT(flat, light_curve(rng)), np.uint8).reshape(scene.images.shape)
-    lit = replace(scene, images=images)
-    return mirrored(lit) if rng.random() < 0.5 else lit
+    return replace(scene, images=images)
 
 
 def through_cameras(rng: Generator, scene: SceneViews, views: Sequence[int]) -> SceneViews:
@@ -99,7 +98,7 @@ def light_curve(rng: Generator) -> NDArray[np.uint8]:
 
 
 def restyled(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) whose shapes are the same in other colours and textures, or in grey.
+    """Return an image (H, W, 3) with the same shapes in other colours and textures, or in grey.
 
     Most are left alone. A random convolution, mixed with the image and brought to its mean and
     contrast, takes away how things of a world look and leaves where they end (Xu et al., Robust and

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
-from anyview_ros.engine.plane_sweep import plane_sweep
-from anyview_ros.training.augmentation import augmented, through_cameras
+from anyview_ros.engine.composite import composite
+from anyview_ros.engine.plane_sweep import Candidates, plane_sweep
+from anyview_ros.training.augmentation import lit, mirrored, through_cameras
+from anyview_ros.training.composites import Composer, Shown
 from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig
 from anyview_ros.training.monocular import turned_views
 from anyview_ros.training.scenes import SceneConfig, SceneViews
@@ -41,7 +43,8 @@ class Batch:
     Args:
         source, target: (G * S, 3, T, H, W) and (G * K, 3, T, H, W) in [-1, 1].
         source_rays, target_rays: (G * S, R, T', H', W') and (G * K, R, T', H', W').
-        sweep: (P, T, H, W, 3) uint8 candidates of the plane sweep of each target; () without.
+        sweep: (P, T, H, W, 3) uint8 candidates of the plane sweep of each target, its composite
+            last where the run has one; () without.
         marks: (P, 2, T', H', W') beside them.
         levels: (G * K, T') sigma of each latent frame.
         known: (G * K, T') bool, frames that are given; they have little noise or none, so that the
@@ -70,11 +73,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Question:
-    """Which views of a scene are sources, and which are asked for."""
+    """Which views of a scene are sources, and which are asked for; what the targets show of them,
+    where the run has composites."""
 
     scene: SceneViews
     sources: list[int]
     targets: list[int]
+    shown: Shown | None = None
+
+    def mirrored(self) -> Question:
+        shown = None if self.shown is None else self.shown.mirrored()
+        return replace(self, scene=mirrored(self.scene), shown=shown)
 
 
 def draw_batch(
@@ -83,15 +92,17 @@ def draw_batch(
     stores: Mapping[str, Scenes],
     step: int,
     share: tuple[int, int] = (0, 1),
+    composer: Composer | None = None,
 ) -> Batch:
     """The batch of a step: the same at every call, whatever was drawn before.
 
     Args:
         share: (i, n): every n-th scene from the i-th, for one of n processes.
+        composer: of a run with composites.
     """
     training = run.training
     rng = np.random.default_rng([training.seed, step])
-    drawn = draw_questions(rng, run, stores, step, share)
+    drawn = draw_questions(rng, run, stores, step, share, composer)
     latent_frames = contract.latent.of(drawn.frames, *drawn.scenes.size)[1]
     shape = training.scenes_per_step, training.targets_per_scene, latent_frames
     levels, known = draw_levels(rng, shape, training)
@@ -128,12 +139,13 @@ def draw_questions(
     stores: Mapping[str, Scenes],
     step: int,
     share: tuple[int, int],
+    composer: Composer | None = None,
 ) -> Drawn:
     """What a step asks: the same whatever was drawn before.
 
     Args:
         rng: of the step.
-        share: see `draw_batch`.
+        share, composer: see `draw_batch`.
     """
     training = run.training
     name = drawn_name(run, step, rng)
@@ -147,7 +159,13 @@ def draw_questions(
     mine = slice(share[0], None, share[1])
     questions = [
         draw_question(
-            np.random.default_rng(int(seed)), store, name, int(index), (sources, frames), training
+            np.random.default_rng(int(seed)),
+            store,
+            name,
+            int(index),
+            (sources, frames),
+            training,
+            composer,
         )
         for index, seed in zip(chosen[mine], seeds[mine], strict=True)
     ]
@@ -161,31 +179,42 @@ def draw_question(
     index: int,
     counts: tuple[int, int],
     training: TrainingConfig,
+    composer: Composer | None = None,
 ) -> Question:
     """Views of a scene in a drawn light, and which of them are sources and targets.
+
+    With composites a scene has one question for each number of sources and of frames, whatever
+    the step: what its targets show takes long to find.
 
     Args:
         counts: of sources, and of frames.
     """
     sources, frames = counts
+    chance = rng if composer is None else np.random.default_rng([index, *counts, 0xC0135])
     whole = store[index]
-    first = int(rng.integers(len(whole.stamps_ns) - frames + 1))
-    scene = augmented(rng, whole.cut(first, frames))
+    first = int(chance.integers(len(whole.stamps_ns) - frames + 1))
+    scene = whole.cut(first, frames)
     if name.endswith(MONOCULAR):
         cuts = sources + training.targets_per_scene - 1
-        scene = turned_views(rng, scene, int(rng.integers(len(scene.cameras))), cuts)
-        order = rng.permutation(len(scene.cameras))
+        scene = turned_views(chance, scene, int(chance.integers(len(scene.cameras))), cuts)
+        order = chance.permutation(len(scene.cameras))
     else:
-        order = _order(rng, store.config, len(scene.cameras))
+        order = _order(chance, store.config, len(scene.cameras))
         # One view is left to be the target, also in the scene of the set that has the fewest:
         # all scenes of a step have as many sources.
         sources = min(sources, store.config.views - 1)
     # Again from the first where there are few.
     targets = np.resize(order[sources:], training.targets_per_scene)
-    chosen = order[:sources].tolist()
+    question = Question(scene, order[:sources].tolist(), targets.tolist())
+    if composer is not None:
+        shown = composer.shown(scene, question.sources, question.targets, store.config.scene_scale)
+        question = replace(question, shown=shown)
+    question = replace(question, scene=lit(rng, scene))
+    if rng.random() < 0.5:
+        question = question.mirrored()
     if rng.random() < training.camera_effects:
-        scene = through_cameras(rng, scene, chosen)
-    return Question(scene, chosen, targets.tolist())
+        return replace(question, scene=through_cameras(rng, question.scene, question.sources))
+    return question
 
 
 def assembled(
@@ -199,9 +228,7 @@ def assembled(
     depths = [scene_scale * depth for depth in contract.plane_sweep]
     swept = []
     for question in questions if depths else ():
-        clips = [question.scene.clip(view) for view in question.sources]
-        views = [question.scene.view(view) for view in question.targets]
-        swept += [plane_sweep(clips, view, depths, contract.latent) for view in views]
+        swept += candidates_of(contract, question, depths)
     return Batch(
         source,
         source_rays,
@@ -211,6 +238,21 @@ def assembled(
         marks=tuple(torch.from_numpy(candidates.marks) for candidates in swept),
         **others,
     )
+
+
+def candidates_of(
+    contract: Contract, question: Question, inverse_depths: Sequence[float]
+) -> list[Candidates]:
+    """Return the plane sweep of each target, with its composite where the run has one."""
+    clips = [question.scene.clip(view) for view in question.sources]
+    found = []
+    for k, view in enumerate(question.scene.view(place) for place in question.targets):
+        candidates = plane_sweep(clips, view, inverse_depths, contract.latent)
+        if question.shown is not None:
+            one_more = composite(question.shown.choices(k), clips, view, contract.latent)
+            candidates = candidates.with_more(one_more)
+        found.append(candidates)
+    return found
 
 
 def drawn_name(run: Run, step: int, rng: np.random.Generator) -> str:

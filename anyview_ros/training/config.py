@@ -146,6 +146,8 @@ class RunConfig(Run):
         choice: of detail among the candidates of the plane sweep, in use; see `one_way.sweep`.
         max_sources: in use; 0 = as many as it is trained with. Cameras of now and keyframes share
             them.
+        composite: package, by name or path, whose surface network says what targets show of their
+            sources: one more candidate of the plane sweep; empty: none.
         student: None, but for what `anyview distill` makes of a run; see `taught`.
     """
 
@@ -160,6 +162,7 @@ class RunConfig(Run):
     choice: float = 1.0
     max_sources: int = 0
     student: StudentConfig | None = None
+    composite: str = ""
 
     def contract(self) -> Contract:
         """The promises of the package that this run makes, its files and scores still empty."""
@@ -186,6 +189,7 @@ class RunConfig(Run):
             files={},
             plane_sweep=self.plane_sweep,
             sweep_weights=bool(self.plane_sweep),
+            composite=bool(self.composite),
             sampling={
                 speed: Sampling(temperature=self.temperature)
                 for speed, levels in self.speeds.items()
@@ -212,14 +216,17 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    optional = {"temperature", "choice", "max_sources", "student"}
+    optional = {"temperature", "choice", "max_sources", "student", "composite"}
     required = {f.name for f in fields(RunConfig)} - {"text", *optional}
     if wrong := raw.keys() - optional ^ required:
         raise AnyviewError(
             "invalid_config", f"training config: missing or unknown {', '.join(sorted(wrong))}"
         )
     sweep = tuple(float(depth) for depth in raw["plane_sweep"])
-    planes = 1 + len(sweep) if sweep else 0
+    composite = str(raw.get("composite", ""))
+    if composite and not sweep:
+        raise AnyviewError("invalid_config", "training config: composite needs a plane_sweep")
+    planes = 1 + len(sweep) + bool(composite) if sweep else 0
     run = RunConfig(
         name=raw["name"],
         licence=raw["licence"],
@@ -234,6 +241,7 @@ def parse_config(text: str) -> RunConfig:
         temperature=float(raw.get("temperature", 1.0)),
         choice=float(raw.get("choice", 1.0)),
         max_sources=int(raw.get("max_sources", 0)),
+        composite=composite,
     )
     _check(run)
     if "student" not in raw:

@@ -16,19 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from anyview_ros.contract import find_package
 from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, write_checkpoint
 from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.model.one_way.sweep import grown
 from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
+from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import Run, RunConfig, parse_config
 from anyview_ros.training.distributed import agreed, gathered, rank_and_processes, require_even
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.package import CONFIG_FILE, parameters_of
-from anyview_ros.training.store import Store, wait_for
+from anyview_ros.training.store import SceneStore, Store, default_cache, wait_for
 
 LATEST = "latest.safetensors"
 SAVE_EVERY_S, SAVING_SHARE = 120.0, 0.05  # and the share of time that saving may take
@@ -118,6 +121,7 @@ class Trainer:
         self.optimizers = Optimizers(self.network)
         self.codec = LinearCodec(run.network.channels).to(device)
         self.mean_clips: dict[str, Tensor] = {}
+        self.composer = _composer(run, stores)
         self.step = 0
         self._begun = False  # with weights and codec of a package
 
@@ -139,6 +143,8 @@ class Trainer:
             AnyviewError: `other_network` when the config's is another one; as `parameters_of`.
         """
         network, codec = parameters_of(package)
+        if self.run.composite and self.network.sweep is not None:
+            network = grown(network, self.network.sweep)
         try:
             for own in (self.network, self.ema):
                 own.load_state_dict(network)
@@ -159,7 +165,7 @@ class Trainer:
 
     def draw(self, step: int) -> Batch:
         share = self.rank, self.processes
-        return draw_batch(self.run, self.contract, self.stores, step, share)
+        return draw_batch(self.run, self.contract, self.stores, step, share, self.composer)
 
     def train_step(self, batch: Batch) -> Progress:
         """One update on the batch of this step, or on this process's share of it."""
@@ -203,6 +209,14 @@ class Trainer:
         self.optimizers.load_state(checkpoint.part("optimizer"))
         self.mean_clips = checkpoint.part("mean")
         self.step = checkpoint.step
+
+
+def _composer(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:
+    """What finds the composites of a run, which are kept beside its rendered scenes."""
+    if not run.composite:
+        return None
+    caches = [store.cache for store in stores.values() if isinstance(store, SceneStore)]
+    return Composer(find_package(run.composite), caches[0] if caches else default_cache())
 
 
 @torch.no_grad()

@@ -173,4 +173,5 @@ def finish(rng: Generator, size: float) -> Finish:
     pattern = int(rng.choice(PATTERNS))
     if pattern == scene.FOLIAGE:
         scale = 3.0 / size
-    return Finish(*colors, pattern, scale, int(rng.integers(999)), gloss)
+    color, accent = colors
+    return Finish(color, accent, pattern, scale, int(rng.integers(999)), gloss)

@@ -127,7 +127,8 @@ def test_people_walk_on_sidewalks() -> None:
 
 
 def test_unknown_worlds_are_refused_by_name() -> None:
-    with pytest.raises(AnyviewError, match=r"one of \['clutter', 'street', 'table'\], got 'moon'") as caught:
+    kinds = r"one of \['clutter', 'street', 'table'\], got 'moon'"
+    with pytest.raises(AnyviewError, match=kinds) as caught:
         make_world("moon", 0)
     assert caught.value.code == "unknown_world"
     with pytest.raises(AnyviewError, match="0 or larger, got -1"):

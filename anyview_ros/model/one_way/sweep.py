@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from anyview_ros.model.one_way.config import COARSE, SWEEP_MARKS, NetworkConfig
 from anyview_ros.model.one_way.tokens import FramewiseLinear, patchify, unpatchify
@@ -73,3 +76,22 @@ def mixed(scores: Tensor, candidates: Tensor) -> Tensor:
     weights = scores.softmax(dim=1)[:, 1:, None]
     mixture: Tensor = (weights * candidates).sum(dim=1)
     return mixture
+
+
+def grown(state: Mapping[str, Tensor], sweep: Sweep) -> dict[str, Tensor]:
+    """Return the state of a network whose sweep has fewer candidates, with more of them.
+
+    The new ones come last; tokens do not see them at first, and know nothing of their weight.
+    """
+    cells, values = sweep.config.patch**2, COARSE + SWEEP_MARKS
+    grown = dict(state)
+    for part in ("first", "later"):
+        look, weigh, bias = (
+            f"sweep.{name}"
+            for name in (f"look.{part}.weight", f"weigh.{part}.weight", f"weigh.{part}.bias")
+        )
+        more = cells * (sweep.config.planes - state[look].shape[1] // (cells * values))
+        grown[look] = functional.pad(state[look], (0, more * values))
+        grown[weigh] = functional.pad(state[weigh], (0, 0, 0, more))
+        grown[bias] = functional.pad(state[bias], (0, more))
+    return grown

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from anyview_ros.engine.surface_network import image_tensor

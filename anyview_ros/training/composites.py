@@ -1,0 +1,141 @@
+"""Composites of training questions: which surfaces their targets show, found once and kept.
+
+Finding them takes several times as long as the rest of a training step, so the questions of a run
+with composites are few (`batches.draw_question`), and what was chosen for each is kept in the cache
+of scenes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.contract import SURFACES, load_package
+from anyview_ros.engine.chooser import Chooser
+from anyview_ros.engine.kept import digest
+from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.surface_choice import Choice, even_priors
+from anyview_ros.engine.surface_network import surfaces_by
+from anyview_ros.errors import AnyviewError
+from anyview_ros.training.scenes import SceneViews
+
+SHARE = 255  # steps of a share that is kept
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which surfaces the targets of a question show.
+
+    Args:
+        inverse_depth: (K, T, H, W) float16, 1 / metres.
+        share, owner: (K, T, H, W) uint8, see `Choice`.
+    """
+
+    inverse_depth: NDArray[np.float16]
+    share: NDArray[np.uint8]
+    owner: NDArray[np.uint8]
+
+    def choices(self, target: int) -> list[Choice]:
+        """Return those of a target, frame by frame."""
+        depths = self.inverse_depth[target].astype(np.float32)
+        shares = self.share[target].astype(np.float32) / np.float32(SHARE)
+        owners = self.owner[target].astype(np.int32)
+        return [
+            Choice(depth, share, share, owner)
+            for depth, share, owner in zip(depths, shares, owners, strict=True)
+        ]
+
+    def mirrored(self) -> Shown:
+        """Return what the mirrored question's targets show."""
+        return Shown(self.inverse_depth[..., ::-1], self.share[..., ::-1], self.owner[..., ::-1])
+
+
+class Composer:
+    """Finds what targets show, by the surface network of a package.
+
+    Args:
+        package: folder.
+        cache: folder of what was found.
+        threads: to work with; each thread that asks has its own.
+
+    Raises:
+        AnyviewError: `no_surfaces` for a package without such a network; as `load_package`.
+    """
+
+    def __init__(self, package: Path, cache: Path, threads: int = 1) -> None:
+        found = load_package(package)
+        if found.contract.surfaces is None:
+            raise AnyviewError(
+                "no_surfaces",
+                f"composite: {package} has no surface network; train one with "
+                "config/training/surfaces.toml and add it with 'anyview export ... --into'",
+            )
+        self._package, self._surfaces = found, found.contract.surfaces
+        self._threads = threads
+        self._own = threading.local()
+        self._folder = cache / f"shown-{found.contract.files[f'{SURFACES}.bin'][:12]}"
+
+    def shown(
+        self,
+        scene: SceneViews,
+        sources: Sequence[int],
+        targets: Sequence[int],
+        scene_scale: float,
+    ) -> Shown:
+        """Return what targets show, found now or when the same was asked before."""
+        kept = self._folder / f"{_key(scene, sources, targets, scene_scale)}.npz"
+        if kept.exists():
+            with np.load(kept) as found:
+                return Shown(found["inverse_depth"], found["share"], found["owner"])
+        clips = [scene.clip(view) for view in sources]
+        chosen = [
+            self._chooser().choices(
+                clips,
+                scene.view(view),
+                scene_scale,
+                even_priors(scene.cameras[view], self._surfaces, scene_scale),
+            )
+            for view in targets
+        ]
+        shown = Shown(
+            np.array([[c.inverse_depth for c in each] for each in chosen], np.float16),
+            np.array([[np.rint(SHARE * c.share) for c in each] for each in chosen], np.uint8),
+            np.array([[c.owner for c in each] for each in chosen], np.uint8),
+        )
+        _keep(kept, shown)
+        return shown
+
+    def _chooser(self) -> Chooser:
+        if not hasattr(self._own, "chooser"):
+            graph = Graph(self._package.graph(SURFACES), "cpu", self._threads)
+            measure = partial(surfaces_by, graph, self._surfaces)
+            self._own.chooser = Chooser(8, 1, self._threads, measure)
+        chooser: Chooser = self._own.chooser
+        return chooser
+
+
+def _key(
+    scene: SceneViews, sources: Sequence[int], targets: Sequence[int], scene_scale: float
+) -> str:
+    """Return the name of a question: all that its answer depends on."""
+    views = [*sources, *targets]
+    cameras = repr([astuple(scene.cameras[view]) for view in views])
+    images = [np.ascontiguousarray(scene.images[view]) for view in sources]
+    poses = [np.ascontiguousarray(scene.world_from_cam[view]) for view in views]
+    return digest(*images, *poses, scene.stamps_ns, cameras, repr(float(scene_scale))).hex()
+
+
+def _keep(path: Path, shown: Shown) -> None:
+    """Write so that the file appears when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with partial_path.open("wb") as file:
+        np.savez(file, inverse_depth=shown.inverse_depth, share=shown.share, owner=shown.owner)
+    partial_path.rename(path)
