@@ -12,6 +12,7 @@ from anyview_ros.model.one_way.config import COARSE, SWEEP_MARKS, NetworkConfig
 from anyview_ros.model.one_way.tokens import FramewiseLinear, patchify, unpatchify
 
 UNSEEN = 30.0  # taken from the score of a candidate that no source sees
+NEW = 4.0  # taken at first from the score of a candidate that a network was not trained with
 COLOURS = 3  # first channels: the mean colour of a cell
 
 
@@ -81,7 +82,7 @@ def mixed(scores: Tensor, candidates: Tensor) -> Tensor:
 def grown(state: Mapping[str, Tensor], sweep: Sweep) -> dict[str, Tensor]:
     """Return the state of a network whose sweep has fewer candidates, with more of them.
 
-    The new ones come last; tokens do not see them at first, and know nothing of their weight.
+    The new ones come last; tokens do not see them at first, and cells hardly show them.
     """
     cells, values = sweep.config.patch**2, COARSE + SWEEP_MARKS
     grown = dict(state)
@@ -93,5 +94,5 @@ def grown(state: Mapping[str, Tensor], sweep: Sweep) -> dict[str, Tensor]:
         more = cells * (sweep.config.planes - state[look].shape[1] // (cells * values))
         grown[look] = functional.pad(state[look], (0, more * values))
         grown[weigh] = functional.pad(state[weigh], (0, 0, 0, more))
-        grown[bias] = functional.pad(state[bias], (0, more))
+        grown[bias] = functional.pad(state[bias], (0, more), value=-NEW)
     return grown

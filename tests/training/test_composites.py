@@ -1,0 +1,120 @@
+"""Runs whose network is told what its sources show: composites are found once, and kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from anyview_ros.contract import SurfaceRange
+from anyview_ros.errors import AnyviewError
+from anyview_ros.model.surfaces.export import add_surfaces
+from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
+from anyview_ros.training.batches import Question, candidates_of, draw_batch
+from anyview_ros.training.composites import Composer
+from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.flow import flow_losses
+from anyview_ros.training.loop import Trainer
+from anyview_ros.training.package import package_run
+from tests.packages import make_package
+from tests.training.tiny import CONFIG, painted, stepped, tiny_run, tiny_trainer
+
+
+@pytest.fixture(scope="module")
+def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package with a surface network that nobody trained: it knows costs and the ground."""
+    folder = make_package(tmp_path_factory.mktemp("models") / "eyes", sizes=((32, 64),))
+    torch.manual_seed(0)
+    config = SurfaceNetworkConfig((8, 8, 16), (1, 1))
+    add_surfaces(folder, SurfaceNetwork(config, SurfaceRange(12, 7.0)), {})
+    return folder
+
+
+def told_run(eyes: Path, **training: float) -> RunConfig:
+    run = parse_config(f'composite = "{eyes}"\n' + CONFIG)
+    return replace(run, training=replace(run.training, **training))
+
+
+def test_a_batch_has_a_composite_beside_the_planes(
+    eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = told_run(eyes)
+    composer = Composer(eyes, tmp_path)
+    first = draw_batch(run, run.contract(), painted(run), 1, composer=composer)
+    assert [images.shape for images in first.sweep] == [(4, 5, 16, 32, 3)] * 4
+    assert all(bool((marks[-1, 0] == 1).all()) for marks in first.marks)
+    shares = torch.stack([1 - marks[-1, 1] for marks in first.marks])
+    assert 0.05 < float(shares.mean()) < 0.95
+
+    kept = list(tmp_path.glob("shown-*/*.npz"))
+    assert len(kept) == run.training.scenes_per_step
+    monkeypatch.setattr(Composer, "_chooser", lambda self: pytest.fail("found a second time"))
+    again = draw_batch(run, run.contract(), painted(run), 1, composer=composer)
+    for one, other in zip(first.sweep + first.marks, again.sweep + again.marks, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_another_surface_network_finds_anew(eyes: Path, tmp_path: Path) -> None:
+    other = make_package(tmp_path / "other", sizes=((32, 64),))
+    torch.manual_seed(1)
+    config = SurfaceNetworkConfig((8, 8, 16), (1, 1))
+    add_surfaces(other, SurfaceNetwork(config, SurfaceRange(12, 7.0)), {})
+    run = told_run(eyes)
+    for package in (eyes, other):
+        composer = Composer(package, tmp_path / "cache")
+        draw_batch(run, run.contract(), painted(run), 1, composer=composer)
+    assert len(list((tmp_path / "cache").glob("shown-*"))) == 2
+
+
+def test_in_a_mirror_targets_show_the_mirror_image(eyes: Path, tmp_path: Path) -> None:
+    run = told_run(eyes)
+    contract = run.contract()
+    scene = painted(run)["street"][0]
+    shown = Composer(eyes, tmp_path).shown(scene, [0, 1], [2, 3], 0.0625)
+    question = Question(scene, [0, 1], [2, 3], shown)
+    pairs = zip(
+        candidates_of(contract, question, [0.0]),
+        candidates_of(contract, question.mirrored(), [0.0]),
+        strict=True,
+    )
+    for here, there in pairs:
+        there_again = there.images[-1][:, :, ::-1].astype(int)
+        apart = np.abs(there_again - here.images[-1])
+        assert (apart > 3).mean() < 0.02  # pixels at the border of a source may flip
+        np.testing.assert_allclose(there.marks[-1, 1][..., ::-1], here.marks[-1, 1], atol=0.05)
+    wrong = replace(question.mirrored(), shown=shown)
+    assert np.abs(candidates_of(contract, wrong, [0.0])[0].images[-1] - there.images[-1]).any()
+
+
+def test_a_run_begins_with_a_package_that_was_told_nothing(eyes: Path, tmp_path: Path) -> None:
+    before = tiny_trainer(tiny_run())
+    for _ in range(6):
+        stepped(before)
+    folder = tmp_path / "tiny"
+    package_run(folder, before.run, before.checkpoint())
+    run = told_run(eyes, seed=99)
+    begun = Trainer(run, painted(run), torch.device("cpu"))
+    begun.start_from(folder)
+    begun.fit()
+    told = begun.draw(0)
+    parts = {"sweep": tuple(s[:-1] for s in told.sweep), "marks": tuple(m[:-1] for m in told.marks)}
+    untold = replace(told, **parts)
+    with torch.no_grad():
+        losses = [
+            float(flow_losses(network, begun.codec, batch).mean())
+            for network, batch in ((begun.ema, told), (before.ema, untold))
+        ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.03)  # the package's own answers, at first
+    stepped(begun)
+    assert begun.run.contract().composite
+
+
+def test_what_cannot_tell_what_is_shown_is_refused(eyes: Path, tmp_path: Path) -> None:
+    with pytest.raises(AnyviewError, match="composite needs a plane_sweep"):
+        parse_config(f'composite = "{eyes}"\n' + CONFIG.replace("[0.0, 1.0]", "[]"))
+    with pytest.raises(AnyviewError, match="has no surface network") as refused:
+        Composer(make_package(tmp_path / "blind"), tmp_path)
+    assert refused.value.code == "no_surfaces"
