@@ -144,8 +144,8 @@ class Contract:
             each latent cell shows: (1, P + 1, T', H', W'), the first for none of them. They are
             read after the last step.
         composite: whether the plane sweep has one more candidate, the last: what the surfaces of
-            the sources show of the target, see `engine.composite`.
-        surfaces: of the graph `surfaces`, see `engine.surfaces`; None where there is none.
+            the sources show of the target, see `engine.surfaces.composite`.
+        surfaces: of the graph `surfaces`, see `engine.surfaces.finder`; None where there is none.
         sampling: of the speeds that differ in more than their noise levels.
         call_bytes: memory of the largest call beside the weights, an estimate; 0 = not known.
         attention: what a GPU must have fused kernels for; None where attention is short.

@@ -17,11 +17,11 @@ from statistics import median
 import numpy as np
 
 from anyview_ros.contract import Contract, ModelPackage, find_package, load_package
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.tools.demo import DEFAULT_MODEL
 
 COUNTS = (1, 2, 4, 8)
 

@@ -13,31 +13,37 @@ import pytest
 import anyview_ros
 
 PACKAGE = Path(anyview_ros.__path__[0])
-VALUES = ("errors", "frames", "geometry", "contract")
+VALUES = ("errors", "frames", "geometry", "contract", "release", "time_grid")
 GENERATED = ("msg", "srv", "action")
 
 # layer -> the layers of this package that it may import, itself aside
 LAYERS = {
     "values": (),
     "engine": ("values",),
+    "imaging": ("values", "engine"),
+    "media": ("values",),
     "worlds": ("values",),
-    "footage": ("values", "engine"),
-    "robot": ("values", "engine", "worlds", "footage", "generated"),
     "model": ("values", "engine"),
-    "training": ("values", "engine", "worlds", "footage", "model"),
-    "tools": (
-        "values",
-        "engine",
-        "worlds",
-        "footage",
-        "robot",
-        "model",
-        "training",
-        "generated",
+    "clips": ("values", "engine", "node", "generated"),
+    "node": ("values", "imaging", "media", "worlds", "engine", "clips", "generated"),
+    "datasets": ("values", "imaging", "media", "engine", "clips", "node", "evaluation"),
+    "training": ("values", "engine", "media", "worlds", "datasets", "model"),
+    "evaluation": (
+        *("values", "media", "worlds", "engine", "datasets", "model", "training"),
+        *("demo", "node"),
     ),
-    "cli": ("values", "engine", "worlds", "footage", "robot", "model", "training", "tools"),
+    "verify": ("values", "engine", "datasets", "model", "evaluation"),
+    "doctor": ("values", "engine", "datasets", "node"),
+    "demo": (
+        *("values", "imaging", "media", "worlds", "clips", "datasets", "node", "evaluation"),
+        *("doctor", "generated"),
+    ),
+    "cli": (
+        *("values", "media", "worlds", "engine", "datasets", "node", "model", "training"),
+        *("evaluation", "verify", "doctor", "demo"),
+    ),
 }
-# room of the robot -> the other rooms that it may import
+# room of the node -> the other rooms that it may import
 ROOMS = {
     "transforms": (),
     "sources": ("transforms",),
@@ -48,17 +54,17 @@ ROOMS = {
     "simulation": (),
 }
 # beside the rooms, and used in them
-SHARED = ("messages", "encodings", "qos_overrides", "parameter", "parameters")
+SHARED = ("messages", "qos_overrides", "parameter", "parameters")
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
-SURFACES = ("engine.compiled",)
+SURFACES = ("engine.surfaces.compiled",)
 # package -> the layers, or the one module, that may import it
 HOMES = {
-    "onnxruntime": ("engine.runtime",),
-    "rclpy": ("robot", "tools"),
-    "tf2_ros": ("robot",),
-    "torch": ("model", "training", "tools", "cli"),
-    "numba": ("worlds", "robot", "training", "tools", *SURFACES),
-    "rosbags": ("tools",),
+    "onnxruntime": ("engine.onnx.runtime",),
+    "rclpy": ("node", "doctor", "demo"),
+    "tf2_ros": ("node",),
+    "torch": ("model", "training", "evaluation", "verify", "cli"),
+    "numba": ("worlds", "node", "training", "evaluation", *SURFACES),
+    "rosbags": ("datasets", "demo"),
 }
 
 
@@ -106,7 +112,7 @@ def test_rules_name_layers_that_exist() -> None:
     assert found == set(LAYERS)
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("robot.")])
+@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("node.")])
 def test_room_imports_only_the_rooms_below(module: str) -> None:
     _, room, *rest = module.split(".")
     if not rest:  # beside the rooms: the node, and what it is made of
@@ -118,7 +124,7 @@ def test_room_imports_only_the_rooms_below(module: str) -> None:
 
 def used_rooms(module: str) -> set[str]:
     """Rooms, and modules beside them other than shared ones, that a module imports."""
-    names = [name.split(".") for name in imports(module) if name.startswith("anyview_ros.robot.")]
+    names = [name.split(".") for name in imports(module) if name.startswith("anyview_ros.node.")]
     return {name[2] for name in names} - set(SHARED)
 
 
@@ -128,8 +134,8 @@ def used_rooms(module: str) -> set[str]:
         ("geometry", "torch rclpy onnxruntime numba cv2"),
         ("engine.pipeline", "torch rclpy numba"),
         ("worlds.world", "torch rclpy onnxruntime"),
-        ("footage.scene_layout", "torch rclpy onnxruntime numba"),
-        ("robot.node", "torch"),
+        ("datasets.scene_layout", "torch rclpy onnxruntime numba"),
+        ("node.anyview_node", "torch"),
         ("cli.__main__", "torch rclpy onnxruntime numba numpy"),
     ],
 )

@@ -20,21 +20,21 @@ from anyview_ros.engine.asking import (
     check_request,
     check_sampling,
 )
-from anyview_ros.engine.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.conditioner import Conditioner, Scene
-from anyview_ros.engine.fused_attention import check_fused
-from anyview_ros.engine.memory import check_fits
-from anyview_ros.engine.providers import device_of
-from anyview_ros.engine.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
-from anyview_ros.engine.self_test import SelfTest
-from anyview_ros.engine.sight import off_sight
-from anyview_ros.engine.uncertainty import Question, Spread, doubt, questions
+from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.onnx.fused_attention import check_fused
+from anyview_ros.engine.onnx.memory import check_fits
+from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
+from anyview_ros.engine.onnx.self_test import SelfTest
+from anyview_ros.engine.trust.sight import off_sight
+from anyview_ros.engine.trust.uncertainty import Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 
 if TYPE_CHECKING:
-    from anyview_ros.engine.source_detail import SourceDetail
-    from anyview_ros.engine.surface_choice import Choice
+    from anyview_ros.engine.surfaces.choice import Choice
+    from anyview_ros.engine.surfaces.detail import SourceDetail
 
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
@@ -243,7 +243,7 @@ class Pipeline:
         scene, camera = drawing.scene, drawing.camera
         if self._detail is None or answer.weights is None:
             return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
-        from anyview_ros.engine.source_detail import Answer
+        from anyview_ros.engine.surfaces.detail import Answer
 
         asked = Answer(made, answer.weights, scene.clips, scene.target, scene.scene_scale)
         return self._detail.drawn(asked, drawing.sources, camera, drawing.choices)
@@ -307,8 +307,8 @@ def _source_detail(
     """Return what draws detail from the sources, where the package says where to take it from."""
     if not contract.sweep_weights:
         return None
-    from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need
-    from anyview_ros.engine.surface_network import surfaces_by
+    from anyview_ros.engine.surfaces.detail import SourceDetail  # numba, which not all need
+    from anyview_ros.engine.surfaces.network import surfaces_by
 
     measure = None
     if contract.surfaces is not None:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from anyview_ros.contract import MANIFEST, Contract, sha256_of, write_manifest
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SELF_TEST, write_cases
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.datasets.scene_layout import METADATA, Scene
 from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.errors import AnyviewError
-from anyview_ros.footage.scene_layout import METADATA, Scene
 from anyview_ros.frames import Camera
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from anyview_ros.contract import Sampling, load_package
-from anyview_ros.engine import runtime
+from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View

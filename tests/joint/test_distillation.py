@@ -16,8 +16,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import load_package
 from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.engine.runtime import Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import rigid
 from anyview_ros.model.checkpoint import read_checkpoint

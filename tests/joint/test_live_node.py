@@ -6,8 +6,8 @@ import pytest
 from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import View
-from anyview_ros.robot.messages import rgb_from_image
-from tests.robot.rig import CAMERA, SENT, asked, clip, live, raised_camera
+from anyview_ros.node.messages import rgb_from_image
+from tests.node.rig import CAMERA, SENT, asked, clip, live, raised_camera
 
 pytestmark = pytest.mark.graph
 

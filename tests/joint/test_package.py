@@ -10,12 +10,12 @@ import torch
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import GRAPHS, FusedAttention, load_package
+from anyview_ros.datasets.scene_layout import Scene
 from anyview_ros.engine.conditioning import resize_camera
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SelfTest
 from anyview_ros.errors import AnyviewError
-from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.model.checkpoint import Checkpoint, write_checkpoint
 from anyview_ros.model.joint import export

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from anyview_ros.cli import __main__ as cli
 from anyview_ros.contract import SurfaceRange, load_package
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SELF_TEST
 from anyview_ros.engine.pipeline import Pipeline
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SELF_TEST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces, surface_spec
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig

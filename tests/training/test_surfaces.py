@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from anyview_ros.contract import SurfaceRange, load_package
-from anyview_ros.engine.photo_consistency import MOST
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import SurfaceNetworkConfig

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.export import Dim
 
 from anyview_ros.contract import SURFACES, Contract, load_package, sha256_of, write_manifest
-from anyview_ros.engine.photo_consistency import MOST
-from anyview_ros.engine.self_test import SELF_TEST, write_cases
+from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, check, round_to_fp16, write_graphs
 from anyview_ros.model.known_answers import known_answer
