@@ -27,9 +27,9 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from anyview_ros.contract import find_package, load_package
 from anyview_ros.doctor.dds_profile import with_profile
 from anyview_ros.node.parameters import NODE_PARAMETERS
+from anyview_ros.packages import find_package, load_package
 
 HERE = Path(__file__).resolve().parent
 FROM_S = 1000

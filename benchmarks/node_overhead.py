@@ -35,12 +35,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from anyview_ros.contract import ModelPackage, find_package, load_package
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.node.inference.worker import Worker
 from anyview_ros.node.messages import image_message, info_message, time_message
 from anyview_ros.node.parameters import NODE_PARAMETERS
+from anyview_ros.packages import ModelPackage, find_package, load_package
 
 CAMERA = Camera.from_fov(256, 144, 1.2)
 NAMES = ("front", "left", "right")

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from anyview_ros.contract import MANIFEST, Sampling, find_package, load_package
+from anyview_ros.contract import Sampling
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import MANIFEST, find_package, load_package
 from tests.packages import make_package
 
 

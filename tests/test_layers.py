@@ -1,4 +1,4 @@
-"""Layers hold: who may import whom (docs: the layers of the package, README "read these first")."""
+"""Layers hold: who may import whom."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ import pytest
 import anyview_ros
 
 PACKAGE = Path(anyview_ros.__path__[0])
-VALUES = ("errors", "frames", "geometry", "contract", "release", "time_grid")
+VALUES = (
+    *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
+    "text_table",
+)
 GENERATED = ("msg", "srv", "action")
 
 # layer -> the layers of this package that it may import, itself aside
 LAYERS = {
     "values": (),
-    "engine": ("values",),
-    "imaging": ("values", "engine"),
+    "imaging": ("values",),
     "media": ("values",),
     "worlds": ("values",),
+    "engine": ("values", "imaging"),
+    "clips": ("values", "imaging", "engine"),
+    "datasets": ("values", "imaging", "media", "clips"),
     "model": ("values", "engine"),
-    "clips": ("values", "engine", "node", "generated"),
-    "node": ("values", "imaging", "media", "worlds", "engine", "clips", "generated"),
-    "datasets": ("values", "imaging", "media", "engine", "clips", "node", "evaluation"),
-    "training": ("values", "engine", "media", "worlds", "datasets", "model"),
+    "training": ("values", "imaging", "media", "worlds", "engine", "datasets", "model"),
     "evaluation": (
-        *("values", "media", "worlds", "engine", "datasets", "model", "training"),
-        *("demo", "node"),
+        *("values", "imaging", "media", "worlds", "engine", "datasets", "model", "training"),
     ),
-    "verify": ("values", "engine", "datasets", "model", "evaluation"),
+    "verify": ("values", "imaging", "engine", "datasets", "model", "evaluation"),
+    "node": ("values", "imaging", "media", "worlds", "engine", "clips", "generated"),
     "doctor": ("values", "engine", "datasets", "node"),
     "demo": (
         *("values", "imaging", "media", "worlds", "clips", "datasets", "node", "evaluation"),
@@ -57,6 +59,15 @@ ROOMS = {
 SHARED = ("messages", "qos_overrides", "parameter", "parameters")
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)
+# Read and write files; nothing of ROS is loaded for them.
+WITHOUT_ROS = (
+    *("values", "imaging", "media", "worlds", "engine", "clips", "datasets", "model", "training"),
+    "evaluation",
+)
+COMMANDS_WITHOUT_ROS = (
+    *("demo.report", "cli.convert", "cli.convert_bag", "cli.convert_video", "cli.report"),
+    *("cli.bench", "cli.train", "cli.export"),
+)
 # package -> the layers, or the one module, that may import it
 HOMES = {
     "onnxruntime": ("engine.onnx.runtime",),
@@ -145,6 +156,18 @@ def test_import_loads_nothing_of_other_layers(module: str, unwanted: str) -> Non
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert loaded.stdout.strip() == ""
+
+
+def test_what_reads_files_needs_no_ros() -> None:
+    """convert, report, bench, train and export, where rclpy is not installed."""
+    blocked = ["rclpy", "rosidl_runtime_py", "builtin_interfaces", "sensor_msgs", "geometry_msgs"]
+    wanted = [m for m in modules() if layer(m) in WITHOUT_ROS] + list(COMMANDS_WITHOUT_ROS)
+    code = f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+    code += "".join(f"import anyview_ros.{module}\n" for module in wanted)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_no_circle_of_imports() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anyview_ros.contract import ModelPackage
     from anyview_ros.evaluation.run import Plan
     from anyview_ros.evaluation.suite import Suite
+    from anyview_ros.packages import ModelPackage
 
 SEEDS = (900000, 900016)
 
@@ -62,10 +62,10 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.contract import find_package, load_package
     from anyview_ros.evaluation.acceptance import scores
     from anyview_ros.evaluation.publish import publish
     from anyview_ros.evaluation.seal import seal_card
+    from anyview_ros.packages import find_package, load_package
 
     folder = find_package(args.model)
     if args.publish:

@@ -62,11 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    from anyview_ros.contract import find_package, load_package
     from anyview_ros.engine.pipeline import Pipeline
     from anyview_ros.evaluation import perceptual
     from anyview_ros.evaluation import speeds as tiers
     from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.packages import find_package, load_package
 
     package = load_package(find_package(args.model))
     tried = [tiers.candidate(text, package.contract) for text in args.tried]

@@ -14,7 +14,7 @@ from anyview_ros.clips.keyframe_store import NO_MEMORY, KeyframeStore, MemoryLim
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame
-from anyview_ros.node.messages import seconds
+from anyview_ros.imaging.message_fields import seconds
 from anyview_ros.time_grid import reach_ns, times_before
 
 CAMERA_TOLERANCE = 0.01  # of the image's width: what autofocus may do to the intrinsics of a clip

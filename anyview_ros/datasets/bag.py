@@ -15,11 +15,9 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.messages import rgb_from_image, stamp_ns
-from anyview_ros.node.sources.inputs import IMAGE_TYPE, OUTPUT, cameras_of
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
+from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, OUTPUT, cameras_of
 
-COMPRESSED_TYPE = "sensor_msgs/msg/CompressedImage"
-COMPRESSED = "/compressed"  # as image_transport names the topic beside the raw one
 OUTPUT_FOLDER = f"/{OUTPUT}/"
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.datasets.bag import COMPRESSED, Bag, RecordedMessage, sibling
+from anyview_ros.datasets.bag import Bag, RecordedMessage, sibling
 from anyview_ros.datasets.bag_transforms import recorded_transforms
 from anyview_ros.datasets.scene_plan import Shot
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.lenses import Lens
-from anyview_ros.node.messages import JUMP_NS, seconds
-from anyview_ros.node.sources.inputs import INFO_TOPIC
+from anyview_ros.imaging.message_fields import JUMP_NS, seconds
+from anyview_ros.topics import COMPRESSED, INFO_TOPIC
 
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # TransformBuffer.lookup
 

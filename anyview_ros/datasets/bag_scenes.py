@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from anyview_ros.datasets.bag import COMPRESSED_TYPE, Bag, RecordedMessage
+from anyview_ros.datasets.bag import Bag, RecordedMessage
 from anyview_ros.datasets.scene_plan import Plan, Shot
 from anyview_ros.datasets.scene_set import Place, SceneFolders, SceneSet
-from anyview_ros.engine.conditioning import resize_camera
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.imaging.compression import check_compressed, decode_compressed
 from anyview_ros.imaging.encodings import check_encoding, decode
 from anyview_ros.imaging.rectification import rectifier
+from anyview_ros.imaging.resize import resize_camera
+from anyview_ros.topics import COMPRESSED_TYPE
 
 PIXEL_RULE = "pixel_centre"  # how intrinsics are resized: those of a physical camera
 

@@ -8,7 +8,6 @@ from typing import Any
 from anyview_ros.datasets.scene_layout import METADATA
 from anyview_ros.datasets.scene_set import SceneFolders
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.root_suite import SPLITS
 
 
 def list_scenes(folders: SceneFolders) -> None:
@@ -37,3 +36,6 @@ def list_scenes(folders: SceneFolders) -> None:
     partial = split_file.with_suffix(".part")
     partial.write_text(json.dumps(root, indent=1))
     partial.rename(split_file)
+
+
+SPLITS = "splits.json"

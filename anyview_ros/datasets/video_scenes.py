@@ -10,10 +10,10 @@ import numpy as np
 from anyview_ros.datasets.bag_scenes import PIXEL_RULE, bounded_size
 from anyview_ros.datasets.scene_set import SceneFolders
 from anyview_ros.datasets.scene_writer import SceneWriter
-from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.frames import Camera, Frame
+from anyview_ros.geometry import STANDING_CAMERA
+from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.media.video import Footage
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 
 CAMERA = "camera"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anyview_ros.datasets.bag import Bag, sibling
 from anyview_ros.demo.truth import Truth
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.messages import stamp_ns
+from anyview_ros.imaging.message_fields import stamp_ns
 
 Image = NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ from rclpy.action import ActionClient
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.action import SynthesizeClip
-from anyview_ros.contract import Contract, find_package, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.demo.demo_cameras import SCENES, DemoScene, scene_of
 from anyview_ros.demo.recorder import Recorder
 from anyview_ros.demo.session import Session
@@ -28,6 +28,7 @@ from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.simulation.rig_sources import VideoSource
+from anyview_ros.packages import find_package, load_package
 from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.worlds.world import DEMO_SEED
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from geometry_msgs.msg import Pose
 from numpy.typing import NDArray
 
-from anyview_ros.geometry import look_at, quaternion_xyzw, rigid
+from anyview_ros.geometry import look_at, rigid
 from anyview_ros.media.stereo_pair import MOTORCYCLE, motorcycle
 from anyview_ros.msg import VirtualCamera
-from anyview_ros.node.messages import info_message
+from anyview_ros.node.messages import info_message, pose_message
 from anyview_ros.node.simulation.rig_sources import (
     BASE_FRAME,
     STILL_CAMERA,
@@ -113,9 +112,5 @@ def _camera(
     name: str, parent: str, parent_from_cam: NDArray[np.float64], *sources: str
 ) -> VirtualCamera:
     """With the first source's size and field of view."""
-    pose = Pose()
-    x, y, z = (float(value) for value in parent_from_cam[:3, 3])
-    pose.position.x, pose.position.y, pose.position.z = x, y, z
-    turn = pose.orientation
-    turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(parent_from_cam)
+    pose = pose_message(parent_from_cam)
     return VirtualCamera(name=name, parent_frame=parent, pose=pose, sources=sources)

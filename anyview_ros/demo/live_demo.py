@@ -20,8 +20,7 @@ from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import InteractiveMarkerFeedback
 
-from anyview_ros.clips.placements import FramePose
-from anyview_ros.contract import Contract, find_package, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.demo.demo import (
     ANSWER_TIMEOUT_S,
     CLOCK,
@@ -36,10 +35,12 @@ from anyview_ros.demo.session import Session
 from anyview_ros.demo.subprocesses import Children
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, transform_from_pose
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from anyview_ros.msg import SynthesisInfo, VirtualCamera
-from anyview_ros.node.messages import rgb_from_image, stamp_ns
+from anyview_ros.node.messages import pose_message
 from anyview_ros.node.simulation.rig_sources import BASE_FRAME, FIXED_FRAME
 from anyview_ros.node.virtual.trajectories import orbit, pose_messages
+from anyview_ros.packages import find_package, load_package
 from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.worlds.street.street import StreetWorld
 from anyview_ros.worlds.street.street_rig import STREET_RIG
@@ -193,7 +194,7 @@ class _LiveDemo:
         return cameras
 
     def _camera(self, name: str, frame: str, frame_from_cam: NDArray[np.float64]) -> VirtualCamera:
-        pose = FramePose(frame, frame_from_cam).message()
+        pose = pose_message(frame_from_cam)
         return VirtualCamera(name=name, parent_frame=frame, pose=pose)
 
     def _add(self, camera: VirtualCamera) -> None:
@@ -281,4 +282,4 @@ class _LiveDemo:
 
 
 def _as_pose(base_from_cam: NDArray[np.float64]) -> Pose:
-    return FramePose(BASE_FRAME, base_from_cam).message()
+    return pose_message(base_from_cam)

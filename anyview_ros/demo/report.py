@@ -21,7 +21,7 @@ from anyview_ros.demo.comparison import (
 )
 from anyview_ros.demo.truth import Truth
 from anyview_ros.evaluation.metrics import psnr
-from anyview_ros.node.messages import stamp_ns
+from anyview_ros.imaging.message_fields import stamp_ns
 
 STAGES = ("queue_s", "condition_s", "denoise_s", "decode_s")
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from anyview_ros.datasets.bag import Bag
@@ -10,6 +10,7 @@ from anyview_ros.demo.comparison import Compared
 from anyview_ros.demo.pictures import ClipVideo, ContactSheet
 from anyview_ros.demo.report import STAGES, Report, report_of
 from anyview_ros.demo.truth import Truth
+from anyview_ros.text_table import aligned
 
 STREAM_HEADER = ("camera", "images", "infos", "unpaired", "repeated stamps", "gaps")
 VIRTUAL_HEADER = (
@@ -70,12 +71,3 @@ def _virtual_rows(report: Report) -> Iterator[list[object]]:
         stages = " ".join(f"{figures.stages_s[stage]:.2f}" for stage in STAGES)
         wrong = figures.wrong_stamps
         yield [name, wrong, *psnr, stages, figures.latency_s, figures.steps, figures.model]
-
-
-def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
-    """First column to the left, the others to the right."""
-    cells = [[f"{c:.2f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in cells
-    ]

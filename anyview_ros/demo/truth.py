@@ -13,10 +13,10 @@ from anyview_ros.clips.transform_buffer import TransformBuffer
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_transforms import ALL_NS, recorded_transforms
 from anyview_ros.frames import Camera
+from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.imaging.camera_info import camera_from_info
+from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.media.stereo_pair import MOTORCYCLE, StereoPair, motorcycle
-from anyview_ros.node.messages import stamp_ns
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.world import make_world
 

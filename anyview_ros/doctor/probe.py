@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from anyview_ros.contract import Contract, LatentShape, find_package, load_package
+from anyview_ros.contract import Contract, LatentShape
 from anyview_ros.datasets.bag import sibling
 from anyview_ros.doctor.dds_profile import VARIABLES, named_profile, profile_file
 from anyview_ros.doctor.rules import CameraFacts, GraphFacts, ModelFacts, TransportFacts
@@ -20,7 +20,9 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.node.diagnostics import NVIDIA_DEVICE
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.sources.camera_stream import CameraStream
-from anyview_ros.node.sources.inputs import IMAGE_TYPE, INFO_TOPIC, OUTPUT, Inputs
+from anyview_ros.node.sources.inputs import Inputs
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.topics import IMAGE_TYPE, INFO_TOPIC, OUTPUT
 
 SHARED_MEMORY = "/dev/shm"
 PATIENCE_S = 2.0  # beyond tf_timeout_s, for a verdict on frames that wait for their pose

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract, ModelPackage
+from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.asking import (
     SynthesisOptions,
@@ -31,6 +31,8 @@ from anyview_ros.engine.trust.sight import off_sight
 from anyview_ros.engine.trust.uncertainty import Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
+from anyview_ros.imaging import resize
+from anyview_ros.packages import ModelPackage
 
 if TYPE_CHECKING:
     from anyview_ros.engine.surfaces.choice import Choice
@@ -171,12 +173,12 @@ class Pipeline:
     ) -> Scene:
         """At the model's size."""
         contract = self.package.contract
-        size = conditioning.model_size(contract, target.camera)
-        camera = conditioning.resize_camera(target.camera, size, contract.pixel_rule)
+        size = resize.model_size(contract, target.camera)
+        camera = resize.resize_camera(target.camera, size, contract.pixel_rule)
         if known is not None:
-            resized = [conditioning.resize_image(i, size, contract.resampler) for i in known]
+            resized = [resize.resize_image(i, size, contract.resampler) for i in known]
             known = np.stack(resized)
-        clips = tuple(conditioning.resize_clip(clip, contract) for clip in sources)
+        clips = tuple(resize.resize_clip(clip, contract) for clip in sources)
         view = View(camera, target.world_from_cam)
         return Scene(clips, view, known, scene_scale or contract.scene_scale)
 
@@ -337,4 +339,4 @@ class _Steps:
 def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
     """(T, H, W, 3) or (T, H, W) at the camera's size."""
     size = (camera.height, camera.width)
-    return np.stack([conditioning.resize_image(image, size, "area") for image in images])
+    return np.stack([resize.resize_image(image, size, "area") for image in images])

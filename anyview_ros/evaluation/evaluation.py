@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.evaluation import clip_metrics as figures
 from anyview_ros.evaluation.baselines import COPY, baselines
@@ -31,6 +30,7 @@ from anyview_ros.evaluation.task import (
 from anyview_ros.media.montage import fitted, grid, label
 from anyview_ros.media.provenance import MIXED, WORDS
 from anyview_ros.media.video_writer import VideoWriter
+from anyview_ros.packages import ModelPackage
 from anyview_ros.training.scenes import MEAN_IMAGE
 
 WRONG_POSE = "wrong target pose"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.contract import ModelPackage
 from anyview_ros.evaluation.results import FIGURES, Table, cell, shown_figures
 from anyview_ros.evaluation.seal import CARD, SHEET, seal
+from anyview_ros.packages import ModelPackage
 
 SCORES = re.compile(r"(<!-- scores -->\n).*?(<!-- /scores -->)", re.DOTALL)
 

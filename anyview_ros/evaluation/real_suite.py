@@ -16,7 +16,7 @@ from anyview_ros.evaluation.covisible import covisible, points
 from anyview_ros.evaluation.suite import Episode, chosen
 from anyview_ros.evaluation.task import Question, Visibility
 from anyview_ros.frames import Frame, View
-from anyview_ros.geometry import inverse
+from anyview_ros.geometry import STANDING_CAMERA, inverse
 from anyview_ros.media import castle, opencv_doc, stereo_pair
 from anyview_ros.media.real_view import (
     RealView,
@@ -24,7 +24,6 @@ from anyview_ros.media.real_view import (
     depth_of_points,
     left_of,
 )
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 
 GROUP = "real"
 # Of 1 / scene_scale: things in the worlds are half of it away (median 8.8 of 16 m on the street,

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from statistics import fmean, median
 from typing import Any
 
-from anyview_ros.demo.report_files import aligned
 from anyview_ros.evaluation.evaluation import DIGITS, Outcome, Row
 from anyview_ros.evaluation.run import Plan, Results
+from anyview_ros.text_table import aligned
 
 FIGURES = {  # figure -> heading of the table, in its order
     "psnr": "PSNR dB",

@@ -20,15 +20,15 @@ import numpy as np
 
 from anyview_ros.contract import Contract
 from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_splits import SPLITS
 from anyview_ros.datasets.track import Track
-from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.suite import Episode, chosen
 from anyview_ros.evaluation.task import Images, Question
 from anyview_ros.frames import Camera, Frame, View
+from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.release import network_size
 
-SPLITS = "splits.json"
 PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import perceptual
 from anyview_ros.evaluation.evaluation import Asking, Evaluator, Outcome
 from anyview_ros.evaluation.seal import identity
 from anyview_ros.evaluation.suite import Episode, Suite
+from anyview_ros.packages import ModelPackage
 
 EPISODES, SETTINGS = "episodes", "run.json"
 

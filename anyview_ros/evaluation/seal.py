@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.contract import MANIFEST, ModelPackage, sha256_of, write_manifest
+from anyview_ros.packages import MANIFEST, ModelPackage, sha256_of, write_manifest
 
 CARD, SHEET = "README.md", "sheet.png"  # what people read
 

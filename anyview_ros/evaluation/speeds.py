@@ -7,16 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
-from anyview_ros.contract import (
-    DEFAULT_SPEED,
-    Contract,
-    ModelPackage,
-    Sampling,
-    sha256_of,
-    write_manifest,
-)
+from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling
 from anyview_ros.datasets.scene_layout import Scene
-from anyview_ros.demo.report_files import aligned
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.engine.sampler import schedule
 from anyview_ros.errors import AnyviewError
@@ -27,6 +19,8 @@ from anyview_ros.evaluation.pose_error import pose_error
 from anyview_ros.evaluation.seal import CARD
 from anyview_ros.evaluation.task import Images, Question
 from anyview_ros.frames import Clip, Frame, View
+from anyview_ros.packages import ModelPackage, sha256_of, write_manifest
+from anyview_ros.text_table import aligned
 from anyview_ros.worlds.world import World
 
 SECTION, TITLE = "tiers", "What each speed costs"

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.conditioning import model_size
 from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.covisible import covisible, points, was_there
@@ -18,6 +17,7 @@ from anyview_ros.evaluation.past import SECONDS, Place, left_standing, past_of
 from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.task import Question, Visibility, axis_angle_deg
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.imaging.resize import model_size
 from anyview_ros.worlds.render.raycast import render_clip, render_depth
 from anyview_ros.worlds.rigs import Mount
 from anyview_ros.worlds.world import World, make_world

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.imaging.lenses import Lens
+from anyview_ros.imaging.resize import resize_image
 
 HALVING_SPAN = 2.5  # pixels of the halved image that a pixel of the result spans at least
 SAMPLE_SPAN = 2.0  # bilinear lookups at most so far apart

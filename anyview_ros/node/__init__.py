@@ -1,1 +1,1 @@
-"""The ROS 2 side: nodes and what they are made of. The only place that imports rclpy."""
+"""The ROS 2 node, and the rig that stands in for a robot: what they are made of."""

@@ -10,8 +10,8 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from anyview_ros.clips.source_choice import Choice
 from anyview_ros.engine.onnx.runtime import AUTO, PROVIDERS
 from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.message_fields import seconds
 from anyview_ros.node.inference.served_model import ServedModel
-from anyview_ros.node.messages import seconds
 from anyview_ros.node.process_load import Load
 from anyview_ros.node.sources.source_health import SourceStatus
 from anyview_ros.node.streaming.back_pressure import BackPressure

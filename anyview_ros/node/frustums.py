@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose
+from geometry_msgs.msg import Point
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
@@ -16,7 +16,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from anyview_ros.clips.source_choice import Choice
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import quaternion_xyzw, rigid
+from anyview_ros.geometry import rigid
+from anyview_ros.node.messages import pose_message
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.virtual.asked_camera import AskedCamera
 
@@ -82,7 +83,7 @@ def frustum_markers(drawn: DrawnCamera, depth_m: float) -> list[Marker]:
     name = _marker(drawn, 1, Marker.TEXT_VIEW_FACING)
     name.scale.z = LETTERS * depth_m
     above = (0.0, ys[0] - name.scale.z, depth_m)  # where names of neighbours are apart
-    name.pose = _pose(drawn.frame_from_cam @ rigid(np.eye(3), above))
+    name.pose = pose_message(drawn.frame_from_cam @ rigid(np.eye(3), above))
     name.text = drawn.name
     return [pyramid, name]
 
@@ -95,19 +96,11 @@ def _marker(drawn: DrawnCamera, number: int, kind: int) -> Marker:
         type=kind,
         action=Marker.ADD,
         frame_locked=True,
-        pose=_pose(drawn.frame_from_cam),
+        pose=pose_message(drawn.frame_from_cam),
         color=ColorRGBA(r=colour[0], g=colour[1], b=colour[2], a=1.0),
     )
     marker.header.frame_id = drawn.frame_id
     return marker
-
-
-def _pose(frame_from_cam: NDArray[np.float64]) -> Pose:
-    pose = Pose()
-    place, turn = pose.position, pose.orientation
-    place.x, place.y, place.z = map(float, frame_from_cam[:3, 3])
-    turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(frame_from_cam)
-    return pose
 
 
 class Frustums:

@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, TransformStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.imaging.encodings import check_encoding, decode
+from anyview_ros.geometry import quaternion_xyzw
 from anyview_ros.media.provenance import SYNTHETIC, jpeg
 
 JPEG_QUALITY = 95  # image_transport's
-JUMP_NS = 1_000_000_000  # stamps that step back by more are a clock jump, by less a reordering
-
-
-def stamp_ns(time: Time) -> int:
-    """Nanoseconds since the epoch of the clock that stamped the message."""
-    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -33,49 +26,26 @@ def time_message(stamp_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def seconds(duration_ns: int) -> str:
-    """Nanoseconds as text for people: "12.300 s"."""
-    return f"{duration_ns / 1e9:.3f} s"
+def pose_message(frame_from_cam: NDArray[np.float64]) -> Pose:
+    """Pose of a (4, 4) transform."""
+    pose = Pose()
+    pose.position.x, pose.position.y, pose.position.z = map(float, frame_from_cam[:3, 3])
+    turn = pose.orientation
+    turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(frame_from_cam)
+    return pose
 
 
-def check_header(header: Any) -> None:
-    """Refuse the header of an image that cannot be placed in time or space.
-
-    Raises:
-        AnyviewError: `zero_stamp`, `empty_frame_id`.
-    """
-    if stamp_ns(header.stamp) <= 0:
-        raise AnyviewError(
-            "zero_stamp",
-            f"image needs its acquisition time, got stamp {stamp_ns(header.stamp)}; "
-            "set header.stamp in the camera driver",
-        )
-    if not header.frame_id:
-        raise AnyviewError(
-            "empty_frame_id",
-            "image needs the name of its optical frame, got an empty header.frame_id; "
-            "set the camera driver's frame_id",
-        )
-
-
-def check_image(message: Any) -> tuple[int, int]:
-    """(width, height) of an image whose header and layout are usable; no pixel is touched.
-
-    Raises:
-        AnyviewError: as `check_header` and `encodings.check_encoding`.
-    """
-    check_header(message.header)
-    return check_encoding(message)
-
-
-def rgb_from_image(message: Any) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of an image message; for rgb8 a view of the message: read only.
-
-    Raises:
-        AnyviewError: as `check_image`.
-    """
-    check_header(message.header)
-    return decode(message)
+def transform_message(
+    parent: str, child: str, parent_from_child: NDArray[np.float64], stamp_ns: int
+) -> TransformStamped:
+    """Transform of a TF frame in its parent, from a (4, 4) matrix."""
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    message.header.stamp = time_message(stamp_ns)
+    move, turn = message.transform.translation, message.transform.rotation
+    move.x, move.y, move.z = map(float, parent_from_child[:3, 3])
+    turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(parent_from_child)
+    return message
 
 
 def image_message(

@@ -12,6 +12,7 @@ from anyview_ros.datasets.track import Track, camera_of
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
+from anyview_ros.imaging import resize
 from anyview_ros.verify import tolerance
 from anyview_ros.verify.autoencoder_checks import to_unit
 from anyview_ros.verify.camera_checks import Posed, camera_latent, packed, plucker_video
@@ -63,7 +64,7 @@ def run_chain(setting: Setting, episode: Episode, stages: tuple[int, ...]) -> Ch
     )
     size = (source.camera.height, source.camera.width)
     autoencoder = setting.networks.autoencoder(setting.weights("vae_tiny.npz"), setting.precision)
-    frames = [conditioning.resize_image(i, size, "pillow_lanczos") for i in episode.images]
+    frames = [resize.resize_image(i, size, "pillow_lanczos") for i in episode.images]
     source_latent = autoencoder.encode(conditioning.video_tensor(np.stack(frames)))
     cameras = [
         camera_latent(autoencoder, plucker_video(view, episode.scene_scale))[None]
@@ -84,7 +85,7 @@ def run_chain(setting: Setting, episode: Episode, stages: tuple[int, ...]) -> Ch
 def at_network_size(track: Track, anchor: Track, stages: tuple[int, ...]) -> Posed:
     """A camera at its own network size, posed relative to frame 0 of `anchor`."""
     size = staged((track.camera.height, track.camera.width), *stages)
-    camera = conditioning.resize_camera(track.camera, size, "integer_grid")
+    camera = resize.resize_camera(track.camera, size, "integer_grid")
     anchor_from_world = inverse(anchor.world_from_cam[0])
     return Posed(camera, track.world_from_cam, anchor_from_world @ track.world_from_cam)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from anyview_ros import release as official
-from anyview_ros.engine import conditioning
 from anyview_ros.evaluation.metrics import psnr, score_clip, ssim
 from anyview_ros.frames import Camera
+from anyview_ros.imaging import resize
 from anyview_ros.verify import tolerance
 from anyview_ros.verify.check import (
     Check,
@@ -57,7 +57,7 @@ def staged(size: tuple[int, int], *stages: int) -> tuple[int, int]:
 
 def resized(images: Array, size: tuple[int, int]) -> Array:
     """(T, H, W, 3) uint8 -> (3, T, H, W) float32 in [0, 1] of another size."""
-    frames = [conditioning.resize_image(image, size, "pillow_lanczos") for image in images]
+    frames = [resize.resize_image(image, size, "pillow_lanczos") for image in images]
     return (np.stack(frames) / np.float32(255)).transpose(3, 0, 1, 2)
 
 
@@ -66,7 +66,7 @@ def scaled(matrix: Array, from_hw: Array, to_hw: Array) -> Camera:
     (height, width), (to_height, to_width) = from_hw.tolist(), to_hw.tolist()
     k = matrix.astype(np.float64)
     native = Camera(width, height, k[0, 0], k[1, 1], k[0, 2], k[1, 2])
-    return conditioning.resize_camera(native, (to_height, to_width), "integer_grid")
+    return resize.resize_camera(native, (to_height, to_width), "integer_grid")
 
 
 def metric_roles(header: Inputs) -> Roles:

@@ -13,7 +13,7 @@ from anyview_ros.clips.clip_windows import (
     live_window,
     lossless_window,
 )
-from anyview_ros.contract import load_package
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 MS = 1_000_000

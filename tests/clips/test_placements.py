@@ -19,11 +19,11 @@ from anyview_ros.clips.placements import (
     Standing,
     Steered,
     Trajectory,
-    asked_placement,
 )
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import quaternion_xyzw, rigid, slerp, transform_from_pose
-from anyview_ros.node.messages import time_message
+from anyview_ros.node.messages import pose_message, time_message
+from anyview_ros.node.virtual.placement_messages import asked_placement
 
 SECOND = 1_000_000_000
 unit = st.floats(-1, 1, allow_nan=False)
@@ -206,9 +206,9 @@ def test_a_pose_left_out_does_not_matter_beside_a_trajectory(w: float) -> None:
 
 @given(transforms)
 def test_a_pose_survives_its_message(frame_from_cam: NDArray[np.float64]) -> None:
-    message = VirtualCamera(name="a", pose=FramePose("", frame_from_cam).message())
+    message = VirtualCamera(name="a", pose=pose_message(frame_from_cam))
     placement = asked_placement(message)
     assert isinstance(placement, Standing)
     np.testing.assert_allclose(placement.pose.frame_from_cam, frame_from_cam, atol=1e-9)
-    assert placement.pose.message() == FramePose("", placement.pose.frame_from_cam).message()
+    assert pose_message(placement.pose.frame_from_cam) == message.pose
     assert np.isclose(np.linalg.norm(quaternion_xyzw(placement.pose.frame_from_cam)), 1.0)

@@ -12,11 +12,11 @@ from rosbags.rosbag2 import StoragePlugin
 
 from anyview_ros.cli import convert_scenes
 from anyview_ros.cli.__main__ import main
-from anyview_ros.contract import load_package
 from anyview_ros.datasets.scene_layout import Scene
 from anyview_ros.evaluation.root_suite import RootSuite
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.node.messages import time_message
+from anyview_ros.packages import load_package
 from anyview_ros.training.files import FileScenes
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.world import make_world

@@ -11,8 +11,8 @@ import pytest
 from anyview_ros.cli.__main__ import main
 from anyview_ros.datasets.scene_layout import Scene
 from anyview_ros.frames import Camera
+from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.media.video_writer import VideoWriter
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.training.files import FileScenes
 from tests.media.pictures import ramp
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from anyview_ros.cli import demo
-from anyview_ros.geometry import BODY_FROM_OPTICAL
+from anyview_ros.geometry import BODY_FROM_OPTICAL, STANDING_CAMERA
 from anyview_ros.media.video import read_trajectory
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.node.simulation.sim_rig import PARAMETERS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "video.md").read_text()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from anyview_ros.demo.truth import _right_eye
-from anyview_ros.geometry import rigid
+from anyview_ros.geometry import STANDING_CAMERA, rigid
 from anyview_ros.media.stereo_pair import motorcycle
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 
 STAMP_NS = 1_100_000_000
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.evaluation.task import Question
 from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import look_at
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 5

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anyview_ros.contract import load_package
 from anyview_ros.evaluation import baselines as b
 from anyview_ros.evaluation.contact_sheet import (
     TILE,
@@ -32,6 +31,7 @@ from anyview_ros.evaluation.evaluation import (
     mean_image,
 )
 from anyview_ros.media.montage import BACKGROUND
+from anyview_ros.packages import load_package
 from tests.evaluation.scenes import Oracle, memory_suite, world_suite
 from tests.packages import make_package
 

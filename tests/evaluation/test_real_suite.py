@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from anyview_ros.cli.bench import add_arguments, planned, print_results
-from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import real_suite
 from anyview_ros.evaluation.baselines import (
@@ -30,6 +29,7 @@ from anyview_ros.evaluation.run import Results, begin
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import rays, rigid
 from anyview_ros.media.real_view import RealView
+from anyview_ros.packages import load_package
 from tests.evaluation.scenes import Oracle, texture
 from tests.packages import make_package
 

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import acceptance as verdict
 from anyview_ros.evaluation.baselines import COPY, DEPTH_WARP, GROUND_WARP, MEAN_COLOUR, MEAN_IMAGE
@@ -29,6 +28,7 @@ from anyview_ros.evaluation.publish import publish
 from anyview_ros.evaluation.results import lines, summary, write
 from anyview_ros.evaluation.run import Failure, Plan, Results
 from anyview_ros.evaluation.seal import seal_card
+from anyview_ros.packages import load_package
 from tests.evaluation.scenes import world_suite
 from tests.packages import make_package
 

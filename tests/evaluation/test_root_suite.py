@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anyview_ros.contract import Contract, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.root_suite import RootSuite
 from anyview_ros.evaluation.suite import Episode
+from anyview_ros.packages import load_package
 from tests.evaluation.scenes import write_root, write_scene
 from tests.packages import make_package
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.evaluation import Asking
 from anyview_ros.evaluation.run import Failure, Plan, attempt, begin, evaluate_all
 from anyview_ros.evaluation.seal import identity, seal
 from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.task import Question
+from anyview_ros.packages import load_package
 from tests.evaluation.scenes import world_suite
 from tests.packages import make_package
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyview_ros.contract import Sampling, load_package
+from anyview_ros.contract import Sampling
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import speeds as tiers
 from anyview_ros.evaluation.model_card import with_section
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 SCENE = Path(__file__).parents[1] / "golden" / "scene_tiny"

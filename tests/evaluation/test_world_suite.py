@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.covisible import inside, points, project
 from anyview_ros.evaluation.past import SECONDS, Place, left_standing, past_of
@@ -16,6 +15,7 @@ from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.world_suite import CHANGES, LONG_CLIPS, WorldSuite
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse, look_at
+from anyview_ros.packages import load_package
 from anyview_ros.worlds.render.raycast import render, render_depth
 from anyview_ros.worlds.rigs import BASE, Mount
 from anyview_ros.worlds.table.table_rig import HAND

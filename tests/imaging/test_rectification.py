@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from transforms3d.euler import euler2mat
 
-from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.compression import decode_compressed
 from anyview_ros.imaging.rectification import Rectifier, rectifier
+from anyview_ros.imaging.resize import resize_image
 from tests.node.pixels import compressed_message
 from tests.node.scenes import (
     DISTORTIONS,

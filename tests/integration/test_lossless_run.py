@@ -11,7 +11,7 @@ import pytest
 from anyview_ros.msg import SynthesisInfo, VirtualCamera
 from sensor_msgs.msg import CameraInfo, Image
 
-from anyview_ros.node.messages import stamp_ns
+from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.node.virtual.trajectories import orbit, pose_messages
 from tests.datasets.rig_bag import FIRST_NS, MS, RigRecording, stamps
 from tests.graph import Graph, graph

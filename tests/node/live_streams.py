@@ -9,7 +9,8 @@ from typing import Any
 
 from anyview_ros.msg import VirtualCamera
 
-from anyview_ros.node.messages import stamp_ns, time_message
+from anyview_ros.imaging.message_fields import stamp_ns
+from anyview_ros.node.messages import time_message
 from tests.graph import Graph
 from tests.node.rig import PERIOD_NS, SENT, Caller, Rig, asked, raised_camera, values_of
 

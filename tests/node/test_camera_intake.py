@@ -17,15 +17,16 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import MemoryLimits
-from anyview_ros.contract import Contract, load_package
-from anyview_ros.engine.conditioning import resize_image
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
+from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.messages import image_message, info_message
 from anyview_ros.node.sources import camera_intake, camera_sight
 from anyview_ros.node.sources.camera_intake import CameraIntake
 from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 MS = 1_000_000

@@ -20,14 +20,15 @@ from tf2_msgs.msg import TFMessage
 
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.ledger import LedgerSnapshot
-from anyview_ros.contract import Contract, load_package
-from anyview_ros.engine.conditioning import resize_image
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse
+from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.sources import camera_stream
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.tf import FrameTree
+from anyview_ros.packages import load_package
 from tests.graph import Graph, child, graph
 from tests.node.robot_process import (
     BASE_FROM_CAM,

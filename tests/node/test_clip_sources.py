@@ -18,7 +18,7 @@ from anyview_ros.clips.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.clips.source_choice import Choice
-from anyview_ros.contract import Contract, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import quaternion_xyzw, rigid
@@ -29,6 +29,7 @@ from anyview_ros.node.messages import time_message
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.node.virtual.asked_camera import asked_camera
+from anyview_ros.packages import load_package
 from tests.node.rig import CAMERA, PERIOD_NS, base_from_cam, picture, world_from_base
 from tests.packages import make_package
 

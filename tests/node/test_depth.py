@@ -15,12 +15,13 @@ from rclpy.context import Context
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import View
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
-from anyview_ros.node.messages import image_message, stamp_ns
+from anyview_ros.imaging.message_fields import stamp_ns
+from anyview_ros.node.messages import image_message
 from anyview_ros.node.virtual.publisher import CameraTopics, SynthesizedClip
+from anyview_ros.packages import load_package
 from tests.graph import Graph, graph
 from tests.node.rig import (
     CAMERA,

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from anyview_ros.contract import load_package
 from anyview_ros.node import parameters
-from anyview_ros.node.sources.inputs import Inputs, cameras_of
+from anyview_ros.node.sources.inputs import Inputs
+from anyview_ros.packages import load_package
+from anyview_ros.topics import cameras_of
 from tests.graph import graph
 from tests.node.rig import wait_for
 from tests.packages import make_package

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from anyview_ros.node.messages import rgb_from_image, stamp_ns
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from tests.graph import Graph, graph
 from tests.node.rig import (
     DEADLINE_S,

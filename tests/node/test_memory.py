@@ -10,7 +10,7 @@ import pytest
 from anyview_ros.msg import VirtualCamera
 
 from anyview_ros.geometry import quaternion_xyzw
-from anyview_ros.node.messages import rgb_from_image, stamp_ns
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from tests.node.live_streams import LOSSLESS, Street, numbered, stamps_of
 from tests.node.rig import (
     SENT,

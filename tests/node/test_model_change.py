@@ -16,8 +16,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from onnx import TensorProto, helper
 
-from anyview_ros.contract import MANIFEST, load_package, sha256_of, write_manifest
 from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
+from anyview_ros.packages import MANIFEST, load_package, sha256_of, write_manifest
 from tests.graph import CHECKOUT, Graph
 from tests.node.rig import SENT, Caller, Rig, asked, live, raised_camera, values_of, wait_for
 from tests.node.test_lifecycle import Manager

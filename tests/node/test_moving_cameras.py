@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.geometry import rigid, transform_from_pose
-from anyview_ros.node.messages import stamp_ns, time_message
+from anyview_ros.imaging.message_fields import stamp_ns
+from anyview_ros.node.messages import time_message
 from tests.graph import Graph
 from tests.node.rig import (
     SENT,

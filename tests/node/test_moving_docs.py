@@ -10,7 +10,7 @@ from anyview_ros.msg import VirtualCamera
 
 from anyview_ros.clips import placements
 from anyview_ros.node.parameters import NODE_PARAMETERS
-from anyview_ros.node.virtual import steering, steering_markers
+from anyview_ros.node.virtual import placement_messages, steering, steering_markers
 
 DOC = (Path(__file__).parents[2] / "docs" / "moving-cameras.md").read_text()
 
@@ -23,7 +23,7 @@ def test_the_example_makes_a_trajectory() -> None:
         "node": SimpleNamespace(get_clock=lambda: SimpleNamespace(now=lambda: now)),
     }
     exec(example, names)
-    placement = placements.asked_placement(names["camera"])
+    placement = placement_messages.asked_placement(names["camera"])
     assert isinstance(placement, placements.Trajectory)
     assert (placement.stamps_ns[0], placement.stamps_ns[-1]) == (5_000_000_000, 25_000_000_000)
     assert placement.frames == ("base_link",)

@@ -14,10 +14,10 @@ from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import View
-from anyview_ros.node.messages import rgb_from_image, stamp_ns
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
+from anyview_ros.packages import load_package
 from tests.graph import Graph
 from tests.node.rig import (
     CAMERA,

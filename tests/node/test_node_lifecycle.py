@@ -16,7 +16,7 @@ from anyview_ros.msg import VirtualCamera
 from anyview_ros.srv import ListVirtualCameras
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from anyview_ros.contract import load_package, write_manifest
+from anyview_ros.packages import load_package, write_manifest
 from tests.graph import Graph, child, graph
 from tests.node.rig import (
     DEADLINE_S,

@@ -15,11 +15,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from anyview_ros.clips.keyframe_store import NO_MEMORY
-from anyview_ros.contract import load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameter_texts, parameters
 from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
 from anyview_ros.node.sources.inputs import memory_limits, without_effect
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from anyview_ros.msg import ClipRequest, ClipResult
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.node.messages import time_message
+from anyview_ros.packages import load_package
 from tests.graph import Graph
 from tests.node.driver import Driver, texture
 from tests.node.rig import (

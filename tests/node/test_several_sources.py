@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from anyview_ros.msg import VirtualCamera
 
-from anyview_ros.node.messages import stamp_ns
+from anyview_ros.imaging.message_fields import stamp_ns
 from tests.graph import Graph
 from tests.node.rig import SENT, Caller, Rig, asked, live, values_of
 from tests.node.test_lifecycle import Manager

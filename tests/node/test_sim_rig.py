@@ -21,13 +21,12 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.clips.transform_buffer import TransformBuffer
-from anyview_ros.geometry import look_at, quaternion_xyzw
+from anyview_ros.geometry import STANDING_CAMERA, look_at, quaternion_xyzw
 from anyview_ros.imaging.camera_info import camera_from_info
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from anyview_ros.media.stereo_pair import motorcycle
 from anyview_ros.media.video_writer import VideoWriter
-from anyview_ros.node.messages import rgb_from_image, stamp_ns
 from anyview_ros.node.simulation import sim_rig
-from anyview_ros.node.simulation.rig_sources import STANDING_CAMERA
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.world import World, make_world

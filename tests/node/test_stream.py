@@ -10,10 +10,11 @@ from anyview_ros.msg import VirtualCamera
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anyview_ros.contract import Contract, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.streaming.stream import Stream
 from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 PERIOD = 100_000_000

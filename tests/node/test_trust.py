@@ -12,14 +12,16 @@ import pytest
 from anyview_ros.msg import VirtualCamera
 from numpy.typing import NDArray
 
-from anyview_ros.contract import Contract, load_package
-from anyview_ros.engine.conditioning import resize_clip
+from anyview_ros.contract import Contract
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.trust.coverage import coverage, distances
 from anyview_ros.frames import View
+from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
+from anyview_ros.imaging.resize import resize_clip
 from anyview_ros.node.clips.clip_sources import ClipSources
 from anyview_ros.node.clips.trust import coverage_image, watermarked
-from anyview_ros.node.messages import image_message, rgb_from_image, stamp_ns
+from anyview_ros.node.messages import image_message
+from anyview_ros.packages import load_package
 from tests.graph import CHECKOUT, Graph
 from tests.node.rig import (
     CAMERA,

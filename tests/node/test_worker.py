@@ -19,7 +19,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from anyview_ros.contract import LatentShape, ModelPackage, load_package
+from anyview_ros.contract import LatentShape
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
@@ -27,6 +27,7 @@ from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.worker import InferenceProcess, Worker
 from anyview_ros.node.inference.worker_messages import ClipHeader, Job, Progress
 from anyview_ros.node.inference.worker_process import OOM_SCORE, answer, first_to_be_killed
+from anyview_ros.packages import ModelPackage, load_package
 from tests.packages import make_package
 
 DEADLINE_S = 20.0
@@ -319,7 +320,7 @@ def test_stop_from_another_thread_ends_a_running_job(slow_package: ModelPackage)
 NODE_STAND_IN = """
 import sys
 from pathlib import Path
-from anyview_ros.contract import load_package
+from anyview_ros.packages import load_package
 from anyview_ros.node.inference.worker import InferenceProcess, Worker
 worker = Worker(load_package(Path(sys.argv[1])), "cpu")
 worker.start()

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from anyview_ros.datasets.scene_writer import SceneNotes, write_scene
-from anyview_ros.engine.conditioning import resize_camera, resize_image
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
+from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.training.files import FileScenes, Resizing
 from tests.media.pictures import CAMERA, PERIOD_NS, frames, pose, ramp
 

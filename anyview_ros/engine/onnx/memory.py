@@ -7,8 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from anyview_ros.contract import ModelPackage
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import ModelPackage
 
 GB = 1e9
 # Weights of fp32 packages lie in 16 bits on the disk; the others are computed with as they lie.

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.sampler import normal_noise
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import ModelPackage
 
 SELF_TEST = "selftest.json"
 KEPT = 256  # values of each output, evenly spread

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.conditioning import resize_image
 from anyview_ros.engine.surfaces.choice import Choice, drawn_up, even_priors, priors
 from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.colours import surface_colours
 from anyview_ros.engine.surfaces.finder import MEASURED, Measure
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.imaging.resize import resize_image
 
 COARSE = 2.0  # pixels of the network's size: what is coarser can be the network's
 

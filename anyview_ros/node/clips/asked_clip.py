@@ -9,8 +9,8 @@ from anyview_ros.engine.pipeline import SynthesisOptions, check_sampling
 from anyview_ros.engine.sampler import MAX_SEED
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
+from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.msg import ClipRequest, VirtualCamera
-from anyview_ros.node.messages import seconds, stamp_ns
 from anyview_ros.node.virtual.asked_camera import (
     PERIOD_TOLERANCE,
     AskedCamera,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.conditioning import model_size, resize_camera
 from anyview_ros.engine.trust.coverage import coverage, distances
+from anyview_ros.imaging.resize import model_size, resize_camera
 from anyview_ros.node.clips.clip_sources import ClipSources
 
 WATERMARK = "SYNTHETIC"

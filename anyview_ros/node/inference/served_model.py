@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from anyview_ros.contract import Contract, ModelPackage, find_package, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.engine.onnx.memory import needed
 from anyview_ros.engine.onnx.providers import device_of
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.inference.worker import Worker
 from anyview_ros.node.inference.worker_messages import NO_ROOM, Room
+from anyview_ros.packages import ModelPackage, find_package, load_package
 
 LOAD_WAIT_S = 30.0
 UNCONFIGURED = "configure and activate the node: ros2 lifecycle set NODE configure"

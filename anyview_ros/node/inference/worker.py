@@ -17,7 +17,6 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import ModelPackage
 from anyview_ros.engine.pipeline import Progress as OnProgress
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
@@ -35,6 +34,7 @@ from anyview_ros.node.inference.worker_messages import (
     RoomMade,
     distinct,
 )
+from anyview_ros.packages import ModelPackage
 
 POLL_S = 0.02  # how late a cancellation is noticed
 GRACE_S = 1.0  # between asking a process to end and killing it

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.onnx.memory import check_fits
 from anyview_ros.engine.onnx.providers import device_of
 from anyview_ros.engine.onnx.runtime import choose_provider
@@ -37,6 +36,7 @@ from anyview_ros.node.inference.worker_messages import (
     Room,
     RoomMade,
 )
+from anyview_ros.packages import load_package
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends first, up to 1000
 

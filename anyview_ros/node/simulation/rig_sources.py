@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import BODY_FROM_OPTICAL, inverse, rigid
+from anyview_ros.geometry import STANDING_CAMERA, inverse
 from anyview_ros.media.stereo_pair import MOTORCYCLE, motorcycle
 from anyview_ros.media.video import Trajectory, open_footage, read_trajectory
 from anyview_ros.worlds.render.raycast import render
@@ -24,8 +24,6 @@ FIXED_FRAME = "odom"
 VIDEO_CAMERA = "front"
 STILL_CAMERA = "left"
 FIRST_STAMP_NS = 1_000_000_000  # stamp 0 means "not set" in ROS
-# Footage without poses: a camera that looks ahead at eye height over the ground of the fixed frame.
-STANDING_CAMERA = rigid(BODY_FROM_OPTICAL[:3, :3], (0.0, 0.0, 1.6))
 
 
 def link_frame(link: str) -> str:

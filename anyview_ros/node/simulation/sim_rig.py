@@ -20,7 +20,6 @@ from types import FrameType
 
 import numba
 import rclpy
-from geometry_msgs.msg import TransformStamped
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -35,9 +34,8 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.geometry import quaternion_xyzw
 from anyview_ros.media.stereo_pair import MOTORCYCLE
-from anyview_ros.node.messages import image_message, info_message, time_message
+from anyview_ros.node.messages import image_message, info_message, time_message, transform_message
 from anyview_ros.node.simulation.rig_sources import (
     Link,
     Moment,
@@ -212,18 +210,11 @@ def _play_moments(rig: SimRig, pacer: Pacer, stop: threading.Event) -> int:
 
 
 def tf_message(links: Sequence[Link], stamp_ns: int) -> TFMessage:
-    return TFMessage(transforms=[_transform(link, stamp_ns) for link in links])
-
-
-def _transform(link: Link, stamp_ns: int) -> TransformStamped:
-    message = TransformStamped()
-    message.header.stamp = time_message(stamp_ns)
-    message.header.frame_id, message.child_frame_id = link.parent, link.child
-    x, y, z = (float(value) for value in link.parent_from_child[:3, 3])
-    translation, rotation = message.transform.translation, message.transform.rotation
-    translation.x, translation.y, translation.z = x, y, z
-    rotation.x, rotation.y, rotation.z, rotation.w = quaternion_xyzw(link.parent_from_child)
-    return message
+    transforms = [
+        transform_message(link.parent, link.child, link.parent_from_child, stamp_ns)
+        for link in links
+    ]
+    return TFMessage(transforms=transforms)
 
 
 @contextmanager

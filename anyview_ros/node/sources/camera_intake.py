@@ -18,7 +18,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.imaging.lenses import RectifiedCamera
-from anyview_ros.node.messages import JUMP_NS, seconds
+from anyview_ros.imaging.message_fields import JUMP_NS, seconds
 from anyview_ros.node.sources.camera_sight import CameraSight, Sight
 from anyview_ros.node.sources.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.node.sources.source_health import SourceHealth, SourceStatus

@@ -13,15 +13,15 @@ from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.clips.frame_buffer import difference
 from anyview_ros.contract import Contract
-from anyview_ros.engine.conditioning import model_size, resize_camera
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.compression import check_compressed, decode_compressed
 from anyview_ros.imaging.encodings import check_encoding, decode
 from anyview_ros.imaging.lenses import Lens, RectifiedCamera
+from anyview_ros.imaging.message_fields import check_header, seconds, stamp_ns
 from anyview_ros.imaging.rectification import rectifier
-from anyview_ros.node.messages import check_header, seconds, stamp_ns
+from anyview_ros.imaging.resize import model_size, resize_camera
 from anyview_ros.node.sources.info_pairing import ImageHeader
 
 ENOUGH_COVERAGE = 0.95

@@ -29,12 +29,14 @@ from anyview_ros.clips.frame_buffer import FrameBuffer
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.contract import Contract
 from anyview_ros.imaging.lenses import RectifiedCamera
+from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.node import qos_overrides
-from anyview_ros.node.messages import seconds, stamp_ns, time_message
+from anyview_ros.node.messages import time_message
 from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, nobody
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
-from anyview_ros.node.sources.source_options import COMPRESSED, SourceOptions
+from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.tf import FrameTree
+from anyview_ros.topics import COMPRESSED
 
 IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
 RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second

@@ -8,7 +8,7 @@ from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import image_size
-from anyview_ros.node.messages import stamp_ns
+from anyview_ros.imaging.message_fields import stamp_ns
 
 REMEMBERED = 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from rclpy.clock import Clock, ClockType
@@ -15,20 +15,18 @@ from rclpy.timer import Timer
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.contract import Contract
-from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging import resize
 from anyview_ros.node.parameters import Settings, declare_camera, is_default
 from anyview_ros.node.sources.camera_intake import OnFrame, nobody
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
-from anyview_ros.node.sources.source_options import COMPRESSED, SourceOptions
+from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
+from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, INFO_TOPIC, cameras_of
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
-IMAGE_TYPE, COMPRESSED_TYPE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-INFO_TOPIC = "camera_info"
-OUTPUT = "virtual"  # topics below it are made by nodes like this one
 DISCOVERY_PERIOD_S = 0.5
 TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
 MAX_BUFFER_BYTES = 512 << 20  # of one camera
@@ -182,7 +180,7 @@ def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
         max_age_ns=int(settings.memory_s * 1e9),
         max_bytes=MAX_MEMORY_BYTES,
         jump_m=JUMP_SHARE / scene_scale,
-        small=partial(conditioning.resize_frame, contract=contract),
+        small=partial(resize.resize_frame, contract=contract),
     )
 
 
@@ -200,24 +198,4 @@ def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
         found["memory_s"] = (
             f"has no effect: model '{contract.name}' takes one source, which is a camera of now"
         )
-    return found
-
-
-def cameras_of(
-    image_topics: Iterable[str], all_topics: Container[str], namespace: str
-) -> dict[str, str]:
-    """Topic of the raw images of each camera by name: those with a camera_info beside them.
-
-    A camera is named by the namespace of its topics, relative to the node's own: `/front/image_raw`
-    is `front`, `/rig/front/image_raw` is `rig_front`. Of several topics beside one camera_info a
-    rectified one is taken, then the first by name.
-    """
-    found: dict[str, str] = {}
-    for topic in sorted(image_topics, key=lambda topic: ("rect" not in topic, topic)):
-        folder = topic.rpartition("/")[0]
-        if f"{folder}/{INFO_TOPIC}" not in all_topics or OUTPUT in folder.split("/"):
-            continue
-        own = namespace.rstrip("/") + "/"
-        name = folder.removeprefix(own).strip("/").replace("/", "_") or "camera"
-        found.setdefault(name, topic)
     return found

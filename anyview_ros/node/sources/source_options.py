@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
-
-COMPRESSED = "/compressed"  # below the topic of the raw images, as image_transport has it
+from anyview_ros.topics import COMPRESSED
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from anyview_ros.clips.transform_buffer import (
 )
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import transform_from_pose
+from anyview_ros.imaging.message_fields import JUMP_NS, seconds, stamp_ns
 from anyview_ros.node import qos_overrides
-from anyview_ros.node.messages import JUMP_NS, seconds, stamp_ns
 
 TF_QOS = QoSProfile(  # as tf2_ros::TransformListener
     depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE

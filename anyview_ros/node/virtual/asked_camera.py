@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
-from anyview_ros.clips.placements import Placement, Steered, asked_placement
+from anyview_ros.clips.placements import Placement, Steered
 from anyview_ros.contract import Contract
 from anyview_ros.engine.trust.uncertainty import check_samples
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.msg import VirtualCamera
+from anyview_ros.node.messages import pose_message
+from anyview_ros.node.virtual.placement_messages import asked_placement
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
@@ -72,7 +74,8 @@ class AskedCamera:
         if not isinstance(self.placement, Steered):
             return self.message
         now = copy(self.message)
-        now.pose, now.parent_frame = self.placement.newest.message(), self.placement.newest.frame
+        newest = self.placement.newest
+        now.pose, now.parent_frame = pose_message(newest.frame_from_cam), newest.frame
         return now
 
     def camera(self, first_source: Camera) -> Camera:

@@ -11,8 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
-from anyview_ros.geometry import quaternion_xyzw
-from anyview_ros.node.messages import time_message
+from anyview_ros.node.messages import transform_message
 
 QUEUE_MESSAGES = 100  # as tf2_ros::TransformBroadcaster
 
@@ -43,7 +42,7 @@ class CameraFrames:
     def stand(self, parent: str, child: str, parent_from_child: NDArray[np.float64]) -> None:
         """Publish a frame for all times, in place of the one of this name."""
         stamp_ns = self._node.get_clock().now().nanoseconds
-        self._standing[child] = _transform(parent, child, parent_from_child, stamp_ns)
+        self._standing[child] = transform_message(parent, child, parent_from_child, stamp_ns)
         self._ever.add(child)
         self._publish_standing()
 
@@ -62,7 +61,7 @@ class CameraFrames:
         self._ever.add(child)
         newest_ns = self._newest_ns.get(child, 0)
         newer = [
-            _transform(parent, child, pose, stamp)
+            transform_message(parent, child, pose, stamp)
             for stamp, pose in zip(stamps_ns, poses, strict=True)
             if stamp > newest_ns
         ]
@@ -81,15 +80,3 @@ class CameraFrames:
 
     def _publish_standing(self) -> None:
         self._static.publish(TFMessage(transforms=list(self._standing.values())))
-
-
-def _transform(
-    parent: str, child: str, parent_from_child: NDArray[np.float64], stamp_ns: int
-) -> TransformStamped:
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id = parent
-    message.header.stamp = time_message(stamp_ns)
-    move, turn = message.transform.translation, message.transform.rotation
-    move.x, move.y, move.z = map(float, parent_from_child[:3, 3])
-    turn.x, turn.y, turn.z, turn.w = quaternion_xyzw(parent_from_child)
-    return message

@@ -14,16 +14,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-from anyview_ros.clips.placements import (
-    FramePose,
-    Placement,
-    Standing,
-    Steered,
-    WorldFrom,
-    stamped_pose,
-)
+from anyview_ros.clips.placements import FramePose, Placement, Standing, Steered, WorldFrom
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.messages import seconds, stamp_ns
+from anyview_ros.imaging.message_fields import seconds, stamp_ns
+from anyview_ros.node.virtual.placement_messages import stamped_pose
 
 MAX_STEP_M = 1000.0  # a marker dragged along a plane seen edge-on flies further
 MAX_AHEAD_NS = 5_000_000_000  # of the newest image; images are late, but not by so much

@@ -27,6 +27,7 @@ from visualization_msgs.msg import (
 from visualization_msgs.srv import GetInteractiveMarkers
 
 from anyview_ros.clips.placements import FramePose
+from anyview_ros.node.messages import pose_message
 
 NAMESPACE = "~/steering"
 QUEUE_UPDATES = 100  # as interactive_markers' server
@@ -87,7 +88,7 @@ class SteeringMarkers:
             is_new = name not in self._markers
             marker = self._markers.setdefault(name, _marker(name))
             marker.header.frame_id = pose.frame or self._fixed_frame
-            marker.pose = pose.message()
+            marker.pose = pose_message(pose.frame_from_cam)
             if is_new:
                 self._publish(InteractiveMarkerUpdate(markers=[marker]))
             else:

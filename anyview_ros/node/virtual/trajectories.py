@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from anyview_ros.clips.placements import MAX_POSES, FramePose
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, slerp
-from anyview_ros.node.messages import time_message
+from anyview_ros.node.messages import pose_message, time_message
 
 POSE_PERIOD_S = 0.1
 
@@ -110,7 +110,7 @@ def pose_messages(
 
 
 def _stamped(pose: FramePose, stamp_ns: int) -> PoseStamped:
-    message = PoseStamped(pose=pose.message())
+    message = PoseStamped(pose=pose_message(pose.frame_from_cam))
     message.header.frame_id = pose.frame
     message.header.stamp = time_message(stamp_ns)
     return message
