@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from transforms3d.euler import euler2mat
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST
-from anyview_ros.engine.surface_network import (
+from anyview_ros.engine.surfaces.finder import supports
+from anyview_ros.engine.surfaces.network import (
     FEWEST,
     costs_or_none,
     ground_inverse_depth,
     smooth_costs,
 )
-from anyview_ros.engine.surfaces import supports
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.training.augmentation import taken
@@ -67,7 +67,7 @@ class Sighting:
     Args:
         image: (H, W, 3) uint8.
         costs, smooth: (H, W, B) uint8, `LEVEL` steps a grey level.
-        ground: (H, W) float32, see `engine.surfaces`.
+        ground: (H, W) float32, see `engine.surfaces.finder`.
         truth: (H, W) float32 inverse depth over scene_scale, at most the nearest.
     """
 
