@@ -8,6 +8,7 @@ from typing import Any
 from anyview_ros.datasets.scene_layout import METADATA
 from anyview_ros.datasets.scene_set import SceneFolders
 from anyview_ros.errors import AnyviewError
+from anyview_ros.whole_file import whole_file
 
 
 def list_scenes(folders: SceneFolders) -> None:
@@ -33,9 +34,8 @@ def list_scenes(folders: SceneFolders) -> None:
                 "entered there",
             ) from None
     root["splits"][folders.prefix] = {"episodes": episodes, "dir": "."}
-    partial = split_file.with_suffix(".part")
-    partial.write_text(json.dumps(root, indent=1))
-    partial.rename(split_file)
+    with whole_file(split_file) as partial:
+        partial.write_text(json.dumps(root, indent=1))
 
 
 SPLITS = "splits.json"

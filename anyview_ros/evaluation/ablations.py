@@ -16,6 +16,7 @@ from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.preview import generate
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.whole_file import whole_file
 
 FIRST_SEED = 850_000  # not trained on, not previewed, not the bench's
 Scores = dict[str, dict[str, float]]
@@ -73,9 +74,8 @@ def record(file: Path, variant: str, scores: Scores) -> dict[str, Scores]:
     """Add a variant's scores to the file of results; returns all of them."""
     known: dict[str, Scores] = json.loads(file.read_text()) if file.exists() else {}
     known[variant] = scores
-    partial = file.with_suffix(".part")
-    partial.write_text(json.dumps(known, indent=2) + "\n")
-    partial.replace(file)
+    with whole_file(file) as partial:
+        partial.write_text(json.dumps(known, indent=2) + "\n")
     return known
 
 

@@ -32,6 +32,7 @@ from anyview_ros.media.provenance import MIXED, WORDS
 from anyview_ros.media.video_writer import VideoWriter
 from anyview_ros.packages import ModelPackage
 from anyview_ros.training.scenes import MEAN_IMAGE
+from anyview_ros.whole_file import whole_file
 
 WRONG_POSE = "wrong target pose"
 WRONG_SOURCE = "source of another scene"
@@ -65,9 +66,8 @@ class Outcome:
 
     def write(self, file: Path) -> None:
         """Write JSON that is there whole or not at all."""
-        partial = file.with_suffix(".part")
-        partial.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
-        partial.rename(file)
+        with whole_file(file) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
 
 
 @dataclass(frozen=True)
@@ -237,11 +237,12 @@ def write_video(file: Path, question: Question, drawn: Images, source: Images) -
         return grid([labels, [fitted(clip[k], *tile) for clip in (source, drawn, question.truth)]])
 
     size = side_by_side(0).shape
-    partial = file.with_suffix(".part.mp4")
-    with VideoWriter(partial, (size[1], size[0]), WORDS[MIXED]) as video:
+    with (
+        whole_file(file) as partial,
+        VideoWriter(partial, (size[1], size[0]), WORDS[MIXED]) as video,
+    ):
         for k in range(len(drawn)):
             video.write(side_by_side(k), k * question.period_ns)
-    partial.rename(file)
 
 
 def _rounded(row: dict[str, float]) -> Row:

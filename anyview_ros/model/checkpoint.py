@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.tensor_file import write_tensors
+from anyview_ros.whole_file import whole_file
 
 FORMAT = "anyview-checkpoint-1"
 
@@ -93,12 +94,8 @@ def _spread(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    partial = path.with_suffix(".part")
-    try:
+    with whole_file(path) as partial:
         write_tensors(partial, tensors, metadata)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path, device: str) -> tuple[dict[str, Tensor], dict[str, str]]:

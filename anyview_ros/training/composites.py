@@ -7,7 +7,6 @@ of scenes.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -26,6 +25,7 @@ from anyview_ros.engine.surfaces.network import surfaces_by
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import load_package
 from anyview_ros.training.scenes import SceneViews
+from anyview_ros.whole_file import whole_file
 
 SHARE = 255  # steps of a share that is kept
 
@@ -110,7 +110,8 @@ class Composer:
             np.array([[np.rint(SHARE * c.share) for c in each] for each in chosen], np.uint8),
             np.array([[c.owner for c in each] for each in chosen], np.uint8),
         )
-        _keep(kept, shown)
+        with whole_file(kept, shared=True) as file:
+            np.savez(file, inverse_depth=shown.inverse_depth, share=shown.share, owner=shown.owner)
         return shown
 
     def _chooser(self) -> Chooser:
@@ -131,12 +132,3 @@ def _key(
     images = [np.ascontiguousarray(scene.images[view]) for view in sources]
     poses = [np.ascontiguousarray(scene.world_from_cam[view]) for view in views]
     return digest(*images, *poses, scene.stamps_ns, cameras, repr(float(scene_scale))).hex()
-
-
-def _keep(path: Path, shown: Shown) -> None:
-    """Write so that the file appears when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    with partial_path.open("wb") as file:
-        np.savez(file, inverse_depth=shown.inverse_depth, share=shown.share, owner=shown.owner)
-    partial_path.rename(path)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numba
 import numpy as np
@@ -24,6 +24,7 @@ from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.whole_file import whole_file
 from anyview_ros.worlds.photographs import read_photographs
 
 SHARD = 16  # scenes a file
@@ -123,9 +124,8 @@ class SceneStore:
         first = self.config.first_seed + shard * SHARD
         scenes = [render_scene(self.config, first + i) for i in range(SHARD)]
         depths = [s.inverse_depth for s in scenes if s.inverse_depth is not None]
-        self.folder.mkdir(parents=True, exist_ok=True)
         intrinsics = [[(c.fx, c.fy, c.cx, c.cy) for c in s.cameras] for s in scenes]
-        with _renamed(self._views(shard)) as file:
+        with whole_file(self._views(shard), shared=True) as file:
             np.savez(
                 file,
                 intrinsics=np.array(intrinsics),
@@ -133,9 +133,9 @@ class SceneStore:
                 stamps_ns=np.stack([s.stamps_ns for s in scenes]),
             )
         if depths:
-            with _renamed(self._depths(shard)) as file:
+            with whole_file(self._depths(shard), shared=True) as file:
                 np.save(file, np.stack(depths))
-        with _renamed(self._images(shard)) as file:
+        with whole_file(self._images(shard), shared=True) as file:
             np.save(file, np.stack([s.images for s in scenes]))
 
     def _images(self, shard: int) -> Path:
@@ -244,12 +244,3 @@ def _render(shards: list[tuple[SceneConfig, Path, int]]) -> None:
     numba.config.NUMBA_NUM_THREADS = 1  # type: ignore[attr-defined]  # there is a process for each core that is wanted
     for config, cache, shard in shards:
         SceneStore(config, cache).render_shard(shard)
-
-
-@contextmanager
-def _renamed(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears at `path` only when it is complete."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
-        yield file
-    partial.rename(path)

@@ -6,8 +6,6 @@ has a few sightings, the same for all runs and steps, whose costs are kept on di
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -31,6 +29,7 @@ from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.training.augmentation import taken
 from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.whole_file import whole_file
 
 PER_SCENE = 6
 USUAL_TIMES, USUAL = (1, 4, 7), 0.7  # frames of a clip that the engine asks about; their share
@@ -107,7 +106,8 @@ def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) ->
     frame, *others = disturbed(rng, [frame_of(scene, place), *others])
     costs = in_levels(costs_or_none(surfaces, frame, others, scale))
     if len(others) >= FEWEST:
-        _keep(kept, costs)
+        with whole_file(kept, shared=True) as partial:
+            np.save(partial, costs)
     return sighted(scene, place, costs, surfaces, scale, stands)
 
 
@@ -192,12 +192,3 @@ def in_levels(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return costs as they are kept; divided by `LEVEL` they are grey levels again."""
     levels: NDArray[np.uint8] = np.rint(costs * np.float32(LEVEL)).astype(np.uint8)
     return levels
-
-
-def _keep(path: Path, costs: NDArray[np.uint8]) -> None:
-    """Write costs so that the file appears when it is complete."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    with partial.open("wb") as file:
-        np.save(file, costs)
-    partial.rename(path)
