@@ -24,6 +24,7 @@ from anyview_ros.contract import Contract, find_package, load_package
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, transform_from_pose
 from anyview_ros.msg import SynthesisInfo, VirtualCamera
+from anyview_ros.robot import diagnostic_keys as keys
 from anyview_ros.robot.messages import rgb_from_image, stamp_ns
 from anyview_ros.robot.simulation.rig_sources import BASE_FRAME, FIXED_FRAME
 from anyview_ros.robot.virtual.placements import FramePose
@@ -266,9 +267,10 @@ class _LiveDemo:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         with self._changed:
             for status in message.status:
-                name = status.name.rpartition("virtual camera ")[2]
+                _, subject = keys.parts(status) or ("", "")
+                name = subject.removeprefix(keys.VIRTUAL_CAMERA)
                 values: dict[str, Any] = {pair.key: pair.value for pair in status.values}
-                if name in self._records and self._began_ns and "rate_hz" in values:
+                if name in self._records and self._began_ns and keys.RATE_HZ in values:
                     self._records[name].statuses.append((self._now_ns / 1e9, values))
             self._changed.notify_all()
 
