@@ -225,7 +225,7 @@ def slow_stream(stream: StreamStatus) -> AnyviewError | None:
         "rate_not_reached",
         "the model is not fast enough for all that is asked of it, clips come "
         f"{ledger.latency_s:.1f} s after their newest frame: lower the rate of this or other "
-        "cameras, raise its priority, remove cameras, or use a faster speed, model or machine",
+        "cameras, raise its priority, remove cameras, or use a faster model or machine",
     )
 
 
