@@ -121,3 +121,7 @@ def plucker(camera: Camera, anchor_from_cam: NDArray[np.float64]) -> NDArray[np.
     direction = np.einsum("tij,hwj->thwi", anchor_from_cam[:, :3, :3], rays(camera))
     origin = anchor_from_cam[:, None, None, :3, 3]
     return np.concatenate([direction, np.cross(origin, direction)], axis=-1)
+
+
+# Footage without poses: a camera that looks ahead at eye height over the ground of the fixed frame.
+STANDING_CAMERA = rigid(BODY_FROM_OPTICAL[:3, :3], (0.0, 0.0, 1.6))

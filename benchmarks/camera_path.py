@@ -27,9 +27,9 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from anyview_ros.contract import find_package, load_package
-from anyview_ros.robot.parameters import NODE_PARAMETERS
-from anyview_ros.tools.dds_profile import with_profile
+from anyview_ros.doctor.dds_profile import with_profile
+from anyview_ros.node.parameters import NODE_PARAMETERS
+from anyview_ros.packages import find_package, load_package
 
 HERE = Path(__file__).resolve().parent
 FROM_S = 1000
@@ -154,7 +154,7 @@ def _measure(
 def _node(arguments: argparse.Namespace, transport: str, cameras: Sequence[str]) -> list[str]:
     flags = [f"model:={arguments.model}", f"cameras:=[{','.join(cameras)}]"]
     flags += [f"{name}.transport:={transport}" for name in cameras]
-    command = ["-m", "anyview_ros.robot.node", "--ros-args"]
+    command = ["-m", "anyview_ros.node.anyview_node", "--ros-args"]
     return command + [word for flag in flags for word in ("-p", flag)]
 
 

@@ -26,7 +26,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
-from anyview_ros.robot.allocator import keep_freed_memory
+from anyview_ros.node.allocator import keep_freed_memory
 
 
 class Receiver:

@@ -28,7 +28,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.messages import image_message, info_message
+from anyview_ros.node.messages import image_message, info_message
 
 CAMERA = Camera.from_fov(1920, 1080, 1.2)
 RATE_HZ = 30

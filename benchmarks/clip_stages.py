@@ -19,13 +19,14 @@ from statistics import median
 
 import numpy as np
 
-from anyview_ros.contract import Contract, find_package, load_package
+from anyview_ros.contract import Contract
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.tools.demo import DEFAULT_MODEL
-from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.street_rig import STREET_RIG
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.worlds.render.raycast import render
+from anyview_ros.worlds.street.street_rig import STREET_RIG
 from anyview_ros.worlds.world import DEMO_SEED, make_world
 
 TO_THE_LEFT = rigid(np.eye(3), (0.0, 1.8, 0.0))

@@ -22,19 +22,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import Contract, find_package, load_package
-from anyview_ros.engine import conditioning
+from anyview_ros.clips.clip_windows import ClipShape
+from anyview_ros.contract import Contract
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.continuation import Made, joined, known_of
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.footage.provenance import MIXED, save_picture
+from anyview_ros.evaluation.clip_metrics import unsteadiness
+from anyview_ros.evaluation.metrics import psnr
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.streaming.clip_windows import ClipShape
-from anyview_ros.tools.bench.figures import unsteadiness
-from anyview_ros.tools.demo import DEFAULT_MODEL
-from anyview_ros.tools.metrics import psnr
-from anyview_ros.tools.plots import line_plot
-from anyview_ros.worlds.raycast import render
+from anyview_ros.imaging import resize
+from anyview_ros.media.plots import line_plot
+from anyview_ros.media.provenance import MIXED, save_picture
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.world import World, make_world
 
 FIRST_NS = 1_000_000_000
@@ -105,7 +106,7 @@ def main() -> None:
     package = load_package(find_package(arguments.model))
     contract = package.contract
     world = make_world(arguments.kind, arguments.seed)
-    size = conditioning.model_size(contract, world.rig[0].camera)
+    size = resize.model_size(contract, world.rig[0].camera)
     source, target = filmed(world, round(arguments.seconds * 10), size)
     pipeline = Pipeline(package, "cpu", arguments.threads)
     options = SynthesisOptions(speed=arguments.speed, scene_scale=world.scene_scale)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.encodings [--width 960] [--size 160x96]
 
-An image of the street is written in each encoding the slow way (tests/robot/pixels.py), or
+An image of the street is written in each encoding the slow way (tests/node/pixels.py), or
 compressed as image_transport does, and then goes the way of the node: decoded, rectified and
 resized. The reference decodes by the definitions of the encodings (jpeg: Pillow) and looks up
 4 x 4 points a pixel, where OpenCV projects them, in the whole image. Levels of 255.
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.encodings import decode
-from anyview_ros.robot.sources.camera_info import lens_from_info
-from anyview_ros.robot.sources.compression import decode_compressed
-from anyview_ros.robot.sources.rectification import rectifier
-from tests.robot.pixels import ALL, compressed_message, png, raw_message, read, split, written
-from tests.robot.scenes import DISTORTIONS, camera_info, mean_of_lookups, projected
+from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.compression import decode_compressed
+from anyview_ros.imaging.encodings import decode
+from anyview_ros.imaging.rectification import rectifier
+from tests.node.pixels import ALL, compressed_message, png, raw_message, read, split, written
+from tests.node.scenes import DISTORTIONS, camera_info, mean_of_lookups, projected
 
 CONTAINERS = ("raw", "png", "jpeg")
 JPEG_QUALITY = 90
@@ -116,7 +116,7 @@ def main() -> None:
 
 def street(width: int, height: int, horizontal_fov: float = 1.4) -> NDArray[np.uint8]:
     """(H, W, 3) what a pinhole at the rig's front camera sees."""
-    from anyview_ros.worlds.raycast import render
+    from anyview_ros.worlds.render.raycast import render
     from anyview_ros.worlds.world import make_world
 
     world = make_world("street", 3)

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from anyview_ros.engine.sampler import Method, karras_sigmas
+from anyview_ros.evaluation import perceptual
+from anyview_ros.evaluation.baselines import GROUND_WARP, ground_plane_warp
+from anyview_ros.evaluation.evaluation import clip_figures, pose_figures
+from anyview_ros.evaluation.task import Images, Question
+from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.model.checkpoint import read_checkpoint
-from anyview_ros.tools.bench import perceptual
-from anyview_ros.tools.bench.baselines import GROUND_WARP, ground_plane_warp
-from anyview_ros.tools.bench.evaluation import clip_figures, pose_figures
-from anyview_ros.tools.bench.question import Images, Question
-from anyview_ros.tools.bench.world_suite import WorldSuite
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.package import networks_in_use
 from anyview_ros.training.preview import generate

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 import torch
 
-from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.model.export import GraphSpec, onnx_model
 from anyview_ros.model.joint.config import PATCH, JointConfig
 from anyview_ros.model.joint.export import denoiser_specs, normal

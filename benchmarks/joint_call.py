@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anyview_ros.contract import find_package, load_package
-from anyview_ros.engine.bound_denoiser import BoundDenoiser
-from anyview_ros.engine.memory import needed
-from anyview_ros.engine.runtime import Graph, OnDevice
+from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.onnx.memory import needed
+from anyview_ros.engine.onnx.runtime import Graph, OnDevice
+from anyview_ros.packages import find_package, load_package
 
 GIB = 2**20  # in the kernel's KiB
 

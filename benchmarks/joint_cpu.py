@@ -24,7 +24,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.model.export import GraphSpec, onnx_model
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.config import (

@@ -22,7 +22,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.model.export import GraphSpec, onnx_model
 from anyview_ros.model.joint.config import STREAM_CHANNELS, JointConfig
 from anyview_ros.model.joint.export import cells_of, denoiser_specs, normal

@@ -27,8 +27,8 @@ import onnx
 import torch
 
 from anyview_ros.contract import FusedAttention
-from anyview_ros.engine.fused_attention import UNFUSED, kernels
-from anyview_ros.engine.runtime import Bound, Graph
+from anyview_ros.engine.onnx.fused_attention import UNFUSED, kernels
+from anyview_ros.engine.onnx.runtime import Bound, Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, as_proto, traced
 from anyview_ros.model.joint.autoencoder import Autoencoder

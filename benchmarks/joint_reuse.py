@@ -22,7 +22,6 @@ from statistics import median
 import numpy as np
 
 from anyview_ros.cli.__main__ import main as anyview
-from anyview_ros.contract import load_package
 from anyview_ros.engine.kept import Kept
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.shared_sources import SharedSources
@@ -31,6 +30,7 @@ from anyview_ros.geometry import rigid
 from anyview_ros.model.joint.config import AutoencoderConfig, JointConfig
 from anyview_ros.model.joint.fake_release import write_fake_release
 from anyview_ros.model.joint.release import AUTOENCODER, NETWORK, TEXT
+from anyview_ros.packages import load_package
 
 FRAMES, HEIGHT, WIDTH = 5, 64, 96
 NETWORK_SIZE, CODER = JointConfig(256, blocks=4, heads=4), AutoencoderConfig(width=16)

@@ -18,20 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
-from anyview_ros.contract import Contract, find_package, load_package
-from anyview_ros.engine.conditioning import model_size, resize_camera
+from anyview_ros.contract import Contract
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.footage.provenance import MIXED, save_picture
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.robot.sources.camera_info import lens_from_info
-from anyview_ros.robot.sources.rectification import Rectifier, rectifier
-from anyview_ros.tools.demo import DEFAULT_MODEL
-from anyview_ros.tools.montage import fitted, grid, label
-from anyview_ros.worlds.raycast import render
+from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.rectification import Rectifier, rectifier
+from anyview_ros.imaging.resize import model_size, resize_camera
+from anyview_ros.media.montage import fitted, grid, label
+from anyview_ros.media.provenance import MIXED, save_picture
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.rigs import mounted
 from anyview_ros.worlds.world import World, make_world
-from tests.robot.scenes import seen_through
+from tests.node.scenes import seen_through
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -16,12 +16,13 @@ from statistics import median
 
 import numpy as np
 
-from anyview_ros.contract import Contract, ModelPackage, find_package, load_package
-from anyview_ros.engine import conditioning
+from anyview_ros.contract import Contract
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.tools.demo import DEFAULT_MODEL
+from anyview_ros.imaging import resize
+from anyview_ros.packages import ModelPackage, find_package, load_package
 
 COUNTS = (1, 2, 4, 8)
 
@@ -29,7 +30,7 @@ COUNTS = (1, 2, 4, 8)
 def source(contract: Contract, seed: int) -> Clip:
     """Noise that stands still; what a clip shows does not change what it costs."""
     camera = Camera.from_fov(256, 144, 1.2)
-    height, width = conditioning.model_size(contract, camera)
+    height, width = resize.model_size(contract, camera)
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
     frames = range(contract.usual_frames(""))

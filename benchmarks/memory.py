@@ -26,11 +26,11 @@ import numpy as np
 from anyview_ros.msg import ClipRequest, VirtualCamera
 from anyview_ros.srv import AddVirtualCamera, Synthesize
 
-from anyview_ros.tools.children import Children
-from anyview_ros.tools.dds_profile import with_profile
-from anyview_ros.tools.demo import DEFAULT_MODEL
-from anyview_ros.tools.demo_cameras import on_the_car
-from anyview_ros.tools.session import Session
+from anyview_ros.demo.demo import DEFAULT_MODEL
+from anyview_ros.demo.demo_cameras import on_the_car
+from anyview_ros.demo.session import Session
+from anyview_ros.demo.subprocesses import Children
+from anyview_ros.doctor.dds_profile import with_profile
 
 MB = 1_000_000
 SETTLED_S = 120.0  # caches and buffers are full by then
@@ -63,9 +63,9 @@ def main() -> None:
         Children(Path(folder), os.environ) as children,
         Session("memory", arguments.domain, children.check) as session,
     ):
-        children.start("node", "anyview_ros.robot.node", node)
+        children.start("node", "anyview_ros.node.anyview_node", node)
         if is_rig:
-            children.start("rig", "anyview_ros.robot.simulation.sim_rig", [])
+            children.start("rig", "anyview_ros.node.simulation.sim_rig", [])
         else:
             children.start("load", "benchmarks.camera_path_load", _load(arguments.minutes))
         for camera in on_the_car().cameras:

@@ -35,12 +35,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from anyview_ros.contract import ModelPackage, find_package, load_package
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
-from anyview_ros.robot.inference.worker import Worker
-from anyview_ros.robot.messages import image_message, info_message, time_message
-from anyview_ros.robot.parameters import NODE_PARAMETERS
+from anyview_ros.node.inference.worker import Worker
+from anyview_ros.node.messages import image_message, info_message, time_message
+from anyview_ros.node.parameters import NODE_PARAMETERS
+from anyview_ros.packages import ModelPackage, find_package, load_package
 
 CAMERA = Camera.from_fov(256, 144, 1.2)
 NAMES = ("front", "left", "right")
@@ -85,7 +85,7 @@ def _arguments() -> argparse.Namespace:
 
 @contextmanager
 def _node(arguments: argparse.Namespace) -> Iterator[None]:
-    command = [sys.executable, "-m", "anyview_ros.robot.node", "--ros-args"]
+    command = [sys.executable, "-m", "anyview_ros.node.anyview_node", "--ros-args"]
     flags = ["-p", f"model:={arguments.model}", "-p", "provider:=cpu"]
     for name in NAMES:  # the default DDS settings lose images; what is lost is not the question
         flags += ["-p", f"{name}.reliability:=reliable"]

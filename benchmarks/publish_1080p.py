@@ -63,7 +63,7 @@ def _measure(frames: int) -> Iterator[tuple[str, float]]:
     from rclpy.qos import QoSProfile
     from sensor_msgs.msg import Image
 
-    from anyview_ros.robot.messages import image_message
+    from anyview_ros.node.messages import image_message
 
     rgb = np.random.default_rng(0).integers(0, 256, SIZE, np.uint8)
     message = image_message(rgb, 1, "camera")

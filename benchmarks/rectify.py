@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera
-from anyview_ros.robot.sources.camera_info import lens_from_info
-from anyview_ros.robot.sources.compression import decode_compressed
-from anyview_ros.robot.sources.lenses import Lens
-from anyview_ros.robot.sources.rectification import Rectifier
+from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.compression import decode_compressed
+from anyview_ros.imaging.lenses import Lens
+from anyview_ros.imaging.rectification import Rectifier
 from benchmarks.encodings import JPEG_QUALITY, street
-from tests.robot.scenes import DISTORTIONS, camera_info, psnr, seen_rectified, seen_through
+from tests.node.scenes import DISTORTIONS, camera_info, psnr, seen_rectified, seen_through
 
 Image = NDArray[np.uint8]
 Way = Callable[[Image], Image]

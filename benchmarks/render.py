@@ -24,7 +24,7 @@ def main() -> None:
     arguments = _arguments()
     os.environ["NUMBA_NUM_THREADS"] = str(arguments.threads)  # numba reads it once, when imported
     from anyview_ros.frames import Camera
-    from anyview_ros.worlds.raycast import render
+    from anyview_ros.worlds.render.raycast import render
     from anyview_ros.worlds.world import make_world
 
     worlds = [make_world(arguments.world, seed) for seed in range(arguments.seeds)]

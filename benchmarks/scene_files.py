@@ -17,16 +17,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from anyview_ros.datasets.bag import Bag
+from anyview_ros.datasets.bag_cameras import BagOptions, bag_cameras
+from anyview_ros.datasets.bag_scenes import write_bag_scenes
+from anyview_ros.datasets.scene_plan import plan_scenes
+from anyview_ros.datasets.scene_set import SceneFolders
+from anyview_ros.datasets.scene_writer import SceneNotes
 from anyview_ros.frames import Camera
-from anyview_ros.tools.bag import Bag
-from anyview_ros.tools.bag_cameras import BagOptions, bag_cameras
-from anyview_ros.tools.bag_scenes import write_bag_scenes
-from anyview_ros.tools.scene_plan import plan_scenes
-from anyview_ros.tools.scene_set import SceneFolders
-from anyview_ros.tools.scene_writer import SceneNotes
 from anyview_ros.training.files import FileScenes
 from benchmarks.encodings import street
-from tests.tools.rig_bag import RigRecording, stamps
+from tests.datasets.rig_bag import RigRecording, stamps
 
 FULL = Camera.from_fov(1920, 1080, 1.2)
 PERIOD_NS = 100_000_000

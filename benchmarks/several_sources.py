@@ -18,14 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import Contract, find_package, load_package
-from anyview_ros.engine.conditioning import model_size
+from anyview_ros.clips.source_choice import Candidate, best_first, joined_by, seen_points
+from anyview_ros.contract import Contract
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.evaluation.metrics import psnr
 from anyview_ros.frames import Camera, Clip, Frame, View
-from anyview_ros.robot.clips.source_choice import Candidate, best_first, joined_by, seen_points
-from anyview_ros.tools.demo import DEFAULT_MODEL
-from anyview_ros.tools.metrics import psnr
-from anyview_ros.worlds.raycast import render_clip
+from anyview_ros.imaging.resize import model_size
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.worlds.render.raycast import render_clip
 from anyview_ros.worlds.world import World, make_world
 
 STREAM = 0x50AC3  # keeps these random numbers apart from training's and the bench's

@@ -29,9 +29,9 @@ from anyview_ros.srv import AddVirtualCamera
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 
-from anyview_ros.robot.parameters import NODE_PARAMETERS
-from anyview_ros.tools.dds_profile import with_profile
-from anyview_ros.tools.session import Session
+from anyview_ros.demo.session import Session
+from anyview_ros.doctor.dds_profile import with_profile
+from anyview_ros.node.parameters import NODE_PARAMETERS
 
 SOURCES = ("front", "left", "right")
 FIRST = ("chrt", "--rr", "2")
@@ -45,7 +45,7 @@ def main() -> None:
     with ExitStack() as stack:
         first = FIRST if arguments.first else ()
         node = stack.enter_context(
-            _child("anyview_ros.robot.node", *_parameters(arguments), before=first)
+            _child("anyview_ros.node.anyview_node", *_parameters(arguments), before=first)
         )
         session = stack.enter_context(Session("streams", arguments.domain))
         heard: dict[str, dict[str, str]] = {}

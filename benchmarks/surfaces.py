@@ -20,15 +20,15 @@ import torch
 from torch import Tensor
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST
-from anyview_ros.engine.surface_network import (
+from anyview_ros.engine.surfaces.finder import LEVELS, MEASURED, supports
+from anyview_ros.engine.surfaces.network import (
     costs_or_none,
     ground_inverse_depth,
     image_tensor,
     planar,
     smooth_costs,
 )
-from anyview_ros.engine.surfaces import LEVELS, MEASURED, supports
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import SurfaceNetwork
 from anyview_ros.training.scenes import SceneConfig

@@ -21,18 +21,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import find_package, load_package
-from anyview_ros.engine.coverage import coverage, distances
+from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.engine.sight import off_sight
-from anyview_ros.engine.uncertainty import GAIN
-from anyview_ros.footage.provenance import MIXED, save_picture
+from anyview_ros.engine.trust.coverage import coverage, distances
+from anyview_ros.engine.trust.sight import off_sight
+from anyview_ros.engine.trust.uncertainty import GAIN
+from anyview_ros.evaluation.suite import Episode
+from anyview_ros.evaluation.task import Question
+from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.frames import Clip, View
-from anyview_ros.tools.bench.question import Question
-from anyview_ros.tools.bench.suite import Episode
-from anyview_ros.tools.bench.world_suite import WorldSuite
-from anyview_ros.tools.demo import DEFAULT_MODEL
-from anyview_ros.tools.montage import fitted, grid, label
+from anyview_ros.media.montage import fitted, grid, label
+from anyview_ros.media.provenance import MIXED, save_picture
+from anyview_ros.packages import find_package, load_package
 
 SPLITS = ("narrow", "extreme")
 BLOCK = 8

@@ -22,8 +22,11 @@ CHECKS = (
     ("mypy",),
 )
 ROS_TESTS = (
-    "tests/robot",
-    "tests/tools",
+    "tests/clips",
+    "tests/datasets",
+    "tests/demo",
+    "tests/doctor",
+    "tests/node",
     "tests/integration",
     "tests/packaging/test_interfaces.py",
     "tests/packaging/test_dds_profile.py",

@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from anyview_ros.contract import GRAPHS, Contract, LatentShape, sha256_of, write_manifest
+from anyview_ros.contract import GRAPHS, Contract, LatentShape
+from anyview_ros.packages import sha256_of, write_manifest
 
 SIZES = ((24, 32), (32, 32))
 CHANNELS = 3

@@ -1,4 +1,4 @@
-"""Layers hold: who may import whom (docs: the layers of the package, README "read these first")."""
+"""Layers hold: who may import whom."""
 
 from __future__ import annotations
 
@@ -13,31 +13,40 @@ import pytest
 import anyview_ros
 
 PACKAGE = Path(anyview_ros.__path__[0])
-VALUES = ("errors", "frames", "geometry", "contract")
+VALUES = (
+    *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
+    "text_table",
+    "diagnostic_keys",
+)
 GENERATED = ("msg", "srv", "action")
 
 # layer -> the layers of this package that it may import, itself aside
 LAYERS = {
     "values": (),
-    "engine": ("values",),
+    "imaging": ("values",),
+    "media": ("values",),
     "worlds": ("values",),
-    "footage": ("values", "engine"),
-    "robot": ("values", "engine", "worlds", "footage", "generated"),
+    "engine": ("values", "imaging"),
+    "clips": ("values", "imaging", "engine"),
+    "datasets": ("values", "imaging", "media", "clips"),
     "model": ("values", "engine"),
-    "training": ("values", "engine", "worlds", "footage", "model"),
-    "tools": (
-        "values",
-        "engine",
-        "worlds",
-        "footage",
-        "robot",
-        "model",
-        "training",
-        "generated",
+    "training": ("values", "imaging", "media", "worlds", "engine", "datasets", "model"),
+    "evaluation": (
+        *("values", "imaging", "media", "worlds", "engine", "datasets", "model", "training"),
     ),
-    "cli": ("values", "engine", "worlds", "footage", "robot", "model", "training", "tools"),
+    "verify": ("values", "imaging", "engine", "datasets", "model", "evaluation"),
+    "node": ("values", "imaging", "media", "worlds", "engine", "clips", "generated"),
+    "doctor": ("values", "engine", "datasets", "node"),
+    "demo": (
+        *("values", "imaging", "media", "worlds", "clips", "datasets", "node", "evaluation"),
+        *("doctor", "generated"),
+    ),
+    "cli": (
+        *("values", "media", "worlds", "engine", "datasets", "node", "model", "training"),
+        *("evaluation", "verify", "doctor", "demo"),
+    ),
 }
-# room of the robot -> the other rooms that it may import
+# room of the node -> the other rooms that it may import
 ROOMS = {
     "transforms": (),
     "sources": ("transforms",),
@@ -48,17 +57,26 @@ ROOMS = {
     "simulation": (),
 }
 # beside the rooms, and used in them
-SHARED = ("messages", "encodings", "qos_overrides", "parameter", "parameters")
+SHARED = ("messages", "qos_overrides", "parameter", "parameters")
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
-SURFACES = ("engine.compiled",)
+SURFACES = ("engine.surfaces.compiled",)
+# Read and write files; nothing of ROS is loaded for them.
+WITHOUT_ROS = (
+    *("values", "imaging", "media", "worlds", "engine", "clips", "datasets", "model", "training"),
+    "evaluation",
+)
+COMMANDS_WITHOUT_ROS = (
+    *("demo.report", "cli.convert", "cli.convert_bag", "cli.convert_video", "cli.report"),
+    *("cli.bench", "cli.train", "cli.export"),
+)
 # package -> the layers, or the one module, that may import it
 HOMES = {
-    "onnxruntime": ("engine.runtime",),
-    "rclpy": ("robot", "tools"),
-    "tf2_ros": ("robot",),
-    "torch": ("model", "training", "tools", "cli"),
-    "numba": ("worlds", "robot", "training", "tools", *SURFACES),
-    "rosbags": ("tools",),
+    "onnxruntime": ("engine.onnx.runtime",),
+    "rclpy": ("node", "doctor", "demo"),
+    "tf2_ros": ("node",),
+    "torch": ("model", "training", "evaluation", "verify", "cli"),
+    "numba": ("worlds", "node", "training", "evaluation", *SURFACES),
+    "rosbags": ("datasets", "demo"),
 }
 
 
@@ -106,7 +124,7 @@ def test_rules_name_layers_that_exist() -> None:
     assert found == set(LAYERS)
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("robot.")])
+@pytest.mark.parametrize("module", [m for m in modules() if m.startswith("node.")])
 def test_room_imports_only_the_rooms_below(module: str) -> None:
     _, room, *rest = module.split(".")
     if not rest:  # beside the rooms: the node, and what it is made of
@@ -118,7 +136,7 @@ def test_room_imports_only_the_rooms_below(module: str) -> None:
 
 def used_rooms(module: str) -> set[str]:
     """Rooms, and modules beside them other than shared ones, that a module imports."""
-    names = [name.split(".") for name in imports(module) if name.startswith("anyview_ros.robot.")]
+    names = [name.split(".") for name in imports(module) if name.startswith("anyview_ros.node.")]
     return {name[2] for name in names} - set(SHARED)
 
 
@@ -128,8 +146,8 @@ def used_rooms(module: str) -> set[str]:
         ("geometry", "torch rclpy onnxruntime numba cv2"),
         ("engine.pipeline", "torch rclpy numba"),
         ("worlds.world", "torch rclpy onnxruntime"),
-        ("footage.scene_layout", "torch rclpy onnxruntime numba"),
-        ("robot.node", "torch"),
+        ("datasets.scene_layout", "torch rclpy onnxruntime numba"),
+        ("node.anyview_node", "torch"),
         ("cli.__main__", "torch rclpy onnxruntime numba numpy"),
     ],
 )
@@ -139,6 +157,18 @@ def test_import_loads_nothing_of_other_layers(module: str, unwanted: str) -> Non
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert loaded.stdout.strip() == ""
+
+
+def test_what_reads_files_needs_no_ros() -> None:
+    """convert, report, bench, train and export, where rclpy is not installed."""
+    blocked = ["rclpy", "rosidl_runtime_py", "builtin_interfaces", "sensor_msgs", "geometry_msgs"]
+    wanted = [m for m in modules() if layer(m) in WITHOUT_ROS] + list(COMMANDS_WITHOUT_ROS)
+    code = f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+    code += "".join(f"import anyview_ros.{module}\n" for module in wanted)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_no_circle_of_imports() -> None:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.cli.train import Report, Stop, use_device
     from anyview_ros.errors import AnyviewError
-    from anyview_ros.tools.ablations import HeldOut, table, trained_and_scored
+    from anyview_ros.evaluation.ablations import HeldOut, table, trained_and_scored
     from anyview_ros.training.ablations import variants
     from anyview_ros.training.config import read_config
     from anyview_ros.training.loop import Trainer, train

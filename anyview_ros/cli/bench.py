@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anyview_ros.contract import ModelPackage
-    from anyview_ros.tools.bench.run import Plan
-    from anyview_ros.tools.bench.suite import Suite
+    from anyview_ros.evaluation.run import Plan
+    from anyview_ros.evaluation.suite import Suite
+    from anyview_ros.packages import ModelPackage
 
 SEEDS = (900000, 900016)
 
@@ -62,10 +62,10 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.contract import find_package, load_package
-    from anyview_ros.tools.bench.publish import publish
-    from anyview_ros.tools.bench.seal import seal_card
-    from anyview_ros.tools.bench.verdict import scores
+    from anyview_ros.evaluation.acceptance import scores
+    from anyview_ros.evaluation.publish import publish
+    from anyview_ros.evaluation.seal import seal_card
+    from anyview_ros.packages import find_package, load_package
 
     folder = find_package(args.model)
     if args.publish:
@@ -86,11 +86,11 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
     Raises:
         AnyviewError: `unknown_speed`, `unknown_split`, `unknown_kind`, `invalid_benchmark`, ...
     """
-    from anyview_ros.engine.runtime import choose_provider
-    from anyview_ros.tools.bench import perceptual
-    from anyview_ros.tools.bench.evaluation import Asking
-    from anyview_ros.tools.bench.run import Plan
-    from anyview_ros.tools.bench.suite import chosen
+    from anyview_ros.engine.onnx.runtime import choose_provider
+    from anyview_ros.evaluation import perceptual
+    from anyview_ros.evaluation.evaluation import Asking
+    from anyview_ros.evaluation.run import Plan
+    from anyview_ros.evaluation.suite import chosen
 
     speeds = chosen(args.speeds, package.contract.sigmas, "speed")
     what = "worlds" if args.worlds else "real" if args.real else args.root.resolve().name
@@ -107,10 +107,10 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
     from anyview_ros.errors import AnyviewError
-    from anyview_ros.tools.bench.real_suite import RealSuite
-    from anyview_ros.tools.bench.root_suite import RootSuite
-    from anyview_ros.tools.bench.suite import chosen
-    from anyview_ros.tools.bench.world_suite import CHANGES, WorldSuite
+    from anyview_ros.evaluation.real_suite import RealSuite
+    from anyview_ros.evaluation.root_suite import RootSuite
+    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.evaluation.world_suite import CHANGES, WorldSuite
     from anyview_ros.worlds.world import KINDS
 
     if args.size and not args.worlds:
@@ -128,9 +128,9 @@ def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
 def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    from anyview_ros.tools.bench.bench import bench
-    from anyview_ros.tools.bench.evaluation import Outcome
-    from anyview_ros.tools.bench.run import Failure
+    from anyview_ros.evaluation.bench import bench
+    from anyview_ros.evaluation.evaluation import Outcome
+    from anyview_ros.evaluation.run import Failure
 
     total, done, calls = len(plan.suite.episodes()), len(plan.done()), 0
     if done:
@@ -155,7 +155,7 @@ def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
 
 def print_results(plan: Plan, content: dict[str, Any]) -> None:
     """Print tables, what is not reached, what is left out, and what failed."""
-    from anyview_ros.tools.bench.results import lines
+    from anyview_ros.evaluation.results import lines
 
     print("\n".join(lines(content)))
     print(f"perceptual distance: {content['perceptual']}")

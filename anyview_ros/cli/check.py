@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
-from anyview_ros.robot import parameters
-from anyview_ros.tools.checks import BAD, findings
-from anyview_ros.tools.facts import look_at_graph, look_at_model, look_at_transport
-from anyview_ros.tools.session import Session
+from anyview_ros.demo.session import Session
+from anyview_ros.doctor.probe import look_at_graph, look_at_model, look_at_transport
+from anyview_ros.doctor.rules import BAD, findings
+from anyview_ros.node import parameters
 
 
 def add_arguments(parser: ArgumentParser) -> None:

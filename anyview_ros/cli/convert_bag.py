@@ -27,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.tools.bag import Bag
-    from anyview_ros.tools.bag_cameras import BagOptions, bag_cameras
-    from anyview_ros.tools.bag_scenes import write_bag_scenes
-    from anyview_ros.tools.scene_plan import plan_scenes
-    from anyview_ros.tools.scene_splits import list_scenes
+    from anyview_ros.datasets.bag import Bag
+    from anyview_ros.datasets.bag_cameras import BagOptions, bag_cameras
+    from anyview_ros.datasets.bag_scenes import write_bag_scenes
+    from anyview_ros.datasets.scene_plan import plan_scenes
+    from anyview_ros.datasets.scene_splits import list_scenes
 
     folders = folders_from(args, args.bag)
     options = BagOptions(tuple(args.cameras), args.fixed_frame, args.rectify)

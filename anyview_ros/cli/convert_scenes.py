@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from anyview_ros.datasets.scene_set import SceneFolders
+from anyview_ros.datasets.scene_writer import IMAGES, SceneNotes
 from anyview_ros.errors import AnyviewError
-from anyview_ros.tools.scene_set import SceneFolders
-from anyview_ros.tools.scene_writer import IMAGES, SceneNotes
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.footage.video import open_footage
-    from anyview_ros.tools.video_scenes import VideoShape, write_video_scenes
+    from anyview_ros.datasets.video_scenes import VideoShape, write_video_scenes
+    from anyview_ros.media.video import open_footage
 
     folders = folders_from(args, args.video)
     shape = VideoShape(args.frames, args.longer_side, args.hfov_deg)

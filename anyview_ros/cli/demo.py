@@ -6,10 +6,10 @@ import random
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from anyview_ros.tools.children import interrupt_once
-from anyview_ros.tools.demo import DEFAULT_MODEL, DemoPlan, run_demo
-from anyview_ros.tools.demo_cameras import SCENES
-from anyview_ros.tools.report_files import REPORT, SHEET, VIDEO, table, write_report
+from anyview_ros.demo.demo import DEFAULT_MODEL, DemoPlan, run_demo
+from anyview_ros.demo.demo_cameras import SCENES
+from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
+from anyview_ros.demo.subprocesses import interrupt_once
 from anyview_ros.worlds.world import DEMO_SEED
 
 # Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).
@@ -60,9 +60,9 @@ def run(args: Namespace) -> int:
 
 
 def _live(plan: DemoPlan) -> int:
-    from anyview_ros.tools.live_demo import run_live
-    from anyview_ros.tools.live_report import SHEET as LIVE_SHEET
-    from anyview_ros.tools.live_report import VALUES, write_live_report
+    from anyview_ros.demo.live_demo import run_live
+    from anyview_ros.demo.live_report import SHEET as LIVE_SHEET
+    from anyview_ros.demo.live_report import VALUES, write_live_report
 
     text, faults = write_live_report(run_live(plan), plan.out)
     print("\n".join([text, *faults, *(f"{plan.out / name}" for name in (LIVE_SHEET, VALUES))]))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anyview_ros.cli.export import refuse
-from anyview_ros.contract import MANIFEST, search_path
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import MANIFEST, search_path
 
 if TYPE_CHECKING:
     from anyview_ros.model.joint.imported import Import

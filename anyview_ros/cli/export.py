@@ -118,7 +118,7 @@ def _export_trained(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
 
 
 def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
-    from anyview_ros.contract import find_package
+    from anyview_ros.packages import find_package
     from anyview_ros.training.surfaces.config import parse_surfaces
     from anyview_ros.training.surfaces.package import package_surfaces
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anyview_ros.contract import search_path
+from anyview_ros.packages import search_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

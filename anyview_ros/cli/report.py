@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from anyview_ros.tools.report_files import table, write_report
+from anyview_ros.demo.report_files import table, write_report
 
 
 def add_arguments(parser: ArgumentParser) -> None:

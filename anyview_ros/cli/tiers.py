@@ -16,7 +16,7 @@ from anyview_ros.cli.bench import names, seed_range
 
 if TYPE_CHECKING:
     from anyview_ros.contract import Contract
-    from anyview_ros.tools.tiers import Trial
+    from anyview_ros.evaluation.speeds import Trial
 
 SEEDS = (900000, 900004)
 SPLITS = ("narrow", "extreme")
@@ -62,11 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    from anyview_ros.contract import find_package, load_package
     from anyview_ros.engine.pipeline import Pipeline
-    from anyview_ros.tools import tiers
-    from anyview_ros.tools.bench import perceptual
-    from anyview_ros.tools.bench.suite import chosen
+    from anyview_ros.evaluation import perceptual
+    from anyview_ros.evaluation import speeds as tiers
+    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.packages import find_package, load_package
 
     package = load_package(find_package(args.model))
     tried = [tiers.candidate(text, package.contract) for text in args.tried]
@@ -89,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _trials(args: argparse.Namespace, contract: Contract) -> Iterator[Trial]:
-    from anyview_ros.tools.bench.suite import chosen
-    from anyview_ros.tools.bench.world_suite import WorldSuite
-    from anyview_ros.tools.tiers import trial_of, trial_of_scene
+    from anyview_ros.evaluation.speeds import trial_of, trial_of_scene
+    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.evaluation.world_suite import WorldSuite
     from anyview_ros.worlds.world import KINDS
 
     if args.scene:

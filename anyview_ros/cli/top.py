@@ -12,10 +12,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 
-from anyview_ros.robot import diagnostic_keys as keys
-from anyview_ros.tools.gpu_load import gpu_load
-from anyview_ros.tools.session import Session
-from anyview_ros.tools.top import page, reports
+from anyview_ros import diagnostic_keys as keys
+from anyview_ros.demo.session import Session
+from anyview_ros.doctor.gpu_load import gpu_load
+from anyview_ros.doctor.top import page, reports
 
 TOPIC = "/diagnostics"
 FIRST_S = 5.0  # nodes speak once a second, where `diagnostics_period_s` is as it comes

@@ -81,7 +81,7 @@ def _begun(
     device: torch.device,
 ) -> Trainer | SurfaceTrainer:
     """The learner of a run, with the weights of a package where one is given."""
-    from anyview_ros.contract import find_package, load_package
+    from anyview_ros.packages import find_package, load_package
 
     trainer = make(run, stores, device)
     if package is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anyview_ros.tools.verify.engines import ENGINES, open_networks
-from anyview_ros.tools.verify.run import verify
+from anyview_ros.verify.engines import ENGINES, open_networks
+from anyview_ros.verify.run import verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

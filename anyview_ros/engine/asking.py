@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import DEFAULT_SPEED, Contract
 from anyview_ros.engine import sampler
-from anyview_ros.engine.uncertainty import check_samples
+from anyview_ros.engine.trust.uncertainty import check_samples
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
 

@@ -15,11 +15,11 @@ from anyview_ros.engine import conditioning
 from anyview_ros.engine.kept import Kept, digest
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.shared_sources import SharedSources
-from anyview_ros.engine.uncertainty import Question
+from anyview_ros.engine.trust.uncertainty import Question
 from anyview_ros.frames import Camera, Clip, Frame, View
 
 if TYPE_CHECKING:
-    from anyview_ros.engine.surface_choice import Choice
+    from anyview_ros.engine.surfaces.choice import Choice
 
 Array = NDArray[np.float32]
 Network = Callable[..., dict[str, Array]]
@@ -141,7 +141,7 @@ class Conditioner:
         depths = [scene_scale * depth for depth in contract.plane_sweep]
         candidates = plane_sweep(clips, target, depths, contract.latent)
         if contract.composite:
-            from anyview_ros.engine.composite import composite  # numba, which not all need
+            from anyview_ros.engine.surfaces.composite import composite  # numba, which not all need
 
             candidates = candidates.with_more(composite(choices, clips, target, contract.latent))
         marks = candidates.marks

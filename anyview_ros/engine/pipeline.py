@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract, ModelPackage
+from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.asking import (
     SynthesisOptions,
@@ -20,21 +20,23 @@ from anyview_ros.engine.asking import (
     check_request,
     check_sampling,
 )
-from anyview_ros.engine.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.conditioner import Conditioner, Scene
-from anyview_ros.engine.fused_attention import check_fused
-from anyview_ros.engine.memory import check_fits
-from anyview_ros.engine.providers import device_of
-from anyview_ros.engine.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
-from anyview_ros.engine.self_test import SelfTest
-from anyview_ros.engine.sight import off_sight
-from anyview_ros.engine.uncertainty import Question, Spread, doubt, questions
+from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.onnx.fused_attention import check_fused
+from anyview_ros.engine.onnx.memory import check_fits
+from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
+from anyview_ros.engine.onnx.self_test import SelfTest
+from anyview_ros.engine.trust.sight import off_sight
+from anyview_ros.engine.trust.uncertainty import Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
+from anyview_ros.imaging import resize
+from anyview_ros.packages import ModelPackage
 
 if TYPE_CHECKING:
-    from anyview_ros.engine.source_detail import SourceDetail
-    from anyview_ros.engine.surface_choice import Choice
+    from anyview_ros.engine.surfaces.choice import Choice
+    from anyview_ros.engine.surfaces.detail import SourceDetail
 
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
@@ -171,12 +173,12 @@ class Pipeline:
     ) -> Scene:
         """At the model's size."""
         contract = self.package.contract
-        size = conditioning.model_size(contract, target.camera)
-        camera = conditioning.resize_camera(target.camera, size, contract.pixel_rule)
+        size = resize.model_size(contract, target.camera)
+        camera = resize.resize_camera(target.camera, size, contract.pixel_rule)
         if known is not None:
-            resized = [conditioning.resize_image(i, size, contract.resampler) for i in known]
+            resized = [resize.resize_image(i, size, contract.resampler) for i in known]
             known = np.stack(resized)
-        clips = tuple(conditioning.resize_clip(clip, contract) for clip in sources)
+        clips = tuple(resize.resize_clip(clip, contract) for clip in sources)
         view = View(camera, target.world_from_cam)
         return Scene(clips, view, known, scene_scale or contract.scene_scale)
 
@@ -243,7 +245,7 @@ class Pipeline:
         scene, camera = drawing.scene, drawing.camera
         if self._detail is None or answer.weights is None:
             return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
-        from anyview_ros.engine.source_detail import Answer
+        from anyview_ros.engine.surfaces.detail import Answer
 
         asked = Answer(made, answer.weights, scene.clips, scene.target, scene.scene_scale)
         return self._detail.drawn(asked, drawing.sources, camera, drawing.choices)
@@ -307,8 +309,8 @@ def _source_detail(
     """Return what draws detail from the sources, where the package says where to take it from."""
     if not contract.sweep_weights:
         return None
-    from anyview_ros.engine.source_detail import SourceDetail  # numba, which not all need
-    from anyview_ros.engine.surface_network import surfaces_by
+    from anyview_ros.engine.surfaces.detail import SourceDetail  # numba, which not all need
+    from anyview_ros.engine.surfaces.network import surfaces_by
 
     measure = None
     if contract.surfaces is not None:
@@ -337,4 +339,4 @@ class _Steps:
 def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
     """(T, H, W, 3) or (T, H, W) at the camera's size."""
     size = (camera.height, camera.width)
-    return np.stack([conditioning.resize_image(image, size, "area") for image in images])
+    return np.stack([resize.resize_image(image, size, "area") for image in images])

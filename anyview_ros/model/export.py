@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim
 
-from anyview_ros.contract import MANIFEST, Contract, sha256_of, write_manifest
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SELF_TEST, write_cases
+from anyview_ros.contract import Contract
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
@@ -26,6 +26,7 @@ from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.quiet import quiet_exporter
 from anyview_ros.model.weights import STORED_AS_16_BITS, WEIGHTS, SharedWeights
+from anyview_ros.packages import MANIFEST, sha256_of, write_manifest
 
 TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
 OPSET = 18

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
-from anyview_ros.engine.composite import composite
 from anyview_ros.engine.plane_sweep import Candidates, plane_sweep
+from anyview_ros.engine.surfaces.composite import composite
 from anyview_ros.training.augmentation import lit, mirrored, through_cameras
 from anyview_ros.training.composites import Composer, Shown
 from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import SURFACES, load_package
-from anyview_ros.engine.chooser import Chooser
+from anyview_ros.contract import SURFACES
 from anyview_ros.engine.kept import digest
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.surface_choice import Choice, even_priors
-from anyview_ros.engine.surface_network import surfaces_by
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.surfaces.choice import Choice, even_priors
+from anyview_ros.engine.surfaces.chooser import Chooser
+from anyview_ros.engine.surfaces.network import surfaces_by
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import load_package
 from anyview_ros.training.scenes import SceneViews
 
 SHARE = 255  # steps of a share that is kept

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.engine.conditioning import resize_camera, resize_image
+from anyview_ros.datasets.scene_layout import METADATA, Scene
 from anyview_ros.errors import AnyviewError
-from anyview_ros.footage.scene_layout import METADATA, Scene
 from anyview_ros.frames import Camera
+from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 
 PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third of 10 a second

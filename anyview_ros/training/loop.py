@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from anyview_ros.contract import find_package
 from anyview_ros.engine import conditioning
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, write_checkpoint
 from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.one_way.sweep import grown
+from anyview_ros.packages import find_package
 from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.composites import Composer

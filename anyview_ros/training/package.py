@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from anyview_ros.contract import GRAPHS, sha256_of, write_manifest
+from anyview_ros.contract import GRAPHS
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import export_package
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.parameters import PARAMETERS, read_parameters, write_parameters
+from anyview_ros.packages import sha256_of, write_manifest
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 

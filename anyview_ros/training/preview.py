@@ -14,7 +14,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.asking import SynthesisOptions, check_sampling
 from anyview_ros.engine.plane_sweep import plane_sweep
-from anyview_ros.footage.provenance import MIXED, save_picture
+from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import scene_tensors

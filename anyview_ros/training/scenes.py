@@ -14,7 +14,7 @@ from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.worlds.photograph_packages import PACKAGES
 from anyview_ros.worlds.photographed import PhotographedWorld
 from anyview_ros.worlds.photographs import read_photographs
-from anyview_ros.worlds.raycast import render_with_depth
+from anyview_ros.worlds.render.raycast import render_with_depth
 from anyview_ros.worlds.rigs import Mount
 from anyview_ros.worlds.world import World, make_world
 

@@ -15,10 +15,8 @@ from transforms3d.euler import euler2mat
 
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
-from anyview_ros.worlds import scene
-from anyview_ros.worlds.rigs import BASE, Mount, RigCamera, known_link, mounted, rolled
-from anyview_ros.worlds.room import indoors, room
-from anyview_ros.worlds.scene import (
+from anyview_ros.worlds.render import scene
+from anyview_ros.worlds.render.scene import (
     BOX,
     CENTER,
     CYLINDER,
@@ -30,6 +28,8 @@ from anyview_ros.worlds.scene import (
     bounding_groups,
     primitive,
 )
+from anyview_ros.worlds.rigs import BASE, Mount, RigCamera, known_link, mounted, rolled
+from anyview_ros.worlds.table.room import indoors, room
 
 NS = 1e-9
 _THINGS, _ROOM, _WAY = range(3)  # what a random stream is for

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from anyview_ros.worlds import scene as columns
 from anyview_ros.worlds.photographs import Photographs
+from anyview_ros.worlds.render import scene as columns
+from anyview_ros.worlds.render.scene import Rows, Scene
+from anyview_ros.worlds.render.textures import LUMA
 from anyview_ros.worlds.rigs import Mount, RigCamera
-from anyview_ros.worlds.scene import Rows, Scene
-from anyview_ros.worlds.textures import LUMA
 from anyview_ros.worlds.world import World
 
 OUTDOORS = (columns.FACADE, columns.ROOF, columns.FOLIAGE, columns.NOISE, columns.STRIPES)

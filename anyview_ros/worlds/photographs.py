@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.worlds.photograph_packages import PACKAGES, find_package, is_held_out
-from anyview_ros.worlds.textures import LUMA, SIDE, SKY_ROWS, SKY_TEXELS
+from anyview_ros.worlds.render.textures import LUMA, SIDE, SKY_ROWS, SKY_TEXELS
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

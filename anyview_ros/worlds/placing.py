@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.worlds.scene import CENTER, ROTATION, Rows
+from anyview_ros.worlds.render.scene import CENTER, ROTATION, Rows
 
 
 def placed(rows: Rows, world_from_local: NDArray[np.float64]) -> Rows:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.worlds.clutter import ClutterWorld
+from anyview_ros.worlds.render.scene import Scene
 from anyview_ros.worlds.rigs import Mount, RigCamera
-from anyview_ros.worlds.scene import Scene
-from anyview_ros.worlds.street import StreetWorld
-from anyview_ros.worlds.table import TableWorld
+from anyview_ros.worlds.street.street import StreetWorld
+from anyview_ros.worlds.table.table import TableWorld
 
 DEMO_SEED = 990004  # of the demos; nothing is trained on seeds from 900000 on
 

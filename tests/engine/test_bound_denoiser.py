@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from anyview_ros.engine import sampler
-from anyview_ros.engine.bound_denoiser import BoundDenoiser
-from anyview_ros.engine.runtime import Graph, OnDevice
+from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
+from anyview_ros.engine.onnx.runtime import Graph, OnDevice
 from anyview_ros.engine.sampler import Method, karras_sigmas, sample_by
 from anyview_ros.errors import AnyviewError
 

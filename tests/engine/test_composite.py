@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anyview_ros.contract import LatentShape, load_package
+from anyview_ros.contract import LatentShape
 from anyview_ros.engine.asking import SynthesisOptions
-from anyview_ros.engine.composite import composite, filled
 from anyview_ros.engine.conditioner import Conditioner
 from anyview_ros.engine.pipeline import Pipeline
-from anyview_ros.engine.surface_choice import Choice
+from anyview_ros.engine.surfaces.choice import Choice
+from anyview_ros.engine.surfaces.composite import composite, filled
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
+from anyview_ros.packages import load_package
 from tests.engine.walls import frame_at, looking_ahead, sees_wall, texture
 from tests.packages import make_package
 

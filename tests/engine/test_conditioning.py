@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine import conditioning
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse, look_at, plucker
+from anyview_ros.imaging import resize
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 
@@ -21,7 +22,7 @@ def contract(tmp_path):
     [((1920, 1440), (24, 32)), ((100, 100), (32, 32)), ((1280, 720), (24, 32))],
 )
 def test_the_nearest_size_goes_by_shape(contract, size, expected):
-    assert conditioning.model_size(contract, Camera.from_fov(*size, 1.0)) == expected
+    assert resize.model_size(contract, Camera.from_fov(*size, 1.0)) == expected
 
 
 def test_video_round_trip():
@@ -41,7 +42,7 @@ def test_values_out_of_range_are_clipped_not_wrapped():
 def test_shrinking_averages_fine_stripes(resampler):
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    small = conditioning.resize_image(stripes, (16, 16), resampler)
+    small = resize.resize_image(stripes, (16, 16), resampler)
     assert small.shape == (16, 16, 3)
     assert abs(small[4:-4, 4:-4].astype(int) - 128).max() <= 3
 
@@ -55,15 +56,15 @@ def test_resized_pixels_and_resized_intrinsics_agree(resampler):
     yy, xx = np.mgrid[:72, :96]
     blob = 255 * np.exp(-((xx - u) ** 2 + (yy - v) ** 2) / 18)
     image = np.repeat(blob[..., None], 3, axis=-1).astype(np.uint8)
-    small = conditioning.resize_image(image, (24, 48), resampler)[..., 0].astype(float)
+    small = resize.resize_image(image, (24, 48), resampler)[..., 0].astype(float)
     rows, columns = np.mgrid[:24, :48]
     found = [(small * grid).sum() / small.sum() for grid in (columns, rows)]
-    resized = conditioning.resize_camera(camera, (24, 48), "pixel_centre")
+    resized = resize.resize_camera(camera, (24, 48), "pixel_centre")
     np.testing.assert_allclose(found, (resized.matrix @ point)[:2], atol=0.05)
 
 
 def test_integer_grid_scales_without_half_a_pixel():
-    camera = conditioning.resize_camera(Camera(100, 50, 10, 10, 50, 25), (25, 20), "integer_grid")
+    camera = resize.resize_camera(Camera(100, 50, 10, 10, 50, 25), (25, 20), "integer_grid")
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (2.0, 5.0, 10.0, 12.5)
 
 
@@ -108,7 +109,7 @@ def test_the_anchor_is_frame_zero_of_the_source_or_of_the_target(contract, tmp_p
 def test_growing_is_smooth():
     ramp = np.repeat(np.linspace(0, 255, 8).astype(np.uint8)[None, :, None], 3, axis=-1)
     ramp = np.repeat(ramp, 8, axis=0)
-    large = conditioning.resize_image(ramp, (32, 32), "area")[..., 0].astype(int)
+    large = resize.resize_image(ramp, (32, 32), "area")[..., 0].astype(int)
     assert abs(np.diff(large, axis=1)).max() < 20
     nearest = cv2.resize(ramp, (32, 32), interpolation=cv2.INTER_NEAREST)[..., 0].astype(int)
     assert abs(np.diff(nearest, axis=1)).max() > 30

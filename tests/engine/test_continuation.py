@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyview_ros.contract import Contract, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.engine.continuation import Made, joined, known_of
 from anyview_ros.engine.pipeline import SynthesisOptions
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 STAMPS = tuple(range(100, 190, 10))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anyview_ros.engine.coverage import coverage, distances
+from anyview_ros.engine.trust.coverage import coverage, distances
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import inverse, look_at, rays, rigid
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from anyview_ros.engine.runtime import Graph
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.errors import AnyviewError
 
 VALUES = np.arange(4, dtype=np.float32)

@@ -6,12 +6,14 @@ import numpy as np
 import onnx
 import pytest
 
-from anyview_ros.contract import FusedAttention, load_package
-from anyview_ros.engine import fused_attention, pipeline, small_graphs
-from anyview_ros.engine.fused_attention import TELL, check_fused, kernels, named_kernels
-from anyview_ros.engine.providers import PROVIDERS, Assigned
-from anyview_ros.engine.runtime import Graph
+from anyview_ros.contract import FusedAttention
+from anyview_ros.engine import pipeline
+from anyview_ros.engine.onnx import fused_attention, small_graphs
+from anyview_ros.engine.onnx.fused_attention import TELL, check_fused, kernels, named_kernels
+from anyview_ros.engine.onnx.providers import PROVIDERS, Assigned
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 CUDA, CPU = PROVIDERS["cuda"], PROVIDERS["cpu"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
-from anyview_ros.engine import runtime
 from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 CAMERA = Camera.from_fov(32, 24, 1.2)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from anyview_ros.contract import load_package
-from anyview_ros.engine import memory, pipeline
-from anyview_ros.engine.memory import Needed
+from anyview_ros.engine import pipeline
+from anyview_ros.engine.onnx import memory
+from anyview_ros.engine.onnx.memory import Needed
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from anyview_ros.engine.photo_consistency import MOST, matching_costs, smoothed, supporting
+from anyview_ros.engine.surfaces.photo_consistency import MOST, matching_costs, smoothed, supporting
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import inverse
 from tests.engine.walls import frame_at, looking_ahead, texture

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anyview_ros.contract import Sampling, load_package
-from anyview_ros.engine import runtime
+from anyview_ros.contract import Sampling
+from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 CAMERA = Camera.from_fov(64, 48, 1.2)
@@ -72,7 +73,7 @@ def test_frames_come_at_the_size_asked_for(pipeline):
 
 
 def test_a_clip_at_the_models_size_is_not_resized_again(pipeline):
-    from anyview_ros.engine.conditioning import resize_clip
+    from anyview_ros.imaging.resize import resize_clip
 
     small = resize_clip(clip(), pipeline.package.contract)
     assert resize_clip(small, pipeline.package.contract) is small

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from anyview_ros.engine import providers, runtime
-from anyview_ros.engine.providers import Assigned
+from anyview_ros.engine.onnx import providers, runtime
+from anyview_ros.engine.onnx.providers import Assigned
 from anyview_ros.errors import AnyviewError
 from tests.packages import make_package
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anyview_ros.contract import GRAPHS, load_package, sha256_of, write_manifest
-from anyview_ros.engine import self_test
+from anyview_ros.contract import GRAPHS
+from anyview_ros.engine.onnx import self_test
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SELF_TEST, SelfTest, kept, noise, write_cases
 from anyview_ros.engine.pipeline import Pipeline
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SELF_TEST, SelfTest, kept, noise, write_cases
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import load_package, sha256_of, write_manifest
 from tests.packages import make_package
 
 SHAPES = {

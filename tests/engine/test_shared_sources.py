@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 CAMERA = Camera.from_fov(32, 24, 1.2)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anyview_ros.engine.coverage import distances
 from anyview_ros.engine.plane_sweep import planes_of, warp
-from anyview_ros.engine.sight import INVENTED, off_sight
+from anyview_ros.engine.trust.coverage import distances
+from anyview_ros.engine.trust.sight import INVENTED, off_sight
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import look_at
 

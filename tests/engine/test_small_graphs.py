@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from anyview_ros.engine import small_graphs
 from anyview_ros.engine.arithmetic import InMemory
-from anyview_ros.engine.runtime import OnDevice
+from anyview_ros.engine.onnx import small_graphs
+from anyview_ros.engine.onnx.runtime import OnDevice
 
 GRAPHS = {
     "blend1": small_graphs.blend(1),

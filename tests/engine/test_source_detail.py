@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anyview_ros.engine.chooser import ages_s
-from anyview_ros.engine.source_detail import depth_of, with_detail
-from anyview_ros.engine.surface_choice import Choice
-from anyview_ros.engine.surface_colours import shrunk
+from anyview_ros.engine.surfaces.choice import Choice
+from anyview_ros.engine.surfaces.chooser import ages_s
+from anyview_ros.engine.surfaces.colours import shrunk
+from anyview_ros.engine.surfaces.detail import depth_of, with_detail
 from anyview_ros.frames import Camera, Clip, Frame
 from tests.engine.walls import frame_at, looking_ahead, sees_wall, texture
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.surface_choice import Choice, Priors, choose, priors
-from anyview_ros.engine.surfaces import Surfaces
+from anyview_ros.engine.surfaces.choice import Choice, Priors, choose, priors
+from anyview_ros.engine.surfaces.finder import Surfaces
 from anyview_ros.frames import Camera, Frame, View
 from tests.engine.walls import looking_ahead
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST, matching_costs
-from anyview_ros.engine.surface_network import (
+from anyview_ros.engine.surfaces.finder import NATS, SurfaceFinder, Surfaces, inverse_depths
+from anyview_ros.engine.surfaces.network import (
     costs_or_none,
     ground_inverse_depth,
     surfaces_by,
 )
-from anyview_ros.engine.surfaces import NATS, SurfaceFinder, Surfaces, inverse_depths
+from anyview_ros.engine.surfaces.photo_consistency import MOST, matching_costs
 from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.geometry import look_at
 

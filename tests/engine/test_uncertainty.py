@@ -5,15 +5,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
-from anyview_ros.engine import runtime
 from anyview_ros.engine.conditioner import Scene
+from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.sampler import MAX_SEED
-from anyview_ros.engine.sight import off_sight
-from anyview_ros.engine.uncertainty import GAIN, WAYS, Question, Spread, doubt, questions
+from anyview_ros.engine.trust.sight import off_sight
+from anyview_ros.engine.trust.uncertainty import GAIN, WAYS, Question, Spread, doubt, questions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 MODEL_SIZE = Camera.from_fov(32, 24, 1.2)

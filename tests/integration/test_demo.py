@@ -19,11 +19,11 @@ from PIL import Image as Pillow
 from sensor_msgs.msg import Image
 
 from anyview_ros.cli.__main__ import main
-from anyview_ros.footage.stereo_pair import motorcycle
-from anyview_ros.tools.bag import Bag
-from anyview_ros.tools.children import STOP_SIGNALS
-from anyview_ros.tools.h264 import VideoWriter
-from anyview_ros.tools.metrics import psnr
+from anyview_ros.datasets.bag import Bag
+from anyview_ros.demo.subprocesses import STOP_SIGNALS
+from anyview_ros.evaluation.metrics import psnr
+from anyview_ros.media.stereo_pair import motorcycle
+from anyview_ros.media.video_writer import VideoWriter
 from tests.graph import child, graph
 from tests.packages import make_package
 

@@ -11,13 +11,13 @@ import pytest
 from anyview_ros.msg import SynthesisInfo, VirtualCamera
 from sensor_msgs.msg import CameraInfo, Image
 
-from anyview_ros.robot.messages import stamp_ns
-from anyview_ros.robot.virtual.trajectories import orbit, pose_messages
+from anyview_ros.imaging.message_fields import stamp_ns
+from anyview_ros.node.virtual.trajectories import orbit, pose_messages
+from tests.datasets.rig_bag import FIRST_NS, MS, RigRecording, stamps
 from tests.graph import Graph, graph
+from tests.node.player import Player
+from tests.node.rig import Caller, anyview, raised_camera, values_of, wait_for
 from tests.packages import make_package
-from tests.robot.player import Player
-from tests.robot.rig import Caller, anyview, raised_camera, values_of, wait_for
-from tests.tools.rig_bag import FIRST_NS, MS, RigRecording, stamps
 
 pytestmark = pytest.mark.graph
 

@@ -8,8 +8,8 @@ import torch
 from anyview_ros.cli.__main__ import main
 from anyview_ros.model.joint import config, release
 from anyview_ros.model.joint.imported import Import, import_release
-from anyview_ros.tools.verify.run import CHECKS, Golden
-from anyview_ros.tools.verify.torch_networks import tensors
+from anyview_ros.verify.run import CHECKS, Golden
+from anyview_ros.verify.torch_networks import tensors
 from tests.joint.golden import GOLDEN
 
 NETWORK = config.JointConfig(width=128, blocks=2, heads=4, lora=16, text_width=64, text_tokens=12)

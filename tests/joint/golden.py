@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from anyview_ros.tools.verify.engines import open_networks
-from anyview_ros.tools.verify.networks import Networks
-from anyview_ros.tools.verify.run import CHECKS, Golden, Line, verify_file, verify_scene
+from anyview_ros.verify.engines import open_networks
+from anyview_ros.verify.networks import Networks
+from anyview_ros.verify.run import CHECKS, Golden, Line, verify_file, verify_scene
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FILES = (*CHECKS, "scene_tiny")

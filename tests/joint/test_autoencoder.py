@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from anyview_ros.engine import runtime
+from anyview_ros.engine.onnx import runtime
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import onnx_model
 from anyview_ros.model.joint.autoencoder import Autoencoder

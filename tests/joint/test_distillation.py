@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from anyview_ros.cli.__main__ import main
-from anyview_ros.contract import load_package
 from anyview_ros.engine import conditioning, sampler
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.engine.runtime import Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import rigid
 from anyview_ros.model.checkpoint import read_checkpoint
@@ -26,6 +25,7 @@ from anyview_ros.model.joint.export import joint_contract
 from anyview_ros.model.joint.imported import Import
 from anyview_ros.model.joint.package import network_of
 from anyview_ros.model.joint.transformer import JointTransformer
+from anyview_ros.packages import load_package
 from anyview_ros.training import distributed
 from anyview_ros.training.batches import Question
 from anyview_ros.training.distributed import joined

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from anyview_ros.engine.official import stream
 from anyview_ros.model.joint.folding import ConstantText, FoldedDenoiser, OneTokenText
 from anyview_ros.model.joint.transformer import grid_of
+from anyview_ros.release import stream
 from tests.joint.networks import SIZES, joint, normal
 
 NOISY, LATENT = normal(1, 16, 3, 6, 4, seed=2), normal(1, 16, 3, 4, 8, seed=3)

@@ -3,8 +3,8 @@
 import pytest
 
 from anyview_ros.engine import sampler
-from anyview_ros.tools.verify.engines import open_networks
-from anyview_ros.tools.verify.run import CHECKS, Golden, verify_file
+from anyview_ros.verify.engines import open_networks
+from anyview_ros.verify.run import CHECKS, Golden, verify_file
 from tests.joint.golden import FILES, GOLDEN, lines
 
 LARGE = "e2e_fullres.npz"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from anyview_ros.contract import load_package
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import View
-from anyview_ros.robot.messages import rgb_from_image
-from tests.robot.rig import CAMERA, SENT, asked, clip, live, raised_camera
+from anyview_ros.imaging.message_fields import rgb_from_image
+from anyview_ros.packages import load_package
+from tests.node.rig import CAMERA, SENT, asked, clip, live, raised_camera
 
 pytestmark = pytest.mark.graph
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from anyview_ros import frames
-from anyview_ros.engine import conditioning, official, sampler
-from anyview_ros.footage import scene_storage, track
+from anyview_ros import release as official
+from anyview_ros.datasets import scene_storage, track
+from anyview_ros.engine import conditioning, sampler
+from anyview_ros.evaluation import metrics
 from anyview_ros.model.joint import autoencoder, causal, layers, loss, position, transformer
-from anyview_ros.tools import metrics
-from anyview_ros.tools.verify.engines import open_networks
-from anyview_ros.tools.verify.run import CHECKS, Golden, verify_file, verify_scene
+from anyview_ros.verify.engines import open_networks
+from anyview_ros.verify.run import CHECKS, Golden, verify_file, verify_scene
 from tests.joint.golden import FILES, GOLDEN
 
 
@@ -48,7 +49,7 @@ def rows_and_columns_swapped_in_rope(plant):
 
 
 def networks_in_torch():
-    from anyview_ros.tools.verify import torch_networks
+    from anyview_ros.verify import torch_networks
 
     return torch_networks
 

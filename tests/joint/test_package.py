@@ -9,19 +9,20 @@ import pytest
 import torch
 
 from anyview_ros.cli.__main__ import main
-from anyview_ros.contract import GRAPHS, FusedAttention, load_package
-from anyview_ros.engine.conditioning import resize_camera
+from anyview_ros.contract import GRAPHS, FusedAttention
+from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SelfTest
 from anyview_ros.errors import AnyviewError
-from anyview_ros.footage.scene_layout import Scene
 from anyview_ros.frames import Clip, Frame, View
+from anyview_ros.imaging.resize import resize_camera
 from anyview_ros.model.checkpoint import Checkpoint, write_checkpoint
 from anyview_ros.model.joint import export
 from anyview_ros.model.joint.config import PRECISIONS, JointConfig
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
 from anyview_ros.model.joint.package import model_of, package_import
+from anyview_ros.packages import load_package
 from tests.joint.golden import GOLDEN
 
 PARITY = PRECISIONS["parity"]

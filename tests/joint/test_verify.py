@@ -10,11 +10,11 @@ from anyview_ros.cli.__main__ import main
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.config import JointConfig
 from anyview_ros.model.joint.transformer import JointTransformer
-from anyview_ros.tools.verify.engines import open_networks
-from anyview_ros.tools.verify.golden import MODES, Inputs
-from anyview_ros.tools.verify.networks import Call, Weights
-from anyview_ros.tools.verify.run import verify
-from anyview_ros.tools.verify.tolerance import (
+from anyview_ros.verify.engines import open_networks
+from anyview_ros.verify.golden import MODES, Inputs
+from anyview_ros.verify.networks import Call, Weights
+from anyview_ros.verify.run import verify
+from anyview_ros.verify.tolerance import (
     Bf16Steps,
     Elementwise,
     Exact,

@@ -11,9 +11,9 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from anyview_ros.contract import GRAPHS, Contract, LatentShape, load_package
+from anyview_ros.contract import GRAPHS, Contract, LatentShape
+from anyview_ros.engine.onnx.self_test import SELF_TEST
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-from anyview_ros.engine.self_test import SELF_TEST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.model import export
@@ -27,7 +27,8 @@ from anyview_ros.model.export import (
 )
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.robot.inference.worker import Worker
+from anyview_ros.node.inference.worker import Worker
+from anyview_ros.packages import load_package
 
 CONFIG = NetworkConfig(channels=12, patch=2, width=32, depth=2, heads=2, planes=3)
 CONTRACT = Contract(

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from anyview_ros.cli import __main__ as cli
-from anyview_ros.contract import SurfaceRange, load_package
+from anyview_ros.contract import SurfaceRange
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.self_test import SELF_TEST
 from anyview_ros.engine.pipeline import Pipeline
-from anyview_ros.engine.runtime import Graph
-from anyview_ros.engine.self_test import SELF_TEST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces, surface_spec
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 RANGE = SurfaceRange(12, 7.0)

@@ -9,17 +9,19 @@ from typing import Any
 
 from anyview_ros.msg import ClipRequest, VirtualCamera
 
+from anyview_ros.clips.frame_buffer import BufferLimits
+from anyview_ros.clips.keyframe_store import MemoryLimits
 from anyview_ros.frames import Camera
-from anyview_ros.robot import diagnostics
-from anyview_ros.robot.clips.asked_clip import asked_clip, check_answer_size
-from anyview_ros.robot.clips.synthesizer import Synthesizer
-from anyview_ros.robot.messages import time_message
-from anyview_ros.robot.sources.frame_buffer import BufferLimits
-from anyview_ros.robot.sources.keyframe_store import MemoryLimits
-from anyview_ros.robot.streaming.fair_share import FairShare
-from anyview_ros.robot.streaming.stream import StreamStatus
-from anyview_ros.robot.streaming.stream_ledger import StreamLedger
-from anyview_ros.robot.virtual.asked_camera import AskedStream, asked_camera
+from anyview_ros.node import diagnostics
+from anyview_ros.node.clips.asked_clip import asked_clip, check_answer_size
+from anyview_ros.node.clips.synthesizer import Synthesizer
+from anyview_ros.node.messages import time_message
+from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.stream import StreamStatus
+from anyview_ros.node.streaming.stream_ledger import StreamLedger
+from anyview_ros.node.virtual.asked_camera import AskedStream, asked_camera
+from tests.clips.test_frame_buffer import MS, WIDE, every, filled, refused
+from tests.clips.test_keyframe_store import FRAME_BYTES, Remembering
 from tests.remedies.listed import (
     can_be_lowered,
     can_be_raised,
@@ -30,8 +32,6 @@ from tests.remedies.listed import (
     takes,
     tiny,
 )
-from tests.robot.test_frame_buffer import MS, WIDE, every, filled, refused
-from tests.robot.test_keyframe_store import FRAME_BYTES, Remembering
 
 SECOND = 1_000_000_000
 PERIOD = 100 * MS
@@ -41,13 +41,13 @@ def request(**fields: Any) -> ClipRequest:
     return ClipRequest(camera=VirtualCamera(name="chase"), **fields)
 
 
-@does("robot.clips.asked_clip", "leave it at 0")
+@does("node.clips.asked_clip", "leave it at 0")
 def period_of_the_model(folder: Path) -> None:
     assert code_of(asked_clip, request(frame_period=0.2), shipped()) == "invalid_frame_period"
     asked_clip(request(frame_period=0.0), shipped())
 
 
-@does("robot.clips.asked_clip", "leave one of start_time, end_time and num_frames at 0")
+@does("node.clips.asked_clip", "leave one of start_time, end_time and num_frames at 0")
 def two_of_three_times(folder: Path) -> None:
     contract = tiny(folder)
     start, end = time_message(7 * SECOND), time_message(round(7.8 * SECOND))
@@ -59,7 +59,7 @@ def two_of_three_times(folder: Path) -> None:
         asked_clip(two, contract).grid(20 * SECOND, contract)
 
 
-@does("robot.clips.asked_clip", "ask for a smaller image")
+@does("node.clips.asked_clip", "ask for a smaller image")
 def smaller_image(folder: Path) -> None:
     large, small = Camera.from_fov(7680, 4320, 1.0), Camera.from_fov(640, 360, 1.0)
     assert code_of(check_answer_size, large, 41, False) == "too_large"
@@ -67,20 +67,20 @@ def smaller_image(folder: Path) -> None:
     check_answer_size(small, 9, True)
 
 
-@does("robot.clips.asked_clip", "listen to the topics instead of return_frames")
+@does("node.clips.asked_clip", "listen to the topics instead of return_frames")
 def without_frames_in_the_answer(folder: Path) -> None:
     camera = Camera.from_fov(1920, 1080, 1.0)
     assert code_of(check_answer_size, camera, 9, True) == "too_large"
     check_answer_size(camera, 9, False)
 
 
-@does("robot.clips.clip_sources", "name them in the parameter cameras")
+@does("node.clips.clip_sources", "name them in the parameter cameras")
 def cameras_by_name(folder: Path) -> None:
     takes("cameras", ("front", "left"))
 
 
 @does(
-    "robot.clips.synthesizer",
+    "node.clips.synthesizer",
     "listen to its topics",
     "set return_frames to get this clip in the answer",
 )
@@ -96,7 +96,7 @@ def clip_of_a_streaming_camera_in_the_answer(folder: Path) -> None:
         assert code_of(camera.__enter__) == code
 
 
-@does("robot.sources.frame_buffer", "raise the camera's rate to {} Hz or more")
+@does("clips.frame_buffer", "raise the camera's rate to {} Hz or more")
 def faster_camera(folder: Path) -> None:
     contract = shipped()
     frames, period = max(contract.frames), round(contract.frame_period * SECOND)
@@ -107,14 +107,14 @@ def faster_camera(folder: Path) -> None:
         filled(stamps).clip(0, frames, period)
 
 
-@does("robot.sources.frame_buffer", "ask for an end_time away from the pause")
+@does("clips.frame_buffer", "ask for an end_time away from the pause")
 def before_a_pause(folder: Path) -> None:
     buffer = filled(every(100, 20) + every(100, 3, start_ms=4000))
     assert refused(buffer, 0, 9, PERIOD).message.endswith("an end_time away from the pause")
     buffer.clip(2900 * MS, 9, PERIOD)
 
 
-@does("robot.sources.frame_buffer", "ask for an end_time from {} on")
+@does("clips.frame_buffer", "ask for an end_time from {} on")
 def later_end(folder: Path) -> None:
     stamps = every(100, 17)
     buffer = filled(stamps)
@@ -122,7 +122,7 @@ def later_end(folder: Path) -> None:
     buffer.clip(1800 * MS, 9, PERIOD)
 
 
-@does("robot.sources.frame_buffer", "ask for an earlier end_time", "ask for a later end_time")
+@does("clips.frame_buffer", "ask for an earlier end_time", "ask for a later end_time")
 def end_within_the_buffer(folder: Path) -> None:
     buffer = filled(every(100, 20))
     assert refused(buffer, 9 * SECOND, 5, PERIOD).code == "not_yet"
@@ -130,7 +130,7 @@ def end_within_the_buffer(folder: Path) -> None:
     buffer.clip(2 * SECOND, 5, PERIOD)
 
 
-@does("robot.sources.frame_buffer", "raise buffer_s")
+@does("clips.frame_buffer", "raise buffer_s")
 def longer_buffer(folder: Path) -> None:
     can_be_raised("buffer_s")
     stamps = every(100, 60)
@@ -141,7 +141,7 @@ def longer_buffer(folder: Path) -> None:
     filled(stamps, longer).clip(0, 41, PERIOD)
 
 
-@does("robot.sources.frame_buffer", "lower source_size")
+@does("clips.frame_buffer", "lower source_size")
 def smaller_frames(folder: Path) -> None:
     can_be_lowered("source_size")
     stamps = every(100, 60)
@@ -150,7 +150,7 @@ def smaller_frames(folder: Path) -> None:
     filled(stamps, replace(of_bytes, max_bytes=4 * of_bytes.max_bytes)).clip(0, 9, PERIOD)
 
 
-@does("robot.sources.frame_buffer", "lower source_size or memory_s")
+@does("clips.frame_buffer", "lower source_size or memory_s")
 def fewer_keyframes(folder: Path) -> None:
     can_be_lowered("source_size")
     can_be_lowered("memory_s")
@@ -165,7 +165,7 @@ def fewer_keyframes(folder: Path) -> None:
         assert (camera.notes == []) == fits
 
 
-@does("robot.sources.frame_buffer", "ask for a clip that ends before or begins after that")
+@does("clips.frame_buffer", "ask for a clip that ends before or begins after that")
 def clip_of_one_calibration(folder: Path) -> None:
     camera = Remembering(buffered=WIDE)
     for k, stamp in enumerate(every(100, 20)):
@@ -176,13 +176,13 @@ def clip_of_one_calibration(folder: Path) -> None:
     buffer.clip(2900 * MS, 9, PERIOD)
 
 
-@does("robot.diagnostics", "lower the rate of this or other cameras")
+@does("node.diagnostics", "lower the rate of this or other cameras")
 def lower_rate(folder: Path) -> None:
     assert diagnostics.slow_stream(stream_of(10.0, 5.0)) is not None
     assert diagnostics.slow_stream(stream_of(5.0, 5.0)) is None
 
 
-@does("robot.diagnostics", "raise its priority")
+@does("node.diagnostics", "raise its priority")
 def higher_priority(folder: Path) -> None:
     for priority, least in ((0, 10), (3, 15)):
         shares, turns = FairShare(), []
@@ -199,7 +199,7 @@ def stream_of(asked_hz: float, rate_hz: float) -> StreamStatus:
 
 
 @does(
-    "robot.streaming.back_pressure",
+    "node.streaming.back_pressure",
     "set back_pressure_node to its name",
     "back_pressure to 'none'",
 )
@@ -208,4 +208,4 @@ def other_back_pressure(folder: Path) -> None:
     takes("back_pressure", "none")
 
 
-is_outside("the machine's", "robot.diagnostics", "use a faster model or machine")
+is_outside("the machine's", "node.diagnostics", "use a faster model or machine")

@@ -9,23 +9,24 @@ import numpy as np
 import pytest
 
 from anyview_ros.cli.export import OF_PACKAGE, refuse
-from anyview_ros.contract import FusedAttention, find_package
+from anyview_ros.contract import FusedAttention
 from anyview_ros.engine.asking import SynthesisOptions, check_request, check_sampling
-from anyview_ros.engine.fused_attention import check_fused
-from anyview_ros.engine.official import SCENE_SCALES, scene_scale
-from anyview_ros.engine.providers import PROVIDERS, Assigned, check_assigned, chosen
+from anyview_ros.engine.onnx.fused_attention import check_fused
+from anyview_ros.engine.onnx.providers import PROVIDERS, Assigned, check_assigned, chosen
 from anyview_ros.errors import AnyviewError
-from anyview_ros.footage.video import open_footage
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import transform_from_pose
+from anyview_ros.media.video import open_footage
 from anyview_ros.model.joint.export import require_clip
 from anyview_ros.model.joint.release import require_acceptance
 from anyview_ros.model.whole_folder import named_folder
+from anyview_ros.packages import find_package
+from anyview_ros.release import SCENE_SCALES, scene_scale
 from tests.packages import make_package
 from tests.remedies.listed import code_of, does, is_outside, parsed, shipped, takes, tiny
 
 
-@does("contract", "give a package folder")
+@does("packages", "give a package folder")
 def folder_of_a_package(folder: Path) -> None:
     package = make_package(folder / "tiny")
     assert code_of(find_package, str(folder)) == "unknown_model"
@@ -46,12 +47,12 @@ def depth_of_a_model_that_knows_it(folder: Path) -> None:
     check_request(knowing, *given, depth)
 
 
-@does("engine.bound_denoiser", "leave steps at 0")
+@does("engine.onnx.bound_denoiser", "leave steps at 0")
 def steps_of_the_speed(folder: Path) -> None:
     assert check_sampling(shipped(), SynthesisOptions(steps=0))
 
 
-@does("engine.fused_attention", "take fp16 or bf16", "ask for 'cpu'")
+@does("engine.onnx.fused_attention", "take fp16 or bf16", "ask for 'cpu'")
 def attention_on_the_cpu(folder: Path) -> None:
     takes("provider", "cpu")
     large = replace(tiny(folder), attention=FusedAttention(nodes=2, width=64, tokens=9000))
@@ -61,7 +62,7 @@ def attention_on_the_cpu(folder: Path) -> None:
         exported("--precision", precision)
 
 
-@does("engine.memory", "Export it in fp16, for shorter clips or smaller images")
+@does("engine.onnx.memory", "Export it in fp16, for shorter clips or smaller images")
 @does("model.whole_folder", "ask for fp16, a shorter clip or smaller images")
 def smaller_export(folder: Path) -> None:
     exported("--precision", "fp16", "--frames", "13", "--size", "4:3", "--exact-size", "128", "160")
@@ -75,19 +76,19 @@ def exported(*options: str) -> None:
     assert OF_PACKAGE.keys() <= vars(args).keys()
 
 
-@does("engine.official", "use one of {}")
+@does("release", "use one of {}")
 def known_scene_scale(folder: Path) -> None:
     assert all(scene_scale(source) == scale for source, scale in SCENE_SCALES.items())
 
 
-@does("engine.official", "give one")
+@does("release", "give one")
 def given_scene_scale(folder: Path) -> None:
     args = parsed("convert", "bag", "b", "--out", "o", "--scene-scale", "0.125")
     assert args.scene_scale == 1 / 8
 
 
-@does("engine.providers", "ask for 'cpu'", "export the package in another precision")
-@does("engine.self_test", "ask for 'cpu'")
+@does("engine.onnx.providers", "ask for 'cpu'", "export the package in another precision")
+@does("engine.onnx.self_test", "ask for 'cpu'")
 def provider_that_is_always_there(folder: Path) -> None:
     takes("provider", "cpu")
     assert code_of(chosen, "cuda", [PROVIDERS["cpu"]]) == "provider_unavailable"
@@ -99,7 +100,7 @@ def provider_that_is_always_there(folder: Path) -> None:
     exported("--precision", "fp16")
 
 
-@does("footage.video", "give a video file that FFmpeg plays, or a folder of images")
+@does("media.video", "give a video file that FFmpeg plays, or a folder of images")
 def folder_of_images(folder: Path) -> None:
     from PIL import Image
 
@@ -139,5 +140,5 @@ def another_model_name(folder: Path) -> None:
         assert named_folder(folder, parsed(*command, "--name", "other").name)
 
 
-is_outside("the machine's", "engine.self_test", "update the driver and ONNX Runtime")
+is_outside("the machine's", "engine.onnx.self_test", "update the driver and ONNX Runtime")
 is_outside("the shell's", "model.whole_folder", "let XDG_DATA_HOME name a folder on another disk")

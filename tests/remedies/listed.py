@@ -9,9 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.contract import Contract, find_package, load_package
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.robot.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
+from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
+from anyview_ros.packages import find_package, load_package
 from tests.packages import make_package
 from tests.remedies.collected import Raised
 

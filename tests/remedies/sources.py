@@ -9,12 +9,16 @@ import numpy as np
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from std_msgs.msg import Header
 
-from anyview_ros.robot.messages import check_header, time_message
-from anyview_ros.robot.sources.camera_info import lens_from_info
-from anyview_ros.robot.sources.camera_sight import doubts
-from anyview_ros.robot.sources.ledger import LedgerSnapshot
-from anyview_ros.robot.sources.source_health import SourceStatus, beside_each_other
-from anyview_ros.robot.transforms.transform_buffer import TransformBuffer
+from anyview_ros.clips.ledger import LedgerSnapshot
+from anyview_ros.clips.transform_buffer import TransformBuffer
+from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.message_fields import check_header
+from anyview_ros.node.messages import time_message
+from anyview_ros.node.sources.camera_sight import doubts
+from anyview_ros.node.sources.source_health import SourceStatus, beside_each_other
+from tests.imaging.test_camera_info import FISHEYE, p_with, with_fields
+from tests.node.rig import transform
+from tests.node.test_camera_intake import OPTIONS, Bench
 from tests.remedies.listed import (
     can_be_lowered,
     code_of,
@@ -23,21 +27,22 @@ from tests.remedies.listed import (
     takes,
     tiny,
 )
-from tests.robot.rig import transform
-from tests.robot.test_camera_info import FISHEYE, p_with, with_fields
-from tests.robot.test_camera_intake import OPTIONS, Bench
 
 SECOND = 1_000_000_000
 
 
-@does("robot.messages", "set header.stamp in the camera driver", "set the camera driver's frame_id")
+@does(
+    "imaging.message_fields",
+    "set header.stamp in the camera driver",
+    "set the camera driver's frame_id",
+)
 def whole_header(folder: Path) -> None:
     assert code_of(check_header, Header(frame_id="front")) == "zero_stamp"
     assert code_of(check_header, Header(stamp=time_message(SECOND))) == "empty_frame_id"
     check_header(Header(stamp=time_message(SECOND), frame_id="front"))
 
 
-@does("robot.sources.camera_info", "set the camera's parameter rectify to 'on' for a fisheye")
+@does("imaging.camera_info", "set the camera's parameter rectify to 'on' for a fisheye")
 def fisheye_of_zeros(folder: Path) -> None:
     takes("front.rectify", "on")
     zeros = with_fields(**{**FISHEYE, "d": [0.0] * 4})
@@ -45,13 +50,13 @@ def fisheye_of_zeros(folder: Path) -> None:
     lens_from_info(zeros, "on")
 
 
-@does("robot.sources.camera_info", "to 'off' if its images are rectified")
+@does("imaging.camera_info", "to 'off' if its images are rectified")
 def fisheye_that_is_rectified(folder: Path) -> None:
     takes("front.rectify", "off")
     lens_from_info(with_fields(**{**FISHEYE, "d": [0.0] * 4}), "off")
 
 
-@does("robot.sources.camera_intake", "lower tf_timeout_s")
+@does("node.sources.camera_intake", "lower tf_timeout_s")
 def shorter_patience(folder: Path) -> None:
     can_be_lowered("tf_timeout_s")
     for timeout_s, overflows in ((30.0, True), (0.2, False)):
@@ -63,14 +68,14 @@ def shorter_patience(folder: Path) -> None:
         assert ("pending_overflow" in bench.problems) == overflows
 
 
-@does("robot.sources.camera_intake", "set the camera's camera_info_topic")
-@does("robot.sources.info_pairing", "set the camera's camera_info_topic")
-@does("tools.checks", "name it in the parameter <camera>.camera_info_topic")
+@does("node.sources.camera_intake", "set the camera's camera_info_topic")
+@does("node.sources.info_pairing", "set the camera's camera_info_topic")
+@does("doctor.rules", "name it in the parameter <camera>.camera_info_topic")
 def another_info_topic(folder: Path) -> None:
     takes("front.camera_info_topic", "/other/camera_info")
 
 
-@does("robot.sources.camera_sight", "set P[0][3] to 0")
+@does("node.sources.camera_sight", "set P[0][3] to 0")
 def camera_in_its_own_frame(folder: Path) -> None:
     stereo = lens_from_info(with_fields(p=p_with(3, -60.0)))
     assert [doubt.code for doubt in doubts(stereo, 1.0, "right_optical")] == ["stereo_frame"]
@@ -78,7 +83,7 @@ def camera_in_its_own_frame(folder: Path) -> None:
     assert not list(doubts(stereo, 1.0, "left_optical"))
 
 
-@does("robot.sources.camera_stream", "fix {}.image_topic", "set {}.transport to '{}'")
+@does("node.sources.camera_stream", "fix {}.image_topic", "set {}.transport to '{}'")
 def another_image_topic(folder: Path) -> None:
     takes("front.image_topic", "/other/image_raw")
     takes("front.transport", "raw")
@@ -86,11 +91,11 @@ def another_image_topic(folder: Path) -> None:
 
 
 @does(
-    "robot.sources.camera_stream",
+    "node.sources.camera_stream",
     "set {}.reliability to 'best_effort'",
     "set the camera's reliability to 'reliable'",
 )
-@does("robot.sources.source_health", "set the camera's reliability to 'reliable'")
+@does("node.sources.source_health", "set the camera's reliability to 'reliable'")
 def another_reliability(folder: Path) -> None:
     takes("front.reliability", "best_effort")
     takes("front.reliability", "reliable")
@@ -100,7 +105,7 @@ def another_reliability(folder: Path) -> None:
         assert qos_check_compatible(theirs, ours)[0] != QoSCompatibility.ERROR
 
 
-@does("robot.sources.source_health", "set {}.clock_offset_s to about {} more")
+@does("node.sources.source_health", "set {}.clock_offset_s to about {} more")
 def same_clock(folder: Path) -> None:
     takes("rear.clock_offset_s", 57.9)
     front, rear = source("front", 100.0), source("rear", 42.1)
@@ -114,8 +119,8 @@ def source(name: str, stamp_s: float) -> SourceStatus:
     return SourceStatus(name, f"/{name}/image_raw", ledger, 10.0, round(stamp_s * 1e9), ())
 
 
-@does("robot.transforms.transform_buffer", "set frame_id without the slash")
-@does("robot.transforms.transform_buffer", "name one of these")
+@does("clips.transform_buffer", "set frame_id without the slash")
+@does("clips.transform_buffer", "name one of these")
 def frame_of_the_tree(folder: Path) -> None:
     tree = TransformBuffer(10 * SECOND)
     tree.insert(transform("odom", "base_link", np.eye(4), SECOND), static=True)
@@ -125,12 +130,12 @@ def frame_of_the_tree(folder: Path) -> None:
 
 
 for module, words in (
-    ("camera_info", "give its driver the calibration file"),
-    ("camera_sight", "give the driver a P that crops it"),
-    ("camera_sight", "name the left camera's frame in the headers"),
-    ("info_pairing", "set one frame_id in the driver"),
-    ("info_pairing", "give the driver the calibration of this resolution"),
+    ("imaging.camera_info", "give its driver the calibration file"),
+    ("node.sources.camera_sight", "give the driver a P that crops it"),
+    ("node.sources.camera_sight", "name the left camera's frame in the headers"),
+    ("node.sources.info_pairing", "set one frame_id in the driver"),
+    ("node.sources.info_pairing", "give the driver the calibration of this resolution"),
 ):
-    is_outside("the camera driver's", f"robot.sources.{module}", words)
-for module in ("camera_stream", "source_health"):
-    is_outside("the container's", f"robot.sources.{module}", "give a container a larger /dev/shm")
+    is_outside("the camera driver's", module, words)
+for module in ("node.sources.camera_stream", "node.sources.source_health"):
+    is_outside("the container's", module, "give a container a larger /dev/shm")

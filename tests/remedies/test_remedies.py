@@ -8,9 +8,9 @@ import pytest
 
 from tests.remedies import (  # noqa: F401  (they list their checks)
     clips,
+    commands,
     engine,
     sources,
-    tools,
     training,
     virtual_cameras,
 )
@@ -39,18 +39,18 @@ def test_what_is_listed_is_said(remedy: Remedy) -> None:
 
 def test_a_new_remedy_is_seen_behind_those_that_are_listed() -> None:
     text = "need {} frames, have {}; wait {} s or lower num_frames"
-    raised = Raised("robot.sources.frame_buffer", 1, "too_few_frames", text)
+    raised = Raised("clips.frame_buffer", 1, "too_few_frames", text)
     assert unlisted(raised, LISTED) == text
-    assert not unlisted(raised, [("robot.sources.frame_buffer", "lower num_frames")])
-    assert unlisted(raised, [("robot.sources.other", "lower num_frames")])
+    assert not unlisted(raised, [("clips.frame_buffer", "lower num_frames")])
+    assert unlisted(raised, [("clips.other", "lower num_frames")])
 
 
 def test_words_are_followed_to_where_they_are() -> None:
     """Through constants, other modules, functions and what callers pass."""
     texts = {f"{raised.module} {raised.code}": raised.text for raised in RAISED}
-    assert texts["robot.listening inactive"].endswith("ros2 lifecycle set NODE activate")
+    assert texts["node.listening inactive"].endswith("ros2 lifecycle set NODE activate")
     rate = "raise the camera's rate to {} Hz or more"
-    assert rate in texts["robot.sources.frame_buffer clip_gap"]
+    assert rate in texts["clips.frame_buffer clip_gap"]
     zero = "p is derived from k: leave it zero"
-    assert zero in texts["robot.virtual.asked_camera invalid_camera"]
+    assert zero in texts["node.virtual.asked_camera invalid_camera"]
     assert len(RAISED) > 350

@@ -10,12 +10,14 @@ import numpy as np
 from anyview_ros.msg import ClipRequest, VirtualCamera
 from geometry_msgs.msg import PoseStamped
 
-from anyview_ros.robot.clips.asked_clip import asked_clip
-from anyview_ros.robot.messages import info_message, time_message
-from anyview_ros.robot.virtual.asked_camera import AskedCamera, asked_camera
-from anyview_ros.robot.virtual.placements import FramePose, Standing, Steered, asked_placement
-from anyview_ros.robot.virtual.steering import MAX_STEP_M, steered
-from anyview_ros.robot.virtual.virtual_cameras import VirtualCameras
+from anyview_ros.clips.placements import FramePose, Standing, Steered
+from anyview_ros.node.clips.asked_clip import asked_clip
+from anyview_ros.node.messages import info_message, time_message
+from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.node.virtual.placement_messages import asked_placement
+from anyview_ros.node.virtual.steering import MAX_STEP_M, steered
+from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
+from tests.imaging.test_camera_info import CAMERA
 from tests.remedies.listed import (
     can_be_raised,
     code_of,
@@ -23,12 +25,11 @@ from tests.remedies.listed import (
     shipped,
     tiny,
 )
-from tests.robot.test_camera_info import CAMERA
 
 SECOND = 1_000_000_000
 
 
-@does("robot.virtual.asked_camera", "leave it zero", "ask for the size wanted instead")
+@does("node.virtual.asked_camera", "leave it zero", "ask for the size wanted instead")
 def camera_info_of_a_pinhole(folder: Path) -> None:
     contract = tiny(folder)
     message = VirtualCamera(name="a", camera_info=info_message(CAMERA, 0, ""))
@@ -40,7 +41,7 @@ def camera_info_of_a_pinhole(folder: Path) -> None:
     asked_camera(message, contract)
 
 
-@does("robot.virtual.asked_camera", "set rate, at most {}", "set rate, or leave it at 0")
+@does("node.virtual.asked_camera", "set rate, at most {}", "set rate, or leave it at 0")
 def continuous_camera(folder: Path) -> None:
     contract = tiny(folder)
     for fields in ({"mode": VirtualCamera.LOSSLESS}, {"priority": 2}):
@@ -49,7 +50,7 @@ def continuous_camera(folder: Path) -> None:
     asked_camera(VirtualCamera(name="a", priority=0), contract)
 
 
-@does("robot.virtual.asked_camera", "leave sources empty for the node's choice")
+@does("node.virtual.asked_camera", "leave sources empty for the node's choice")
 def sources_by_choice(folder: Path) -> None:
     contract = tiny(folder)
     many = VirtualCamera(name="a", sources=["front", "left"])
@@ -68,7 +69,7 @@ def along(*seconds: float) -> VirtualCamera:
     return VirtualCamera(name="a", trajectory=[timed(s, s) for s in seconds])
 
 
-@does("robot.virtual.placements", "leave pose at its default")
+@does("node.virtual.placement_messages", "leave pose at its default")
 def pose_or_trajectory(folder: Path) -> None:
     both = along(1.0, 2.0)
     both.pose.position.z = 1.0
@@ -81,7 +82,7 @@ def still(frame: str, stamp_ns: int) -> Any:
 
 
 @does(
-    "robot.virtual.placements",
+    "clips.placements",
     "ask for a time within",
     "update the camera with poses that reach further",
 )
@@ -93,10 +94,10 @@ def time_within_a_trajectory(folder: Path) -> None:
 
 
 @does(
-    "robot.virtual.placements",
+    "clips.placements",
     "send poses in order of their stamps, or with stamp 0: from now on",
 )
-@does("robot.virtual.steering", "stamp poses by the clock of the cameras, or with 0: from now on")
+@does("node.virtual.steering", "stamp poses by the clock of the cameras, or with 0: from now on")
 def poses_of_a_hand_in_order(folder: Path) -> None:
     newest_ns = 10 * SECOND
     hand = Steered((0, 10 * SECOND), (PLACE, PLACE))
@@ -106,7 +107,7 @@ def poses_of_a_hand_in_order(folder: Path) -> None:
         steered(hand, timed(second), still, newest_ns)
 
 
-@does("robot.virtual.steering", "update it with a pose to steer it by hand")
+@does("node.virtual.steering", "update it with a pose to steer it by hand")
 def pose_in_place_of_a_trajectory(folder: Path) -> None:
     path = asked_placement(along(1.0, 2.0))
     assert code_of(steered, path, timed(0.0), still, SECOND) == "follows_trajectory"
@@ -114,7 +115,7 @@ def pose_in_place_of_a_trajectory(folder: Path) -> None:
 
 
 @does(
-    "robot.virtual.steering",
+    "node.virtual.steering",
     "steer in smaller steps",
     "give it a pose by update_virtual_camera",
 )
@@ -147,7 +148,7 @@ def standing_on(name: str, parent: str) -> AskedCamera:
     return asked_camera(message, shipped())
 
 
-@does("robot.virtual.virtual_cameras", "choose another name", "update or remove it")
+@does("node.virtual.virtual_cameras", "choose another name", "update or remove it")
 def another_name(folder: Path) -> None:
     there = cameras("chase", temporary="passing")
     for name in ("front", "owned", "chase", "passing"):
@@ -158,7 +159,7 @@ def another_name(folder: Path) -> None:
     VirtualCameras._refuse_taken(cameras(), standing_on("chase", "odom"))
 
 
-@does("robot.virtual.virtual_cameras", "add it first", "give the camera whole")
+@does("node.virtual.virtual_cameras", "add it first", "give the camera whole")
 def known_camera(folder: Path) -> None:
     assert code_of(VirtualCameras._known, cameras(), "chase") == "unknown_camera"
     VirtualCameras._known(cameras("chase"), "chase")
@@ -166,14 +167,14 @@ def known_camera(folder: Path) -> None:
     assert asked_clip(ClipRequest(camera=whole), shipped()).camera is not None
 
 
-@does("robot.virtual.virtual_cameras", "raise the parameter max_virtual_cameras")
+@does("node.virtual.virtual_cameras", "raise the parameter max_virtual_cameras")
 def more_cameras(folder: Path) -> None:
     can_be_raised("max_virtual_cameras")
     assert code_of(VirtualCameras._refuse_one_too_many, cameras("a", most=1)) == "too_many_cameras"
     VirtualCameras._refuse_one_too_many(cameras("a", most=2))
 
 
-@does("robot.virtual.virtual_cameras", "name another parent_frame")
+@does("node.virtual.virtual_cameras", "name another parent_frame")
 def another_parent(folder: Path) -> None:
     loop = standing_on("a", "a_optical_frame")
     assert code_of(VirtualCameras._refuse_loop, cameras("a"), loop) == "invalid_parent"

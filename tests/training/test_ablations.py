@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.evaluation.ablations import table
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.tools.ablations import table
 from anyview_ros.training.ablations import REFERENCE, shortened, variants, without
 from anyview_ros.training.config import RunConfig, Stage, read_config
 from tests.training.tiny import CONFIG, tiny_run

@@ -15,8 +15,8 @@ import torch
 
 from anyview_ros.cli import __main__ as cli
 from anyview_ros.cli import ablate, bench, distill, export, train
-from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
+from anyview_ros.packages import load_package
 from tests.training.tiny import CONFIG
 
 DOCS = Path(__file__).parents[2] / "docs" / "training.md"

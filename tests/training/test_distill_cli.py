@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from anyview_ros.cli import distill, export
-from anyview_ros.contract import load_package
 from anyview_ros.model.checkpoint import read_checkpoint
+from anyview_ros.packages import load_package
 from tests.training.test_cli import ONE_SHARD, run
 
 STUDENT = [

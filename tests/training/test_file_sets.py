@@ -14,16 +14,16 @@ import pytest
 import torch
 
 from anyview_ros.cli.__main__ import main
+from anyview_ros.datasets.scene_writer import SceneNotes, write_scene
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint
-from anyview_ros.tools.scene_writer import SceneNotes, write_scene
 from anyview_ros.training import batches
 from anyview_ros.training.batches import draw_batch
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.loop import LATEST, Progress, Trainer, train
 from anyview_ros.training.store import open_stores, renderers
-from tests.footage.pictures import PERIOD_NS, frames
-from tests.tools.rig_bag import RigRecording
+from tests.datasets.rig_bag import RigRecording
+from tests.media.pictures import PERIOD_NS, frames
 from tests.training.tiny import CONFIG
 
 RENDERED = CONFIG[CONFIG.index("[scenes.street]") : CONFIG.index("[[stages]]")]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anyview_ros.engine.conditioning import resize_camera, resize_image
+from anyview_ros.datasets.scene_writer import SceneNotes, write_scene
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.tools.scene_writer import SceneNotes, write_scene
+from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.training.files import FileScenes, Resizing
-from tests.footage.pictures import CAMERA, PERIOD_NS, frames, pose, ramp
+from tests.media.pictures import CAMERA, PERIOD_NS, frames, pose, ramp
 
 NOTES = SceneNotes("toy", 0.125, PERIOD_NS, "png")
 SIZE = (16, 32)

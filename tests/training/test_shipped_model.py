@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.contract import load_package
-from anyview_ros.tools.bench import perceptual
-from anyview_ros.tools.bench.evaluation import Asking
-from anyview_ros.tools.bench.results import summary
-from anyview_ros.tools.bench.run import Plan, Results, attempt, open_evaluator
-from anyview_ros.tools.bench.verdict import PLAIN, shortfalls
-from anyview_ros.tools.bench.world_suite import WorldSuite
+from anyview_ros.evaluation import perceptual
+from anyview_ros.evaluation.acceptance import PLAIN, shortfalls
+from anyview_ros.evaluation.evaluation import Asking
+from anyview_ros.evaluation.results import summary
+from anyview_ros.evaluation.run import Plan, Results, attempt, open_evaluator
+from anyview_ros.evaluation.world_suite import WorldSuite
+from anyview_ros.packages import load_package
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "models" / "worlds-sweep-10m"

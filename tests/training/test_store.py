@@ -15,7 +15,7 @@ from anyview_ros.training.augmentation import mirrored
 from anyview_ros.training.scenes import SceneViews, render_scene
 from anyview_ros.training.store import SceneStore, open_stores, renderers, wait_for
 from anyview_ros.worlds.photographs import read_photographs
-from anyview_ros.worlds.raycast import render_depth
+from anyview_ros.worlds.render.raycast import render_depth
 from anyview_ros.worlds.world import make_world
 from tests.training.tiny import tiny_run
 from tests.worlds.pictures import SCIKIT, painted_photographs

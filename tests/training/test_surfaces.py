@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from anyview_ros.contract import SurfaceRange, load_package
-from anyview_ros.engine.photo_consistency import MOST
+from anyview_ros.contract import SurfaceRange
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import SurfaceNetworkConfig
+from anyview_ros.packages import load_package
 from anyview_ros.training.loop import LATEST, Progress, train
 from anyview_ros.training.store import SceneStore
 from anyview_ros.training.surfaces import sightings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.worlds import scene as columns
-from anyview_ros.worlds.scene import (
+from anyview_ros.worlds.render import scene as columns
+from anyview_ros.worlds.render.scene import (
     BOX,
     CENTER,
     COLUMNS,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from anyview_ros.training.scenes import SceneConfig, render_scene
-from anyview_ros.worlds import scene as columns
 from anyview_ros.worlds.clutter import ClutterWorld
+from anyview_ros.worlds.render import scene as columns
 
 SECOND = 10**9
 SEEDS = range(24)

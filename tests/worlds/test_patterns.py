@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anyview_ros.worlds import scene
-from anyview_ros.worlds.patterns import pattern
-from anyview_ros.worlds.wares import surface_axes
+from anyview_ros.worlds.render import scene
+from anyview_ros.worlds.render.patterns import pattern
+from anyview_ros.worlds.render.wares import surface_axes
 
 KINDS = {
     name: getattr(scene, name)

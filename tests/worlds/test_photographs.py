@@ -13,13 +13,13 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
 from anyview_ros.worlds import photograph_packages as module
-from anyview_ros.worlds import scene as columns
 from anyview_ros.worlds.photograph_packages import PACKAGES, find_package, is_held_out
 from anyview_ros.worlds.photographed import PhotographedWorld
 from anyview_ros.worlds.photographs import developed, mip_levels, read_photographs
-from anyview_ros.worlds.raycast import render
-from anyview_ros.worlds.scene import Finish, Scene, box
-from anyview_ros.worlds.textures import SIDE, TEXELS, level_color, photograph
+from anyview_ros.worlds.render import scene as columns
+from anyview_ros.worlds.render.raycast import render
+from anyview_ros.worlds.render.scene import Finish, Scene, box
+from anyview_ros.worlds.render.textures import SIDE, TEXELS, level_color, photograph
 from anyview_ros.worlds.world import make_world
 from tests.worlds.pictures import painted_photographs
 from tests.worlds.reference import noon

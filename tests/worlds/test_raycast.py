@@ -14,8 +14,8 @@ import pytest
 
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
-from anyview_ros.worlds.raycast import render, render_clip, render_depth, render_with_depth
-from anyview_ros.worlds.scene import (
+from anyview_ros.worlds.render.raycast import render, render_clip, render_depth, render_with_depth
+from anyview_ros.worlds.render.scene import (
     CENTER,
     GROUND,
     GROUP_CASTS,
@@ -27,7 +27,7 @@ from anyview_ros.worlds.scene import (
     box,
     ellipsoid,
 )
-from anyview_ros.worlds.street_rig import STREET_RIG
+from anyview_ros.worlds.street.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 from tests.worlds.reference import STEP, first_inside, inside, noon, random_primitive
 

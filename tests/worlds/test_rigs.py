@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anyview_ros.worlds.rigs import Mount, mounted
-from anyview_ros.worlds.street_rig import STREET_RIG, sample_source, sample_target
+from anyview_ros.worlds.street.street_rig import STREET_RIG, sample_source, sample_target
 
 
 def assert_rigid(link_from_cam: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anyview_ros.worlds.scene import (
+from anyview_ros.worlds.render.scene import (
     BOX,
     CENTER,
     CYLINDER,
@@ -18,7 +18,7 @@ from anyview_ros.worlds.scene import (
     primitive,
     rod,
 )
-from anyview_ros.worlds.shapes import (
+from anyview_ros.worlds.render.shapes import (
     MISS,
     box_entry,
     cylinder_entry,

@@ -8,11 +8,8 @@ import pytest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse
-from anyview_ros.worlds.arm import GRIP, solved, world_from_hand
-from anyview_ros.worlds.raycast import render, render_depth
-from anyview_ros.worlds.rigs import BASE
-from anyview_ros.worlds.room import WORKSPACE
-from anyview_ros.worlds.scene import (
+from anyview_ros.worlds.render.raycast import render, render_depth
+from anyview_ros.worlds.render.scene import (
     BOX,
     CENTER,
     CYLINDER,
@@ -23,9 +20,12 @@ from anyview_ros.worlds.scene import (
     ROTATION,
     SHAPE,
 )
-from anyview_ros.worlds.table import TableWorld
-from anyview_ros.worlds.table_plan import Orbit, table_plan
-from anyview_ros.worlds.table_rig import DOLLY, HAND
+from anyview_ros.worlds.rigs import BASE
+from anyview_ros.worlds.table.arm import GRIP, solved, world_from_hand
+from anyview_ros.worlds.table.room import WORKSPACE
+from anyview_ros.worlds.table.table import TableWorld
+from anyview_ros.worlds.table.table_plan import Orbit, table_plan
+from anyview_ros.worlds.table.table_rig import DOLLY, HAND
 from anyview_ros.worlds.world import make_world
 from tests.worlds.reference import inside
 

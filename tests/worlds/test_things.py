@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from anyview_ros.worlds.scene import BOX, CENTER, ELLIPSOID, HALF, ROTATION, SHAPE
-from anyview_ros.worlds.thing import Thing
-from anyview_ros.worlds.things import GRASPABLE, KINDS, turntable
-from anyview_ros.worlds.toys import rolling_ball
+from anyview_ros.worlds.render.scene import BOX, CENTER, ELLIPSOID, HALF, ROTATION, SHAPE
+from anyview_ros.worlds.table.thing import Thing
+from anyview_ros.worlds.table.things import GRASPABLE, KINDS, turntable
+from anyview_ros.worlds.table.toys import rolling_ball
 from tests.worlds.reference import inside
 
 ALL = sorted({*KINDS, rolling_ball, turntable}, key=lambda kind: kind.__name__)

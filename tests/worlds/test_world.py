@@ -7,12 +7,12 @@ import pytest
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.worlds.plan import street_plan
-from anyview_ros.worlds.raycast import render, render_depth
-from anyview_ros.worlds.scene import GROUP_RADIUS
-from anyview_ros.worlds.street import StreetWorld
-from anyview_ros.worlds.street_rig import STREET_RIG
-from anyview_ros.worlds.traffic import Traffic
+from anyview_ros.worlds.render.raycast import render, render_depth
+from anyview_ros.worlds.render.scene import GROUP_RADIUS
+from anyview_ros.worlds.street.plan import street_plan
+from anyview_ros.worlds.street.street import StreetWorld
+from anyview_ros.worlds.street.street_rig import STREET_RIG
+from anyview_ros.worlds.street.traffic import Traffic
 from anyview_ros.worlds.world import make_world
 
 SECOND = 10**9

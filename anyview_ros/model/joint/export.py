@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.contract import Contract, FusedAttention, LatentShape, Sampling
-from anyview_ros.engine.official import LONGEST_CLIP, STRIDE
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import (
@@ -34,6 +33,7 @@ from anyview_ros.model.joint.folding import FoldedDenoiser
 from anyview_ros.model.joint.position import MAX_SIDE, Grid
 from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.model.weights import SharedWeights
+from anyview_ros.release import LONGEST_CLIP, STRIDE
 
 STEPS = 35
 # Steps of the speeds beside exact, by DPM-Solver++(2M): benchmarks/RESULTS.md, 'Speeds'.

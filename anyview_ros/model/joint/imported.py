@@ -12,7 +12,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from anyview_ros.contract import sha256_of
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.checkpoint import (
@@ -39,6 +38,7 @@ from anyview_ros.model.joint.release import (
 from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.model.tensor_file import write_tensors
 from anyview_ros.model.whole_folder import named_folder, whole_folder
+from anyview_ros.packages import sha256_of
 
 RECORD = "import.json"
 LICENCES = "LICENCES.md"

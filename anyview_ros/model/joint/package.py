@@ -9,8 +9,7 @@ from pathlib import Path
 
 import torch
 
-from anyview_ros.contract import Contract, search_path
-from anyview_ros.engine.official import network_size
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.checkpoint import load_state
@@ -20,6 +19,8 @@ from anyview_ros.model.joint.imported import LICENCES, RECORD, Import, open_impo
 from anyview_ros.model.joint.release import AUTOENCODER, NETWORK, TEXT
 from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.model.whole_folder import named_folder, whole_folder
+from anyview_ros.packages import search_path
+from anyview_ros.release import network_size
 
 # Of a package: fp32 rounds where the release does, and stores the bfloat16 numbers it was given.
 MODES = {"fp32": "parity", "fp16": "fp16", "bf16": "bf16"}

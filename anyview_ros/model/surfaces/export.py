@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 from torch.export import Dim
 
-from anyview_ros.contract import SURFACES, Contract, load_package, sha256_of, write_manifest
-from anyview_ros.engine.photo_consistency import MOST
-from anyview_ros.engine.self_test import SELF_TEST, write_cases
+from anyview_ros.contract import SURFACES, Contract
+from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, check, round_to_fp16, write_graphs
 from anyview_ros.model.known_answers import known_answer
 from anyview_ros.model.parameters import write_parameters
 from anyview_ros.model.surfaces.network import STRIDE, SurfaceNetwork
 from anyview_ros.model.weights import SharedWeights
+from anyview_ros.packages import load_package, sha256_of, write_manifest
 
 GRAPH, WEIGHTS, PARAMETERS = (f"{SURFACES}.{suffix}" for suffix in ("onnx", "bin", "json"))
 PART = "network"  # first part of the parameters' names

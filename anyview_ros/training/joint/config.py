@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.engine.official import STRIDE
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.config import AutoencoderConfig, JointConfig
 from anyview_ros.model.joint.export import joint_contract, require_clip
 from anyview_ros.model.joint.imported import Import, Origin
+from anyview_ros.release import STRIDE
 from anyview_ros.training.batches import SIGMA_MAX
 from anyview_ros.training.config import (
     MONOCULAR,

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anyview_ros.engine import conditioning, official
+from anyview_ros import release as official
+from anyview_ros.engine import conditioning
 from anyview_ros.geometry import inverse
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.config import LATENT_CHANNELS

@@ -11,7 +11,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from anyview_ros.engine.surface_network import image_tensor
+from anyview_ros.engine.surfaces.network import image_tensor
 from anyview_ros.training.augmentation import light_curve, restyled, taken
 from anyview_ros.training.batches import drawn_name
 from anyview_ros.training.surfaces.config import SurfaceRun

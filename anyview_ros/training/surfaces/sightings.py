@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from transforms3d.euler import euler2mat
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.photo_consistency import MOST
-from anyview_ros.engine.surface_network import (
+from anyview_ros.engine.surfaces.finder import supports
+from anyview_ros.engine.surfaces.network import (
     FEWEST,
     costs_or_none,
     ground_inverse_depth,
     smooth_costs,
 )
-from anyview_ros.engine.surfaces import supports
+from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.training.augmentation import taken
@@ -42,7 +42,8 @@ LEVEL = 240 / MOST  # a step of the costs that are kept, in 1 / grey levels
 DISTURBED = 0.5
 TURN, SHIFT = 0.4, 0.02  # at most: pixels; share of the distance to the other frame
 # z = 0 is not always the ground: a camera is level and 1.6 m up for want of anything better.
-WRONG_GROUND, WRONG_HEIGHT, WRONG_TILT = 0.2, 0.7, 0.1  # share; logarithm and radians, deviations
+WRONG_GROUND, NO_GROUND = 0.3, 0.1  # shares
+WRONG_HEIGHT, WRONG_TILT = 1.5, 0.15  # deviations of its logarithm, and in radians
 
 Place = tuple[int, int]  # of a frame in a scene: view and time
 
@@ -66,7 +67,7 @@ class Sighting:
     Args:
         image: (H, W, 3) uint8.
         costs, smooth: (H, W, B) uint8, `LEVEL` steps a grey level.
-        ground: (H, W) float32, see `engine.surfaces`.
+        ground: (H, W) float32, see `engine.surfaces.finder`.
         truth: (H, W) float32 inverse depth over scene_scale, at most the nearest.
     """
 
@@ -175,10 +176,13 @@ def disturbed(rng: Generator, frames: Sequence[Frame]) -> list[Frame]:
 
 
 def disturbed_ground(rng: Generator, world_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the pose of a camera above the ground, sometimes far from the true one."""
+    """Return the pose of a camera above the ground, sometimes far from the true one, or in it."""
     height, tilt = np.exp(rng.normal(0, WRONG_HEIGHT)), rng.normal(0, WRONG_TILT, 2)
-    if rng.random() >= WRONG_GROUND:
+    chance = rng.random()
+    if chance >= WRONG_GROUND + NO_GROUND:
         return world_from_cam
+    if chance < NO_GROUND:
+        height = 0.0
     wrong = rigid(euler2mat(*tilt, 0.0), (0, 0, 0)) @ world_from_cam
     wrong[2, 3] = height * world_from_cam[2, 3]
     return np.asarray(wrong)

@@ -1,0 +1,108 @@
+"""Virtual frames of a bag beside the sources they were made from and the truth they should show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.datasets.bag import Bag, sibling
+from anyview_ros.demo.truth import Truth
+from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.message_fields import stamp_ns
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One frame of a virtual camera.
+
+    Args:
+        camera: name of the virtual camera.
+        virtual: (H, W, 3) RGB as published.
+        sources: what each of its sources saw at that instant, by name, the first one first; each at
+            its own size, None where it was not recorded.
+        truth: (H, W, 3) RGB rendered for the virtual camera; None if there is none.
+        obstacle: why there is no truth although the world is known; empty otherwise.
+    """
+
+    camera: str
+    stamp_ns: int
+    virtual: Image
+    sources: Mapping[str, Image | None]
+    truth: Image | None
+    obstacle: str
+
+    @property
+    def first_source(self) -> Image | None:
+        """What the source whose stamps it has saw."""
+        return next(iter(self.sources.values()), None)
+
+
+def compared_moments(bag: Bag, truth: Truth) -> Iterator[tuple[Compared, ...]]:
+    """In order of stamp: the frames of all virtual cameras that have one of that stamp."""
+    cameras = [_VirtualCamera(bag, n, t, truth) for n, t in bag.virtual_cameras().items()]
+    for stamp in sorted({stamp for camera in cameras for stamp in camera.stamps}):
+        yield tuple(c.frame(stamp) for c in cameras if stamp in c.stamps)
+
+
+class _VirtualCamera:
+    """One virtual camera of a bag: its small messages by stamp, its images on the disk."""
+
+    def __init__(self, bag: Bag, name: str, topic: str, truth: Truth) -> None:
+        self._bag, self._name, self._topic, self._truth = bag, name, topic, truth
+        self._infos = _by_stamp(bag, sibling(topic, "camera_info"))
+        self._provenance = _by_stamp(bag, sibling(topic, "synthesis_info"))
+        self._sources = bag.sources()
+        self.stamps = frozenset(bag.stamps(topic))
+
+    def frame(self, stamp: int) -> Compared:
+        virtual = self._bag.image(self._topic, stamp)
+        assert virtual is not None  # its stamp came from this topic
+        truth, obstacle = self._truth_at(stamp, virtual.shape)
+        return Compared(self._name, stamp, virtual, self._seen_by_sources(stamp), truth, obstacle)
+
+    def _seen_by_sources(self, stamp: int) -> dict[str, Image | None]:
+        """By camera what it saw then; what it saw before that, its keyframes, comes later."""
+        provenance = self._provenance.get(stamp)
+        if provenance is None:
+            return {}
+        stamps: dict[str, int] = {}
+        for name, seen in zip(provenance.sources, provenance.source_stamps, strict=True):
+            stamps.setdefault(name, stamp_ns(seen))
+        return {
+            name: self._bag.image(self._sources[name], seen) if name in self._sources else None
+            for name, seen in stamps.items()
+        }
+
+    def _truth_at(self, stamp: int, shape: tuple[int, ...]) -> tuple[Image | None, str]:
+        if stamp not in self._infos:
+            return None, "it has no camera info"
+        try:
+            truth = self._truth.image(self._infos[stamp])
+        except AnyviewError as error:
+            return None, error.message
+        if truth is not None and truth.shape != shape:
+            return None, f"image {shape} and camera info {truth.shape} differ in size"
+        return truth, ""
+
+
+def _by_stamp(bag: Bag, topic: str) -> dict[int, Any]:
+    return {stamp_ns(message.header.stamp): message for message in bag.messages(topic)}
+
+
+def resized_like(image: Image, like: Image) -> Image:
+    """The image at another's size: what copying the source gives."""
+    height, width = like.shape[:2]
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def mean_colour_like(image: Image, like: Image) -> Image:
+    """One colour at another image's size: what the source's mean colour gives."""
+    colour = np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
+    return np.broadcast_to(colour, like.shape)

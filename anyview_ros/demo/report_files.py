@@ -1,0 +1,73 @@
+"""A bag's report as files and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from anyview_ros.datasets.bag import Bag
+from anyview_ros.demo.comparison import Compared
+from anyview_ros.demo.pictures import ClipVideo, ContactSheet
+from anyview_ros.demo.report import STAGES, Report, report_of
+from anyview_ros.demo.truth import Truth
+from anyview_ros.text_table import aligned
+
+STREAM_HEADER = ("camera", "images", "infos", "unpaired", "repeated stamps", "gaps")
+VIRTUAL_HEADER = (
+    *("virtual camera", "wrong stamps", "PSNR dB", "copy of source", "mean colour"),
+    *("queue, condition, denoise, decode s", "latency s", "steps", "model"),
+)
+REPORT, SHEET, VIDEO = "report.json", "contact_sheet.png", "clip.mp4"
+
+
+def write_report(bag_path: Path, out: Path) -> Report:
+    """Write report.json and, if the bag holds virtual frames, contact_sheet.png and clip.mp4.
+
+    Raises:
+        AnyviewError: `unreadable_bag`.
+    """
+    with Bag(bag_path) as bag:
+        out.mkdir(parents=True, exist_ok=True)
+        truth, names = Truth.of(bag), list(bag.virtual_cameras())
+        sheet = ContactSheet(names, truth.exists)
+        with ClipVideo(out / VIDEO, names, truth.exists) as video:
+
+            def draw(moment: tuple[Compared, ...]) -> None:
+                sheet.add(moment)
+                video.add(moment)
+
+            report = report_of(bag, truth, draw)
+        if any(figures.stream.images for figures in report.virtual.values()):
+            sheet.write(out / SHEET)
+        report.write(out / REPORT)
+    return report
+
+
+def table(report: Report) -> str:
+    """The figures for a terminal."""
+    virtual_streams = {name: figures.stream for name, figures in report.virtual.items()}
+    streams = [
+        [name, s.images, s.infos, s.unpaired, s.repeated_stamps, s.gaps]
+        for name, s in {**report.sources, **virtual_streams}.items()
+    ]
+    lines = aligned([STREAM_HEADER, *streams])
+    if report.virtual:
+        lines += ["", *aligned([VIRTUAL_HEADER, *_virtual_rows(report)])]
+    lines += ["", f"truth: {report.truth}"]
+    lines += [
+        f"ledger of {name}: " + ", ".join(f"{key} {count}" for key, count in ledger.items())
+        for name, ledger in report.ledgers.items()
+    ]
+    lines += [f"FAULT: {fault}" for fault in report.faults] or ["no fault found"]
+    return "\n".join(lines)
+
+
+def _virtual_rows(report: Report) -> Iterator[list[object]]:
+    for name, figures in report.virtual.items():
+        quality = figures.quality
+        psnr: list[object] = ["-", "-", "-"]
+        if quality is not None:
+            psnr = [quality.virtual, quality.copy_of_source, quality.mean_colour]
+        stages = " ".join(f"{figures.stages_s[stage]:.2f}" for stage in STAGES)
+        wrong = figures.wrong_stamps
+        yield [name, wrong, *psnr, stages, figures.latency_s, figures.steps, figures.model]

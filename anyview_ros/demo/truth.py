@@ -1,0 +1,112 @@
+"""What a camera of a recording truly saw, by the world that the recording names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.clips.transform_buffer import TransformBuffer
+from anyview_ros.datasets.bag import Bag
+from anyview_ros.datasets.bag_transforms import ALL_NS, recorded_transforms
+from anyview_ros.frames import Camera
+from anyview_ros.geometry import STANDING_CAMERA
+from anyview_ros.imaging.camera_info import camera_from_info
+from anyview_ros.imaging.message_fields import stamp_ns
+from anyview_ros.media.stereo_pair import MOTORCYCLE, StereoPair, motorcycle
+from anyview_ros.worlds.render.raycast import render
+from anyview_ros.worlds.world import make_world
+
+WORLD_TYPE = "std_msgs/msg/String"
+WORLD_TOPIC = "/world"  # ends with it: the rig's node name is before it
+
+
+# What a camera at world_from_cam (4, 4) sees at a stamp; None where nobody knows.
+Seen = Callable[[Camera, NDArray[np.float64], int], NDArray[np.uint8] | None]
+
+
+class Truth:
+    """What any camera of a bag saw, if the bag says which world it shows.
+
+    Args:
+        seen: None where there is no truth.
+        origin: which world, or why there is none, for people.
+        fixed_frame: TF frame in which the world is given.
+        transforms: every transform of the bag.
+    """
+
+    def __init__(
+        self, seen: Seen | None, origin: str, fixed_frame: str, transforms: TransformBuffer
+    ) -> None:
+        self.origin = origin
+        self._seen = seen
+        self._fixed_frame = fixed_frame
+        self._transforms = transforms
+
+    @classmethod
+    def of(cls, bag: Bag) -> Truth:
+        named = _world_of(bag)
+        if named is None:
+            origin = "none: the bag names no procedural world, so nothing can be compared"
+            return cls(None, origin, "", TransformBuffer(ALL_NS))
+        if named["kind"] == "video":
+            origin = f"none: real footage ({named['source']}), nobody filmed the virtual views"
+            return cls(None, origin, "", TransformBuffer(ALL_NS))
+        seen, origin = _seen_in(named)
+        return cls(seen, origin, named["fixed_frame"], recorded_transforms(bag))
+
+    @property
+    def exists(self) -> bool:
+        return self._seen is not None
+
+    def image(self, info: Any) -> NDArray[np.uint8] | None:
+        """(H, W, 3) RGB that the camera of this camera info saw at its stamp; None without truth.
+
+        Raises:
+            AnyviewError: as `TransformBuffer.lookup` and `camera_from_info`; `unknown_world`;
+                `missing_scikit_image`.
+        """
+        if self._seen is None:
+            return None
+        stamp = stamp_ns(info.header.stamp)
+        rectified = camera_from_info(info)
+        world_from_frame = self._transforms.lookup(self._fixed_frame, info.header.frame_id, stamp)
+        world_from_cam = world_from_frame @ rectified.frame_from_cam
+        return self._seen(rectified.camera, world_from_cam, stamp)
+
+
+def _seen_in(named: dict[str, Any]) -> tuple[Seen, str]:
+    """What is seen in a world that a bag names, and where that is known from."""
+    if named["kind"] == MOTORCYCLE:
+        return _right_eye(motorcycle()), "the right picture of the stereo pair, for its own camera"
+    world = make_world(named["kind"], int(named["seed"]))
+
+    def seen(camera: Camera, world_from_cam: NDArray[np.float64], stamp: int) -> NDArray[np.uint8]:
+        return render(world.scene_at(stamp), camera, world_from_cam)
+
+    return seen, f"rendered from the world '{named['kind']}', seed {named['seed']}"
+
+
+def _right_eye(pair: StereoPair) -> Seen:
+    """Known is one picture: that of the right camera."""
+    world_from_right = STANDING_CAMERA @ pair.left_from_right
+
+    def seen(
+        camera: Camera, world_from_cam: NDArray[np.float64], stamp: int
+    ) -> NDArray[np.uint8] | None:
+        there = np.allclose(world_from_cam, world_from_right, atol=1e-6)
+        return pair.right if there and camera == pair.right_camera else None
+
+    return seen
+
+
+def _world_of(bag: Bag) -> dict[str, Any] | None:
+    for topic in bag.topics(WORLD_TYPE):
+        if topic.endswith(WORLD_TOPIC):
+            for message in bag.messages(topic):
+                named: dict[str, Any] = json.loads(message.data)
+                return named
+    return None

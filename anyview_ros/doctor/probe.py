@@ -1,0 +1,167 @@
+"""What `anyview check` looks at: the live graph, this machine, the model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from anyview_ros.contract import Contract, LatentShape
+from anyview_ros.datasets.bag import sibling
+from anyview_ros.doctor.dds_profile import VARIABLES, named_profile, profile_file
+from anyview_ros.doctor.rules import CameraFacts, GraphFacts, ModelFacts, TransportFacts
+from anyview_ros.engine.onnx.runtime import choose_provider
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.diagnostics import NVIDIA_DEVICE
+from anyview_ros.node.parameters import Settings
+from anyview_ros.node.sources.camera_stream import CameraStream
+from anyview_ros.node.sources.inputs import Inputs
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.topics import IMAGE_TYPE, INFO_TOPIC, OUTPUT
+
+SHARED_MEMORY = "/dev/shm"
+PATIENCE_S = 2.0  # beyond tf_timeout_s, for a verdict on frames that wait for their pose
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+# What cameras are looked at with when the model itself is the trouble.
+STAND_IN = Contract(
+    name="none",
+    family="one_way",
+    anchor="source",
+    ray_code="unshuffle",
+    resampler="area",
+    pixel_rule="pixel_centre",
+    prediction="x0",
+    solver="euler",
+    sigmas={"exact": (80.0, 0.0)},
+    frames=(9,),
+    frame_period=0.1,
+    sizes=((96, 160),),
+    latent=LatentShape(channels=1),
+    max_sources=1,
+    known_frames=False,
+    scene_scale=1.0,
+    precision="fp32",
+    licence="",
+    files={},
+)
+
+
+def look_at_model(settings: Settings) -> tuple[ModelFacts, Contract]:
+    """Verify the package and ask for the provider, as the node would."""
+    contract, problem = STAND_IN, ""
+    try:
+        contract = load_package(find_package(settings.model)).contract
+    except AnyviewError as error:
+        problem = error.message
+    provider, provider_problem = "", ""
+    try:
+        provider = choose_provider(settings.provider)
+    except AnyviewError as error:
+        provider_problem = error.message
+    facts = ModelFacts(
+        model=settings.model,
+        problem=problem,
+        frame_period=contract.frame_period,
+        asked=settings.provider,
+        provider=provider,
+        provider_problem=provider_problem,
+        gpu=NVIDIA_DEVICE.exists(),
+    )
+    return facts, contract
+
+
+def look_at_graph(node: Node, settings: Settings, contract: Contract, seconds: float) -> GraphFacts:
+    """Listen for a while through the node's own inputs: what they understand, the node will.
+
+    Args:
+        node: spun by another thread.
+    """
+    inputs = Inputs(node, settings, contract, on_epoch=lambda camera, reason: None)
+    try:
+        time.sleep(seconds)
+        streams = inputs.streams()
+        _await_verdicts(list(streams.values()), settings.tf_timeout_s + PATIENCE_S)
+        return GraphFacts(
+            domain=os.environ.get("ROS_DOMAIN_ID", "0"),
+            fixed_frame=settings.fixed_frame,
+            cameras=tuple(_camera(node, stream) for stream in streams.values()),
+            lonely=tuple(_lonely(node)),
+            refused=tuple(error.message for error in inputs.refused.values()),
+            simulated_time=node.count_publishers("/clock") > 0,
+            now_s=time.time(),
+        )
+    finally:
+        inputs.close()
+
+
+def _await_verdicts(streams: Sequence[CameraStream], seconds: float) -> None:
+    """Let frames that wait for their pose find it, or be given up with the reason."""
+    deadline = time.monotonic() + seconds
+    while any(map(_undecided, streams)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _undecided(stream: CameraStream) -> bool:
+    status = stream.status()
+    return status.ledger.pending_tf > 0 and not (status.ledger.buffered or status.problems)
+
+
+def look_at_transport() -> TransportFacts:
+    """The middleware, its profile, and the shared memory of this machine."""
+    memory = os.statvfs(SHARED_MEMORY)
+    profile = named_profile(os.environ)
+    return TransportFacts(
+        middleware=get_rmw_implementation_identifier(),
+        profile=profile,
+        unset=tuple(name for name in VARIABLES if not os.environ.get(name)),
+        profile_exists=Path(profile).is_file(),
+        shipped_profile=str(profile_file() or "config/fastdds.xml of anyview_ros"),
+        shm_total=memory.f_blocks * memory.f_frsize,
+        shm_free=memory.f_bavail * memory.f_frsize,
+        container=any(mark.exists() for mark in CONTAINER_MARKS),
+    )
+
+
+def _camera(node: Node, stream: CameraStream) -> CameraFacts:
+    status, seen = stream.status(), stream.latest_info
+    topics = (status.topic, stream.info_topic)
+    return CameraFacts(
+        status=status,
+        reliability=_reliability(node, status.topic),
+        camera=seen.camera if seen else None,
+        frame_id=stream.source_frame_id or "",
+        deaf=tuple(reason for topic in topics for reason in _deaf(node, topic)),
+    )
+
+
+def _reliability(node: Node, topic: str) -> str:
+    """What the publishers offer, in words; they may differ."""
+    offered = {p.qos_profile.reliability.name for p in node.get_publishers_info_by_topic(topic)}
+    return " and ".join(sorted(offered)).lower().replace("_", " ")
+
+
+def _deaf(node: Node, topic: str) -> Iterator[str]:
+    """Who subscribes with a QoS that no publisher of the topic fulfils."""
+    for listener in node.get_subscriptions_info_by_topic(topic):
+        for publisher in node.get_publishers_info_by_topic(topic):
+            compatibility, reason = qos_check_compatible(
+                publisher.qos_profile, listener.qos_profile
+            )
+            if compatibility == QoSCompatibility.ERROR:
+                who = f"{listener.node_namespace.rstrip('/')}/{listener.node_name}"
+                said = reason.removeprefix("ERROR: ").rstrip(";")
+                yield f"'{who}' cannot hear '{topic}': {said}"
+
+
+def _lonely(node: Node) -> Iterator[str]:
+    """Image topics of cameras without camera info."""
+    topics = dict(node.get_topic_names_and_types())
+    for topic, types in sorted(topics.items()):
+        ours = OUTPUT in topic.split("/")
+        if IMAGE_TYPE in types and not ours and sibling(topic, INFO_TOPIC) not in topics:
+            yield topic

@@ -1,0 +1,1 @@
+"""ONNX Runtime: sessions, providers, bound tensors, memory, and the checks of a load."""

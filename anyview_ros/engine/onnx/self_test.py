@@ -1,0 +1,100 @@
+"""Known answers of a package's graphs, asked when it is loaded: does this machine compute them?
+
+A driver, a library or a kernel that is wrong gives pictures that look like pictures. Inputs are
+noise that any machine makes again; of the answers, written by the export from torch, a few
+hundred values are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.sampler import normal_noise
+from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import ModelPackage
+
+SELF_TEST = "selftest.json"
+KEPT = 256  # values of each output, evenly spread
+# Of the largest value that is kept: what may be apart from torch.
+TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2}
+
+Array = NDArray[np.float32]
+
+
+def noise(inputs: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Inputs of these shapes, the same everywhere and always."""
+    return {name: normal_noise(k, shape) for k, (name, shape) in enumerate(inputs.items())}
+
+
+def kept(output: Array) -> Array:
+    """The values of an output that are compared."""
+    flat = np.ravel(output)
+    return np.asarray(flat[:: max(1, len(flat) // KEPT)][:KEPT], np.float32)
+
+
+class SelfTest:
+    """The known answers of a package; of one that has none, nothing is asked."""
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._package = package
+        file = package.path / SELF_TEST
+        listed = SELF_TEST in package.contract.files
+        self._cases: dict[str, Any] = json.loads(file.read_text()) if listed else {}
+
+    def ask_proofs(self, provider: str, threads: int) -> None:
+        """Ask graphs that are there for this alone, made small because the package's are large.
+
+        They are of the package's weights: on a processor, where nothing is doubtful, loading
+        those twice is not worth it.
+
+        Raises:
+            AnyviewError: `self_test_failed`.
+        """
+        if provider != "cpu":
+            for name in self._cases.keys() - set(self._package.contract.graphs):
+                self._ask(name, Graph(self._package.path / f"{name}.onnx", provider, threads))
+
+    def ask(self, graphs: Mapping[str, Graph]) -> None:
+        """Ask the package's own graphs.
+
+        Raises:
+            AnyviewError: `self_test_failed`.
+        """
+        for name in self._cases.keys() & graphs.keys():
+            self._ask(name, graphs[name])
+
+    def _ask(self, name: str, graph: Graph) -> None:
+        case = self._cases[name]
+        shapes = {key: tuple(shape) for key, shape in case["inputs"].items()}
+        given = noise(shapes) | {k: np.array(v, np.float32) for k, v in case["values"].items()}
+        bound = graph.bound(shapes, {key: made["shape"] for key, made in case["outputs"].items()})
+        for key, array in given.items():
+            bound.write(key, array.reshape(shapes[key]))
+        bound()
+        for key, made in case["outputs"].items():
+            expected = np.array(made["kept"], np.float32)
+            found = kept(np.array(bound.buffers[key].numpy()))
+            self._compare(f"{name}.{key}", found, expected, graph.provider)
+
+    def _compare(self, what: str, found: Array, expected: Array, provider: str) -> None:
+        contract = self._package.contract
+        apart = float(np.abs(found - expected).max() / np.abs(expected).max())
+        if not apart <= TOLERANCES[contract.precision]:  # nor where it is not a number
+            raise AnyviewError(
+                "self_test_failed",
+                f"'{contract.name}' on {provider} computes {what} {apart:.1e} of its largest value "
+                f"from what it must be ({TOLERANCES[contract.precision]:g} is allowed in "
+                f"{contract.precision}): update the driver and ONNX Runtime, or ask for 'cpu'",
+            )
+
+
+def write_cases(folder: Path, cases: Mapping[str, Any]) -> None:
+    """Write the known answers of a package."""
+    (folder / SELF_TEST).write_text(json.dumps(cases, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""Where surfaces are, which of them a target shows, and their colours."""

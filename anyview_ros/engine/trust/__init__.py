@@ -1,0 +1,1 @@
+"""How far a pixel can be believed: coverage, photo-consistency, spread of answers."""

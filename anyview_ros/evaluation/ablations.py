@@ -1,0 +1,114 @@
+"""Ablations: each variant of a run trained alike, and measured on the same held-out scenes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from anyview_ros.engine.asking import SynthesisOptions, check_sampling
+from anyview_ros.evaluation.clip_metrics import sharpness, whole_clip
+from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.training.config import RunConfig
+from anyview_ros.training.preview import generate
+from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+
+FIRST_SEED = 850_000  # not trained on, not previewed, not the bench's
+Scores = dict[str, dict[str, float]]
+
+
+class HeldOut:
+    """Scenes of every set whose world moves, rendered once.
+
+    Args:
+        run: whose sets they are of.
+        scenes: of each set.
+    """
+
+    def __init__(self, run: RunConfig, scenes: int) -> None:
+        self._scenes: list[tuple[str, float, SceneViews]] = [
+            (config.world, config.scene_scale, render_scene(config, FIRST_SEED + i))
+            for config in run.scenes.values()
+            if isinstance(config, SceneConfig) and not config.still
+            for i in range(scenes)
+        ]
+
+    def scores(self, run: RunConfig, network: OneWayDenoiser, codec: LinearCodec) -> Scores:
+        """Mean PSNR in dB of each speed, and sharpness, by kind of world.
+
+        Every view but the first is asked of the first.
+        """
+        rows: dict[str, list[dict[str, float]]] = {}
+        for world, scale, scene in self._scenes:
+            for target in range(1, len(scene.cameras)):
+                figures = dict(self._figures(run, scene, target, scale, network, codec))
+                rows.setdefault(world, []).append(figures)
+        return {
+            world: {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}
+            for world, figures in rows.items()
+        }
+
+    @staticmethod
+    def _figures(
+        run: RunConfig,
+        scene: SceneViews,
+        target: int,
+        scale: float,
+        network: OneWayDenoiser,
+        codec: LinearCodec,
+    ) -> Iterator[tuple[str, float]]:
+        truth, contract = scene.images[target], run.contract()
+        for speed in run.speeds:
+            method = check_sampling(contract, SynthesisOptions(speed))
+            made = generate(contract, scene, target, scale, method, network, codec)
+            yield f"{speed} psnr", whole_clip(made, truth)["psnr"]
+            yield f"{speed} sharpness", sharpness(made, truth)
+
+
+def record(file: Path, variant: str, scores: Scores) -> dict[str, Scores]:
+    """Add a variant's scores to the file of results; returns all of them."""
+    known: dict[str, Scores] = json.loads(file.read_text()) if file.exists() else {}
+    known[variant] = scores
+    partial = file.with_suffix(".part")
+    partial.write_text(json.dumps(known, indent=2) + "\n")
+    partial.replace(file)
+    return known
+
+
+def table(results: Mapping[str, Scores]) -> str:
+    """Markdown: a row a variant, the figures of each world; `-` where a variant has no such."""
+    columns = sorted({(w, f) for scores in results.values() for w in scores for f in scores[w]})
+    lines = ["| variant | " + " | ".join(f"{w}, {f}" for w, f in columns) + " |"]
+    lines.append("| --- |" + " ---: |" * len(columns))
+    for variant, scores in results.items():
+        cells = [f"{scores[w][f]:.2f}" if f in scores.get(w, {}) else "-" for w, f in columns]
+        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def trained_and_scored(
+    variants: Mapping[str, RunConfig],
+    out: Path,
+    held_out: HeldOut,
+    trained: Callable[[RunConfig, Path], tuple[OneWayDenoiser, LinearCodec] | None],
+) -> Iterator[tuple[str, dict[str, Scores]]]:
+    """Train and score the variants that `out` has no results of, one after the other.
+
+    Args:
+        trained: trains a variant in a folder, going on where it stopped; None when interrupted.
+    """
+    results = out / "ablations.json"
+    done = json.loads(results.read_text()) if results.exists() else {}
+    for name, run in variants.items():
+        if name in done:
+            yield name, done
+            continue
+        model = trained(replace(run, text=f"# {name}\n{run.text}"), out / name.replace(" ", "-"))
+        if model is None:
+            return
+        done = record(results, name, held_out.scores(run, *model))
+        yield name, done

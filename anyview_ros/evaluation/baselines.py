@@ -1,0 +1,100 @@
+"""Views made without a model: colours of the source, and its pixels moved by geometry."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.evaluation.covisible import inside, project
+from anyview_ros.evaluation.task import Images, Question, Visibility
+from anyview_ros.frames import Camera
+from anyview_ros.geometry import rays
+
+COPY = "copy of the source"
+MEAN_IMAGE = "training mean image"
+MEAN_COLOUR = "mean colour of the source"
+GROUND_WARP = "ground-plane warp"
+DEPTH_WARP = "true-depth warp"
+BASELINES = (COPY, MEAN_IMAGE, MEAN_COLOUR, GROUND_WARP, DEPTH_WARP)
+
+
+def baselines(question: Question, mean_image: Images | None) -> dict[str, Images]:
+    """(T, H, W, 3) by name. The true-depth warp is an oracle: it is told what nobody knows.
+
+    Args:
+        mean_image: (H, W, 3) of any size, the mean of the training clips; None leaves it out.
+            The ground-plane warp is left out where the ground is unknown, the other one where
+            the depth is.
+    """
+    shape = question.truth.shape
+    colour = mean_colour(question)
+    made: dict[str, Images] = {COPY: np.stack([_sized(i, shape) for i in question.source_images])}
+    if mean_image is not None:
+        made[MEAN_IMAGE] = np.broadcast_to(_sized(mean_image, shape), shape)
+    made[MEAN_COLOUR] = np.broadcast_to(colour, shape)
+    if question.world is not None:
+        made[GROUND_WARP] = ground_plane_warp(question)
+    if question.visibility is not None:
+        made[DEPTH_WARP] = true_depth_warp(question, question.visibility)
+    return made
+
+
+def mean_colour(question: Question) -> Images:
+    """(3,) of the source's whole clip."""
+    mean = question.source_images.mean(axis=(0, 1, 2))
+    return np.asarray(np.rint(mean), np.uint8)
+
+
+def ground_plane_warp(question: Question) -> Images:
+    """The source's pixels as if all they show lay on z = 0 of the fixed frame.
+
+    Where a target pixel looks past the plane, or at a part that the source's frame of that
+    instant does not show, it gets the source's mean colour.
+    """
+    camera, fill = question.target.camera, mean_colour(question)
+    frames = np.empty_like(question.truth)
+    for k, frame in enumerate(question.source):
+        ground = ground_points(camera, question.target.world_from_cam[k])
+        xy, _ = project(ground, frame.camera, frame.world_from_cam)
+        frames[k] = _moved(frame.image, xy, inside(xy, frame.camera), fill)
+    return frames
+
+
+def ground_points(camera: Camera, world_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(H, W, 3): where each pixel's ray meets z = 0; nan where it does not."""
+    direction = rays(camera) @ world_from_cam[:3, :3].T
+    origin = world_from_cam[:3, 3]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = -origin[2] / direction[..., 2]
+    distance = np.where((distance > 0) & np.isfinite(distance), distance, np.nan)
+    met: NDArray[np.float64] = origin + distance[..., None] * direction
+    return met
+
+
+def true_depth_warp(question: Question, visibility: Visibility) -> Images:
+    """The source's pixels moved by the true depth; mean colour where the source does not show."""
+    fill = mean_colour(question)
+    rows = zip(question.source_images, visibility.source_xy, visibility.covisible, strict=True)
+    return np.stack([_moved(image, xy, seen, fill) for image, xy, seen in rows])
+
+
+def _moved(
+    image: Images, xy: NDArray[np.floating], shown: NDArray[np.bool_], fill: Images
+) -> Images:
+    """Bilinear samples of (H, W, 3) at pixels (H', W', 2), `fill` where they are not shown."""
+    places = np.where(shown[..., None], xy, -1.0).astype(np.float32)
+    moved = cv2.remap(
+        image, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.where(shown[..., None], moved, fill).astype(np.uint8)
+
+
+def _sized(image: Images, shape: tuple[int, ...]) -> Images:
+    """An image at the size of (T, H, W, 3) frames."""
+    height, width = shape[1:3]
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height * width < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

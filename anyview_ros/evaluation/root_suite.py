@@ -1,0 +1,172 @@
+"""A benchmark root in the layout of AnyViewBench, by its protocol.
+
+    splits.json   {"splits": {name: {"episodes": [...], "dir": ...}}, "groups": {group: [splits]}}
+    <dir>/<episode>/   a scene (datasets/scene_layout.py) whose target has images
+
+A split may be a bare list of episodes. Frames of source and truth go from their native size to the
+size at which the release runs that size, once, by Lanczos; scores are taken there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anyview_ros.contract import Contract
+from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_splits import SPLITS
+from anyview_ros.datasets.track import Track
+from anyview_ros.errors import AnyviewError
+from anyview_ros.evaluation.suite import Episode, chosen
+from anyview_ros.evaluation.task import Images, Question
+from anyview_ros.frames import Camera, Frame, View
+from anyview_ros.imaging.resize import resize_camera, resize_image
+from anyview_ros.release import network_size
+
+PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
+
+
+@dataclass(frozen=True)
+class RootSuite:
+    """The episodes that a split file names.
+
+    Args:
+        root: folder with splits.json.
+        folders: of each split, below the root.
+        names: episodes of each split.
+        groups: splits of each group.
+        pixel_rule: the model's, by which intrinsics are scaled with the frames.
+        period_ns: between frames; what a model is told, for scenes do not say.
+    """
+
+    root: Path
+    folders: Mapping[str, str]
+    names: Mapping[str, tuple[str, ...]]
+    groups: Mapping[str, tuple[str, ...]]
+    pixel_rule: str
+    period_ns: int
+
+    @classmethod
+    def of(cls, contract: Contract, root: Path, wanted: tuple[str, ...]) -> RootSuite:
+        """Read a root's split file.
+
+        Args:
+            wanted: splits or groups; empty = all.
+
+        Raises:
+            AnyviewError: `invalid_benchmark`, `unknown_split`.
+        """
+        splits, groups = _read_splits(root / SPLITS)
+        picked = chosen(wanted, [*splits, *(g for g in groups if g not in splits)], "split")
+        names = {s for name in picked for s in ((name,) if name in splits else groups[name])}
+        splits = {name: split for name, split in splits.items() if name in names}
+        return cls(
+            root=root,
+            folders={name: folder for name, (folder, _) in splits.items()},
+            names={name: episodes for name, (_, episodes) in splits.items()},
+            groups=_kept(groups, splits),
+            pixel_rule=contract.pixel_rule,
+            period_ns=round(contract.frame_period * 1e9),
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"root": str(self.root.resolve()), "splits": sorted(self.names)}
+
+    def perceptual_frames(self, count: int) -> list[int]:
+        return list(range(count))
+
+    def episodes(self) -> tuple[Episode, ...]:
+        return tuple(Episode(s, name) for s, names in self.names.items() for name in names)
+
+    def question(self, episode: Episode) -> Question:
+        """A scene as a question, at the size at which it is scored.
+
+        Raises:
+            AnyviewError: `missing_episode`, `no_truth`, and what `Scene` refuses.
+        """
+        folder = self.root / self.folders[episode.split] / episode.name
+        if not folder.is_dir():
+            raise AnyviewError(
+                "missing_episode", f"{SPLITS} names '{episode.name}', but there is no {folder}"
+            )
+        read = Scene(folder).episode()
+        if read.truth is None:
+            raise AnyviewError("no_truth", f"{folder} has no images of its target camera")
+        images, camera = self._at_grid(read.images, read.source.camera)
+        truth, target = self._at_grid(read.truth, read.target.camera)
+        return Question(
+            source=self._frames(images, camera, read.source),
+            target=View(target, read.target.world_from_cam),
+            truth=truth,
+            scene_scale=read.scene_scale,
+        )
+
+    def stranger(self, episode: Episode) -> Question | None:
+        return None
+
+    def _at_grid(self, images: Images, camera: Camera) -> tuple[Images, Camera]:
+        size = network_size(*images.shape[1:3])
+        resized = [resize_image(image, size, "pillow_lanczos") for image in images]
+        return np.stack(resized), resize_camera(camera, size, self.pixel_rule)
+
+    def _frames(self, images: Images, camera: Camera, track: Track) -> tuple[Frame, ...]:
+        pairs = zip(images, track.world_from_cam, strict=True)
+        return tuple(
+            Frame((k + 1) * self.period_ns, image, camera, pose)
+            for k, (image, pose) in enumerate(pairs)
+        )
+
+
+def _read_splits(
+    file: Path,
+) -> tuple[dict[str, tuple[str, tuple[str, ...]]], dict[str, tuple[str, ...]]]:
+    """Folder and episodes of each split, and the splits of each group."""
+    try:
+        read = json.loads(file.read_text())
+        splits = {name: _split(name, split) for name, split in read["splits"].items()}
+        groups = {g: tuple(map(str, names)) for g, names in read.get("groups", {}).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AnyviewError(
+            "invalid_benchmark",
+            f"{file} must be a JSON object with 'splits' and 'groups': "
+            f"{type(error).__name__} {error}",
+        ) from None
+    names = {name for split, (_, episodes) in splits.items() for name in (split, *episodes)}
+    if odd := sorted(name for name in names if not PLAIN_NAME.fullmatch(name)):
+        raise AnyviewError(
+            "invalid_benchmark",
+            f"{file}: names of splits and episodes become names of files, got '{odd[0]}'",
+        )
+    absent = [(g, name) for g, names in groups.items() for name in names if name not in splits]
+    if absent:
+        group, name = absent[0]
+        raise AnyviewError(
+            "invalid_benchmark", f"{file}: group '{group}' names '{name}', which is no split"
+        )
+    return splits, groups
+
+
+def _split(name: str, split: Any) -> tuple[str, tuple[str, ...]]:
+    if isinstance(split, list):
+        return name, tuple(dict.fromkeys(map(str, split)))
+    episodes = split["episodes"]
+    if not isinstance(episodes, list):
+        raise TypeError(f"episodes of split '{name}' must be a list, got {episodes!r}")
+    return str(split.get("dir", name)), tuple(dict.fromkeys(map(str, episodes)))
+
+
+def _kept(
+    groups: Mapping[str, tuple[str, ...]], splits: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    """Groups of the splits that are there; a split of no group is one of its own."""
+    kept = {g: tuple(n for n in names if n in splits) for g, names in groups.items()}
+    grouped = {name for names in kept.values() for name in names}
+    alone = {name: (name,) for name in splits if name not in grouped}
+    return {group: names for group, names in (kept | alone).items() if names}

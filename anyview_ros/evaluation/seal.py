@@ -1,0 +1,38 @@
+"""What names a package in a run, and the hashes in its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from anyview_ros.packages import MANIFEST, ModelPackage, sha256_of, write_manifest
+
+CARD, SHEET = "README.md", "sheet.png"  # what people read
+
+
+def identity(package: ModelPackage) -> str:
+    """sha256 of what figures depend on: everything but the card, its picture and the scores."""
+    fields = asdict(package.contract)
+    fields["files"] = {k: v for k, v in fields["files"].items() if k not in (CARD, SHEET)}
+    del fields["scores"]
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def seal(package: ModelPackage, scores: Mapping[str, Any]) -> None:
+    """Write the manifest again, with scores and the hash of every file that is there now."""
+    files = sorted(f for f in package.path.iterdir() if f.is_file() and f.name != MANIFEST)
+    hashes = {file.name: sha256_of(file) for file in files}
+    write_manifest(package.path, replace(package.contract, files=hashes, scores=scores))
+
+
+def seal_card(path: Path) -> None:
+    """Take a card and a picture that were edited into the manifest, and nothing else."""
+    manifest = json.loads((path / MANIFEST).read_text())
+    for file in (path / CARD, path / SHEET):
+        if file.is_file():
+            manifest["files"][file.name] = sha256_of(file)
+    (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")

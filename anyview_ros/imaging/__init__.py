@@ -1,0 +1,1 @@
+"""From the bytes of a message to rectified pixels of a known camera. No ROS, no torch."""

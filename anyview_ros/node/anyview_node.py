@@ -1,0 +1,270 @@
+"""The node `anyview`: loads a model, listens to cameras, answers for those that are not there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.parameter import Parameter
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node import parameters
+from anyview_ros.node.allocator import keep_freed_memory
+from anyview_ros.node.clips.clip_maker import ClipMaker
+from anyview_ros.node.clips.request_queue import MAX_WAITING, RequestQueue
+from anyview_ros.node.clips.synthesizer import Synthesizer
+from anyview_ros.node.frustums import DrawnCamera, Frustums, drawn_cameras
+from anyview_ros.node.inference.served_model import ServedModel
+from anyview_ros.node.lifecycle import ManagedNode
+from anyview_ros.node.listening import Listening
+from anyview_ros.node.self_report import SelfReport
+from anyview_ros.node.services import Services
+from anyview_ros.node.sources.inputs import STEADY, Inputs
+from anyview_ros.node.streaming.stream import CLOCK_JUMPED
+from anyview_ros.node.streaming.streams import Streams
+from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
+
+# Blocked at most: all requests there may be, one caller about virtual cameras and one transition.
+# Free: one for diagnostics, one to answer "busy", two for hands: poses and markers.
+SERVICE_THREADS = (1 + MAX_WAITING) + 2 + 4
+
+
+class Anyview:
+    """Composes the parts. States: load / unload the model, start / stop listening.
+
+    Args:
+        node: has no parameter, service or topic of ours yet; its transitions call us.
+
+    Raises:
+        AnyviewError: `invalid_parameter`.
+    """
+
+    def __init__(self, node: ManagedNode) -> None:
+        self._node = node
+        node.manage(self)
+        self._settings = parameters.declare(node)
+        for camera in self._settings.cameras:
+            parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
+        self._model = ServedModel()
+        self._model_changes = threading.Lock()  # one at a time
+        self._queue = RequestQueue()
+        self._listening = Listening(
+            *(node, self._model, lambda: self._settings),
+            virtual_names=lambda: {asked.name for asked in self._cameras.listed()},
+        )
+        self._cameras = VirtualCameras(
+            node,
+            self._settings.fixed_frame,
+            tree_frames=lambda: self._listening.required().tree.frames(),
+            source_names=lambda: tuple(self._listening.required().streams()),
+            world_from=self._listening.world_from,
+            newest_ns=self._listening.newest_ns,
+            max_cameras=lambda: self._settings.max_virtual_cameras,
+        )
+        maker = ClipMaker(node, self._cameras, self._listening.gatherer, lambda: self._settings)
+        parts = (node, self._model, self._cameras, self._queue)
+        self._streams = Streams(*parts, maker, lambda: self._settings)
+        self._services = Services(
+            *parts,
+            Synthesizer(*parts, maker),
+            fixed=lambda: self._listening.required().fixed,
+        )
+        self._report = SelfReport(
+            node,
+            self._settings.diagnostics_period_s,
+            self._model,
+            self._listening,
+            self._cameras,
+            self._queue,
+            self._streams,
+        )
+        self._frustums = Frustums(node, self._drawn, self._listening.scene_scale, STEADY)
+        self._jumps = node.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
+            post_callback=self._on_clock_jump,
+        )
+        node.add_on_set_parameters_callback(_allowed)
+        node.add_post_set_parameters_callback(self._on_parameters)
+
+    def load(self) -> None:
+        """Load the model.
+
+        Raises:
+            AnyviewError: why it cannot run; whoever needs it is told so from then on.
+        """
+        self._load(lambda: None)
+
+    def _load(self, make_way: Callable[[], object]) -> None:
+        running = self._model.load(self._settings.model, self._settings.provider, make_way)
+        self._cameras.follow(running.contract)
+        if refused := self._model.refused:
+            self._node.get_logger().error(refused.message)
+        self._node.get_logger().info(f"model {running.package.path} on {running.worker.provider}")
+
+    def _change_model(self) -> None:
+        """Serve what the parameters name now, on a thread: loading takes seconds to minutes."""
+        try:
+            with self._model_changes, ExitStack() as apart:
+                with self._node.unchanged(self._node.context.ok):
+                    loaded = self._node.state in ("inactive", "active")
+                if loaded:
+                    self._load(lambda: apart.enter_context(self._apart()))
+        except AnyviewError as error:
+            if self._node.context.ok():
+                self._node.get_logger().error(f"the model was not changed: {error.message}")
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Between two models: no request, no transition, and listening anew after it."""
+        with self._node.unchanged(lambda: self._model.current is not None):
+            listened = self._listening.inputs is not None
+            self._listening.unsettle()
+            self.stop(AnyviewError("model_changed", "another model was loaded; ask again"))
+            try:
+                yield
+                if listened:
+                    self.start()
+            finally:
+                self._listening.settle()
+
+    def start(self) -> None:
+        """Subscribe to TF and the cameras.
+
+        Raises:
+            AnyviewError: `no_model`, `invalid_parameter`.
+        """
+        for camera in self._settings.cameras:
+            parameters.declare_camera(self._node, camera)
+        contract = self._model.required().contract
+        self._listening.inputs = Inputs(
+            *(self._node, self._settings, contract, self._on_camera_jump),
+            on_frame=self._streams.note,
+            now_ns=self._streams.back_pressure.now_ns,
+        )
+
+    def stop(self, reason: AnyviewError) -> None:
+        """End requests and subscriptions; virtual cameras stay."""
+        self._listening.end()
+        self._streams.forget_times(reason.code)
+        self._queue.abort(reason)
+
+    def unload(self) -> None:
+        """End the inference process."""
+        self._model.unload()
+
+    def follow_autostart(self) -> None:
+        """Begin to become active, unless the parameter leaves that to others; returns at once."""
+
+        def start() -> None:
+            try:
+                if self._settings.autostart:
+                    self._node.autostart()
+                else:
+                    self._model.unload()  # who asks for it need not wait
+            except Exception:
+                if self._node.context.ok():  # else a signal has ended ROS meanwhile
+                    raise
+            finally:
+                self._listening.settle()
+
+        threading.Thread(target=start, name="autostart", daemon=True).start()
+
+    def close(self) -> None:
+        """Leave nothing behind: no process, no waiting thread."""
+        self.stop(AnyviewError("shutting_down", "the node is shutting down"))
+        self.unload()
+        self._streams.close()
+        self._cameras.close()
+
+    def _drawn(self) -> list[DrawnCamera]:
+        listening = self._listening
+        return drawn_cameras(listening.streams(), self._cameras.in_tf(), listening.choices)
+
+    def _on_parameters(self, changed: Sequence[Parameter]) -> None:
+        self._settings = parameters.declare(self._node)
+        for parameter in changed:
+            if when := parameters.postponed(parameter.name):
+                self._node.get_logger().info(f"parameter '{parameter.name}': {when}")
+        if {"model", "provider"} & {parameter.name for parameter in changed}:
+            threading.Thread(target=self._change_model, name="model", daemon=True).start()
+
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        if jump.delta.nanoseconds < 0:
+            reason = f"the clock jumped back by {-jump.delta.nanoseconds / 1e9:.3f} s"
+        else:
+            reason = "the clock changed between system and simulated time"
+        inputs = self._listening.inputs
+        if inputs is not None:
+            inputs.reset(reason)
+        self._cameras.forget_times()
+        self._streams.forget_times(CLOCK_JUMPED)
+        self._queue.abort(_clock_jumped(reason))  # buffers are cleared by now: it saw the old time
+
+    def _on_camera_jump(self, camera: str, reason: str) -> None:
+        """Without /clock a looped recording shows in the stamps of each camera only."""
+        self._cameras.forget_times()
+        self._queue.abort(_clock_jumped(f"camera '{camera}': {reason}"), source=camera)
+
+
+def _allowed(changed: Sequence[Parameter]) -> SetParametersResult:
+    reason = next(filter(None, map(parameters.refusal, changed)), "")
+    return SetParametersResult(successful=not reason, reason=reason)
+
+
+def _clock_jumped(reason: str) -> AnyviewError:
+    return AnyviewError(CLOCK_JUMPED, f"{reason}; ask again")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the node until SIGINT or SIGTERM.
+
+    Raises:
+        SystemExit: with status 1 after a named error.
+    """
+    keep_freed_memory()
+    try:
+        with suppress(KeyboardInterrupt, ExternalShutdownException):
+            rclpy.init(args=list(arguments) if arguments is not None else None)
+            _run_unless_ros_ends()
+    except AnyviewError as error:
+        sys.exit(f"error [{error.code}]: {error}")
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run_unless_ros_ends() -> None:
+    """A signal may end ROS while the node is being made: rclpy has many errors for that."""
+    try:
+        _run()
+    except AnyviewError:
+        raise
+    except Exception:
+        if rclpy.ok():
+            raise
+
+
+def _run() -> None:
+    node = ManagedNode("anyview")
+    anyview = Anyview(node)
+    executor = MultiThreadedExecutor(SERVICE_THREADS)
+    executor.add_node(node)
+    anyview.follow_autostart()
+    try:
+        while rclpy.ok():
+            # rclpy (Jazzy) raises this out of the wait when a topic is closed meanwhile.
+            with suppress(InvalidHandle):
+                executor.spin()
+    finally:
+        anyview.close()
+
+
+if __name__ == "__main__":
+    main()

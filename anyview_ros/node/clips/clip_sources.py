@@ -1,0 +1,282 @@
+"""From a checked request to source clips and target poses, all in the fixed frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.clips.source_choice import (
+    Candidate,
+    Choice,
+    Keyframe,
+    Past,
+    best_first,
+    joined_by,
+)
+from anyview_ros.contract import Contract
+from anyview_ros.engine.keyframes import choose_keyframes
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Clip, View
+from anyview_ros.node.clips.asked_clip import AskedClip
+from anyview_ros.node.sources.camera_stream import CameraStream
+from anyview_ros.node.transforms.fixed_frame import FixedFrame
+from anyview_ros.node.virtual.asked_camera import AskedCamera
+
+Streams = Mapping[str, CameraStream]
+OWN_END = 0.75  # periods: half of one, and what two unsteady cameras add
+
+
+@dataclass(frozen=True)
+class ClipSources:
+    """What a request is made from.
+
+    Args:
+        names: of the source cameras; the first one's stamps are those of the result. That of a
+            camera is there again for each of its keyframes, which come last.
+        clips: one for each source, at the size kept.
+        target: intrinsics and poses of the virtual camera.
+    """
+
+    names: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    target: View
+
+    @property
+    def stamps_ns(self) -> tuple[int, ...]:
+        return self.clips[0].stamps_ns
+
+    @property
+    def newest_ns(self) -> int:
+        return max(clip.stamps_ns[-1] for clip in self.clips)
+
+
+class ClipGatherer:
+    """Cuts clips from the buffers of the source cameras and poses the target at their stamps.
+
+    Args:
+        streams: the source cameras by name, as they are now.
+        fixed: poses.
+        contract: of the model.
+        scene_scale: for the choice of a source.
+        on_choice: told the virtual camera's name and its sources, where the node chose them.
+        on_memory: told the virtual camera's name and what of the past its clip is made from.
+    """
+
+    def __init__(
+        self,
+        streams: Callable[[], Streams],
+        fixed: FixedFrame,
+        contract: Contract,
+        scene_scale: float,
+        on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
+        on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
+    ) -> None:
+        self._streams = streams
+        self._fixed = fixed
+        self._contract = contract
+        self._scene_scale = scene_scale
+        self._on_choice = on_choice
+        self._on_memory = on_memory
+
+    def gather(
+        self,
+        asked: AskedClip,
+        camera: AskedCamera,
+        cancelled: Callable[[], bool],
+        chosen: tuple[str, ...] = (),
+    ) -> ClipSources:
+        """Source clips and target poses of a request.
+
+        Args:
+            chosen: answer of `choose`, where it was asked before.
+
+        Raises:
+            AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
+                `AskedClip.grid` and `FrameTree.lookup`.
+        """
+        names = camera.sources or chosen or self.choose(asked, camera, cancelled)
+        streams = _some(self._streams())
+        clips = self._clips(asked, [_stream(name, streams) for name in names])
+        poses = self._poses(asked, camera, clips[0].stamps_ns, cancelled)
+        info = streams[names[0]].latest_info
+        if info is None:  # since the clip was cut
+            raise AnyviewError("clock_jumped", f"the clock of '{names[0]}' jumped; ask again")
+        target = View(camera.camera(info.camera), poses)
+        past = self._past(asked, clips[0], camera.sources or streams, streams)
+        free = self._contract.max_sources - len(clips)
+        found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
+        self._on_memory(camera.name, ", ".join(key.words(past.now_ns) for key in found))
+        return ClipSources(
+            (*names, *(keyframe.name for keyframe in found)),
+            (*clips, *(streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found)),
+            target,
+        )
+
+    def choose(
+        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
+    ) -> tuple[str, ...]:
+        """Names of the best sources that have a clip; the first one's stamps count.
+
+        Args:
+            keep: the first source of the clip before, see `best_first`.
+
+        Raises:
+            AnyviewError: `no_sources`, or why the best source has no clip.
+        """
+        streams = _some(self._streams())
+        candidates = self._candidates(asked, camera, streams, cancelled)
+        ranked = best_first(candidates, self._scene_scale, keep) or sorted(streams)
+        first, refused = self._first_with_clip(asked, ranked, streams)
+        if first not in candidates:  # its first frame came meanwhile
+            return (first,)
+        ready = {first: candidates[first]}
+        for name in [name for name in ranked if name not in (first, *refused)]:
+            try:
+                self._clips(asked, [streams[first], streams[name]])
+                ready[name] = candidates[name]
+            except AnyviewError as error:
+                refused[name] = error
+        past = self._past(asked, self._clips(asked, [streams[first]])[0], streams, streams)
+        choice = joined_by(first, ready, self._scene_scale, self._contract.max_sources, past)
+        without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
+        self._on_choice(camera.name, replace(choice, reason=", ".join([choice.reason, *without])))
+        return choice.names
+
+    def _past(self, asked: AskedClip, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
+        """Return what the cameras of these names saw before a clip; by stamps alone."""
+        first_ns, last_ns = max(clip.stamps_ns[0], asked.hold_before_ns), clip.stamps_ns[-1]
+        return Past(
+            [
+                Keyframe(name, frame)
+                for name in sorted(names)
+                for frame in streams[name].buffer.keyframes(first_ns, last_ns)
+            ],
+            last_ns,
+        )
+
+    def _first_with_clip(
+        self, asked: AskedClip, ranked: Sequence[str], streams: Streams
+    ) -> tuple[str, dict[str, AnyviewError]]:
+        """The first that has a full clip, and why those before it have none."""
+        refused: dict[str, AnyviewError] = {}
+        for name in ranked:
+            try:
+                self._clips(asked, [streams[name]])
+                return name, refused
+            except AnyviewError as error:
+                refused[name] = error
+        raise refused[ranked[0]]
+
+    def _candidates(
+        self,
+        asked: AskedClip,
+        camera: AskedCamera,
+        streams: Streams,
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Candidate]:
+        """Sources with frames beside the target, at the begin, middle and end of the clip."""
+        seeing = {
+            name: (stream.buffer, newest_ns, info.camera)
+            for name, stream in streams.items()
+            if (newest_ns := stream.buffer.newest_ns) and (info := stream.latest_info)
+        }
+        if not seeing:
+            return {}
+        newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
+        end_ns, num_frames = asked.grid(newest_ns, self._contract)
+        span_ns = (num_frames - 1) * asked.period_ns
+        found = {}
+        for name, (buffer, newest_ns, source_camera) in seeing.items():
+            # What a camera shows of the past is held against where the target was then.
+            frames = [buffer.nearest(min(end_ns, newest_ns) - k * span_ns // 2) for k in (2, 1, 0)]
+            if None in frames:  # the clock jumped
+                continue
+            known = [frame for frame in frames if frame is not None]
+            stamps_ns = [frame.stamp_ns for frame in known]
+            found[name] = Candidate(
+                View(known[-1].camera, np.stack([frame.world_from_cam for frame in known])),
+                View(
+                    camera.camera(source_camera), self._poses(asked, camera, stamps_ns, cancelled)
+                ),
+            )
+        return found
+
+    def _poses(
+        self,
+        asked: AskedClip,
+        camera: AskedCamera,
+        stamps_ns: Sequence[int],
+        cancelled: Callable[[], bool],
+    ) -> NDArray[np.float64]:
+        """(T, 4, 4) world_from_target, which stands still as long as the sources are held."""
+
+        def look() -> NDArray[np.float64]:
+            world_from, placement = self._fixed.world_from, camera.placement
+            times = [max(stamp, asked.hold_before_ns) for stamp in stamps_ns]
+            return np.stack([placement.world_from_cam(world_from, time) for time in times])
+
+        return self._fixed.wait_for(look, cancelled)
+
+    def _clips(self, asked: AskedClip, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
+        """One clip of each stream, on grids of one period that end together.
+
+        Cameras that are not triggered together take their images at other instants. Each has its
+        grid's end on a frame of its own, within OWN_END of the common end: on one common grid it
+        would be by chance whether the frame before or the one after is nearer, and clips had gaps.
+        """
+        newest_ns = min(_newest_ns(stream) for stream in streams)
+        end_ns, num_frames = asked.grid(newest_ns, self._contract)
+        if len(streams) == 1 and not asked.end_ns and not asked.start_ns:
+            end_ns = 0  # the buffer's own newest, so that its errors can say how long to wait
+        ends_ns = [end_ns] if len(streams) == 1 else [_own_end(s, end_ns, asked) for s in streams]
+        return tuple(
+            stream.buffer.clip(end_ns, num_frames, asked.period_ns, asked.hold_before_ns)
+            for stream, end_ns in zip(streams, ends_ns, strict=True)
+        )
+
+
+def _own_end(stream: CameraStream, end_ns: int, asked: AskedClip) -> int:
+    """Stamp of the stream's frame at the end of a grid; the end itself where there is none."""
+    frame = stream.buffer.nearest(end_ns)
+    near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * asked.period_ns
+    return frame.stamp_ns if frame is not None and near else end_ns
+
+
+def _some(streams: Streams) -> Streams:
+    if not streams:
+        raise AnyviewError(
+            "no_sources",
+            "no source camera: no Image topic with a camera_info beside it was found; start the "
+            "cameras, or name them in the parameter cameras",
+        )
+    return streams
+
+
+def _stream(name: str, streams: Streams) -> CameraStream:
+    if name not in streams:
+        raise AnyviewError(
+            "unknown_source",
+            f"no source camera '{name}'; there are: {', '.join(sorted(streams))}",
+        )
+    return streams[name]
+
+
+def _newest_ns(stream: CameraStream) -> int:
+    """Stamp of a stream's newest frame.
+
+    Raises:
+        AnyviewError: `empty_buffer`, with what is wrong with the stream.
+    """
+    newest_ns = stream.buffer.newest_ns
+    if newest_ns is None:
+        status = stream.status()
+        problems = "; ".join(problem.text for problem in status.problems)
+        raise AnyviewError(
+            "empty_buffer",
+            f"no usable frame of '{status.topic}' is there: "
+            f"{problems or 'none has arrived yet; wait for the camera'}",
+        )
+    return newest_ns

@@ -1,0 +1,167 @@
+"""A request from its arrival to its answer: who reads `Synthesizer._answered` knows the node."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from rclpy.node import Node
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.msg import ClipRequest, ClipResult
+from anyview_ros.node.clips.asked_clip import AskedClip, asked_clip
+from anyview_ros.node.clips.clip_maker import ClipMaker
+from anyview_ros.node.clips.made_clip import Made, Order
+from anyview_ros.node.clips.request_queue import RequestQueue
+from anyview_ros.node.inference.served_model import RunningModel, ServedModel
+from anyview_ros.node.messages import image_message, time_message
+from anyview_ros.node.virtual.publisher import SynthesizedClip
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a request is.
+
+    Args:
+        name: queue, condition, denoise, decode or publish.
+        step, steps: denoiser calls done, and all of them.
+        seconds_left: until the answer; 0 while it is not known.
+    """
+
+    name: str
+    step: int
+    steps: int
+    seconds_left: float
+
+
+OnStage = Callable[[Stage], None]
+
+
+class Forecast:
+    """Estimates the time left from the steps of this request and the decoding of the last one."""
+
+    def __init__(self, decode_s: float) -> None:
+        self._decode_s = decode_s
+        self._denoise_began = 0.0
+
+    def stage(self, name: str, step: int, steps: int) -> Stage:
+        left = 0.0
+        if name == "denoise" and step == 0:
+            self._denoise_began = time.monotonic()
+        elif name == "denoise":
+            a_step = (time.monotonic() - self._denoise_began) / step
+            left = a_step * (steps - step) + self._decode_s
+        elif name == "decode":
+            left = self._decode_s
+        return Stage(name, step, steps, left)
+
+
+class Synthesizer:
+    """Answers requests for clips, from any thread.
+
+    Args:
+        node: its log.
+        model: the model served.
+        cameras: the virtual cameras.
+        queue: who is next.
+        maker: of the clips.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        model: ServedModel,
+        cameras: VirtualCameras,
+        queue: RequestQueue,
+        maker: ClipMaker,
+    ) -> None:
+        self._node = node
+        self._model = model
+        self._cameras = cameras
+        self._queue = queue
+        self._maker = maker
+        self._last_decode_s = 0.0
+
+    def answer(
+        self,
+        request: ClipRequest,
+        cancel_requested: Callable[[], bool] = lambda: False,
+        on_stage: OnStage = lambda stage: None,
+    ) -> ClipResult:
+        """Synthesize, publish, and say what came of it; never raises what a caller can cause."""
+        try:
+            return self._answered(request, cancel_requested, on_stage)
+        except AnyviewError as error:
+            return ClipResult(success=False, code=error.code, message=error.message)
+        except Exception as error:  # a bug must neither end the node nor leave the caller waiting
+            if self._node.context.ok():  # else a signal has ended ROS, and all calls fail so
+                self._node.get_logger().error(traceback.format_exc())
+            return ClipResult(success=False, code="internal_error", message=repr(error))
+
+    def _answered(
+        self,
+        request: ClipRequest,
+        cancel_requested: Callable[[], bool],
+        on_stage: OnStage,
+    ) -> ClipResult:
+        with ExitStack() as until_answered:
+            ticket = until_answered.enter_context(
+                self._queue.enter(request.camera.name, cancel_requested)
+            )
+            model = self._model.required()
+            asked = asked_clip(request, model.contract)
+            camera = until_answered.enter_context(self._virtual_camera(asked, model))
+            sources = self._maker.gather(asked, camera.asked, ticket.is_cancelled)
+            ticket.sources = sources.names
+            on_stage(Stage("queue", 0, 0, 0.0))
+            queue_s = self._queue.wait_turn(ticket)
+            depth = camera.topics.wants_depth
+            order = Order(asked, camera.asked, sources, model, queue_s, depth)
+            forecast = Forecast(self._last_decode_s)
+            made = self._maker.make(
+                order, ticket, lambda *progress: on_stage(forecast.stage(*progress))
+            )
+            self._last_decode_s = made.synthesis.decode_s
+            steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
+            on_stage(Stage("publish", steps, steps, 0.0))
+            clip = self._published(made, asked, camera)
+            return _result(clip, camera.asked.frame_id if asked.return_frames else "")
+
+    def _published(self, made: Made, asked: AskedClip, camera: VirtualCamera) -> SynthesizedClip:
+        """Publish a clip, unless its camera streams: then it is for the answer alone."""
+        frames = range(len(made.order.sources.stamps_ns))
+        if asked.camera is not None:
+            return camera.topics.publish_and_close(self._maker.finish(made, frames))
+        if camera.asked.stream is None:
+            return self._maker.publish(made, frames, camera.topics)
+        return self._maker.finish(made, frames)
+
+    @contextmanager
+    def _virtual_camera(self, asked: AskedClip, model: RunningModel) -> Iterator[VirtualCamera]:
+        if asked.camera is None:
+            camera = self._cameras.named(asked.camera_name)
+            if camera.asked.stream is not None and not asked.return_frames:
+                raise AnyviewError(
+                    "camera_streams",
+                    f"'{asked.camera_name}' is continuous, and publishes a stamp at most once: "
+                    "listen to its topics, or set return_frames to get this clip in the answer",
+                )
+            yield camera
+        else:
+            with self._cameras.for_one_request(asked.camera, model.contract) as camera:
+                yield camera
+
+
+def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:
+    """The answer; with the frames when their frame id is given."""
+    frames = zip(clip.images, clip.stamps_ns, strict=True) if frame_id else ()
+    return ClipResult(
+        success=True,
+        stamps=[time_message(stamp) for stamp in clip.stamps_ns],
+        infos=[clip.provenance(k) for k in range(len(clip.stamps_ns))],
+        frames=[image_message(image, stamp, frame_id) for image, stamp in frames],
+    )

@@ -1,0 +1,259 @@
+"""What is said of each part of the node on /diagnostics: nothing fails silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from anyview_ros import diagnostic_keys as keys
+from anyview_ros.clips.source_choice import Choice
+from anyview_ros.engine.onnx.runtime import AUTO, PROVIDERS
+from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.message_fields import seconds
+from anyview_ros.node.inference.served_model import ServedModel
+from anyview_ros.node.process_load import Load
+from anyview_ros.node.sources.source_health import SourceStatus
+from anyview_ros.node.streaming.back_pressure import BackPressure
+from anyview_ros.node.streaming.stream import StreamStatus
+from anyview_ros.node.virtual.asked_camera import AskedCamera
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+SILENT_S = 3.0  # without a frame; longer than the period of any model
+FULL_RATE = 0.8  # of what was asked; below it is named
+NVIDIA_DEVICE = Path("/dev/nvidiactl")
+
+
+def named(status: DiagnosticStatus, node: str) -> DiagnosticStatus:
+    """A status with the node's fully qualified name in its own, so that several are told apart."""
+    status.hardware_id = node.removeprefix("/")
+    status.name = keys.named(status.hardware_id, status.name.partition(": ")[2])
+    return status
+
+
+def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatus:
+    """The state of the node's life, and whether another one has its name."""
+    values = {keys.STATE: state}
+    if nodes.count(node) > 1:
+        text = (
+            f"{nodes.count(node)} nodes are called '{node}', and any of them may answer; start the "
+            "others in a namespace"
+        )
+        return _status(keys.STATE, ERROR, text, values)
+    return _status(keys.STATE, OK if state == "active" else WARN, state, values)
+
+
+def camera_status(status: SourceStatus) -> DiagnosticStatus:
+    """One source camera: its problems with their remedies, its rate, its ledger."""
+    ledger = status.ledger
+    level = OK
+    if status.problems:
+        level = WARN if ledger.buffered else ERROR
+    newest = status.newest_stamp_ns
+    values = {
+        keys.TOPIC: status.topic,
+        keys.RATE_HZ: f"{status.rate_hz:.2f}",
+        "newest_stamp": seconds(newest) if newest is not None else "none",
+        keys.RECEIVED: ledger.received,
+        keys.PENDING_TF: ledger.pending_tf,
+        keys.BUFFERED: ledger.buffered,
+        "keyframes": status.keyframes,
+        keys.RETIRED_USED: ledger.retired_used,
+        keys.RETIRED_UNUSED: ledger.retired_unused,
+        **{f"{keys.DROPPED}{reason}": count for reason, count in sorted(ledger.dropped.items())},
+        keys.BALANCED: ledger.balanced,
+        **{f"problem.{problem.code}": problem.text for problem in status.problems},
+    }
+    well = f"{status.rate_hz:.1f} Hz, {ledger.buffered} frames buffered"
+    problems = "; ".join(problem.text for problem in status.problems)
+    return _status(f"{keys.CAMERA}{status.name}", level, problems or well, values)
+
+
+def refused_camera_status(name: str, refusal: AnyviewError) -> DiagnosticStatus:
+    """A source camera that cannot be subscribed to."""
+    return _status(f"{keys.CAMERA}{name}", ERROR, refusal.message, {"code": refusal.code})
+
+
+def no_camera_status() -> DiagnosticStatus:
+    """No source camera at all."""
+    text = "no Image topic with a camera_info beside it is published; start the cameras"
+    return _status("cameras", WARN, text, {})
+
+
+def model_status(model: ServedModel) -> DiagnosticStatus:
+    """The model, where it runs, and the process it runs in."""
+    running = model.current
+    if running is None:
+        return _status(keys.MODEL, ERROR, model.absence, {keys.MODEL: model.name})
+    worker, contract = running.worker, running.contract
+    values: dict[str, object] = {
+        keys.MODEL: contract.name,
+        "sha256": running.package.sha256,
+        keys.PROVIDER: (provider := PROVIDERS.get(worker.provider, "")),
+        keys.WORKER_PID: worker.pid or "none",
+        "worker_deaths": worker.deaths,
+        **({"loading": model.loading} if model.loading else {}),
+    }
+    if worker.pid is None:
+        text = f"{worker.last_death or 'the inference process ended'}; the next request starts it"
+        return _status(keys.MODEL, WARN, text, values)
+    if model.refused is not None:
+        values |= {"asked": model.name, "code": model.refused.code}
+        return _status(keys.MODEL, WARN, model.refused.message, values)
+    if worker.provider == "cpu" and worker.asked_provider == AUTO and NVIDIA_DEVICE.exists():
+        return _status(
+            keys.MODEL,
+            WARN,
+            "runs on the CPU although there is an NVIDIA GPU: install onnxruntime-gpu in place of "
+            "onnxruntime, or set the parameter provider to 'cpu'",
+            values,
+        )
+    text = f"'{contract.name}' runs on {provider}"
+    return _status(keys.MODEL, OK, text, values)
+
+
+def load_status(pids: Mapping[str, int | None], loads: Mapping[str, Load]) -> DiagnosticStatus:
+    """What the node and its inference process take of the machine."""
+    values: dict[str, object] = {f"{name}{keys.PID}": pid or "none" for name, pid in pids.items()}
+    for name, load in loads.items():
+        values[f"{name}{keys.CPU_PERCENT}"] = f"{load.cpu_percent:.0f}"
+        values[f"{name}{keys.MEMORY_MB}"] = f"{load.memory_mb:.0f}"
+    text = ", ".join(f"{name} {load.cpu_percent:.0f} % of a core" for name, load in loads.items())
+    return _status(keys.LOAD, OK, text, values)
+
+
+def parameters_status(without_effect: Mapping[str, str]) -> DiagnosticStatus:
+    """Name parameters that were set and change nothing, and say why."""
+    text = "; ".join(f"{name}: {why}" for name, why in without_effect.items())
+    return _status("parameters", WARN, text, without_effect)
+
+
+def requests_status(waiting: int) -> DiagnosticStatus:
+    """How many requests are there, the running one included."""
+    return _status("requests", OK, f"{waiting} requests", {"requests": waiting})
+
+
+def virtual_camera_status(
+    asked: AskedCamera,
+    state: str,
+    refused_pose: AnyviewError | None,
+    stream: StreamStatus | None = None,
+    choice: Choice | None = None,
+    keyframes: str = "",
+) -> DiagnosticStatus:
+    """One added virtual camera, its stream, and the last pose of a hand if that was refused.
+
+    Args:
+        keyframes: what of the past its last clip is made from.
+    """
+    values: dict[str, object] = {
+        keys.STATE: state,
+        "frame": asked.frame_id,
+        keys.SOURCES: ", ".join(asked.sources or (choice.names if choice else ())),
+        "sources_reason": source_reason(asked, choice),
+        "keyframes": keyframes or "none",
+    }
+    problem = None
+    if stream is not None:
+        values |= stream_values(stream)
+        state = stream_text(stream)
+        problem = stream.problem or silent_source(stream) or slow_stream(stream)
+    if refused_pose is not None:
+        state, problem = f"{state}, at its last good pose", refused_pose
+    name = f"{keys.VIRTUAL_CAMERA}{asked.name}"
+    if problem is None:
+        return _status(name, OK, state, values)
+    text = f"{state}: {problem.message}"
+    return _status(name, WARN, text, {**values, "code": problem.code})
+
+
+def source_reason(asked: AskedCamera, choice: Choice | None) -> str:
+    """Why a virtual camera is made from these sources."""
+    if asked.sources:
+        return "named by the caller"
+    return choice.reason if choice else "not chosen yet"
+
+
+def stream_text(stream: StreamStatus) -> str:
+    """What came of what was asked for."""
+    if stream.asked.lossless:
+        return f"{stream.ledger.published} frames answered, {stream.ledger.waiting} wait"
+    return f"{stream.ledger.rate_hz:.1f} Hz of {stream.asked.rate_hz:g} Hz"
+
+
+def stream_values(stream: StreamStatus) -> dict[str, object]:
+    """Rate and latency beside what was asked, and the ledger of the source's frames."""
+    ledger = stream.ledger
+    return {
+        keys.MODE: "LOSSLESS" if stream.asked.lossless else "LIVE",
+        "priority": stream.asked.priority,
+        keys.RATE_ASKED_HZ: f"{stream.asked.rate_hz:g}",
+        keys.RATE_HZ: f"{ledger.rate_hz:.2f}",
+        keys.LATENCY_S: f"{ledger.latency_s:.3f}",
+        "max_latency_s": f"{ledger.max_latency_s:.3f}",
+        keys.CLIPS: ledger.clips,
+        "wait_s": f"{ledger.wait_s:.3f}",
+        "model_s": f"{ledger.model_s:.3f}",
+        "overhead_s": f"{ledger.overhead_s:.4f}",
+        keys.SEEN: ledger.seen,
+        keys.PUBLISHED: ledger.published,
+        keys.WAITING: ledger.waiting,
+        **{f"{keys.SKIPPED}{reason}": count for reason, count in sorted(ledger.skipped.items())},
+        keys.BALANCED: ledger.balanced,
+    }
+
+
+def silent_source(stream: StreamStatus) -> AnyviewError | None:
+    """Whether there is nothing to be answered."""
+    if stream.quiet_s < SILENT_S:
+        return None
+    source = f"its source '{stream.sources[0]}'" if stream.sources else "any source"
+    return AnyviewError(
+        "source_silent",
+        f"no usable frame of {source} came for {stream.quiet_s:.0f} s; see the diagnostics of that "
+        "camera",
+    )
+
+
+def slow_stream(stream: StreamStatus) -> AnyviewError | None:
+    """Whether a live stream has much less than its rate."""
+    asked_hz, ledger = stream.asked.rate_hz, stream.ledger
+    if stream.asked.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * asked_hz:
+        return None
+    return AnyviewError(
+        "rate_not_reached",
+        "the model is not fast enough for all that is asked of it, clips come "
+        f"{ledger.latency_s:.1f} s after their newest frame: lower the rate of this or other "
+        "cameras, raise its priority, remove cameras, or use a faster model or machine",
+    )
+
+
+def back_pressure_status(pressure: BackPressure) -> DiagnosticStatus:
+    """What holds the source back for lossless cameras."""
+    values = {"holding": pressure.holding, "calls": pressure.calls}
+    if pressure.problem is not None:
+        code = {"code": pressure.problem.code}
+        return _status("back pressure", WARN, pressure.problem.message, {**values, **code})
+    text = "the source is held" if pressure.holding else "the source may send"
+    return _status("back pressure", OK, text, values)
+
+
+def tf_status(implementation: str, frames: int, problem: AnyviewError | None) -> DiagnosticStatus:
+    """The frame tree, and the last transform that was refused."""
+    values = {"implementation": implementation, "frames": frames}
+    if problem is not None:
+        return _status("tf", WARN, problem.message, {**values, "code": problem.code})
+    return _status("tf", OK, f"{frames} frames", values)
+
+
+def _status(
+    name: str, level: bytes, message: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        name=keys.named(keys.NODE_NAME, name),
+        hardware_id=keys.NODE_NAME,
+        level=level,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )

@@ -1,0 +1,278 @@
+"""Supervises the inference process: starts it, feeds it, notices its death, leaves none behind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.engine.pipeline import Progress as OnProgress
+from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Clip, View
+from anyview_ros.node.inference.shared_pixels import SharedPixels
+from anyview_ros.node.inference.worker_messages import (
+    NO_ROOM,
+    Cancel,
+    ClipHeader,
+    Job,
+    NeedsRoom,
+    Progress,
+    Ready,
+    Room,
+    RoomMade,
+    distinct,
+)
+from anyview_ros.packages import ModelPackage
+
+POLL_S = 0.02  # how late a cancellation is noticed
+GRACE_S = 1.0  # between asking a process to end and killing it
+Reply = NeedsRoom | Ready | Synthesis
+
+
+def nobody(stage: str, step: int, steps: int) -> None:
+    """Progress that interests nobody."""
+
+
+class Worker:
+    """One model in a process of its own. Thread-safe; one job at a time.
+
+    Args:
+        package: the checked model package; the process loads and checks it again.
+        provider: `auto`, `cpu` or `cuda`.
+    """
+
+    def __init__(self, package: ModelPackage, provider: str) -> None:
+        self._package = package
+        self.asked_provider = provider
+        self._busy = threading.Lock()
+        self._process: InferenceProcess | None = None
+        self._stopped = False
+        self.provider = ""
+        self.deaths = 0
+        self.last_death = ""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process while there is one."""
+        process = self._process
+        return process.pid if process is not None and process.is_alive else None
+
+    def start(self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None) -> None:
+        """Start the process and wait until it has loaded the model.
+
+        Args:
+            room: memory that `make_room` can free.
+            make_room: called where the model fits only after it, and all else of it is in order.
+
+        Raises:
+            AnyviewError: why the model cannot run; `worker_died` when the process ended.
+        """
+        with self._busy:
+            self._ready_process(room, make_room)
+
+    def synthesize(
+        self,
+        sources: Sequence[Clip],
+        target: View,
+        options: SynthesisOptions,
+        on_progress: OnProgress = nobody,
+        cancelled: Callable[[], bool] = lambda: False,
+        known: NDArray[np.uint8] | None = None,
+    ) -> Synthesis:
+        """`Pipeline.synthesize` in the process.
+
+        Args:
+            on_progress: not told of by the process where it is `nobody`.
+
+        Raises:
+            AnyviewError: what the pipeline raises; `worker_died` when the process ended: this
+                job is lost, the next one gets a new process.
+        """
+        headers = tuple(ClipHeader.of(clip) for clip in sources)
+        given = 0 if known is None else len(known)
+        job = Job(headers, target, options, given, tells=on_progress is not nobody)
+        with self._busy:
+            process = self._ready_process()
+            *videos, begin, frames, uncertainty, depth = process.pixels.arrays(job.shapes)
+            process.show(videos, sources)
+            if known is not None:
+                begin[:] = known
+            process.say(job)
+            synthesis = self._reply(process, on_progress, cancelled)
+            assert isinstance(synthesis, Synthesis)
+            return replace(
+                synthesis,
+                frames=frames.copy(),
+                uncertainty=uncertainty[..., 0].copy(),
+                depth=depth.view(np.float32)[..., 0].copy(),
+            )
+
+    def stop(self) -> None:
+        """End the process, from any thread, also while a job or the start is running."""
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            process.end()
+
+    def _ready_process(
+        self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None
+    ) -> InferenceProcess:
+        process = self._process
+        if process is not None and process.is_alive:
+            return process
+        if self._stopped:
+            raise AnyviewError("no_model", "the model was unloaded; load it again")
+        process = InferenceProcess(self._package, self.asked_provider, room)
+        self._process = process
+        if self._stopped:  # meanwhile, before there was a process to end
+            process.end()
+        ready = self._reply(process)
+        if isinstance(ready, NeedsRoom):
+            make_room()
+            process.say(RoomMade())
+            ready = self._reply(process)
+        assert isinstance(ready, Ready)
+        if ready.model_sha256 != self._package.sha256:
+            process.end()
+            raise AnyviewError(
+                "model_damaged",
+                f"{self._package.path} changed on disk since it was loaded; restart the node",
+            )
+        self.provider = ready.provider
+        return process
+
+    def _reply(
+        self,
+        process: InferenceProcess,
+        on_progress: OnProgress = nobody,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Reply:
+        try:
+            return process.reply(on_progress, cancelled)
+        except AnyviewError as error:
+            if error.code == "worker_died" and not self._stopped:
+                self.deaths += 1
+                self.last_death = error.message
+            if error.code in ("inference_failed", "out_of_memory"):
+                # After a CUDA fault or out of memory every later call would fail too.
+                process.end()
+            raise
+        except BaseException:
+            process.end()  # its answer to this job would be taken for that to the next
+            raise
+
+
+class InferenceProcess:
+    """A started process, the pipe to it, and the pixels shared with it."""
+
+    def __init__(self, package: ModelPackage, provider: str, room: Room) -> None:
+        self.pixels = SharedPixels()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "anyview_ros.node.inference.worker_process"),
+                    *(str(theirs.fileno()), str(self.pixels.file)),
+                    *(str(package.path), provider, room.device, str(room.bytes)),
+                ],
+                pass_fds=[theirs.fileno(), self.pixels.file],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C in a terminal is for the node alone
+            )
+        self._connection = Connection(ours.detach())
+        self._shown: list[list[NDArray[np.uint8]]] = []  # what lies in the pixels, by source
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def show(self, videos: Sequence[NDArray[np.uint8]], sources: Sequence[Clip]) -> None:
+        """Write the frames of sources to the shared pixels, but those that lie there already.
+
+        Several virtual cameras are made from one clip, and keyframes are used again and again.
+
+        Args:
+            videos: places of the frames, at the begin of the pixels.
+        """
+        groups = [group for clip in sources for group in (distinct(clip), clip.around) if group]
+        shown = [[frame.image for frame in group] for group in groups]
+        shapes = [[image.shape for image in images] for images in shown]
+        before = self._shown
+        if shapes != [[image.shape for image in images] for images in before]:
+            before = [[] for _ in shown]  # in other places
+        self._shown = shown
+        for video, images, there in zip(videos, shown, before, strict=True):
+            for place, image, old in itertools.zip_longest(video, images, there):
+                if image is not old:
+                    place[:] = image
+
+    def say(self, message: Job | RoomMade) -> None:
+        """Send a message; where the process died `reply` finds out how."""
+        with suppress(OSError):
+            self._connection.send(message)
+
+    def reply(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Reply:
+        """The process's next message that is not progress.
+
+        Raises:
+            AnyviewError: the one the process answered with, or `worker_died`.
+        """
+        asked_to_cancel = False
+        try:
+            while True:
+                if not asked_to_cancel and cancelled():
+                    self._connection.send(Cancel())
+                    asked_to_cancel = True
+                message = self._connection.recv() if self._connection.poll(POLL_S) else None
+                if isinstance(message, Progress):
+                    on_progress(message.stage, message.step, message.steps)
+                elif isinstance(message, Reply):
+                    return message
+                elif message is not None:
+                    raise message
+        except (EOFError, OSError):
+            raise AnyviewError("worker_died", self._death()) from None
+
+    def end(self) -> None:
+        """End the process and wait until it is gone."""
+        with suppress(OSError):
+            # Not closed: another thread may be reading. It sees the end of the pipe.
+            socket.socket(fileno=os.dup(self._connection.fileno())).shutdown(socket.SHUT_RDWR)
+        try:
+            self._popen.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+    def _death(self) -> str:
+        try:
+            status = self._popen.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            status = self._popen.wait()
+        return f"the inference process ended with {_words(status)}; the next request gets a new one"
+
+
+def _words(status: int) -> str:
+    if status >= 0:
+        return f"exit code {status}"
+    name = signal.Signals(-status).name
+    hint = ", usually because memory ran out" if -status == signal.SIGKILL else ""
+    return f"signal {-status} ({name}{hint})"

@@ -1,0 +1,155 @@
+"""What the node and its inference process say to each other.
+
+Headers are pickled through a pipe that only these two share; pixels lie in `SharedPixels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyview_ros.engine.pipeline import SynthesisOptions
+from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.node.inference.shared_pixels import Shape
+
+NO_PIXELS = np.empty((0, 0, 0, 3), np.uint8)
+NO_DEPTH = np.empty((0, 0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class ClipHeader:
+    """A clip without its pixels; of one that is held still, its one frame.
+
+    Args:
+        instants: T of the clip.
+        around: of a held frame's, see `Clip`; they are of one size.
+    """
+
+    stamps_ns: tuple[int, ...]
+    cameras: tuple[Camera, ...]
+    world_from_cam: NDArray[np.float64]
+    instants: int
+    around: ClipHeader | None = None
+
+    @classmethod
+    def of(cls, clip: Clip) -> ClipHeader:
+        around = cls._of(clip.around) if clip.around else None
+        return replace(cls._of(distinct(clip)), instants=len(clip), around=around)
+
+    @classmethod
+    def _of(cls, frames: Sequence[Frame]) -> ClipHeader:
+        return cls(
+            tuple(frame.stamp_ns for frame in frames),
+            tuple(frame.camera for frame in frames),
+            np.stack([frame.world_from_cam for frame in frames]),
+            len(frames),
+        )
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """(T, H, W, 3) of the clip's own frames, T = 1 where it is held; then of those around."""
+        own = (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
+        return (own, *self.around.shapes) if self.around else (own,)
+
+    def with_images(self, images: Iterator[NDArray[np.uint8]]) -> Clip:
+        """Return the clip again, over the next arrays, of `shapes`."""
+        frames = self._frames(next(images))
+        around = self.around._frames(next(images)) if self.around else ()
+        return Clip.held(frames[0], self.instants, around) if len(frames) == 1 else Clip(frames)
+
+    def _frames(self, images: NDArray[np.uint8]) -> tuple[Frame, ...]:
+        columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
+        return tuple(Frame(*values) for values in zip(*columns, strict=True))
+
+
+def distinct(clip: Clip) -> tuple[Frame, ...]:
+    """Return the frames of a clip, each once."""
+    return clip.frames[:1] if clip.is_held else clip.frames
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request to the process, whose pixels are there when it comes.
+
+    Args:
+        known: how many of the target's first frames are given.
+        tells: whether somebody listens to its progress.
+    """
+
+    sources: tuple[ClipHeader, ...]
+    target: View
+    options: SynthesisOptions
+    known: int
+    tells: bool
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """What lies in the shared memory.
+
+        (T, H, W, 3) of every source and of what is around it, then of the target's known frames,
+        then of the answer's, then (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their
+        depth, the bytes of float32. T = 1 of a source that is held still, and 0 where there are no
+        known frames, or uncertainty or depth was not asked for.
+        """
+        camera, frames, options = self.target.camera, len(self.target.world_from_cam), self.options
+        size = camera.height, camera.width
+        unsure, deep = frames * bool(options.uncertainty_samples), frames * options.depth
+        return (
+            *(shape for source in self.sources for shape in source.shapes),
+            *((self.known, *size, 3), (frames, *size, 3), (unsure, *size, 1), (deep, *size, 4)),
+        )
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Ends the running job within one step."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory that is freed when the model that is served now ends.
+
+    Args:
+        device: `cpu` or `cuda`.
+    """
+
+    device: str
+    bytes: int
+
+
+NO_ROOM = Room("cpu", 0)
+
+
+@dataclass(frozen=True)
+class NeedsRoom:
+    """The model is in order, but fits only into memory that the one served now holds."""
+
+
+@dataclass(frozen=True)
+class RoomMade:
+    """That model has ended."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has loaded its model.
+
+    Args:
+        provider: `cpu` or `cuda`, as it really runs.
+        model_sha256: of the package that was loaded.
+    """
+
+    provider: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the running job is; see `Pipeline.synthesize`."""
+
+    stage: str
+    step: int
+    steps: int

@@ -1,0 +1,170 @@
+"""The inference process: owns the pipeline and runs one job after another.
+
+It is a fresh interpreter (a fork after DDS or CUDA is broken) that imports neither rclpy nor the
+node.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from anyview_ros.engine.onnx.memory import check_fits
+from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.runtime import choose_provider
+from anyview_ros.engine.pipeline import Pipeline, Synthesis
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.inference.shared_pixels import SharedPixels
+from anyview_ros.node.inference.worker_messages import (
+    NO_DEPTH,
+    NO_PIXELS,
+    Cancel,
+    Job,
+    NeedsRoom,
+    Progress,
+    Ready,
+    Room,
+    RoomMade,
+)
+from anyview_ros.packages import load_package
+
+OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends first, up to 1000
+
+
+class Inbox(threading.Thread):
+    """Receives jobs and cancellations while the main thread computes.
+
+    The end of the pipe means that the node is gone, however it ended: then so is this process.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(name="inbox", daemon=True)
+        self._connection = connection
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.cancelled = threading.Event()
+        self.room_made = threading.Event()
+
+    def run(self) -> None:
+        try:
+            while True:
+                self._receive()
+        except (EOFError, OSError):
+            os._exit(0)
+
+    def _receive(self) -> None:
+        message = self._connection.recv()
+        if isinstance(message, Cancel):
+            self.cancelled.set()
+        elif isinstance(message, RoomMade):
+            self.room_made.set()
+        else:
+            self.cancelled.clear()  # of the job before: the node sends the next after its answer
+            self.jobs.put(message)
+
+
+def serve(
+    connection: Connection, shared: SharedPixels, package: Path, provider: str, room: Room
+) -> None:
+    """Load the model, say so, then answer jobs until the pipe ends."""
+    inbox = Inbox(connection)
+    inbox.start()
+    try:
+        with first_to_be_killed():
+            pipeline = loaded(connection, inbox, package, provider, room)
+    except AnyviewError as error:
+        connection.send(error)
+        return
+    connection.send(Ready(pipeline.provider, pipeline.package.sha256))
+    while True:
+        job = inbox.jobs.get()
+        connection.send(answer(pipeline, job, shared, connection, inbox.cancelled))
+
+
+def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room: Room) -> Pipeline:
+    """The model; asks for room where it is in order but does not fit beside the one served now.
+
+    Raises:
+        AnyviewError: why it cannot run.
+    """
+    package, device = load_package(path), device_of(choose_provider(provider))
+    try:
+        check_fits(package, device)
+    except AnyviewError:
+        check_fits(package, device, room.bytes if room.device == device else 0)
+        connection.send(NeedsRoom())
+        inbox.room_made.wait()
+    return Pipeline(package, provider)
+
+
+@contextmanager
+def first_to_be_killed() -> Iterator[None]:
+    """Where memory runs out meanwhile the kernel ends this process, none that serves already."""
+    before = ""
+    with suppress(OSError):  # where a container does not let it, the kernel decides
+        before = OOM_SCORE.read_text()
+        OOM_SCORE.write_text("1000")
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # below that of its parent, where that may be
+            if before:
+                OOM_SCORE.write_text(before)
+
+
+def answer(
+    pipeline: Pipeline,
+    job: Job,
+    shared: SharedPixels,
+    connection: Connection,
+    cancelled: threading.Event,
+) -> Synthesis | AnyviewError:
+    """The job's synthesis with its frames left in `shared`, or why there is none."""
+    *images, known, frames, uncertainty, depth = shared.arrays(job.shapes)
+    pixels = iter(images)
+
+    def tell(stage: str, step: int, steps: int) -> None:
+        if job.tells:
+            connection.send(Progress(stage, step, steps))
+
+    try:
+        synthesis = pipeline.synthesize(
+            [source.with_images(pixels) for source in job.sources],
+            job.target,
+            job.options,
+            tell,
+            cancelled.is_set,
+            known if job.known else None,
+        )
+    except AnyviewError as error:
+        return error
+    except Exception as error:  # a job fails by name whatever the cause, out of memory included
+        return AnyviewError("inference_failed", f"{type(error).__name__}: {error}")
+    frames[:], uncertainty[..., 0] = synthesis.frames, synthesis.uncertainty
+    depth.view(np.float32)[..., 0] = synthesis.depth
+    return replace(synthesis, frames=NO_PIXELS, uncertainty=NO_PIXELS, depth=NO_DEPTH)
+
+
+def main() -> None:
+    """`python -m ...inference.worker_process PIPE PIXELS PACKAGE PROVIDER DEVICE BYTES`.
+
+    The first two are file descriptors, the last two are `Room`.
+    """
+    # Ctrl-C reaches every process of a terminal; the node ends this one by closing the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe, pixels, package, provider, device, freed = sys.argv[1:]
+    connection, shared = Connection(int(pipe)), SharedPixels(int(pixels))
+    serve(connection, shared, Path(package), provider, Room(device, int(freed)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The parameters in words, for people: the table in the README, and config/synth.yaml."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from anyview_ros.node.parameter import Parameter, Value
+from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
+
+
+def markdown_table() -> str:
+    """The README's table of parameters."""
+    rows = [
+        f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.applies} | {p.meaning} |"
+        for prefix, parameters in (("", NODE_PARAMETERS), ("<camera>.", CAMERA_PARAMETERS))
+        for p in parameters
+    ]
+    return "\n".join(
+        [
+            "| parameter | default | range, unit | changes | meaning |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
+
+
+def yaml_file() -> str:
+    """config/synth.yaml: every parameter at its default, those of a camera as comments."""
+    lines = [
+        "# Parameters of the node `anyview`, all at their defaults. Copy this file, change it and",
+        "# start with: ros2 launch anyview_ros synth.launch.py params_file:=my.yaml",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for p in NODE_PARAMETERS:
+        lines += [*_comment(p, "    # "), f"    {p.name}: {_yaml(p.default)}"]
+    lines += ["    # For each camera, here one named front:", "    # front:"]
+    for p in CAMERA_PARAMETERS:
+        lines += [*_comment(p, "    #   # "), f"    #   {p.name}: {_yaml(p.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(parameter: Parameter) -> str:
+    words = ", ".join(f"`{choice}`" for choice in parameter.choices) or parameter.range
+    return f"{words} {parameter.unit}".strip()
+
+
+def _comment(parameter: Parameter, prefix: str) -> list[str]:
+    extent = f"{parameter.range} {parameter.unit}".strip()
+    text = f"{parameter.meaning}{f' ({extent})' if extent else ''}."
+    return wrap(text, 100, initial_indent=prefix, subsequent_indent=prefix)
+
+
+def _yaml(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else f"{value}"

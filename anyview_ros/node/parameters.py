@@ -1,0 +1,254 @@
+"""Every parameter of the node, declared once; descriptors, YAML and README table follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.parameter import APPLIES, Parameter
+
+NODE_PARAMETERS = (
+    Parameter(
+        "cameras",
+        (),
+        "Names of the source cameras; empty: every Image topic with a sibling camera_info that is "
+        "not below virtual/, named by its namespace (`/front/image_raw`: front)",
+        applies="activate",
+    ),
+    Parameter(
+        "model",
+        "worlds-sweep-10m",
+        "Model package: a name on the search path, or a path; one that cannot run does not take "
+        "the place of one that does",
+        applies="now",
+    ),
+    Parameter(
+        "provider",
+        "auto",
+        "What runs the model; auto: the fastest",
+        choices=("auto", "cpu", "cuda", "tensorrt"),
+        applies="now",
+    ),
+    Parameter(
+        "fixed_frame", "odom", "Frame that does not move; sources and targets are resolved in it"
+    ),
+    Parameter(
+        "scene_scale",
+        0.0,
+        "Factor on Plücker moments, about one over the distance in metres that matters: 1/16 "
+        "driving, 1/8 in a room, 1/2 on a table; 0: the model's",
+        limits=(0.0, 10.0),
+        applies="now",
+    ),
+    Parameter(
+        "buffer_s",
+        10.0,
+        "Age of the oldest frame kept",
+        unit="s",
+        limits=(0.5, 120.0),
+        applies="activate",
+    ),
+    Parameter(
+        "memory_s",
+        20.0,
+        "How far back of a clip single frames are remembered, as further sources of what no camera "
+        "sees now; 0: none; a model of one source has no use for them",
+        unit="s",
+        limits=(0.0, 120.0),
+        applies="activate",
+    ),
+    Parameter(
+        "source_size",
+        640,
+        "Longer side at which frames are kept, for models that copy detail from them; a camera's "
+        "own size where it has less; 0, and for other models: the model's size",
+        unit="pixels",
+        limits=(0, 4096),
+        applies="activate",
+    ),
+    Parameter(
+        "tf_timeout_s",
+        1.0,
+        "How long a frame or a request waits for its TF, on a steady clock",
+        unit="s",
+        limits=(0.0, 30.0),
+        applies="activate",
+    ),
+    Parameter(
+        "max_virtual_cameras",
+        16,
+        "How many virtual cameras may be added; they share one model, and each keeps two clips in "
+        "its publishers' queues",
+        limits=(1, 256),
+        applies="now",
+    ),
+    Parameter(
+        "back_pressure",
+        "none",
+        "What holds back the source while cameras of mode LOSSLESS catch up; player: it is paused "
+        "and resumed, as ros2 bag play can be; step: it is stepped, as a simulator can be",
+        choices=("none", "player", "step"),
+        applies="now",
+    ),
+    Parameter(
+        "back_pressure_node",
+        "/rosbag2_player",
+        "Whose services pause and resume, or step, are called",
+        applies="start",
+    ),
+    Parameter(
+        "flush_s",
+        2.0,
+        "After so long without a frame, on a steady clock, a LOSSLESS camera answers those that "
+        "are left, which are less than a clip",
+        unit="s",
+        limits=(0.1, 3600.0),
+        applies="now",
+    ),
+    Parameter(
+        "watermark",
+        False,
+        "Whether frames say SYNTHETIC in their lower left corner, for people who see them without "
+        "their SynthesisInfo",
+        applies="now",
+    ),
+    Parameter(
+        "diagnostics_period_s",
+        1.0,
+        "How often /diagnostics says what the node does, on a steady clock",
+        unit="s",
+        limits=(0.1, 2.0),
+    ),
+    Parameter(
+        "autostart",
+        True,
+        "Configure and activate at start: load the model and subscribe; false: wait for "
+        "`ros2 lifecycle set`, or a lifecycle manager",
+    ),
+)
+
+CAMERA_PARAMETERS = (
+    Parameter(
+        "image_topic", "", "Images of this camera; empty: `<camera>/image_raw`", applies="activate"
+    ),
+    Parameter(
+        "camera_info_topic",
+        "",
+        "Camera info; empty: camera_info beside the image topic",
+        applies="activate",
+    ),
+    Parameter(
+        "transport",
+        "raw",
+        "How images travel; compressed: jpeg or png on `<image topic>/compressed`, the default of "
+        "a camera found in the graph without raw images",
+        choices=("raw", "compressed"),
+        applies="activate",
+    ),
+    Parameter(
+        "reliability",
+        "best_effort",
+        "Of the image subscription; best_effort matches every publisher",
+        choices=("best_effort", "reliable"),
+        applies="activate",
+    ),
+    Parameter(
+        "rectify",
+        "auto",
+        "auto: rectify the images by their camera info, unless the topic's name says rect; off: "
+        "they are rectified already; on: they are not, whatever the topic is called",
+        choices=("auto", "on", "off"),
+        applies="activate",
+    ),
+    Parameter(
+        "clock_offset_s",
+        0.0,
+        "Added to the stamps of this camera's images and camera infos, where its clock is not the "
+        "robot's; TF is asked, and results are stamped, on the robot's clock",
+        unit="s",
+        limits=(-1e10, 1e10),
+        applies="activate",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The node's parameters, as declared in `NODE_PARAMETERS`."""
+
+    cameras: tuple[str, ...]
+    model: str
+    provider: str
+    fixed_frame: str
+    scene_scale: float
+    buffer_s: float
+    memory_s: float
+    source_size: int
+    tf_timeout_s: float
+    max_virtual_cameras: int
+    back_pressure: str
+    back_pressure_node: str
+    flush_s: float
+    watermark: bool
+    diagnostics_period_s: float
+    autostart: bool
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """The parameters of one source camera, as declared in `CAMERA_PARAMETERS`."""
+
+    image_topic: str
+    camera_info_topic: str
+    transport: str
+    reliability: str
+    rectify: str
+    clock_offset_s: float
+
+
+def declare(node: Node) -> Settings:
+    """Declare the node's parameters, once, and read them as they are now.
+
+    Raises:
+        AnyviewError: `invalid_parameter`.
+    """
+    return Settings(**{p.name: p.declared(node, p.name) for p in NODE_PARAMETERS})
+
+
+def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
+    """Declare the parameters `<camera>.*` once and read them; errors as `declare`.
+
+    Args:
+        defaults: of parameters whose default is another one for this camera.
+    """
+    parameters = [replace(p, default=defaults.get(p.name, p.default)) for p in CAMERA_PARAMETERS]
+    return CameraSettings(**{p.name: p.declared(node, f"{camera}.{p.name}") for p in parameters})
+
+
+def refusal(changed: RosParameter) -> str:
+    """Why a value is not allowed, beyond the type and range that ROS checks; empty when it is."""
+    camera, _, name = changed.name.rpartition(".")
+    declared = CAMERA_PARAMETERS if camera else NODE_PARAMETERS
+    for parameter in declared:
+        if parameter.name == name and not changed.name.startswith("qos_overrides"):
+            try:
+                parameter.allowed(changed.name, changed.value)
+            except AnyviewError as error:
+                return error.message
+    return ""
+
+
+def postponed(changed: str) -> str:
+    """When a change of a parameter of the node will apply, if not at once; in words."""
+    for parameter in NODE_PARAMETERS:
+        if parameter.name == changed and parameter.applies != "now":
+            return APPLIES[parameter.applies]
+    return ""
+
+
+def is_default(settings: Settings, name: str) -> bool:
+    """Return whether a parameter of the node has the value that it has where nobody sets it."""
+    return any(p.name == name and p.default == getattr(settings, name) for p in NODE_PARAMETERS)

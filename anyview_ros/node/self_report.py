@@ -1,0 +1,101 @@
+"""What the node says about itself on /diagnostics, each `diagnostics_period_s`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+
+from anyview_ros import diagnostic_keys as keys
+from anyview_ros.node import diagnostics
+from anyview_ros.node.clips.request_queue import RequestQueue
+from anyview_ros.node.inference.served_model import ServedModel
+from anyview_ros.node.lifecycle import ManagedNode
+from anyview_ros.node.listening import Listening
+from anyview_ros.node.process_load import ProcessLoads
+from anyview_ros.node.sources.inputs import STEADY
+from anyview_ros.node.sources.source_health import beside_each_other
+from anyview_ros.node.streaming.streams import Streams
+from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
+
+
+class SelfReport:
+    """Publishes a status of each part, by a timer of its own.
+
+    Args:
+        node: publishes; several of other names are told apart by theirs.
+        period_s: between two reports, on a steady clock.
+        model, listening, cameras, queue, streams: the parts.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        period_s: float,
+        model: ServedModel,
+        listening: Listening,
+        cameras: VirtualCameras,
+        queue: RequestQueue,
+        streams: Streams,
+    ) -> None:
+        self._node = node
+        self._model = model
+        self._listening = listening
+        self._cameras = cameras
+        self._queue = queue
+        self._streams = streams
+        self._loads = ProcessLoads()
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_timer(period_s, self._publish, group, clock=STEADY)
+
+    def _publish(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        name = str(self._node.get_fully_qualified_name())
+        message.status = [diagnostics.named(status, name) for status in self._statuses(name)]
+        self._publisher.publish(message)
+
+    def _statuses(self, name: str) -> Iterator[DiagnosticStatus]:
+        nodes = self._node.get_fully_qualified_node_names()
+        yield diagnostics.state_status(self._node.state, name, nodes)
+        yield diagnostics.model_status(self._model)
+        yield from self._inputs()
+        yield diagnostics.requests_status(len(self._queue))
+        yield from self._virtual_cameras()
+        pressure = self._streams.back_pressure
+        if pressure.calls or pressure.problem is not None:
+            yield diagnostics.back_pressure_status(pressure)
+        running = self._model.current
+        pids = {keys.NODE: os.getpid(), keys.WORKER: running.worker.pid if running else None}
+        yield diagnostics.load_status(pids, self._loads.look(pids))
+
+    def _inputs(self) -> Iterator[DiagnosticStatus]:
+        inputs = self._listening.inputs
+        if inputs is None:
+            return
+        if inputs.without_effect:
+            yield diagnostics.parameters_status(inputs.without_effect)
+        tree, streams = inputs.tree, inputs.streams()
+        yield diagnostics.tf_status(tree.implementation, len(tree.frames()), tree.problem)
+        yield from map(
+            diagnostics.camera_status,
+            beside_each_other([streams[name].status() for name in sorted(streams)]),
+        )
+        for refusal in inputs.refused.items():
+            yield diagnostics.refused_camera_status(*refusal)
+        if not streams:
+            yield diagnostics.no_camera_status()
+
+    def _virtual_cameras(self) -> Iterator[DiagnosticStatus]:
+        for asked in self._cameras.listed():
+            yield diagnostics.virtual_camera_status(
+                asked,
+                self._queue.state_of(asked.name),
+                self._cameras.refused_pose(asked.name),
+                self._streams.status(asked.name),
+                self._listening.choices.get(asked.name),
+                self._listening.memories.get(asked.name, ""),
+            )

@@ -1,0 +1,297 @@
+"""From image, camera info and TF to posed frames at the size kept in the buffer. No rclpy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
+
+from anyview_ros.clips.frame_buffer import FrameBuffer
+from anyview_ros.clips.ledger import Ledger
+from anyview_ros.contract import Contract
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Frame
+from anyview_ros.imaging.lenses import RectifiedCamera
+from anyview_ros.imaging.message_fields import JUMP_NS, seconds
+from anyview_ros.node.sources.camera_sight import CameraSight, Sight
+from anyview_ros.node.sources.info_pairing import ImageHeader, InfoPairing
+from anyview_ros.node.sources.source_health import SourceHealth, SourceStatus
+from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.time_grid import GridFilter
+
+INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
+MAX_PENDING = 64
+MAX_UNDECODED_BYTES = 128 << 20  # in INFO_PATIENCE_NS four frames of 4K at 30 Hz may come
+WORTH_WAITING = {
+    "no_camera_info",
+    "tf_unknown_frame",
+    "tf_disconnected",
+    "tf_loop",
+    "tf_waiting",
+    "tf_expired",  # after a jump the old transforms go and the right ones come
+}
+INFO_NOT_PAIRED = AnyviewError(
+    "camera_info_not_paired",
+    "camera info does not come with the stamps of the images, so the latest one of the same frame "
+    "and size is used; publish both with one stamp",
+)
+PENDING_OVERFLOW = AnyviewError(
+    "pending_overflow",
+    f"more than {MAX_PENDING} frames waited for their pose, the oldest is dropped: check TF, or "
+    "lower tf_timeout_s",
+)
+UNDECODED_OVERFLOW = AnyviewError(
+    "no_camera_info",
+    f"more than {MAX_UNDECODED_BYTES >> 20} MB of images waited for their first camera info, the "
+    "oldest is dropped; start its publisher or set the camera's camera_info_topic",
+)
+CLOCK_REMEDY = "does everything run on one clock, see use_sim_time?"
+
+Lookup = Callable[[str, str, int], NDArray[np.float64]]  # FrameTree.lookup
+OnFrame = Callable[[str, int, bool], None]
+
+
+def nobody(camera: str, stamp_ns: int, is_changed: bool) -> None:
+    """An `OnFrame` where frames interest nobody."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """An image on its way: it waits for its camera info, then for its pose.
+
+    Args:
+        header: of the image as it came.
+        arrived_ns: of the steady clock.
+        message: until it is decoded, then None.
+        sight: from then on.
+    """
+
+    header: ImageHeader
+    arrived_ns: int
+    message: Any
+    sight: Sight | None = None
+
+
+class CameraIntake:
+    """The way of one camera's images; every arrival is accounted for in the ledger.
+
+    Thread-safe: one lock; the buffer and the ledger have their own, taken inside of it.
+
+    Args:
+        options: of this camera.
+        contract: size, resampler and frame period of the model.
+        lookup: of the frame tree.
+        on_epoch: called with the camera's name and the reason, after header stamps jumped back
+            and the buffer was cleared, outside of the lock.
+        now_ns: steady clock.
+        on_frame: called with the camera's name, the stamp of a frame that is in the buffer now,
+            and whether the camera changed with it; inside of the lock: it must return at once.
+    """
+
+    def __init__(
+        self,
+        options: SourceOptions,
+        contract: Contract,
+        lookup: Lookup,
+        on_epoch: Callable[[str, str], None],
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        on_frame: OnFrame = nobody,
+    ) -> None:
+        self.options = options
+        self.ledger = Ledger()
+        self.buffer = FrameBuffer(
+            *(options.topic, options.limits, self.ledger), options.memory, self._note
+        )
+        self._lookup = lookup
+        self._on_epoch = on_epoch
+        self._on_frame = on_frame
+        self._now_ns = now_ns
+        self._timeout_ns = int(options.tf_timeout_s * 1e9)
+        self._lock = threading.Lock()
+        self._grid = GridFilter(round(contract.frame_period * 1e9))
+        self._infos = InfoPairing(options.info_topic)
+        self._health = SourceHealth(options.topic)
+        self._sight = CameraSight(
+            *(options.image_topic, options.transport, options.rectify),
+            contract,
+            self._note,
+            options.source_size,
+        )
+        self._pending: dict[int, _Waiting] = {}  # by stamp, in order of stamps
+        self._newest_ns: int | None = None
+
+    def on_image(self, message: Any) -> None:
+        """An image came: refuse it, pass over it, or let it wait for its camera info and pose.
+
+        Args:
+            message: has the fields of sensor_msgs/Image, or of CompressedImage where the options
+                say so.
+        """
+        jump = ""
+        with self._lock:
+            try:
+                header = self._sight.header(message)
+                jump = self._check_order(header.stamp_ns)
+                self._admit(header, message)
+            except AnyviewError as error:
+                self._note(error)
+                self.ledger.drop_arrival(error.code)
+        if jump:
+            self._on_epoch(self.options.name, jump)
+
+    def on_info(self, message: CameraInfo) -> None:
+        """A camera info came; images may wait for it."""
+        with self._lock:
+            self._infos.add(message)
+            self._advance()
+
+    def retry(self) -> None:
+        """Transforms came, or time has passed: waiting images may move on, or be given up."""
+        with self._lock:
+            self._advance()
+
+    def reset(self, reason: str) -> None:
+        """Start a new epoch because the clock jumped; `reason` is for diagnostics."""
+        with self._lock:
+            self._new_epoch(reason)
+
+    @property
+    def seen(self) -> tuple[RectifiedCamera, str] | None:
+        """The camera at its own size and its frame_id, of the last image that was understood."""
+        with self._lock:
+            return self._sight.seen
+
+    def status(self) -> SourceStatus:
+        """An instant for diagnostics."""
+        with self._lock:
+            return SourceStatus(
+                self.options.name,
+                self.options.topic,
+                self.ledger.snapshot(),
+                self._health.rate_hz,
+                self._newest_ns,
+                tuple(self._health.problems(self._now_ns())),
+                self.buffer.remembered,
+            )
+
+    def _check_order(self, stamp: int) -> str:
+        """The reason when the stamp starts a new epoch, else nothing.
+
+        Raises:
+            AnyviewError: `out_of_order` or `duplicate_stamp`.
+        """
+        newest = self._newest_ns
+        if newest is None or stamp > newest:
+            return ""
+        if stamp < newest - JUMP_NS:
+            reason = f"header stamps jumped back from {seconds(newest)} to {seconds(stamp)}"
+            self._new_epoch(reason)
+            return reason
+        if stamp == newest:
+            raise AnyviewError(
+                "duplicate_stamp",
+                f"a second image of {seconds(stamp)}; do two publishers share the topic?",
+            )
+        raise AnyviewError(
+            "out_of_order", f"image of {seconds(stamp)} came after the one of {seconds(newest)}"
+        )
+
+    def _admit(self, header: ImageHeader, message: Any) -> None:
+        """Let an image wait if it may be on a grid.
+
+        Raises:
+            AnyviewError: `off_grid`, which is no trouble but the way of most frames of a fast
+                stream: they are never decoded.
+        """
+        self._newest_ns = header.stamp_ns
+        self._health.saw(header.stamp_ns)
+        if not self._grid.keep(header.stamp_ns):
+            raise AnyviewError("off_grid", "no clip grid needs this frame")
+        self.ledger.accept()
+        self._pending[header.stamp_ns] = _Waiting(header, self._now_ns(), message)
+        self._advance()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give up the oldest where too much waits."""
+        if len(self._pending) > MAX_PENDING:
+            self._give_up(next(iter(self._pending.values())), PENDING_OVERFLOW)
+        undecoded = [waiting for waiting in self._pending.values() if waiting.sight is None]
+        if sum(len(waiting.message.data) for waiting in undecoded) > MAX_UNDECODED_BYTES:
+            self._give_up(undecoded[0], UNDECODED_OVERFLOW)
+
+    def _advance(self) -> None:
+        """Move every waiting image as far as it can go, in order of stamps."""
+        now = self._now_ns()
+        stuck = False
+        for waiting in list(self._pending.values()):
+            overdue = now - waiting.arrived_ns >= self._timeout_ns
+            try:
+                sight = self._see(waiting, now)
+                if sight is None or (stuck and not overdue):
+                    continue  # transforms that lack for one frame lack for the later ones
+                frame = self._posed(waiting.header, sight)
+            except AnyviewError as error:
+                if error.code not in WORTH_WAITING:
+                    self._give_up(waiting, error)
+                elif overdue:
+                    self._give_up(waiting, self._overdue(error))
+                else:
+                    stuck = error.code != "tf_expired"
+                continue
+            del self._pending[frame.stamp_ns]
+            is_changed = self.buffer.add(frame)
+            self._on_frame(self.options.name, frame.stamp_ns, is_changed)
+
+    def _see(self, waiting: _Waiting, now: int) -> Sight | None:
+        """The image once its camera info is there; None while that may still come.
+
+        It is waited for with the message as it came, because the info says how to rectify.
+        """
+        if waiting.sight is not None:
+            return waiting.sight
+        header = waiting.header
+        patient = now - waiting.arrived_ns < min(INFO_PATIENCE_NS, self._timeout_ns)
+        matched = self._infos.match(header, patient)
+        if matched is None:
+            return None
+        info, exact = matched
+        if not exact:
+            self._note(INFO_NOT_PAIRED)
+        sight = self._sight.see(header, waiting.message, info)
+        self._pending[header.stamp_ns] = replace(waiting, message=None, sight=sight)
+        return sight
+
+    def _posed(self, header: ImageHeader, sight: Sight) -> Frame:
+        fixed_frame, stamp = self.options.fixed_frame, header.stamp_ns
+        fixed_from_frame = self._lookup(fixed_frame, header.frame_id, stamp)
+        return Frame(stamp, sight.image, sight.camera, fixed_from_frame @ sight.frame_from_cam)
+
+    def _overdue(self, error: AnyviewError) -> AnyviewError:
+        waited = f"waited {self.options.tf_timeout_s:.1f} s"
+        return AnyviewError(error.code, f"{error.message} ({waited}; {CLOCK_REMEDY})")
+
+    def _give_up(self, waiting: _Waiting, error: AnyviewError) -> None:
+        del self._pending[waiting.header.stamp_ns]
+        self.ledger.give_up(error.code)
+        self._note(error)
+
+    def _new_epoch(self, reason: str) -> None:
+        for waiting in list(self._pending.values()):
+            self._give_up(waiting, AnyviewError("clock_jump", f"{reason}: starting over"))
+        self.buffer.clear()
+        self._grid.reset()
+        self._infos.new_epoch()
+        self._health.new_epoch()
+        self._newest_ns = None
+        self._sight.new_epoch()
+
+    def _note(self, error: AnyviewError) -> None:
+        if error.code != "off_grid":
+            self._health.note(error.code, error.message, self._now_ns())

@@ -1,0 +1,166 @@
+"""From one camera's image messages to images at the size kept, by their camera infos."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
+
+from anyview_ros.clips.frame_buffer import difference
+from anyview_ros.contract import Contract
+from anyview_ros.errors import AnyviewError
+from anyview_ros.frames import Camera
+from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.compression import check_compressed, decode_compressed
+from anyview_ros.imaging.encodings import check_encoding, decode
+from anyview_ros.imaging.lenses import Lens, RectifiedCamera
+from anyview_ros.imaging.message_fields import check_header, seconds, stamp_ns
+from anyview_ros.imaging.rectification import rectifier
+from anyview_ros.imaging.resize import model_size, resize_camera
+from anyview_ros.node.sources.info_pairing import ImageHeader
+
+ENOUGH_COVERAGE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is left of an image once its camera info is known.
+
+    Args:
+        image: (H, W, 3) uint8 RGB at the size at which frames are kept, rectified.
+        camera: intrinsics of `image`.
+        frame_from_cam: (4, 4), of the rectified camera in the frame that the header names.
+    """
+
+    image: NDArray[np.uint8]
+    camera: Camera
+    frame_from_cam: NDArray[np.float64]
+
+
+class CameraSight:
+    """Decodes, rectifies and resizes the images of one camera in one go. Not thread-safe.
+
+    Args:
+        topic: of the images; its name may say that they are rectified.
+        transport: raw or compressed.
+        rectify: see `camera_info.declared_rectified`.
+        contract: of the model.
+        note: told when the camera is another one than that of the image before.
+        source_size: see `kept_size`.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        transport: str,
+        rectify: str,
+        contract: Contract,
+        note: Callable[[AnyviewError], None],
+        source_size: int = 0,
+    ) -> None:
+        self._topic = topic
+        self._source_size = source_size
+        self._rectify = rectify
+        self._contract = contract
+        self._note = note
+        self._compressed = transport == "compressed"
+        self._before: tuple[tuple[int, int], Camera] | None = None
+        self.seen: tuple[RectifiedCamera, str] | None = None
+
+    def header(self, message: Any) -> ImageHeader:
+        """What is to know of a usable image before it is decoded.
+
+        Args:
+            message: has the fields of sensor_msgs/Image, or of CompressedImage.
+
+        Raises:
+            AnyviewError: why it is not usable.
+        """
+        check_header(message.header)
+        size = check_compressed(message) if self._compressed else check_encoding(message)
+        return ImageHeader(stamp_ns(message.header.stamp), message.header.frame_id, *size)
+
+    def see(self, header: ImageHeader, message: Any, info: CameraInfo) -> Sight:
+        """The image through its lens.
+
+        Raises:
+            AnyviewError: that the calibration cannot be used, or the image turns out damaged.
+        """
+        lens = lens_from_info(info, self._rectify, self._topic)
+        size = kept_size(self._contract, lens.camera, self._source_size)
+        way = rectifier(lens, size, self._contract.resampler)
+        for doubt in doubts(lens, way.coverage, header.frame_id):
+            self._note(doubt)
+        rgb = decode_compressed(message, way.source_size) if self._compressed else decode(message)
+        image = way.apply(rgb)
+        view = lens.rectified
+        camera = resize_camera(view.camera, size, self._contract.pixel_rule)
+        self._compare(header, camera)
+        self.seen = view, header.frame_id
+        # Where nothing was to do it is the message's memory, which is not ours to keep.
+        kept = image.copy() if np.shares_memory(image, rgb) else image
+        return Sight(kept, camera, view.frame_from_cam)
+
+    def new_epoch(self) -> None:
+        """What comes next need not be like what came before."""
+        self._before = None
+
+    def _compare(self, header: ImageHeader, camera: Camera) -> None:
+        size, before = (header.width, header.height), self._before
+        self._before = size, camera
+        if before is None:
+            return
+        at = seconds(header.stamp_ns)
+        if size != before[0]:
+            sizes = " to ".join(f"{width}x{height}" for width, height in (before[0], size))
+            self._note(AnyviewError("size_changed", f"the images changed from {sizes} at {at}"))
+        if change := difference(before[1], camera):
+            self._note(
+                AnyviewError(
+                    "calibration_changed",
+                    f"the calibration changed at {at} ({change} at the size it is kept at); "
+                    "clips across that time are refused",
+                )
+            )
+
+
+def kept_size(contract: Contract, camera: Camera, source_size: int) -> tuple[int, int]:
+    """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
+
+    Args:
+        camera: as it sends.
+        source_size: pixels of the longer side, where the camera has so many; 0 = the model's size.
+    """
+    small = model_size(contract, camera)
+    if not (contract.sweep_weights and source_size):
+        return small
+    scale = min(1.0, max(source_size, *small) / max(camera.width, camera.height))
+    return round(camera.height * scale), round(camera.width * scale)
+
+
+def doubts(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
+    """What may be wrong with a calibration that is used nevertheless.
+
+    Args:
+        coverage: share of the rectified image that the camera sees.
+        frame_id: in the header.
+    """
+    if coverage < ENOUGH_COVERAGE:
+        yield AnyviewError(
+            "rectified_border",
+            f"{100 - 100 * coverage:.0f} % of the rectified image lies outside of what the camera "
+            "sees, and is black; give the driver a P that crops it (calibration with alpha 0)",
+        )
+    baseline = float(np.linalg.norm(lens.rectified.frame_from_cam[:3, 3]))
+    if baseline > 0 and "right" in re.split("[/_]", frame_id):
+        yield AnyviewError(
+            "stereo_frame",
+            f"P puts the camera {baseline:.3f} m beside '{frame_id}', the frame in its header; if "
+            "that is its own frame, the baseline counts twice: name the left camera's frame in "
+            "the headers, as stereo_image_proc asks, or set P[0][3] to 0",
+        )

@@ -1,0 +1,222 @@
+"""One camera's subscriptions: a thin shell of rclpy over the camera intake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from anyview_ros.clips.frame_buffer import FrameBuffer
+from anyview_ros.clips.ledger import Ledger
+from anyview_ros.contract import Contract
+from anyview_ros.imaging.lenses import RectifiedCamera
+from anyview_ros.imaging.message_fields import seconds, stamp_ns
+from anyview_ros.node import qos_overrides
+from anyview_ros.node.messages import time_message
+from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, nobody
+from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
+from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.node.transforms.tf import FrameTree
+from anyview_ros.topics import COMPRESSED
+
+IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
+RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second
+INFO_DEPTH = 50
+RETRY_PERIOD_S = 0.1
+SILENT_NS = 2_000_000_000  # a camera that has a publisher and sends nothing for so long is named
+
+
+class CameraStream:
+    """Subscribes to a camera's images and camera infos; frames appear in `buffer`.
+
+    Args:
+        node: gets the subscriptions and a light timer.
+        options: of this camera.
+        contract: of the model the frames are for.
+        tree: poses come from here.
+        group: mutually exclusive callback group of all that the image thread runs.
+        on_epoch: called on that thread with the camera's name and the reason when its header
+            stamps jump back by more than a second; its buffer is cleared by then.
+        on_frame, now_ns: see `CameraIntake`.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        options: SourceOptions,
+        contract: Contract,
+        tree: FrameTree,
+        group: CallbackGroup,
+        on_epoch: Callable[[str, str], None],
+        on_frame: OnFrame = nobody,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._node = node
+        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch, now_ns, on_frame)
+        self._heard_ns = time.monotonic_ns()
+        self._tree = tree
+        tree.on_arrival(self._intake.retry)
+        kind = CompressedImage if options.transport == "compressed" else Image
+        with qos_overrides.checked(options.topic):
+            self._images = self._subscribe(kind, options.topic, self._on_image, group)
+        with qos_overrides.checked(options.info_topic):
+            self._infos = self._subscribe(CameraInfo, options.info_topic, self._on_info, group)
+        self._timer = node.create_timer(
+            RETRY_PERIOD_S,
+            self._intake.retry,
+            callback_group=group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # a paused simulation must not hang it
+        )
+
+    @property
+    def name(self) -> str:
+        return self._intake.options.name
+
+    @property
+    def info_topic(self) -> str:
+        return self._intake.options.info_topic
+
+    @property
+    def buffer(self) -> FrameBuffer:
+        return self._intake.buffer
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._intake.ledger
+
+    @property
+    def latest_info(self) -> RectifiedCamera | None:
+        """The camera at its own size, once an image and its camera info were understood."""
+        seen = self._intake.seen
+        return seen[0] if seen else None
+
+    @property
+    def source_frame_id(self) -> str | None:
+        """Name of the optical frame in the header of that image."""
+        seen = self._intake.seen
+        return seen[1] if seen else None
+
+    def status(self) -> SourceStatus:
+        """An instant for diagnostics; problems of the connection come first."""
+        status = self._intake.status()
+        return replace(status, problems=(*self._connection_problems(), *status.problems))
+
+    def reset(self, reason: str) -> None:
+        """The clock jumped: start a new epoch. For any thread."""
+        self._intake.reset(reason)
+
+    def close(self) -> None:
+        """End the subscriptions and the timer; the buffer stays readable."""
+        self._tree.forget(self._intake.retry)
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_subscription(self._images)
+        self._node.destroy_subscription(self._infos)
+
+    def _subscribe(
+        self,
+        message_type: type[Any],
+        topic: str,
+        callback: Callable[[Any], None],
+        group: CallbackGroup,
+    ) -> Subscription:
+        images = message_type is not CameraInfo
+        reliable = images and self._intake.options.reliable
+        image_depth = RELIABLE_DEPTH if reliable else IMAGE_DEPTH
+        return self._node.create_subscription(
+            message_type,
+            topic,
+            callback,
+            QoSProfile(
+                depth=image_depth if images else INFO_DEPTH,
+                history=HistoryPolicy.KEEP_LAST,
+                reliability=(
+                    ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+                ),
+            ),
+            callback_group=group,
+            # Mismatches are told by diagnostics, in words that say what to do.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            # Not the reliability: the camera's parameter `reliability` is its one home.
+            qos_overriding_options=QoSOverridingOptions(
+                policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+            ),
+        )
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._heard_ns = time.monotonic_ns()
+        self._bring_to_our_clock(message)
+        self._intake.on_image(message)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._bring_to_our_clock(message)
+        self._intake.on_info(message)
+
+    def _bring_to_our_clock(self, message: Image | CompressedImage | CameraInfo) -> None:
+        """A message that is ours alone; stamp 0 stays "not set"."""
+        offset_ns, stamp = self._intake.options.clock_offset_ns, stamp_ns(message.header.stamp)
+        if offset_ns and stamp:
+            message.header.stamp = time_message(max(0, stamp + offset_ns))
+
+    def _connection_problems(self) -> Iterator[Problem]:
+        topic = self._images.topic_name
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if not publishers:
+            yield Problem("no_publisher", f"nobody publishes '{topic}'; {self._other_way()}")
+            return
+        if len(publishers) > 1:
+            nodes = ", ".join(sorted(f"'{info.node_name}'" for info in publishers))
+            yield Problem(
+                "two_publishers",
+                f"'{topic}' has {len(publishers)} publishers ({nodes}), whose images mix; stop one "
+                "or remap its topic",
+            )
+        mismatches = list(filter(None, map(self._mismatch, publishers)))
+        silent_ns = time.monotonic_ns() - self._heard_ns
+        for reason in mismatches:
+            yield Problem(
+                "qos_mismatch",
+                f"'{topic}': {reason}; set {self.name}.reliability to 'best_effort', which matches "
+                "every publisher",
+            )
+        if silent_ns > SILENT_NS and not mismatches:
+            yield Problem(
+                "no_images",
+                f"'{topic}' has a publisher, but no image came for {seconds(silent_ns)}; "
+                f"{LARGE_IMAGE_REMEDY}",
+            )
+
+    def _other_way(self) -> str:
+        """What to do when nobody publishes the topic."""
+        options = self._intake.options
+        transport, topic = "compressed", options.image_topic + COMPRESSED
+        if options.transport == "compressed":
+            transport, topic = "raw", options.image_topic
+        if self._node.count_publishers(topic):
+            return f"'{topic}' is published: set {self.name}.transport to '{transport}'"
+        return f"start the camera or fix {self.name}.image_topic"
+
+    def _mismatch(self, publisher: TopicEndpointInfo) -> str:
+        """Why a publisher's images cannot arrive, empty when they can."""
+        compatibility, reason = qos_check_compatible(
+            publisher.qos_profile, self._images.qos_profile
+        )
+        return str(reason) if compatibility == QoSCompatibility.ERROR else ""

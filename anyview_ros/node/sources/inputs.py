@@ -1,0 +1,201 @@
+"""The cameras a node listens to: named by parameters, or found in the graph."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.timer import Timer
+
+from anyview_ros.clips.frame_buffer import BufferLimits
+from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
+from anyview_ros.contract import Contract
+from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging import resize
+from anyview_ros.node.parameters import Settings, declare_camera, is_default
+from anyview_ros.node.sources.camera_intake import OnFrame, nobody
+from anyview_ros.node.sources.camera_stream import CameraStream
+from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
+from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.node.transforms.fixed_frame import FixedFrame
+from anyview_ros.node.transforms.tf import FrameTree
+from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, INFO_TOPIC, cameras_of
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
+DISCOVERY_PERIOD_S = 0.5
+TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
+MAX_BUFFER_BYTES = 512 << 20  # of one camera
+MAX_MEMORY_BYTES = 64 << 20  # of one camera's keyframes: 97 of 640x360
+JUMP_SHARE = 1 / 8  # of the distance that matters: 2 m driving, 1 m in a room
+
+
+class Inputs:
+    """Subscriptions to TF and to every source camera, run by a thread of their own.
+
+    Args:
+        node: subscribes.
+        settings: which cameras, and how.
+        contract: of the model the frames are for.
+        on_epoch: called with a camera's name and the reason when its stamps jumped back.
+        on_frame: called for each frame that is stored, see `CameraIntake`.
+        now_ns: steady clock by which frames wait for their transforms.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        contract: Contract,
+        on_epoch: Callable[[str, str], None],
+        on_frame: OnFrame = nobody,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._node = node
+        self._settings = settings
+        self._contract = contract
+        self._on_epoch = on_epoch
+        self._on_frame = on_frame
+        self._now_ns = now_ns
+        self._group = ImageGroup()
+        self.tree = FrameTree(node, settings.buffer_s + TF_MARGIN_S, self._group)
+        self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
+        self._streams: dict[str, CameraStream] = {}
+        self.refused: dict[str, AnyviewError] = {}
+        self.without_effect = without_effect(settings, contract)
+        for name, why in self.without_effect.items():
+            node.get_logger().warning(f"parameter '{name}': {why}")
+        self._only_compressed: set[str] = set()
+        self._timer: Timer | None = None
+        if settings.cameras:
+            for name in settings.cameras:
+                self._open(name, f"{name}/image_raw")
+        else:
+            self._discover()
+            self._timer = node.create_timer(
+                DISCOVERY_PERIOD_S,
+                self._discover,
+                callback_group=self._group,
+                clock=STEADY,
+            )
+        self._thread = ImageThread(node, self._group)
+
+    def streams(self) -> dict[str, CameraStream]:
+        """The source cameras by name, as they are now."""
+        return dict(self._streams)
+
+    def reset(self, reason: str) -> None:
+        """The clock jumped: forget frames and dynamic transforms."""
+        self.tree.reset()
+        for stream in self.streams().values():
+            stream.reset(reason)
+
+    def close(self) -> None:
+        """End every subscription."""
+        self._thread.stop()
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+        for stream in self.streams().values():
+            stream.close()
+        self.tree.close()
+
+    def _discover(self) -> None:
+        topics = dict(self._node.get_topic_names_and_types())
+        raw = self._published(topics, IMAGE_TYPE)
+        compressed = {
+            name.removesuffix(COMPRESSED)
+            for name in self._published(topics, COMPRESSED_TYPE)
+            if name.endswith(COMPRESSED)
+        }
+        # A driver announces its topics one by one: raw images may still follow.
+        waited_for = (compressed - raw) & self._only_compressed
+        self._only_compressed = compressed - raw
+        found = cameras_of(raw | waited_for, topics, self._node.get_namespace())
+        for name in sorted(found.keys() - self._streams.keys() - self.refused.keys()):
+            self._open(name, found[name], "raw" if found[name] in raw else "compressed")
+
+    def _published(self, topics: Mapping[str, list[str]], message_type: str) -> set[str]:
+        return {
+            name
+            for name, types in topics.items()
+            if message_type in types and self._node.count_publishers(name) > 0
+        }
+
+    def _open(self, name: str, image_topic: str, transport: str = "raw") -> None:
+        try:
+            options = self._options(name, image_topic, transport)
+            stream = CameraStream(
+                *(self._node, options, self._contract, self.tree, self._group),
+                on_epoch=self._on_epoch,
+                on_frame=self._on_frame,
+                now_ns=self._now_ns,
+            )
+        except (AnyviewError, InvalidTopicNameException) as error:
+            named = error if isinstance(error, AnyviewError) else None
+            self.refused[name] = named or AnyviewError("invalid_parameter", str(error))
+            self._node.get_logger().error(f"camera '{name}' is not used: {error}")
+            return
+        self._streams = {**self._streams, name: stream}  # replaced whole: readers need no lock
+        self._node.get_logger().info(f"camera '{name}' on {options.topic}")
+
+    def _options(self, name: str, image_topic: str, transport: str) -> SourceOptions:
+        camera = declare_camera(self._node, name, transport=transport)
+        topic = self._node.resolve_topic_name(camera.image_topic or image_topic)
+        info = camera.camera_info_topic or f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
+        return SourceOptions(
+            name=name,
+            image_topic=topic,
+            info_topic=self._node.resolve_topic_name(info),
+            fixed_frame=self._settings.fixed_frame,
+            limits=self._limits(),
+            transport=camera.transport,
+            reliable=camera.reliability == "reliable",
+            rectify=camera.rectify,
+            tf_timeout_s=self._settings.tf_timeout_s,
+            clock_offset_ns=round(camera.clock_offset_s * 1e9),
+            source_size=self._settings.source_size,
+            memory=memory_limits(self._settings, self._contract),
+        )
+
+    def _limits(self) -> BufferLimits:
+        buffer_s = self._settings.buffer_s
+        return BufferLimits(
+            max_age_ns=int(buffer_s * 1e9),
+            # A stream is kept at less than twice the grid's rate, see GridFilter.
+            max_frames=2 * math.ceil(buffer_s / self._contract.frame_period) + 2,
+            max_bytes=MAX_BUFFER_BYTES,
+        )
+
+
+def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
+    """Return those of each camera; a model of one source has no use for keyframes."""
+    if contract.max_sources == 1:
+        return NO_MEMORY
+    scene_scale = settings.scene_scale or contract.scene_scale
+    return MemoryLimits(
+        max_age_ns=int(settings.memory_s * 1e9),
+        max_bytes=MAX_MEMORY_BYTES,
+        jump_m=JUMP_SHARE / scene_scale,
+        small=partial(resize.resize_frame, contract=contract),
+    )
+
+
+def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
+    """Return parameters of the sources that were set and change nothing for a model, and why."""
+    found = {}
+    is_set = {name: not is_default(settings, name) for name in ("source_size", "memory_s")}
+    if is_set["source_size"] and settings.source_size and not contract.sweep_weights:
+        found["source_size"] = (
+            f"has no effect: model '{contract.name}' does not tell which source a pixel is from "
+            "(sweep_weights of its manifest), so no detail is copied, and frames are kept at its "
+            "own size"
+        )
+    if is_set["memory_s"] and settings.memory_s and contract.max_sources == 1:
+        found["memory_s"] = (
+            f"has no effect: model '{contract.name}' takes one source, which is a camera of now"
+        )
+    return found

@@ -1,0 +1,46 @@
+"""One camera of the robot, as the parameters say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anyview_ros.clips.frame_buffer import BufferLimits
+from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
+from anyview_ros.topics import COMPRESSED
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Where its messages come from, and what becomes of them.
+
+    Args:
+        name: of the camera.
+        image_topic, info_topic: fully qualified; compressed images come on a topic below it.
+        fixed_frame: frame in which poses are kept.
+        limits: of the frame buffer.
+        transport: raw or compressed.
+        reliable: whether images are asked for reliably; best effort matches every publisher.
+        rectify: see `camera_info.declared_rectified`.
+        tf_timeout_s: how long a frame waits for its pose and camera info, on a steady clock.
+        clock_offset_ns: added to the stamps of its messages by the stream.
+        source_size: see `camera_sight.kept_size`.
+        memory: of its keyframes.
+    """
+
+    name: str
+    image_topic: str
+    info_topic: str
+    fixed_frame: str
+    limits: BufferLimits
+    transport: str = "raw"
+    reliable: bool = False
+    rectify: str = "auto"
+    tf_timeout_s: float = 1.0
+    clock_offset_ns: int = 0
+    source_size: int = 0
+    memory: MemoryLimits = NO_MEMORY
+
+    @property
+    def topic(self) -> str:
+        """What is subscribed to."""
+        return self.image_topic + (COMPRESSED if self.transport == "compressed" else "")

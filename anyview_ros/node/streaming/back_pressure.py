@@ -1,0 +1,217 @@
+"""Holds back what plays a recording or steps a simulation, while lossless cameras catch up."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.client import Client
+from rclpy.node import Node
+
+from anyview_ros.clips.clip_windows import ClipShape
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.parameters import Settings
+
+PLAYER, STEP = "player", "step"
+PAUSE, RESUME = "pause", "resume"
+SERVICES = {PLAYER: (PAUSE, RESUME), STEP: (STEP,)}
+ABSENT = "no_back_pressure_service"
+ANSWER_TIMEOUT_S = 5.0
+RETRY_S = 0.5
+MOST_OF_BUFFER = 0.8
+
+
+class BackPressure:
+    """Calls the services of the node that the parameter names. Thread-safe: one lock.
+
+    Their type is the one they have in the graph, and the request its default: so that a rosbag2
+    player is paused by rosbag2_interfaces/srv/Pause, and others by a std_srvs/srv/Trigger.
+
+    Args:
+        node: calls.
+        settings: the node's parameters, as they are now.
+        on_answer: called when a service has answered, to look again.
+    """
+
+    def __init__(
+        self, node: Node, settings: Callable[[], Settings], on_answer: Callable[[], None]
+    ) -> None:
+        self._node = node
+        self._on_answered = on_answer
+        self._settings = settings
+        self._group = ReentrantCallbackGroup()
+        # Of the same thread too: an answer that is there already is told inside of the call.
+        self._lock = threading.RLock()
+        self._clients: dict[str, Client] = {}
+        self._requests: dict[str, Any] = {}
+        self._asked_at: float | None = None  # of the call that is not answered yet
+        self._not_before = 0.0
+        self._held_since: int | None = None
+        self._held_ns = 0
+        self._calls = 0
+        self._problem: AnyviewError | None = None
+
+    def regulate(self, backlogs: Sequence[int], shape: ClipShape) -> None:
+        """Look at the lossless cameras, and pause, resume or step; returns at once.
+
+        Args:
+            backlogs: frames that wait for their answer, of each; may be empty.
+            shape: of their clips.
+        """
+        mode = self._settings().back_pressure
+        with self._lock:
+            if (
+                mode in SERVICES
+                and self._is_free()
+                and (self.holding or self._ready(mode, backlogs))
+            ):
+                most = max(backlogs, default=0)
+                if mode == STEP:
+                    self._hold(bool(backlogs) and most >= shape.frames)
+                    if backlogs and not self.holding:
+                        self._call(STEP)
+                elif not self.holding and most >= self._high(shape):
+                    self._call(PAUSE)
+                elif self.holding and most <= shape.frames:
+                    self._call(RESUME)
+
+    @property
+    def holding(self) -> bool:
+        """Whether the source stands because of us."""
+        return self._held_since is not None
+
+    @property
+    def calls(self) -> int:
+        """Services that were called."""
+        return self._calls
+
+    @property
+    def problem(self) -> AnyviewError | None:
+        """Why the last call failed; None when it did not."""
+        return self._problem
+
+    def now_ns(self) -> int:
+        """A steady clock that stands still while the source does.
+
+        By it nothing is late because we held it back: the transform that a frame waits for comes
+        after the pause.
+        """
+        with self._lock:
+            now = time.monotonic_ns() if self._held_since is None else self._held_since
+            return now - self._held_ns
+
+    def close(self) -> None:
+        """Leave no player paused behind."""
+        with self._lock:
+            if self.holding and self._node.context.ok():
+                self._call(RESUME)
+
+    def _ready(self, mode: str, backlogs: Sequence[int]) -> bool:
+        """Whether the services are there, for those who need them: told before they are called."""
+        try:
+            for service in SERVICES[mode] if backlogs else ():
+                self._client(self._name(service))
+        except AnyviewError as error:
+            self._fail(error.code, error.message)
+            return False
+        if backlogs and self._problem is not None and self._problem.code == ABSENT:
+            self._problem = None
+        return True
+
+    def _hold(self, holding: bool) -> None:
+        if holding and self._held_since is None:
+            self._held_since = time.monotonic_ns()
+        elif not holding and self._held_since is not None:
+            self._held_ns += time.monotonic_ns() - self._held_since
+            self._held_since = None
+
+    def _is_free(self) -> bool:
+        now = time.monotonic()
+        if self._asked_at is not None and now - self._asked_at > ANSWER_TIMEOUT_S:
+            self._asked_at = None
+            self._fail(
+                "back_pressure_timeout",
+                f"{self._name('')}: no answer within {ANSWER_TIMEOUT_S:g} s; it is asked again",
+            )
+        return self._asked_at is None and now >= self._not_before
+
+    def _high(self, shape: ClipShape) -> int:
+        """Two clips, so that the next one is there when one is made; less in a short buffer."""
+        room = int(MOST_OF_BUFFER * self._settings().buffer_s * 1e9 / shape.period_ns)
+        return max(shape.frames + 1, min(2 * shape.frames, room))
+
+    def _name(self, service: str) -> str:
+        return f"{self._settings().back_pressure_node.rstrip('/')}/{service}"
+
+    def _call(self, service: str) -> None:
+        name = self._name(service)
+        try:
+            client = self._client(name)
+        except AnyviewError as error:
+            self._fail(error.code, error.message)
+            return
+        self._asked_at = time.monotonic()
+        self._calls += 1
+        if service == PAUSE:
+            self._hold(True)
+        client.call_async(self._requests[name]()).add_done_callback(
+            lambda future: self._on_answer(service, future)
+        )
+
+    def _on_answer(self, service: str, future: Any) -> None:
+        with self._lock:
+            self._asked_at = None
+            self._settle(service, future.result())
+        self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
+
+    def _settle(self, service: str, answer: Any) -> None:
+        accepted = getattr(answer, "success", True)
+        if accepted == (service == RESUME):
+            self._hold(False)
+        self._problem = None
+        if not accepted:
+            text = getattr(answer, "message", "")
+            self._fail("back_pressure_refused", f"{self._name(service)} refused: {text}")
+
+    def _client(self, name: str) -> Client:
+        """Of a service that is there.
+
+        Raises:
+            AnyviewError: `no_back_pressure_service`, `unknown_service_type`.
+        """
+        if name not in self._clients:
+            there = dict(self._node.get_service_names_and_types())
+            if name not in there:
+                raise AnyviewError(
+                    ABSENT,
+                    f"nobody offers the service '{name}': start the player or the simulator, set "
+                    "back_pressure_node to its name, or back_pressure to 'none'",
+                )
+            kind = _service_type(name, there[name][0])
+            self._clients[name] = self._node.create_client(kind, name, callback_group=self._group)
+            self._requests[name] = kind.Request
+        client = self._clients[name]
+        if not client.service_is_ready():
+            raise AnyviewError(ABSENT, f"'{name}' does not answer any more")
+        return client
+
+    def _fail(self, code: str, text: str) -> None:
+        self._problem = AnyviewError(code, text)
+        self._not_before = time.monotonic() + RETRY_S
+
+
+def _service_type(name: str, kind: str) -> Any:
+    """Of `package/srv/Type`."""
+    package, _, word = kind.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.srv"), word)
+    except ImportError:
+        raise AnyviewError(
+            "unknown_service_type",
+            f"'{name}' is a {kind}, whose package is not installed here: source the workspace that "
+            f"has {package} before starting the node",
+        ) from None

@@ -1,0 +1,281 @@
+"""All continuous cameras: one thread makes their clips, in turns by their shares of the model."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from rclpy.node import Node
+
+from anyview_ros.clips.clip_windows import ClipShape, Window
+from anyview_ros.contract import Contract
+from anyview_ros.engine.pipeline import SynthesisOptions
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.clips.asked_clip import AskedClip
+from anyview_ros.node.clips.clip_maker import ClipMaker
+from anyview_ros.node.clips.made_clip import Made, Order
+from anyview_ros.node.clips.request_queue import RequestQueue, Ticket
+from anyview_ros.node.inference.served_model import ServedModel
+from anyview_ros.node.parameters import Settings
+from anyview_ros.node.streaming.back_pressure import BackPressure
+from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.stream import Stream, StreamStatus
+from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
+
+POLL_S = 0.05  # how late what no frame announces is noticed: transforms, room in a queue, the end
+WARN_PERIOD_S = 5.0
+
+
+class Streams:
+    """Publishes the virtual cameras that have a rate, from a thread of its own.
+
+    Nothing waits in that thread but the model: a camera whose transforms or frames are not there
+    yet is passed over, so that it stalls no other.
+
+    Args:
+        node: its clock, and its log.
+        model: the model served.
+        cameras: the virtual cameras; their changes are watched.
+        queue: of the requests, with which the streams take turns.
+        maker: of the clips.
+        settings: the node's parameters, as they are now.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        model: ServedModel,
+        cameras: VirtualCameras,
+        queue: RequestQueue,
+        maker: ClipMaker,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._node = node
+        self._model = model
+        self._cameras = cameras
+        self._queue = queue
+        self._maker = maker
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._contract: Contract | None = None  # of the model for which these were made
+        self._streams: dict[str, Stream] = {}
+        self._shares = FairShare()
+        self._ends: dict[tuple[str, ...], int] = {}  # of the last live clip of these sources
+        self.back_pressure = BackPressure(node, settings, self._hold_back)
+        self._closing = False
+        cameras.watch(self._on_cameras)
+        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._thread.start()
+
+    def note(self, source: str, stamp_ns: int, is_changed: bool) -> None:
+        """A frame of a source camera was stored; for any thread, returns at once.
+
+        Args:
+            is_changed: whether it is the first of another calibration.
+        """
+        for stream in self._now().values():
+            stream.note(source, stamp_ns, is_changed)
+        self._hold_back()  # here too: the other thread may be busy with a clip
+        with self._changed:
+            self._changed.notify_all()
+
+    def forget_times(self, reason: str) -> None:
+        """The clock jumped, or the node listens no more.
+
+        Args:
+            reason: code under which frames without an answer are counted.
+        """
+        with self._changed:
+            self._ends.clear()
+        for stream in self._now().values():
+            stream.forget_times(reason)
+
+    def status(self, camera: str) -> StreamStatus | None:
+        """Of a virtual camera, None where it is not continuous."""
+        stream = self._now().get(camera)
+        return stream.status() if stream is not None else None
+
+    def close(self) -> None:
+        """End the thread; a clip that is being made is ended by its ticket."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+        self.back_pressure.close()
+
+    def _now(self) -> dict[str, Stream]:
+        return self._streams  # replaced whole: readers need no lock
+
+    def _on_cameras(self) -> None:
+        """Cameras were added, changed or removed, or there is another model."""
+        model = self._model.current
+        if model is None:
+            return
+        with self._changed:
+            known = self._streams if model.contract == self._contract else {}
+            self._contract, streams = model.contract, dict[str, Stream]()
+            for asked in self._cameras.listed():
+                if asked.stream is not None:
+                    stream = known.get(asked.name) or self._stream(asked, model.contract)
+                    stream.change(asked)
+                    streams[asked.name] = stream
+            for gone in self._streams.keys() - streams.keys():
+                self._shares.forget(gone)
+            self._streams = streams
+            self._changed.notify_all()
+
+    def _stream(self, asked: AskedCamera, contract: Contract) -> Stream:
+        patience_s = self._settings().tf_timeout_s
+        return Stream(asked, contract, patience_s, self.back_pressure.now_ns)
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                model = self._model.current
+                if model is not None and model.contract != self._contract:
+                    self._on_cameras()
+                if self._due():
+                    self._take_turn()
+                self._hold_back()
+                with self._changed:
+                    if not self._closing and not self._due():
+                        self._changed.wait(POLL_S)
+            except Exception:
+                if not self._node.context.ok():
+                    return  # a signal has ended ROS in this process
+                self._node.get_logger().error(traceback.format_exc())
+
+    def _hold_back(self) -> None:
+        model = self._model.current
+        if model is not None:
+            lossless = [stream for stream in self._now().values() if stream.asked.lossless]
+            backlogs = [stream.backlog() for stream in lossless]
+            self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
+
+    def _due(self) -> dict[str, Stream]:
+        """Streams whose next clip can be made now, by name."""
+        due: dict[str, Stream] = {}
+        for name, stream in self._now().items():
+            with suppress(AnyviewError):  # it is being removed
+                has_room = self._cameras.named(name).topics.has_room
+                if has_room and (stream.wants_source() or self._window(stream) is not None):
+                    due[name] = stream
+        return due if self._model.current is not None else {}
+
+    def _window(self, stream: Stream, join_ns: int = 0) -> Window | None:
+        """What a stream would make now."""
+        return stream.window(stream.quiet_s() > self._settings().flush_s, join_ns)
+
+    def _take_turn(self) -> None:
+        """One clip of the stream that deserves it most when the model is free."""
+        with suppress(AnyviewError), self._queue.enter_stream(lambda: self._closing) as ticket:
+            queue_s = self._queue.wait_turn(ticket)
+            due = self._due()
+            if not due:
+                return
+            name = self._shares.choose({name: s.asked.priority for name, s in due.items()})
+            started = time.monotonic()
+            ticket.camera = name
+            try:
+                self._serve(due[name], self._cameras.named(name), ticket, queue_s)
+            except AnyviewError:
+                raise  # it was removed meanwhile
+            except Exception as error:  # a bug must not keep the others from their turns
+                due[name].rest(AnyviewError("internal_error", repr(error)))
+                raise
+            finally:
+                self._shares.charge(name, due[name].asked.priority, time.monotonic() - started)
+
+    def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket, queue_s: float) -> None:
+        try:
+            asked, chosen = self._with_sources(stream, camera.asked)
+        except AnyviewError as error:
+            stream.rest(error)
+            return
+        ticket.sources = chosen
+        camera = replace(camera, asked=asked)
+        window = self._window(stream, self._ends.get(chosen, 0))
+        if window is None:
+            return
+        started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
+        try:
+            made = self._made(stream, window, camera, chosen, ticket, queue_s)
+        except AnyviewError as error:
+            if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
+                stream.failed(window, ticket.reason())
+                return
+            if stream.failed(window, error):
+                self._node.get_logger().warning(
+                    f"a clip of '{asked.name}' was not made: {error.message}",
+                    throttle_duration_sec=WARN_PERIOD_S,
+                )
+            return
+        if not stream.asked.lossless:
+            self._ends[chosen] = made.order.sources.stamps_ns[-1]
+        self._publish(stream, window, made, camera)
+        model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
+        stream.took(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
+
+    def _with_sources(
+        self, stream: Stream, asked: AskedCamera
+    ) -> tuple[AskedCamera, tuple[str, ...]]:
+        """The camera and the sources of its next clip.
+
+        A lossless one keeps its first choice as if it had been named, and its memory to it.
+        """
+        if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
+            shape = ClipShape.of(self._model.required().contract)
+            question = _question(asked, shape, Window(0))
+            stream.follow(self._maker.choose(question, asked, _at_once, stream.source))
+        chosen = asked.sources or stream.sources
+        return replace(asked, sources=chosen) if stream.asked.lossless else asked, chosen
+
+    def _made(
+        self,
+        stream: Stream,
+        window: Window,
+        virtual: VirtualCamera,
+        chosen: tuple[str, ...],
+        ticket: Ticket,
+        queue_s: float,
+    ) -> Made:
+        """The clip of a window, continuing the one before where it can."""
+        model, asked = self._model.required(), virtual.asked
+        question = _question(asked, ClipShape.of(model.contract), window)
+        sources = self._maker.gather(question, asked, _at_once, chosen)
+        ticket.sources = sources.names
+        camera = sources.target.camera
+        before = stream.before(window, sources.stamps_ns, (camera.height, camera.width))
+        order = Order(question, asked, sources, model, queue_s, virtual.topics.wants_depth)
+        return self._maker.make(order, ticket, before=before)
+
+    def _publish(self, stream: Stream, window: Window, made: Made, camera: VirtualCamera) -> None:
+        age_s = made.age_s(self._node.get_clock().now().nanoseconds)
+        chosen = stream.answered(window, made.order.sources.stamps_ns, made.images, age_s)
+        if chosen:
+            self._maker.publish(made, chosen, camera.topics)
+
+
+def _question(asked: AskedCamera, shape: ClipShape, window: Window) -> AskedClip:
+    """As if somebody had asked for the clip of a window; 0 for its end is the newest."""
+    return AskedClip(
+        camera_name=asked.name,
+        camera=None,
+        start_ns=0,
+        end_ns=window.end_ns,
+        num_frames=shape.frames,
+        period_ns=shape.period_ns,
+        options=SynthesisOptions(),
+        return_frames=False,
+        hold_before_ns=window.first_ns,
+    )
+
+
+def _at_once() -> bool:
+    """Cancels every wait: what is not there yet is asked for again."""
+    return True

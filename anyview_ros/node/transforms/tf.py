@@ -1,0 +1,240 @@
+"""The frame tree of the robot: /tf and /tf_static, over tf2 where it is installed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from numpy.typing import NDArray
+from rclpy.callback_groups import CallbackGroup
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from tf2_msgs.msg import TFMessage
+
+from anyview_ros.clips.transform_buffer import (
+    TransformBuffer,
+    disconnected,
+    invalid_frame,
+    tf_loop,
+    unknown_frame,
+)
+from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import transform_from_pose
+from anyview_ros.imaging.message_fields import JUMP_NS, seconds, stamp_ns
+from anyview_ros.node import qos_overrides
+
+TF_QOS = QoSProfile(  # as tf2_ros::TransformListener
+    depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
+)
+TF_STATIC_QOS = QoSProfile(
+    depth=100,
+    history=HistoryPolicy.KEEP_LAST,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class Transforms(Protocol):
+    """What stores transforms and answers for them; both implementations are thread-safe."""
+
+    def insert(self, transform: TransformStamped, static: bool) -> None: ...
+
+    def lookup(
+        self, target_frame: str, source_frame: str, stamp_ns: int
+    ) -> NDArray[np.float64]: ...
+
+    def frames(self) -> tuple[str, ...]: ...
+
+    def clear(self) -> None: ...
+
+
+class Tf2Transforms:
+    """tf2's own buffer, with its exceptions named as ours.
+
+    tf2 itself says on the log when it ignores a transform.
+
+    Args:
+        cache_ns: how long dynamic transforms are kept.
+    """
+
+    def __init__(self, cache_ns: int) -> None:
+        self._tf2: Any = tf2_core()
+        self._core: Any = self._tf2.BufferCore(Duration(nanoseconds=cache_ns))
+
+    def insert(self, transform: TransformStamped, static: bool) -> None:
+        store = self._core.set_transform_static if static else self._core.set_transform
+        store(transform, "anyview")
+
+    def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        """As `TransformBuffer.lookup`."""
+        try:
+            found = self._core.lookup_transform_core(
+                target_frame, source_frame, Time(nanoseconds=stamp_ns)
+            )
+        except self._tf2.TransformException as error:
+            raise self._named(error, target_frame, source_frame, stamp_ns) from None
+        t, q = found.transform.translation, found.transform.rotation
+        return transform_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+
+    def frames(self) -> tuple[str, ...]:
+        return tuple(sorted(self._core._getFrameStrings()))  # its YAML leaves the roots out
+
+    def clear(self) -> None:
+        self._core.clear()  # keeps static transforms
+
+    def _named(self, error: Exception, target: str, source: str, stamp_ns: int) -> AnyviewError:
+        if isinstance(error, self._tf2.InvalidArgumentException):
+            return invalid_frame(target if not target or target.startswith("/") else source)
+        if isinstance(error, self._tf2.ConnectivityException):
+            return disconnected(target, source, self.frames())
+        if isinstance(error, self._tf2.LookupException):
+            for frame in (target, source):
+                if frame not in self.frames():
+                    return unknown_frame(frame, self.frames())
+            return tf_loop(list(self.frames()))
+        code = "tf_waiting" if self._lacks_newer(target, source, stamp_ns) else "tf_expired"
+        return AnyviewError(
+            code,
+            f"need the transform from '{source}' to '{target}' at {seconds(stamp_ns)}; {error}",
+        )
+
+    def _lacks_newer(self, target: str, source: str, stamp_ns: int) -> bool:
+        try:
+            newest = self._core.get_latest_common_time(target, source)
+        except self._tf2.TransformException:
+            return True  # a link of the chain was cleared and has not come again
+        return bool(stamp_ns > newest.nanoseconds)
+
+
+def tf2_core() -> Any:
+    """tf2's module in C++, None where it is not installed.
+
+    Debian's python3-tf2 is of ROS 1 and also called tf2_py, but its core has another name.
+    """
+    try:
+        return importlib.import_module("tf2_py._tf2_py")
+    except ImportError:
+        return None
+
+
+def stored_transforms(cache_ns: int) -> Transforms:
+    """tf2's buffer where it is installed, else the stand-in."""
+    return Tf2Transforms(cache_ns) if tf2_core() else TransformBuffer(cache_ns)
+
+
+class FrameTree:
+    """Subscribes to /tf and /tf_static. Lookups are for any thread and never wait.
+
+    Clears the dynamic transforms by itself when the stamps of a frame step back by more than a
+    second, as they do when a recording loops: tf2 would refuse the new data as old.
+
+    Args:
+        node: gets the two subscriptions.
+        cache_s: how long dynamic transforms are kept; longer than any frame buffer.
+        group: callback group of the subscriptions.
+    """
+
+    def __init__(self, node: Node, cache_s: float, group: CallbackGroup) -> None:
+        self._node = node
+        self._transforms = stored_transforms(int(cache_s * 1e9))
+        self._newest: dict[str, int] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._problem: AnyviewError | None = None
+        with qos_overrides.checked("/tf"):
+            self._subscriptions = [
+                node.create_subscription(
+                    TFMessage,
+                    topic,
+                    callback,
+                    qos,
+                    callback_group=group,
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                )
+                for topic, callback, qos in (
+                    ("/tf", self._on_tf, TF_QOS),
+                    ("/tf_static", self._on_tf_static, TF_STATIC_QOS),
+                )
+            ]
+
+    @property
+    def implementation(self) -> str:
+        """ "tf2" or "stand-in"."""
+        return "tf2" if isinstance(self._transforms, Tf2Transforms) else "stand-in"
+
+    @property
+    def problem(self) -> AnyviewError | None:
+        """The last transform that was refused, for diagnostics."""
+        return self._problem
+
+    def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        """(4, 4) target_from_source at a time.
+
+        Raises:
+            AnyviewError: as `TransformBuffer.lookup`; `zero_stamp` for a stamp that is not
+                positive, which tf2 would take for "the latest".
+        """
+        if stamp_ns <= 0:
+            raise AnyviewError("zero_stamp", f"a transform needs a time above 0, got {stamp_ns}")
+        return self._transforms.lookup(target_frame, source_frame, stamp_ns)
+
+    def frames(self) -> tuple[str, ...]:
+        """Names of all frames ever seen, sorted."""
+        return self._transforms.frames()
+
+    def on_arrival(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each message of transforms, on the executor's thread."""
+        self._listeners.append(listener)
+
+    def forget(self, listener: Callable[[], None]) -> None:
+        """Do not call a listener any more."""
+        self._listeners.remove(listener)
+
+    def reset(self) -> None:
+        """The clock jumped: forget dynamic transforms; static ones are never sent again."""
+        self._transforms.clear()
+        self._newest.clear()
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _on_tf(self, message: TFMessage) -> None:
+        for transform in message.transforms:
+            self._watch_for_jump(transform)
+            self._insert(transform, static=False)
+        self._tell()
+
+    def _on_tf_static(self, message: TFMessage) -> None:
+        for transform in message.transforms:
+            self._insert(transform, static=True)
+        self._tell()
+
+    def _watch_for_jump(self, transform: TransformStamped) -> None:
+        stamp = stamp_ns(transform.header.stamp)
+        newest = self._newest.get(transform.child_frame_id, stamp)
+        if stamp < newest - JUMP_NS:
+            self._node.get_logger().warning(
+                f"TF of '{transform.child_frame_id}' steps back from {seconds(newest)} to "
+                f"{seconds(stamp)}: forgetting the transforms before",
+                throttle_duration_sec=5.0,
+            )
+            self.reset()
+            newest = stamp
+        self._newest[transform.child_frame_id] = max(stamp, newest)
+
+    def _insert(self, transform: TransformStamped, static: bool) -> None:
+        try:
+            self._transforms.insert(transform, static)
+        except AnyviewError as error:
+            self._problem = error
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()

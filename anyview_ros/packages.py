@@ -1,0 +1,143 @@
+"""Find, check and write model packages.
+
+A package is a folder with `manifest.json` (the contract), one ONNX file a graph and a card; the
+manifest names the sha256 of every other file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from anyview_ros.contract import Contract, FusedAttention, LatentShape, Sampling, SurfaceRange
+from anyview_ros.errors import AnyviewError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A checked package: its folder, its contract, and the sha256 of its manifest.
+
+    The manifest holds the hash of every other file, so its own hash names the whole package.
+    """
+
+    path: Path
+    contract: Contract
+    sha256: str
+
+    def graph(self, name: str) -> Path:
+        return self.path / f"{name}.onnx"
+
+
+def search_path() -> tuple[Path, ...]:
+    """Folders in which a package is looked for by name: the user's first, then installed ones."""
+    user = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":")), sys.prefix]
+    shares = [Path(prefix) / "share" / "anyview_ros" / "models" for prefix in prefixes]
+    checkout = Path(__file__).resolve().parent.parent / "models"
+    return (user / "anyview" / "models", checkout, *shares)
+
+
+def find_package(name_or_path: str, folders: Sequence[Path] | None = None) -> Path:
+    """Folder of a package given by path, or by name on the search path.
+
+    Raises:
+        AnyviewError: `unknown_model`, naming the folders searched and the packages there are.
+    """
+    if not name_or_path:
+        raise AnyviewError("unknown_model", f"no model named; there are: {_known(folders)}")
+    if os.sep in name_or_path:
+        path = Path(name_or_path).expanduser()
+        if (path / MANIFEST).is_file():
+            return path
+        raise AnyviewError("unknown_model", f"'{path}' holds no {MANIFEST}; give a package folder")
+    for folder in folders if folders is not None else search_path():
+        if (folder / name_or_path / MANIFEST).is_file():
+            return folder / name_or_path
+    searched = ", ".join(str(f) for f in (folders if folders is not None else search_path()))
+    raise AnyviewError(
+        "unknown_model",
+        f"no model package '{name_or_path}' in {searched}; there are: {_known(folders)}",
+    )
+
+
+def load_package(path: Path) -> ModelPackage:
+    """Read and check a package: fields, presence and sha256 of every file.
+
+    Raises:
+        AnyviewError: `invalid_model` for a manifest that breaks the contract, `model_damaged` for
+            a file that is missing, outside the package, or differs from its hash.
+    """
+    contract, manifest_sha256 = _read_manifest(path / MANIFEST)
+    missing = [f"{g}.onnx" for g in contract.graphs if f"{g}.onnx" not in contract.files]
+    if missing:
+        raise AnyviewError("invalid_model", f"{path / MANIFEST}: files lacks {', '.join(missing)}")
+    root = path.resolve()
+    for name, expected in contract.files.items():
+        file = path / name
+        if not file.resolve().is_relative_to(root):
+            raise AnyviewError("model_damaged", f"'{name}' lies outside the package {path}")
+        if not file.is_file():
+            raise AnyviewError(
+                "model_damaged", f"'{name}' is missing in {path}; install the package again"
+            )
+        found = sha256_of(file)
+        if found != expected:
+            raise AnyviewError(
+                "model_damaged",
+                f"'{name}' in {path} has sha256 {found[:12]}..., the manifest says "
+                f"{expected[:12]}...; install the package again",
+            )
+    return ModelPackage(path, contract, manifest_sha256)
+
+
+def write_manifest(path: Path, contract: Contract) -> None:
+    """Write `contract` as the manifest of the package folder `path`."""
+    (path / MANIFEST).write_text(json.dumps(asdict(contract), indent=2) + "\n")
+
+
+def sha256_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_manifest(file: Path) -> tuple[Contract, str]:
+    try:
+        text = file.read_bytes()
+        raw = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise AnyviewError("invalid_model", f"{file}: cannot be read as JSON ({error})") from None
+    try:
+        contract = _contract_from(raw)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise AnyviewError("invalid_model", f"{file}: {error}") from None
+    return contract, hashlib.sha256(text).hexdigest()
+
+
+def _contract_from(raw: dict[str, Any]) -> Contract:
+    unknown = sorted(raw.keys() - {f.name for f in fields(Contract)})
+    if unknown:
+        raise TypeError(f"unknown fields {', '.join(unknown)}; a newer version wrote it")
+    values = dict(raw)
+    values["latent"] = LatentShape(**raw["latent"])
+    values["sizes"] = tuple((int(h), int(w)) for h, w in raw["sizes"])
+    values["frames"] = tuple(int(t) for t in raw["frames"])
+    values["plane_sweep"] = tuple(float(d) for d in raw.get("plane_sweep", ()))
+    values["sampling"] = {s: Sampling(**own) for s, own in raw.get("sampling", {}).items()}
+    values["attention"] = FusedAttention(**raw["attention"]) if raw.get("attention") else None
+    values["surfaces"] = SurfaceRange(**raw["surfaces"]) if raw.get("surfaces") else None
+    values["sigmas"] = {s: tuple(float(x) for x in levels) for s, levels in raw["sigmas"].items()}
+    return Contract(**values)
+
+
+def _known(folders: Sequence[Path] | None) -> str:
+    folders = folders if folders is not None else search_path()
+    found = {f.parent.name for folder in folders for f in folder.glob(f"*/{MANIFEST}")}
+    return ", ".join(sorted(found)) or "none"

@@ -1,1 +1,0 @@
-"""AnyViewBench: any model package on a benchmark's episodes, or on worlds whose truth is known."""

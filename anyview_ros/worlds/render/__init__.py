@@ -1,0 +1,1 @@
+"""The ray-caster: rows of primitives to pixels and depth."""

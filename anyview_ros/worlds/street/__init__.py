@@ -1,0 +1,1 @@
+"""The street: city blocks, traffic, people, and the rig of a car."""

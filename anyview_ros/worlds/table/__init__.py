@@ -1,0 +1,1 @@
+"""The table: an arm, what it carries, a room, and cameras around."""

@@ -1,0 +1,96 @@
+"""What goes wrong in an episode stays there; what kills a process is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.evaluation.evaluation import Asking
+from anyview_ros.evaluation.run import Failure, Plan, attempt, begin, evaluate_all
+from anyview_ros.evaluation.seal import identity, seal
+from anyview_ros.evaluation.suite import Episode
+from anyview_ros.evaluation.task import Question
+from anyview_ros.packages import load_package
+from tests.evaluation.scenes import world_suite
+from tests.packages import make_package
+
+EPISODE = Episode("s", "s_ep0")
+
+
+class Odd:
+    """An evaluator with a fault that nobody thought of."""
+
+    def evaluate(self, episode: Episode, folder: Path) -> None:
+        raise ZeroDivisionError("of what?")
+
+
+@dataclass(frozen=True)
+class DeadlySuite:
+    """A suite whose only episode kills the process that reads it, as a lack of memory does."""
+
+    settings = {"suite": "deadly"}  # noqa: RUF012
+    groups = {"s": ("s",)}  # noqa: RUF012
+
+    def episodes(self) -> tuple[Episode, ...]:
+        return (EPISODE,)
+
+    def question(self, episode: Episode) -> Question:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def plan(tmp_path: Path, suite: Any) -> Plan:
+    package = load_package(make_package(tmp_path / "tiny"))
+    return Plan(suite, package, Asking(("exact",)), "none", "cpu", tmp_path / "out")
+
+
+def test_an_episode_with_an_unknown_fault_is_one_failure(capsys: Any, tmp_path: Path) -> None:
+    odd: Any = Odd()
+    failure = attempt(odd, EPISODE, tmp_path)
+    assert failure == Failure("s", "s_ep0", "unexpected", "ZeroDivisionError: of what?")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_killed_worker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnyviewError, match="a worker process ended before its episode") as e:
+        evaluate_all(plan(tmp_path, DeadlySuite()), 1, lambda result: None)
+    assert e.value.code == "worker_died"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"asking": Asking(("exact",), seed=1)},
+        {"asking": Asking(("draft",))},
+        {"metric": "ST-LPIPS (AlexNet)"},
+        {"suite": world_suite((7, 10))},
+        {"suite": replace(world_suite(), size=(96, 160))},
+    ],
+)
+def test_a_folder_belongs_to_one_run(tmp_path: Path, changes: dict[str, Any]) -> None:
+    first = plan(tmp_path, world_suite())
+    begin(first)
+    begin(first)
+    with pytest.raises(AnyviewError) as e:
+        begin(replace(first, **changes))
+    assert e.value.code == "other_run"
+
+
+def test_a_run_goes_on_after_its_package_got_its_scores(tmp_path: Path) -> None:
+    before = plan(tmp_path, world_suite())
+    folder = before.package.path
+    (folder / "README.md").write_text("the card")
+    (folder / "sheet.png").touch()
+    seal(before.package, {"kinds": {}})
+    published = load_package(folder)
+    assert published.sha256 != before.package.sha256
+    assert identity(published) == identity(before.package)
+    (folder / "denoise.onnx").write_bytes(b"other weights")
+    seal(published, {})
+    assert identity(load_package(folder)) != identity(before.package)

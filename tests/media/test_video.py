@@ -1,0 +1,196 @@
+"""Footage keeps the times it was taken at; poses are interpolated and never made up."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import look_at, quaternion_xyzw
+from anyview_ros.media.video import nearest_to_grid, open_footage, read_trajectory
+from anyview_ros.media.video_writer import VideoWriter
+
+MS = 1_000_000
+PERIOD_NS = 100 * MS
+
+
+def flat(value: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def write_video(file: Path, times_ms: list[int]) -> Path:
+    """Frame k is of brightness 20 + 10 k."""
+    with VideoWriter(file, (64, 48)) as writer:
+        for k, time_ms in enumerate(times_ms):
+            writer.write(flat(20 + 10 * k), time_ms * MS)
+    return file
+
+
+def write_poses(file: Path, lines: list[str]) -> Path:
+    file.write_text("# timestamp tx ty tz qx qy qz qw\n" + "\n".join(lines) + "\n")
+    return file
+
+
+def test_every_frame_of_a_slow_video_keeps_its_own_time(tmp_path: Path) -> None:
+    times_ms = [0, 130, 250, 500, 590]
+    footage = open_footage(write_video(tmp_path / "v.mp4", times_ms), PERIOD_NS)
+    frames = list(footage.frames(PERIOD_NS))
+    assert [time_ns for time_ns, _ in frames] == [t * MS for t in times_ms]
+    assert [round(float(image.mean()), -1) for _, image in frames] == [20, 30, 40, 50, 60]
+    assert footage.size == (64, 48)
+
+
+def test_a_fast_video_gives_the_frames_nearest_to_the_grid(tmp_path: Path) -> None:
+    times_ms = [0, 40, 80, 120, 160, 200, 240, 280]  # 25 Hz onto 10 Hz: 0, 100, 200, 300
+    footage = open_footage(write_video(tmp_path / "v.mp4", times_ms), PERIOD_NS)
+    taken = [round(time_ns / MS) for time_ns, _ in footage.frames(PERIOD_NS)]
+    assert taken == [0, 80, 200, 280]
+
+
+@given(st.lists(st.integers(0, 2_000 * MS), min_size=1, unique=True).map(sorted))
+def test_the_grid_rule(times_ns: list[int]) -> None:
+    taken = [t for t, _ in nearest_to_grid(((t, None) for t in times_ns), PERIOD_NS)]
+    nearest: dict[int, int] = {}  # the rule again, slowly: of each grid point the nearest frame
+    for t in times_ns:
+        index = (t - times_ns[0] + PERIOD_NS // 2) // PERIOD_NS
+        best = nearest.setdefault(index, t)
+        target = times_ns[0] + index * PERIOD_NS
+        if abs(t - target) < abs(best - target):
+            nearest[index] = t
+    assert taken == sorted(nearest.values())
+
+
+def test_frames_that_go_back_in_time_are_dropped() -> None:
+    frames = ((t * MS, t) for t in (0, 100, 90, 200))
+    assert [t for _, t in nearest_to_grid(frames, PERIOD_NS)] == [0, 100, 200]
+
+
+def test_a_phone_video_is_turned_upright(tmp_path: Path) -> None:
+    image = flat(0)
+    image[:, :32] = 255  # bright at the left
+    file = tmp_path / "phone.mp4"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.set_display_rotation(90)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    footage = open_footage(file, PERIOD_NS)
+    ((_, upright),) = footage.frames(PERIOD_NS)
+    assert footage.size == (48, 64)
+    # A quarter turn counter-clockwise brings the left side to the bottom.
+    assert upright[:28].mean() < 20
+    assert upright[36:].mean() > 230
+
+
+def test_images_without_times_are_a_period_apart_in_order_of_name(tmp_path: Path) -> None:
+    for k, name in enumerate(["a_01.png", "a_02.png", "a_03.png"]):
+        cv2.imwrite(str(tmp_path / name), flat(50 * k))
+    (tmp_path / "notes.txt").write_text("not an image")
+    frames = list(open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS))
+    assert [time_ns for time_ns, _ in frames] == [0, PERIOD_NS, 2 * PERIOD_NS]
+    assert [int(image[0, 0, 0]) for _, image in frames] == [0, 50, 100]
+
+
+def test_names_that_are_times_are_the_times(tmp_path: Path) -> None:
+    for name in ("1305031102.175304.png", "1305031102.275326.png"):
+        cv2.imwrite(str(tmp_path / name), flat(1))
+    frames = open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS)
+    assert [t for t, _ in frames] == [1305031102175304000, 1305031102275326000]
+
+
+def test_images_are_rgb(tmp_path: Path) -> None:
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[..., 2] = 200  # OpenCV writes BGR
+    cv2.imwrite(str(tmp_path / "0.png"), red)
+    ((_, image),) = open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS)
+    assert image[0, 0].tolist() == [200, 0, 0]
+
+
+def broken_footage(folder: Path) -> dict[str, tuple[Path, str, str]]:
+    """What is given -> path, code, words of the message."""
+    text = folder / "text.mp4"
+    text.write_text("this is no video")
+    empty = folder / "empty"
+    empty.mkdir()
+    raw = folder / "raw.h264"
+    with av.open(str(raw), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(flat(9), format="rgb24")))
+        container.mux(stream.encode(None))
+    return {
+        "nothing": (folder / "none.mp4", "no_such_file", "none.mp4"),
+        "text": (text, "unreadable_video", "cannot be decoded as video"),
+        "empty folder": (empty, "unreadable_video", "holds no image"),
+        "raw stream": (raw, "unreadable_video", "put it into a container"),
+    }
+
+
+@pytest.mark.parametrize("given_path", ["nothing", "text", "empty folder", "raw stream"])
+def test_unusable_footage_is_refused_by_name(tmp_path: Path, given_path: str) -> None:
+    path, code, words = broken_footage(tmp_path)[given_path]
+    with pytest.raises(AnyviewError, match=words) as caught:
+        open_footage(path, PERIOD_NS)
+    assert caught.value.code == code
+
+
+def test_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), flat(1))
+    cv2.imwrite(str(tmp_path / "1.png"), flat(1, width=32))
+    with pytest.raises(AnyviewError, match=r"64x48; .*1\.png' is 32x48"):
+        list(open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS))
+
+
+def test_a_trajectory_is_interpolated_and_never_extrapolated(tmp_path: Path) -> None:
+    poses = [look_at((0, 0, 2), (5, 0, 1)), look_at((2, 1, 2), (5, 0, 1))]
+    lines = [
+        " ".join(map(str, (time, *pose[:3, 3], *quaternion_xyzw(pose))))
+        for time, pose in zip((0.5, 1.5), poses, strict=True)
+    ]
+    trajectory = read_trajectory(write_poses(tmp_path / "poses.txt", lines))
+    for time_ns, pose in zip((500 * MS, 1500 * MS), poses, strict=True):
+        np.testing.assert_allclose(trajectory.at(time_ns), pose, atol=1e-12)
+    middle = trajectory.at(1000 * MS)
+    assert middle is not None
+    np.testing.assert_allclose(middle[:3, 3], (1, 0.5, 2))
+    assert trajectory.at(500 * MS - 1) is None
+    assert trajectory.at(1500 * MS + 1) is None
+
+
+def test_one_pose_holds_at_all_times(tmp_path: Path) -> None:
+    trajectory = read_trajectory(write_poses(tmp_path / "poses.txt", ["3 1 2 3 0 0 0 1"]))
+    for time_ns in (0, 3_000 * MS, 10**15):
+        pose = trajectory.at(time_ns)
+        assert pose is not None
+        assert pose[:3, 3].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["0 1 2 3 0 0 0"], r"poses\.txt:2: need 'timestamp tx .*7 numbers"),
+        (["0 0 0 0 0 0 0 1", "1 0 0 0 0 0 0 0"], r"poses\.txt:3: .*unit quaternion"),
+        (["0 a 0 0 0 0 0 1"], r"poses\.txt:2: .*could not convert"),
+        (["1 0 0 0 0 0 0 1", "1 0 0 0 0 0 0 1"], r"poses\.txt:3: timestamps must increase"),
+        ([], "holds no pose"),
+    ],
+)
+def test_unusable_poses_name_their_line(tmp_path: Path, lines: list[str], words: str) -> None:
+    with pytest.raises(AnyviewError, match=words) as caught:
+        read_trajectory(write_poses(tmp_path / "poses.txt", lines))
+    assert caught.value.code == "invalid_poses"
+
+
+def test_times_of_poses_do_not_lose_digits(tmp_path: Path) -> None:
+    lines = ["1305031102.175304 0 0 0 0 0 0 1", "1305031102.175305 0 0 0 0 0 0 1"]
+    trajectory = read_trajectory(write_poses(tmp_path / "poses.txt", lines))
+    assert [b - a for a, b in pairwise(trajectory.times_ns)] == [1000]

@@ -1,0 +1,99 @@
+"""Statuses as people read them; what is measured of streams is tested with the streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from anyview_ros.clips.ledger import LedgerSnapshot
+from anyview_ros.node import diagnostics
+from anyview_ros.node.inference.served_model import RunningModel
+from anyview_ros.node.sources.source_health import Problem, SourceStatus, beside_each_other
+from anyview_ros.packages import load_package
+from tests.node.rig import values_of
+from tests.packages import make_package
+
+LEDGER = LedgerSnapshot(10, 1, 5, 2, 1, {"tf_expired": 1})
+PROBLEM = Problem("stamp_gaps", "3 images missing; start the driver with our DDS profile")
+
+
+def stream(ledger: LedgerSnapshot, *problems: Problem) -> SourceStatus:
+    return SourceStatus("front", "/front/image_raw", ledger, 10.0, 12_300_000_000, problems)
+
+
+def test_a_camera_that_is_well() -> None:
+    status = diagnostics.camera_status(stream(LEDGER))
+    assert (status.name, status.level) == ("anyview: camera front", diagnostics.OK)
+    assert status.message == "10.0 Hz, 5 frames buffered"
+    values = values_of(status)
+    assert (values["received"], values["dropped.tf_expired"], values["balanced"]) == (
+        *("10", "1"),
+        "True",
+    )
+    assert values["newest_stamp"] == "12.300 s"
+
+
+def newest(name: str, stamp_s: float, *problems: Problem) -> SourceStatus:
+    topic, stamp_ns = f"/{name}/image_raw", round(stamp_s * 1e9)
+    return SourceStatus(name, topic, LEDGER, 10.0, stamp_ns, problems)
+
+
+def test_a_camera_with_another_clock_is_named_with_the_offset_that_it_needs() -> None:
+    three = [newest("front", 100.0), newest("left", 100.3), newest("rear", 42.1)]
+    front, left, rear = beside_each_other(three)
+    assert (front.problems, left.problems) == ((), ())
+    (problem,) = rear.problems
+    assert problem.code == "other_clock"
+    assert problem.text == (
+        "the newest stamp of '/rear/image_raw' is 57.900 s before that of '/front/image_raw': "
+        "synchronise their clocks (PTP, chrony), or set rear.clock_offset_s to about 57.900 more"
+    )
+
+
+def test_a_camera_that_has_stopped_has_no_other_clock() -> None:
+    stopped = newest("rear", 42.1, Problem("no_images", "no image came for 60.000 s"))
+    assert beside_each_other([newest("front", 100.0), stopped])[1] == stopped
+    assert beside_each_other([newest("front", 100.0)]) == [newest("front", 100.0)]
+
+
+def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -> None:
+    warned = diagnostics.camera_status(stream(LEDGER, PROBLEM))
+    assert (warned.level, warned.message) == (diagnostics.WARN, PROBLEM.text)
+    assert values_of(warned)["problem.stamp_gaps"] == PROBLEM.text
+    empty = LedgerSnapshot(1, 0, 0, 0, 0, {"uncalibrated_camera": 1})
+    assert diagnostics.camera_status(stream(empty, PROBLEM)).level == diagnostics.ERROR
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Any:
+    """A model that was asked to run anywhere, and its worker, as diagnostics see them."""
+    worker: Any = SimpleNamespace(
+        provider="cpu", asked_provider="auto", pid=7, deaths=0, last_death=""
+    )
+    running = RunningModel("tiny", load_package(make_package(tmp_path / "tiny")), worker, 0)
+    return SimpleNamespace(name="tiny", current=running, absence="", loading="", refused=None)
+
+
+def test_the_cpu_beside_an_idle_gpu_is_a_warning(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "nvidiactl"
+    monkeypatch.setattr(diagnostics, "NVIDIA_DEVICE", device)
+    assert diagnostics.model_status(served).level == diagnostics.OK
+    device.touch()
+    warned = diagnostics.model_status(served)
+    assert warned.level == diagnostics.WARN
+    assert "install onnxruntime-gpu in place of onnxruntime" in warned.message
+    served.current.worker.asked_provider = "cpu"
+    assert diagnostics.model_status(served).level == diagnostics.OK, "it was asked for"
+
+
+def test_a_worker_that_died_is_told_until_it_runs_again(served: Any) -> None:
+    served.current.worker.pid = None
+    served.current.worker.last_death = "the inference process ended with exit code 1"
+    status = diagnostics.model_status(served)
+    assert status.level == diagnostics.WARN
+    assert status.message.startswith("the inference process ended with exit code 1")

@@ -1,0 +1,69 @@
+"""How cameras are found in the graph and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from anyview_ros.node import parameters
+from anyview_ros.node.sources.inputs import Inputs
+from anyview_ros.packages import load_package
+from anyview_ros.topics import cameras_of
+from tests.graph import graph
+from tests.node.rig import wait_for
+from tests.packages import make_package
+
+pytestmark = pytest.mark.graph
+
+INFOS = {
+    f"{folder}/camera_info" for folder in ("/front", "/rig/left", "/rig/front", "", "/virtual/a")
+}
+
+
+@pytest.mark.parametrize(
+    ("images", "namespace", "cameras"),
+    [
+        (["/front/image_raw"], "/", {"front": "/front/image_raw"}),
+        (["/rig/left/image_raw"], "/", {"rig_left": "/rig/left/image_raw"}),
+        (["/rig/left/image_raw"], "/rig", {"left": "/rig/left/image_raw"}),
+        (["/rig/left/image_raw"], "/ri", {"rig_left": "/rig/left/image_raw"}),
+        (["/image_raw"], "/", {"camera": "/image_raw"}),
+        (["/front/image_raw", "/front/image_rect"], "/", {"front": "/front/image_rect"}),
+        (["/front/image_b", "/front/image_a"], "/", {"front": "/front/image_a"}),
+        (["/rear/image_raw"], "/", {}),
+        (["/virtual/a/image_raw"], "/", {}),
+        (
+            ["/rig/front/image_raw", "/front/image_raw"],
+            "/rig",
+            {"front": "/front/image_raw"},
+        ),
+    ],
+)
+def test_cameras_are_image_topics_with_a_camera_info_beside_them(
+    images: list[str], namespace: str, cameras: dict[str, str]
+) -> None:
+    assert cameras_of(images, INFOS, namespace) == cameras
+
+
+def test_raw_images_are_taken_where_there_are_some_and_compressed_ones_else(
+    tmp_path: Path,
+) -> None:
+    contract = load_package(make_package(tmp_path / "tiny")).contract
+    with graph(138) as robot, graph(138) as opened:
+        for topic, kind in (
+            ("/front/image_raw/compressed", CompressedImage),
+            ("/rear/image_raw/compressed", CompressedImage),
+            ("/lonely/image_raw/compressed", CompressedImage),
+            ("/front/camera_info", CameraInfo),
+            ("/rear/camera_info", CameraInfo),
+            ("/front/image_raw", Image),
+        ):
+            robot.node.create_publisher(kind, topic, 1)
+        settings = parameters.declare(opened.node)
+        inputs = Inputs(opened.node, settings, contract, lambda camera, reason: None)
+        wait_for(lambda: len(inputs.streams()) == 2, "both cameras")
+        topics = {name: stream.status().topic for name, stream in inputs.streams().items()}
+        inputs.close()
+    assert topics == {"front": "/front/image_raw", "rear": "/rear/image_raw/compressed"}

@@ -1,0 +1,119 @@
+"""Streams that one model cannot serve: shares, honest rates, and a model that dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from anyview_ros.msg import VirtualCamera
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from tests.graph import Graph
+from tests.node.rig import PERIOD_NS, SENT, Caller, Rig, live, raised_camera, values_of
+from tests.packages import make_package
+
+pytestmark = pytest.mark.graph
+
+STAMPS = [SENT[0] + k * PERIOD_NS for k in range(12, 2000)]
+
+
+@pytest.fixture
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Graph, Rig, Caller]]:
+    """A clip takes longer than its frames last."""
+    model = make_package(tmp_path_factory.mktemp("models") / "slow", work=160)
+    with live(187, model, "buffer_s:=30.0", "flush_s:=0.5") as (opened, rig, caller):
+        rig.send(SENT)
+        yield opened, rig, caller
+
+
+@contextmanager
+def driving(rig: Rig) -> Iterator[None]:
+    """Frames at two and a half times their own pace while the block lasts."""
+    over = threading.Event()
+
+    def send() -> None:
+        for stamp in STAMPS:
+            rig.send([stamp])
+            if over.wait(0.04):
+                return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def continuous(name: str, priority: int = 0, mode: int = VirtualCamera.LIVE) -> VirtualCamera:
+    camera = raised_camera(name)
+    camera.rate, camera.mode, camera.priority = 10.0, mode, priority
+    return camera
+
+
+def clips(caller: Caller, name: str, least: int) -> dict[str, str]:
+    """Values of a camera as soon as it has so many clips, however busy the machine is."""
+    status = caller.status(
+        f"virtual camera {name}",
+        lambda s: int(values_of(s).get("clips", 0)) >= least,
+        timeout_s=120.0,
+    )
+    return values_of(status)
+
+
+def test_shares_follow_priorities_and_what_is_missed_is_told(
+    street: tuple[Graph, Rig, Caller],
+) -> None:
+    _, rig, caller = street
+    for name, priority in (("low", 0), ("high", 3)):
+        added = caller.add(continuous(name, priority))
+        assert added.success, added.message
+    with driving(rig):
+        low = clips(caller, "low", 3)
+        high = clips(caller, "high", 5)
+    assert int(high["clips"]) > int(low["clips"])
+    assert low["balanced"] == high["balanced"] == "True"
+    assert int(low["skipped.superseded"]) > 0
+    assert low["code"] == "rate_not_reached"
+    assert float(low["rate_hz"]) < 8.0
+
+
+def test_a_camera_that_joins_stalls_no_other_by_more_than_a_clip(
+    street: tuple[Graph, Rig, Caller],
+) -> None:
+    _, rig, caller = street
+    assert caller.add(continuous("first")).success
+    with driving(rig):
+        clips(caller, "first", 2)
+        for name in ("second", "third"):
+            assert caller.add(continuous(name)).success
+        before = int(clips(caller, "first", 2)["clips"])
+        turns = {name: int(clips(caller, name, 3)["clips"]) for name in ("second", "third")}
+        since = int(clips(caller, "first", before)["clips"]) - before
+    assert since >= min(turns.values()) - 2  # it had its turn in every round
+
+
+def test_a_model_that_dies_costs_a_lossless_camera_no_frame(
+    street: tuple[Graph, Rig, Caller],
+) -> None:
+    _, rig, caller = street
+    pid = values_of(caller.status("model"))["worker_pid"]
+    assert caller.add(continuous("all", mode=VirtualCamera.LOSSLESS)).success
+    for k, stamp in enumerate(STAMPS[:20]):
+        rig.send([stamp])
+        threading.Event().wait(0.05)
+        if k == 11:  # a clip has nine frames: the first one is being made
+            os.kill(int(pid), signal.SIGKILL)
+
+    def all_answered(status: DiagnosticStatus) -> bool:
+        values = values_of(status)
+        return int(values["seen"]) >= 20 and values["published"] == values["seen"]
+
+    values = values_of(caller.status("virtual camera all", all_answered))
+    assert (values["balanced"], values["waiting"]) == ("True", "0")
+    caller.status("model", lambda s: values_of(s)["worker_deaths"] == "1")

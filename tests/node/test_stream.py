@@ -1,0 +1,205 @@
+"""One stream without ROS: its ledger balances whatever happens, and no stamp is answered twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anyview_ros.msg import VirtualCamera
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anyview_ros.contract import Contract
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.streaming.stream import Stream
+from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.packages import load_package
+from tests.packages import make_package
+
+PERIOD = 100_000_000
+SIZE = (24, 32)
+
+
+@pytest.fixture(scope="module")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+    folder: Path = tmp_path_factory.mktemp("models") / "tiny"
+    return load_package(make_package(folder, max_sources=2)).contract
+
+
+class Clock:
+    """A steady clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 10**12
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def camera(contract: Contract, mode: int, sources: tuple[str, ...] = ("front",)) -> AskedCamera:
+    message = VirtualCamera(name="a", rate=10.0, mode=mode, sources=list(sources))
+    return asked_camera(message, contract)
+
+
+def stream(contract: Contract, mode: int = VirtualCamera.LOSSLESS, **changes: object) -> Stream:
+    return Stream(camera(contract, mode), contract, 0.0, **changes)  # type: ignore[arg-type]
+
+
+def stamp(k: int) -> int:
+    return 10**9 + k * PERIOD
+
+
+def answer(one: Stream, ended: bool = False) -> list[int] | None:
+    """Make the clip that is due, as from a buffer that has all frames; None if there is none."""
+    window = one.window(ended)
+    if window is None:
+        return None
+    stamps = tuple(window.end_ns - k * PERIOD for k in reversed(range(9)))
+    images = np.zeros((9, *SIZE, 3), np.uint8)
+    return [stamps[k] for k in one.answered(window, stamps, images, 0.5)]
+
+
+def refuse(one: Stream, code: str) -> None:
+    window = one.window()
+    assert window is not None
+    one.failed(window, AnyviewError(code, "for a test"))
+
+
+@settings(deadline=None)
+@given(
+    mode=st.sampled_from((VirtualCamera.LIVE, VirtualCamera.LOSSLESS)),
+    steps=st.lists(
+        st.one_of(
+            st.integers(1, 30),
+            st.sampled_from(("answer", "flush", "outside_trajectory", "jump", "change", "late")),
+        ),
+        max_size=40,
+    ),
+)
+def test_the_ledger_balances_and_no_stamp_comes_twice(
+    contract: Contract, mode: int, steps: list[int | str]
+) -> None:
+    one, k, late, published = stream(contract, mode), 0, 0, list[int]()
+    for step in steps:
+        if isinstance(step, int):
+            for _ in range(step):
+                k += 1
+                one.note("front", stamp(k))
+        elif step in ("answer", "flush"):
+            published += answer(one, ended=step == "flush") or []
+        elif step == "jump":
+            one.forget_times("clock_jumped")
+            k += 20  # another time, which a test can tell from the one before
+        elif step == "change":
+            one.change(camera(contract, mode))
+        elif step == "late" and k > 3:
+            late += 1
+            one.note("front", stamp(k - 2) + late)
+        elif step == "outside_trajectory" and one.window() is not None:
+            refuse(one, step)
+        ledger = one.status().ledger
+        assert ledger.balanced, ledger
+        assert ledger.published == len(published) == len(set(published))
+    assert published == sorted(published)
+
+
+def test_a_lossless_stream_answers_all_after_the_end(contract: Contract) -> None:
+    one, published = stream(contract), list[int]()
+    for k in range(20):
+        one.note("front", stamp(k))
+    while (found := answer(one, ended=True)) is not None:
+        published += found
+    assert published == [stamp(k) for k in range(20)]
+
+
+def test_a_clip_of_before_a_jump_is_not_published(contract: Contract) -> None:
+    one = stream(contract)
+    for k in range(9):
+        one.note("front", stamp(k))
+    window = one.window()
+    assert window is not None
+    one.note("front", stamp(-9))
+    assert one.window() is None, "which makes no window of before valid again"
+    stamps = tuple(stamp(k) for k in range(9))
+    assert one.answered(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1) == ()
+    ledger = one.status().ledger
+    assert (ledger.seen, ledger.waiting, ledger.skipped) == (10, 1, {"clock_jumped": 9})
+
+
+@pytest.mark.parametrize("mode", [VirtualCamera.LIVE, VirtualCamera.LOSSLESS])
+def test_the_clock_of_a_camera_that_is_no_source_may_jump(contract: Contract, mode: int) -> None:
+    one = stream(contract, mode)
+    for k in range(9):
+        one.note("front", stamp(k))
+        one.note("left", stamp(k + 50))
+    window = one.window()
+    assert window is not None
+    one.note("left", stamp(0))
+    stamps = tuple(stamp(k) for k in range(9))
+    assert len(one.answered(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1)) == 9
+    ledger = one.status().ledger
+    assert (ledger.seen, ledger.published, ledger.skipped) == (9, 9, {})
+
+
+def test_a_dead_process_costs_no_lossless_frame_unless_it_dies_again_and_again(
+    contract: Contract,
+) -> None:
+    one = stream(contract)
+    for k in range(9):
+        one.note("front", stamp(k))
+    for _ in range(2):
+        refuse(one, "worker_died")
+    assert one.status().ledger.waiting == 9
+    refuse(one, "worker_died")
+    assert one.status().ledger.skipped == {"worker_died": 9}
+
+
+def test_a_live_stream_does_not_ask_again_for_a_clip_that_failed(contract: Contract) -> None:
+    one = stream(contract, VirtualCamera.LIVE)
+    for k in range(9):
+        one.note("front", stamp(k))
+    refuse(one, "clip_gap")
+    assert one.window() is None
+    one.note("front", stamp(9))
+    assert one.window() is not None
+    problem = one.status().problem
+    assert problem is not None
+    assert problem.code == "clip_gap"
+    assert answer(one) == [stamp(k) for k in range(1, 10)]
+    assert one.status().problem is None
+    assert one.status().ledger.skipped == {"superseded": 1}
+
+
+def test_transforms_are_waited_for_while_the_clock_goes(contract: Contract) -> None:
+    """It stands while we hold the source: then nothing is late."""
+    clock = Clock()
+    one = Stream(camera(contract, VirtualCamera.LOSSLESS), contract, 1.0, clock)
+    for k in range(9):
+        one.note("front", stamp(k))
+    window = one.window() or pytest.fail("no window")
+    for _ in range(5):
+        one.failed(window, AnyviewError("tf_waiting", "later"))
+        assert one.status().ledger.waiting == 9
+    clock.now += 2 * 10**9
+    one.failed(window, AnyviewError("tf_waiting", "later"))
+    assert one.status().ledger.skipped == {"tf_waiting": 9}
+
+
+def test_another_source_goes_on_where_the_one_before_was(contract: Contract) -> None:
+    one = Stream(camera(contract, VirtualCamera.LIVE, ()), contract, 0.0)
+    assert not one.wants_source()
+    for k in range(9):
+        one.note("front", stamp(k))
+        one.note("left", stamp(k))
+    assert one.wants_source()
+    one.follow(("front",))
+    assert answer(one) == [stamp(k) for k in range(9)]
+    for k in range(9, 18):
+        one.note("front", stamp(k))
+        one.note("left", stamp(k))
+    one.follow(("left", "front"))
+    assert answer(one) == [stamp(k) for k in range(9, 17)]
+    ledger = one.status().ledger
+    assert (ledger.seen, ledger.published, ledger.waiting) == (18, 17, 1)
+    assert ledger.balanced
