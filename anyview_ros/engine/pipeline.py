@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -130,23 +130,23 @@ class Pipeline:
         method = check_request(contract, sources, target, options)
         if known is not None:
             check_known(contract, known, target)
-
-        def report(stage: str, step: int, steps: int) -> None:
-            if cancelled():
-                raise AnyviewError("cancelled", f"cancelled at {stage}, step {step} of {steps}")
-            on_progress(stage, step, steps)
-
-        started = time.perf_counter()
-        scene = self._scene(sources, target, known, options.scene_scale)
-        steps = _Steps(method.steps * max(1, options.uncertainty_samples), report)
-        steps.report("condition")
-        choices = self._shown(scene)
-        ready_s = time.perf_counter() - started
-        asked = questions(options.seed, options.uncertainty_samples)
-        answers = [self._answer(question, scene, choices, method, steps) for question in asked]
-        denoised = time.perf_counter()
-        drawn = _Drawing(scene, choices, sources, target.camera)
-        frames, uncertainty, depth = self._decoded(answers, drawn, steps)
+        asked, *others = questions(options.seed, options.uncertainty_samples)
+        steps = method.steps * max(1, options.uncertainty_samples)
+        run = _Run(method, steps, cancelled, on_progress)
+        with run.stage("condition"):
+            scene = self._resized(sources, target, known, options.scene_scale)
+            choices = self._shown(scene)
+            inputs = self._conditioned(scene, choices, asked)
+        with run.stage("denoise"):
+            latent, weights = self._sampled(inputs, asked.seeds[0], run)
+        with run.stage("decode"):
+            video = self._decoded(latent)
+            made = conditioning.images_of(video)
+            frames, depth = self._drawn(made, weights, scene, choices, sources, target.camera)
+        uncertainty = np.empty((0, *frames.shape[1:3]), np.uint8)
+        if others:
+            levels = self._doubted(video, made, scene, choices, others, run)
+            uncertainty = _at_size(levels, target.camera)
         if known is not None:
             frames[: len(known)], uncertainty[: len(known)] = known, 0
         return Synthesis(
@@ -157,21 +157,21 @@ class Pipeline:
             steps=method.steps,
             generated_size=(scene.target.camera.height, scene.target.camera.width),
             scene_scale=scene.scene_scale,
-            clamped_moments=answers[0].clamped_moments,
-            condition_s=ready_s + sum(answer.condition_s for answer in answers),
-            denoise_s=sum(answer.denoise_s for answer in answers),
-            decode_s=time.perf_counter() - denoised,
-            calls=sum(answer.calls for answer in answers),
+            clamped_moments=inputs.clamped_moments,
+            condition_s=run.seconds["condition"],
+            denoise_s=run.seconds["denoise"],
+            decode_s=run.seconds["decode"],
+            calls=run.calls,
         )
 
-    def _scene(
+    def _resized(
         self,
         sources: Sequence[Clip],
         target: View,
         known: NDArray[np.uint8] | None,
         scene_scale: float,
     ) -> Scene:
-        """At the model's size."""
+        """Return what was asked for at the model's size."""
         contract = self.package.contract
         size = resize.model_size(contract, target.camera)
         camera = resize.resize_camera(target.camera, size, contract.pixel_rule)
@@ -189,73 +189,70 @@ class Pipeline:
             return []
         return self._detail.shown(scene.clips, scene.target, scene.scene_scale)
 
-    def _answer(
-        self,
-        question: Question,
-        scene: Scene,
-        choices: Sequence[Choice],
-        method: sampler.Method,
-        steps: _Steps,
-    ) -> _Answer:
-        """The scene, asked in one way; with each of its seeds."""
-        started = time.perf_counter()
-        steps.report("condition")
+    def _conditioned(self, scene: Scene, choices: Sequence[Choice], question: Question) -> _Inputs:
+        """Return what the denoiser is given, the scene asked in the way of a question."""
         asked = scene.asked(question)
         given, clamped = self._conditioner.given(asked, keep=question.plain, choices=choices)
-        known = self._conditioner.known(asked)
-        conditioned = time.perf_counter()
         camera = scene.target.camera
         shape = self.package.contract.latent.of(len(scene.clips[0]), camera.height, camera.width)
-        denoiser = self._bound_denoiser(given, (1, *shape))
-        denoiser.condition(given, known, sampler.continues_below(method))
-        latents, weights = [], None
-        for seed in question.seeds:
-            noise = sampler.unit_noise(seed, shape)[None]
-            state = self.device.put(sampler.first_state(method, noise))
-            latent = sampler.sample_by(method, denoiser, state, self.device, steps.begin)
-            latents.append(self.device.get(latent))
-            weights = denoiser.weights() if weights is None else weights
-        denoise_s = time.perf_counter() - conditioned
-        calls = denoiser.calls
-        conditioned_s = conditioned - started
-        return _Answer(question, latents, weights, clamped, calls, conditioned_s, denoise_s)
+        return _Inputs(given, self._conditioner.known(asked), shape, clamped)
 
-    def _decoded(
-        self, answers: Sequence[_Answer], drawing: _Drawing, steps: _Steps
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array]:
-        """At the camera's size the first latent's frames, how far to doubt them, if there are
-        several, and their depth, if the package tells it."""
-        videos = self._videos(answers, steps)
-        first = next(videos)
-        made = conditioning.images_of(first)
-        frames, depth = self._drawn(answers[0], made, drawing)
-        if len(answers) == 1:
-            return frames, np.empty((0, *frames.shape[1:3]), np.uint8), depth
-        spread = Spread()
-        for video in itertools.chain([first], videos):
-            spread.add(video)
-        scene = drawing.scene
-        off = off_sight(made, scene.clips, scene.target, scene.scene_scale)
-        return frames, _at_size(doubt(spread.levels(), off), drawing.camera), depth
+    def _sampled(self, inputs: _Inputs, seed: int, run: _Run) -> tuple[Array, Array | None]:
+        """Return the latent (1, C, T', H', W') of a seed, and which candidates its cells show."""
+        denoiser = self._bound_denoiser(inputs.given, (1, *inputs.shape))
+        denoiser.condition(inputs.given, inputs.known, sampler.continues_below(run.method))
+        noise = sampler.unit_noise(seed, inputs.shape)[None]
+        state = self.device.put(sampler.first_state(run.method, noise))
+        latent = sampler.sample_by(run.method, denoiser, state, self.device, run.begin_step)
+        run.calls += denoiser.calls
+        return self.device.get(latent), denoiser.weights()
+
+    def _decoded(self, latent: Array) -> Array:
+        """Return the video (1, 3, T, H, W) of a latent, in [-1, 1]."""
+        (video,) = self._graphs["decode"](latent=latent).values()
+        return video
 
     def _drawn(
-        self, answer: _Answer, made: NDArray[np.uint8], drawing: _Drawing
+        self,
+        made: NDArray[np.uint8],
+        weights: Array | None,
+        scene: Scene,
+        choices: Sequence[Choice],
+        sources: Sequence[Clip],
+        camera: Camera,
     ) -> tuple[NDArray[np.uint8], Array]:
-        """Frames at the camera's size, with the sources' own detail where the package can."""
-        scene, camera = drawing.scene, drawing.camera
-        if self._detail is None or answer.weights is None:
+        """Return frames at the camera's size, with the sources' own detail where the package can,
+        and their depth."""
+        if self._detail is None or weights is None:
             return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
         from anyview_ros.engine.surfaces.detail import Answer
 
-        asked = Answer(made, answer.weights, scene.clips, scene.target, scene.scene_scale)
-        return self._detail.drawn(asked, drawing.sources, camera, drawing.choices)
+        answer = Answer(made, weights, scene.clips, scene.target, scene.scene_scale)
+        return self._detail.drawn(answer, sources, camera, choices)
 
-    def _videos(self, answers: Sequence[_Answer], steps: _Steps) -> Iterator[Array]:
-        for answer in answers:
-            for latent in answer.latents:
-                steps.report("decode")
-                (video,) = self._graphs["decode"](latent=latent).values()
-                yield answer.question.unlit(video)
+    def _doubted(
+        self,
+        video: Array,
+        made: NDArray[np.uint8],
+        scene: Scene,
+        choices: Sequence[Choice],
+        others: Sequence[Question],
+        run: _Run,
+    ) -> NDArray[np.uint8]:
+        """Return how far to doubt a video, (T, H, W) as `uncertainty.doubt`: asked in other ways
+        too, each with seeds of its own."""
+        spread = Spread()
+        spread.add(video)
+        for question in others:
+            with run.stage("condition"):
+                inputs = self._conditioned(scene, choices, question)
+            for seed in question.seeds:
+                with run.stage("denoise"):
+                    latent, _ = self._sampled(inputs, seed, run)
+                with run.stage("decode"):
+                    spread.add(question.unlit(self._decoded(latent)))
+        off = off_sight(made, scene.clips, scene.target, scene.scene_scale)
+        return doubt(spread.levels(), off)
 
     def _bound_denoiser(self, given: dict[str, Array], latent: tuple[int, ...]) -> BoundDenoiser:
         """The denoiser of these shapes; the last one is kept."""
@@ -270,37 +267,66 @@ class Pipeline:
 
 
 @dataclass(frozen=True)
-class _Drawing:
-    """What answers are drawn with.
+class _Inputs:
+    """What the denoiser is given.
 
     Args:
-        scene: at the model's size.
-        choices: of a model with composites.
-        sources: as they came.
-        camera: of the target, as it was asked for.
+        given: tensors by its names.
+        known: (1, C, j, H', W') of frames that are given, None without.
+        shape: (C, T', H', W') of the target's latent.
+        clamped_moments: share of the target's moments.
     """
 
-    scene: Scene
-    choices: Sequence[Choice]
-    sources: Sequence[Clip]
-    camera: Camera
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """Latents of a question, one for each of its seeds, and what they took.
-
-    Args:
-        weights: of the first of them, see `Contract.sweep_weights`.
-    """
-
-    question: Question
-    latents: list[Array]
-    weights: Array | None
+    given: dict[str, Array]
+    known: Array | None
+    shape: tuple[int, ...]
     clamped_moments: float
-    calls: int
-    condition_s: float
-    denoise_s: float
+
+
+class _Run:
+    """One call of `synthesize`: reports progress, stops when cancelled, counts calls and seconds.
+
+    Args:
+        steps: of the denoiser, of all seeds.
+    """
+
+    def __init__(
+        self,
+        method: sampler.Method,
+        steps: int,
+        cancelled: Callable[[], bool],
+        on_progress: Progress,
+    ) -> None:
+        self.method = method
+        self.calls = 0
+        self.seconds = dict.fromkeys(("condition", "denoise", "decode"), 0.0)
+        self._steps, self._done = steps, 0
+        self._cancelled, self._on_progress = cancelled, on_progress
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Report a stage as begun, and add its seconds.
+
+        Raises:
+            AnyviewError: `cancelled`.
+        """
+        if name != "denoise":  # which reports each step
+            self._report(name)
+        started = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - started
+
+    def begin_step(self, step: int, steps: int) -> None:
+        """Report a step of one seed as begun; errors as `stage`."""
+        self._report("denoise")
+        self._done += 1
+
+    def _report(self, stage: str) -> None:
+        if self._cancelled():
+            raise AnyviewError(
+                "cancelled", f"cancelled at {stage}, step {self._done} of {self._steps}"
+            )
+        self._on_progress(stage, self._done, self._steps)
 
 
 def _source_detail(
@@ -318,22 +344,6 @@ def _source_detail(
     detail = SourceDetail(contract, threads, measure)
     detail.warm_up()
     return detail
-
-
-class _Steps:
-    """Counts the steps of all seeds, and tells of them."""
-
-    def __init__(self, count: int, on_progress: Progress) -> None:
-        self._count, self._on_progress = count, on_progress
-        self._done = 0
-
-    def report(self, stage: str) -> None:
-        self._on_progress(stage, self._done, self._count)
-
-    def begin(self, step: int, steps: int) -> None:
-        """Before a step of one seed."""
-        self.report("denoise")
-        self._done += 1
 
 
 def _at_size(images: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
