@@ -26,7 +26,7 @@ CHOICES = {
     "pixel_rule": ("pixel_centre", "integer_grid"),
     "prediction": ("x0", "velocity"),
     "solver": ("euler", "ab2", "dpmpp2m"),
-    "precision": ("fp32", "fp16", "bf16", "int8"),
+    "precision": ("fp32", "fp16", "bf16"),
 }
 
 

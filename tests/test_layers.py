@@ -15,7 +15,7 @@ import anyview_ros
 PACKAGE = Path(anyview_ros.__path__[0])
 VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
-    *("text_table", "whole_file"),
+    *("text_table", "whole_file", "diagnostic_keys"),
 )
 GENERATED = ("msg", "srv", "action")
 

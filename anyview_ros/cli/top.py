@@ -12,6 +12,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 
+from anyview_ros import diagnostic_keys as keys
 from anyview_ros.demo.session import Session
 from anyview_ros.doctor.gpu_load import gpu_load
 from anyview_ros.doctor.top import page, reports
@@ -85,7 +86,7 @@ def _lines(statuses: Sequence[Any]) -> list[str]:
     width = shutil.get_terminal_size().columns
     lines: list[str] = []
     for report in reports(statuses):
-        gpu = gpu_load(report.values("load").get("worker_pid", ""))
+        gpu = gpu_load(report.values(keys.LOAD).get(keys.WORKER_PID, ""))
         lines += [*page(report, gpu, width), ""]
     return lines[:-1] or ["no node 'anyview' speaks now"]
 

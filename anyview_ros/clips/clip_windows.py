@@ -62,12 +62,14 @@ class Window:
         first_ns: times before it show the frame of it: there is no earlier one; 0 = there are.
         fresh: stamps that this clip answers; None = all that are new.
         continues: whether it begins with the last frames answered.
+        epoch: of the stream that it was cut for; after a clock jump its stamps mean other frames.
     """
 
     end_ns: int
     first_ns: int = 0
     fresh: tuple[int, ...] | None = None
     continues: bool = False
+    epoch: int = 0
 
 
 def live_window(

@@ -17,6 +17,8 @@ from anyview_ros.frames import Camera, Clip, Frame
 from anyview_ros.imaging.message_fields import seconds
 from anyview_ros.time_grid import reach_ns, times_before
 
+PAUSE = 1.5  # usual intervals: a longer one is a pause
+SLOW = 1.25  # periods of a clip: a camera whose usual interval is longer cannot fill one
 CAMERA_TOLERANCE = 0.01  # of the image's width: what autofocus may do to the intrinsics of a clip
 
 _stamp_of = attrgetter("stamp_ns")
@@ -69,7 +71,7 @@ class FrameBuffer:
         self._frames: list[Frame] = []
         self._used: set[int] = set()
         self._bytes = 0
-        self._full = False  # limits let frames go: waiting makes no clip longer
+        self._let_go = ""  # which limit let frames go, if any: waiting makes no clip longer
         self._epoch = 0
 
     def __len__(self) -> int:
@@ -104,9 +106,9 @@ class FrameBuffer:
             self._ledger.store()
             if jump := self._keyframes.add(frame):
                 self._note(_jumped(jump, frame.stamp_ns))
-            while self._exceeds():
+            while limit := self._exceeded():
                 self._retire_oldest()
-                self._full = True
+                self._let_go = limit
             self._let_keyframes_go()
             return before is not None and bool(difference(before.camera, frame.camera))
 
@@ -118,7 +120,7 @@ class FrameBuffer:
             for frame in self._keyframes.frames():
                 self._retire(frame)
             self._keyframes = KeyframeStore(self._memory_limits)
-            self._full = False
+            self._let_go = ""
             self._epoch += 1
 
     def clip(self, end_ns: int, num_frames: int, period_ns: int, hold_before_ns: int = 0) -> Clip:
@@ -207,7 +209,7 @@ class FrameBuffer:
             raise AnyviewError(
                 "too_old",
                 f"need frames until {seconds(end_ns)}, the oldest kept of '{self._topic}' is of "
-                f"{seconds(oldest)}; ask for a later end_time or raise buffer_s",
+                f"{seconds(oldest)}; ask for a later end_time or {self._more_room()}",
             )
 
     def _check_start(
@@ -218,8 +220,8 @@ class FrameBuffer:
         if have >= num_frames:
             return
         span = (num_frames - 1) * period_ns
-        if self._full or span > self._limits.max_age_ns:
-            remedy = f"raise buffer_s (the clip is {seconds(span)} long)"
+        if self._let_go or span > self._limits.max_age_ns:
+            remedy = f"{self._more_room()} (the clip is {seconds(span)} long)"
         elif waiting_helps:
             remedy = f"wait {(num_frames - have) * period_ns / 1e9:.1f} s"
         else:
@@ -227,7 +229,7 @@ class FrameBuffer:
         raise AnyviewError(
             "too_few_frames",
             f"need {num_frames} frames until {seconds(end_ns)}, have {have} of "
-            f"'{self._topic}'; {remedy} or lower num_frames",
+            f"'{self._topic}'; {remedy}",
         )
 
     def _on_grid(self, end_ns: int, num_frames: int, period_ns: int) -> Iterator[Frame]:
@@ -262,22 +264,36 @@ class FrameBuffer:
         return self._frames[i - 1] if i else None
 
     def _pace(self, period_ns: int) -> str:
+        """Return how frames come, how a clip needs them, and what helps."""
         stamps = [frame.stamp_ns for frame in self._frames]
         intervals = [b - a for a, b in itertools.pairwise(stamps)] or [0]
+        usual_ns, longest_ns = int(median(intervals)), max(intervals)
+        paused = longest_ns > PAUSE * usual_ns and usual_ns < SLOW * period_ns
+        remedy = (
+            "ask for an end_time away from the pause"
+            if paused
+            else f"raise the camera's rate to {1e9 / period_ns:.1f} Hz or more"
+        )
         return (
-            f"frames come every {seconds(int(median(intervals)))} (longest pause "
-            f"{seconds(max(intervals))}), the clip's frame_period is {seconds(period_ns)}: raise "
-            "frame_period to the stream's, or ask for an end_time away from the pause"
+            f"frames come every {seconds(usual_ns)} (longest pause {seconds(longest_ns)}), a clip "
+            f"of this model has one every {seconds(period_ns)}: {remedy}"
         )
 
-    def _exceeds(self) -> bool:
-        age = self._frames[-1].stamp_ns - self._frames[0].stamp_ns
+    def _more_room(self) -> str:
+        """Return how to have older frames stored."""
+        return "lower source_size" if self._let_go == "max_bytes" else "raise buffer_s"
+
+    def _exceeded(self) -> str:
+        """Return the field of the limits that asks for the oldest frame to go, empty if none."""
         limits = self._limits
-        return len(self._frames) > 1 and (
-            age > limits.max_age_ns
-            or len(self._frames) > limits.max_frames
-            or self._bytes > limits.max_bytes
-        )
+        if len(self._frames) <= 1:
+            return ""
+        if self._bytes > limits.max_bytes:
+            return "max_bytes"
+        if len(self._frames) > limits.max_frames:
+            return "max_frames"
+        age_ns = self._frames[-1].stamp_ns - self._frames[0].stamp_ns
+        return "max_age_ns" if age_ns > limits.max_age_ns else ""
 
     def _retire_oldest(self) -> None:
         frame = self._frames.pop(0)

@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import InteractiveMarkerFeedback
 
+from anyview_ros import diagnostic_keys as keys
 from anyview_ros.contract import Contract
 from anyview_ros.demo.demo import (
     ANSWER_TIMEOUT_S,
@@ -267,9 +268,10 @@ class _LiveDemo:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         with self._changed:
             for status in message.status:
-                name = status.name.rpartition("virtual camera ")[2]
+                _, subject = keys.parts(status) or ("", "")
+                name = subject.removeprefix(keys.VIRTUAL_CAMERA)
                 values: dict[str, Any] = {pair.key: pair.value for pair in status.values}
-                if name in self._records and self._began_ns and "rate_hz" in values:
+                if name in self._records and self._began_ns and keys.RATE_HZ in values:
                     self._records[name].statuses.append((self._now_ns / 1e9, values))
             self._changed.notify_all()
 

@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros import diagnostic_keys as keys
 from anyview_ros.demo.live_demo import CameraRecord, LiveRun
 from anyview_ros.evaluation.metrics import psnr
 from anyview_ros.frames import Camera
@@ -91,22 +92,17 @@ def figures_of(record: CameraRecord, compared: list[Compared], simulated_s: floa
     """Figures of a camera, by what it published and what the node said last."""
     values = record.statuses[-1][1]
     latencies = [latency for _, latency in record.latencies] or [float("nan")]
-    skipped = {
-        key.removeprefix("skipped."): int(value)
-        for key, value in values.items()
-        if key.startswith("skipped.")
-    }
     return CameraFigures(
-        asked_hz=float(values["rate_asked_hz"]),
-        rate_hz=int(values["published"]) / simulated_s,
+        asked_hz=float(values[keys.RATE_ASKED_HZ]),
+        rate_hz=int(values[keys.PUBLISHED]) / simulated_s,
         latency_s=median(latencies),
         max_latency_s=max(latencies),
-        clips=int(values["clips"]),
-        seen=int(values["seen"]),
-        published=int(values["published"]),
-        waiting=int(values["waiting"]),
-        skipped=skipped,
-        balanced=values["balanced"] == "True",
+        clips=int(values[keys.CLIPS]),
+        seen=int(values[keys.SEEN]),
+        published=int(values[keys.PUBLISHED]),
+        waiting=int(values[keys.WAITING]),
+        skipped=keys.reasons(values, keys.SKIPPED),
+        balanced=values[keys.BALANCED] == keys.TRUE,
         heard=len(record.frames),
         twice=len(record.frames) - len(set(record.frames)),
         psnr_db=float(np.mean([c.psnr_db for c in compared])) if compared else float("nan"),
@@ -156,7 +152,7 @@ def picture(run: LiveRun, compared: Mapping[str, list[Compared]]) -> NDArray[np.
         for name, record in run.cameras.items()
     }
     rate = {
-        name: [(t - began, float(v["rate_hz"])) for t, v in record.statuses]
+        name: [(t - began, float(v[keys.RATE_HZ])) for t, v in record.statuses]
         for name, record in run.cameras.items()
     }
     plots = [

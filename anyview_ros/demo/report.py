@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from anyview_ros import diagnostic_keys as keys
 from anyview_ros.datasets.bag import Bag, sibling
 from anyview_ros.demo.comparison import (
     Compared,
@@ -25,10 +26,6 @@ from anyview_ros.imaging.message_fields import stamp_ns
 
 STAGES = ("queue_s", "condition_s", "denoise_s", "decode_s")
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
-LEDGER_PREFIX = "anyview: camera "
-LEDGER_TOTAL = "received"
-LEDGER_PARTS = ("pending_tf", "buffered", "retired_used", "retired_unused")
-DROPPED = "dropped."
 
 Ledger = Mapping[str, int]
 
@@ -103,7 +100,8 @@ class Report:
     Args:
         truth: whose truth the PSNR is against, or why there is none.
         sources, virtual: by camera name.
-        ledgers: last ledger of each camera in /diagnostics.
+        ledgers: last ledger of each camera in /diagnostics, by camera name; behind the node's
+            name where several were recorded.
         faults: what is wrong, each in a sentence; empty for a good bag.
     """
 
@@ -138,7 +136,7 @@ def report_of(
         name: virtual_figures(bag, topic, qualities[name])
         for name, topic in bag.virtual_cameras().items()
     }
-    ledgers = list(_ledgers(bag))
+    ledgers = _ledgers(bag)
     faults = (
         *_stream_faults({**sources, **{n: v.stream for n, v in virtual.items()}}),
         *_virtual_faults(virtual),
@@ -240,19 +238,26 @@ def _median(values: Iterable[float]) -> float:
     return round(median(values), 4) if values else 0.0
 
 
-def _ledgers(bag: Bag) -> Iterator[tuple[str, dict[str, int]]]:
-    """Every ledger in /diagnostics, by camera, in order of time."""
+def _ledgers(bag: Bag) -> list[tuple[str, Ledger]]:
+    """Return every ledger in /diagnostics beside its camera's name, in order of time."""
+    found = list(_node_ledgers(bag))
+    one_node = len({node for node, _, _ in found}) < 2
+    return [(name if one_node else f"{node}: {name}", ledger) for node, name, ledger in found]
+
+
+def _node_ledgers(bag: Bag) -> Iterator[tuple[str, str, Ledger]]:
     for topic in bag.topics(DIAGNOSTICS_TYPE):
         for message in bag.messages(topic):
             for status in message.status:
+                node, subject = keys.parts(status) or ("", "")
                 values = {v.key: v.value for v in status.values}
-                if LEDGER_TOTAL in values:
-                    name = status.name.removeprefix(LEDGER_PREFIX)
-                    yield name, {k: int(v) for k, v in values.items() if _in_ledger(k)}
+                if subject.startswith(keys.CAMERA) and keys.RECEIVED in values:
+                    ledger = {k: int(v) for k, v in values.items() if _in_ledger(k)}
+                    yield node, subject.removeprefix(keys.CAMERA), ledger
 
 
 def _in_ledger(key: str) -> bool:
-    return key == LEDGER_TOTAL or key in LEDGER_PARTS or key.startswith(DROPPED)
+    return key in (keys.RECEIVED, *keys.LEDGER_PARTS) or key.startswith(keys.DROPPED)
 
 
 def _stream_faults(streams: Mapping[str, StreamFigures]) -> Iterator[str]:
@@ -273,7 +278,7 @@ def _virtual_faults(virtual: Mapping[str, VirtualFigures]) -> Iterator[str]:
             yield f"{name}: {count} frames could not be compared with the truth: {obstacle}"
 
 
-def _ledger_faults(ledgers: list[tuple[str, dict[str, int]]]) -> Iterator[str]:
+def _ledger_faults(ledgers: list[tuple[str, Ledger]]) -> Iterator[str]:
     if not ledgers:
         yield "no ledger in /diagnostics: where the received frames went is not known"
     broken = Counter(name for name, ledger in ledgers if not balanced(ledger))
@@ -283,4 +288,4 @@ def _ledger_faults(ledgers: list[tuple[str, dict[str, int]]]) -> Iterator[str]:
 
 def balanced(ledger: Ledger) -> bool:
     """received = pending_tf + buffered + retired_used + retired_unused + all dropped."""
-    return ledger[LEDGER_TOTAL] == sum(v for k, v in ledger.items() if k != LEDGER_TOTAL)
+    return ledger[keys.RECEIVED] == sum(v for k, v in ledger.items() if k != keys.RECEIVED)

@@ -176,8 +176,7 @@ def _pace(status: SourceStatus, subject: str, frame_period: float) -> Iterator[F
             BAD,
             subject,
             f"{status.rate_hz:.1f} Hz is slower than the {1 / frame_period:.1f} Hz of the model's "
-            f"clips; raise the camera's rate, or ask for a frame_period of {1 / status.rate_hz:.2f}"
-            " s or longer",
+            f"clips; raise the camera's rate to {1 / frame_period:.1f} Hz or more",
         )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any
 
+from anyview_ros import diagnostic_keys as keys
+
 LEVELS = {b"\x00": " ", b"\x01": "!", b"\x02": "X", b"\x03": "?"}
 SOURCES = ("SOURCE", "RATE", "BUFFERED", "RECEIVED", "DROPPED", "TOPIC")
 VIRTUALS = ("VIRTUAL", "STATE", "RATE", "LATENCY", "ANSWERED", "SKIPPED", "SOURCES")
@@ -37,8 +39,8 @@ def reports(statuses: Iterable[Any]) -> list[NodeReport]:
     """
     found: dict[str, NodeReport] = {}
     for status in statuses:
-        node, colon, subject = status.name.partition(": ")
-        if colon and node == status.hardware_id and node.rpartition("/")[2] == "anyview":
+        if named := keys.parts(status):
+            node, subject = named
             found.setdefault(node, NodeReport(node)).about[subject] = status
     return [found[name] for name in sorted(found)]
 
@@ -49,45 +51,48 @@ def page(report: NodeReport, gpu: str, width: int) -> list[str]:
     Args:
         gpu: what its inference process takes of a GPU, in words.
     """
-    state, model = report.values("state").get("state", "?"), report.values("model")
-    runs = f"{model.get('model', NOTHING)} on {model.get('provider') or NOTHING}"
+    state, model = report.values(keys.STATE).get(keys.STATE, "?"), report.values(keys.MODEL)
+    runs = f"{model.get(keys.MODEL, NOTHING)} on {model.get(keys.PROVIDER) or NOTHING}"
     head = f"/{report.name}  {state}  model {runs}"
-    lines = [head, f"  node {_load(report, 'node')}  inference {_load(report, 'worker')}  {gpu}"]
-    lines += ["", *_table(SOURCES, [_source(report, s) for s in report.starting("camera ")])]
-    virtuals = [_virtual(report, s) for s in report.starting("virtual camera ")]
+    lines = [
+        head,
+        f"  node {_load(report, keys.NODE)}  inference {_load(report, keys.WORKER)}  {gpu}",
+    ]
+    lines += ["", *_table(SOURCES, [_source(report, s) for s in report.starting(keys.CAMERA)])]
+    virtuals = [_virtual(report, s) for s in report.starting(keys.VIRTUAL_CAMERA)]
     lines += ["", *_table(VIRTUALS, virtuals)]
     return [line[:width].rstrip() for line in lines] + _problems(report, width)
 
 
 def _load(report: NodeReport, process: str) -> str:
-    values = report.values("load")
-    cpu, memory = values.get(f"{process}_cpu_percent"), values.get(f"{process}_memory_mb")
+    values = report.values(keys.LOAD)
+    cpu, memory = values.get(process + keys.CPU_PERCENT), values.get(process + keys.MEMORY_MB)
     return f"CPU {cpu} %, {memory} MB" if cpu and memory else NOTHING
 
 
 def _source(report: NodeReport, subject: str) -> tuple[str, ...]:
     values = report.values(subject)
     return (
-        _marked(report, subject, "camera "),
-        f"{values.get('rate_hz', NOTHING)} Hz",
-        values.get("buffered", NOTHING),
-        values.get("received", NOTHING),
-        _counts(values, "dropped."),
-        values.get("topic", NOTHING),
+        _marked(report, subject, keys.CAMERA),
+        f"{values.get(keys.RATE_HZ, NOTHING)} Hz",
+        values.get(keys.BUFFERED, NOTHING),
+        values.get(keys.RECEIVED, NOTHING),
+        _counts(values, keys.DROPPED),
+        values.get(keys.TOPIC, NOTHING),
     )
 
 
 def _virtual(report: NodeReport, subject: str) -> tuple[str, ...]:
     values = report.values(subject)
-    asked = values.get("rate_asked_hz")
+    asked = values.get(keys.RATE_ASKED_HZ)
     return (
-        _marked(report, subject, "virtual camera "),
-        values.get("mode", "on request") + f", {values.get('state', NOTHING)}",
-        f"{values['rate_hz']} of {asked} Hz" if asked else NOTHING,
-        f"{values['latency_s']} s" if "latency_s" in values else NOTHING,
-        values.get("published", NOTHING),
-        _counts(values, "skipped."),
-        values.get("sources") or NOTHING,
+        _marked(report, subject, keys.VIRTUAL_CAMERA),
+        values.get(keys.MODE, "on request") + f", {values.get(keys.STATE, NOTHING)}",
+        f"{values[keys.RATE_HZ]} of {asked} Hz" if asked else NOTHING,
+        f"{values[keys.LATENCY_S]} s" if keys.LATENCY_S in values else NOTHING,
+        values.get(keys.PUBLISHED, NOTHING),
+        _counts(values, keys.SKIPPED),
+        values.get(keys.SOURCES) or NOTHING,
     )
 
 
@@ -98,7 +103,7 @@ def _marked(report: NodeReport, subject: str, prefix: str) -> str:
 
 def _counts(values: Mapping[str, str], prefix: str) -> str:
     """The sum of all reasons, and the one that is most."""
-    reasons = {k.removeprefix(prefix): int(v) for k, v in values.items() if k.startswith(prefix)}
+    reasons = keys.reasons(values, prefix)
     if not any(reasons.values()):
         return "0"
     most = max(reasons, key=lambda reason: reasons[reason])

@@ -49,7 +49,7 @@ class Place:
 def past_of(world: World, mount: Mount, camera: Camera, now_ns: int) -> list[Place]:
     """Return a source's places before `now_ns`, twice a second, the youngest first.
 
-    None of a camera that stood still: it remembers what something hid since, and no more.
+    Empty for a camera that stood still: it remembers what something hid since, and no more.
     """
     period_ns = 10**9 // PER_SECOND
     stamps = [now_ns - (k + 1) * period_ns for k in range(SECONDS * PER_SECOND)]

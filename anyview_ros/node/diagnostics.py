@@ -7,6 +7,7 @@ from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from anyview_ros import diagnostic_keys as keys
 from anyview_ros.clips.source_choice import Choice
 from anyview_ros.engine.onnx.runtime import AUTO, PROVIDERS
 from anyview_ros.errors import AnyviewError
@@ -27,20 +28,20 @@ NVIDIA_DEVICE = Path("/dev/nvidiactl")
 def named(status: DiagnosticStatus, node: str) -> DiagnosticStatus:
     """A status with the node's fully qualified name in its own, so that several are told apart."""
     status.hardware_id = node.removeprefix("/")
-    status.name = f"{status.hardware_id}: {status.name.partition(': ')[2]}"
+    status.name = keys.named(status.hardware_id, status.name.partition(": ")[2])
     return status
 
 
 def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatus:
     """The state of the node's life, and whether another one has its name."""
-    values = {"state": state}
+    values = {keys.STATE: state}
     if nodes.count(node) > 1:
         text = (
             f"{nodes.count(node)} nodes are called '{node}', and any of them may answer; start the "
             "others in a namespace"
         )
-        return _status("state", ERROR, text, values)
-    return _status("state", OK if state == "active" else WARN, state, values)
+        return _status(keys.STATE, ERROR, text, values)
+    return _status(keys.STATE, OK if state == "active" else WARN, state, values)
 
 
 def camera_status(status: SourceStatus) -> DiagnosticStatus:
@@ -51,27 +52,27 @@ def camera_status(status: SourceStatus) -> DiagnosticStatus:
         level = WARN if ledger.buffered else ERROR
     newest = status.newest_stamp_ns
     values = {
-        "topic": status.topic,
-        "rate_hz": f"{status.rate_hz:.2f}",
+        keys.TOPIC: status.topic,
+        keys.RATE_HZ: f"{status.rate_hz:.2f}",
         "newest_stamp": seconds(newest) if newest is not None else "none",
-        "received": ledger.received,
-        "pending_tf": ledger.pending_tf,
-        "buffered": ledger.buffered,
+        keys.RECEIVED: ledger.received,
+        keys.PENDING_TF: ledger.pending_tf,
+        keys.BUFFERED: ledger.buffered,
         "keyframes": status.keyframes,
-        "retired_used": ledger.retired_used,
-        "retired_unused": ledger.retired_unused,
-        **{f"dropped.{reason}": count for reason, count in sorted(ledger.dropped.items())},
-        "balanced": ledger.balanced,
+        keys.RETIRED_USED: ledger.retired_used,
+        keys.RETIRED_UNUSED: ledger.retired_unused,
+        **{f"{keys.DROPPED}{reason}": count for reason, count in sorted(ledger.dropped.items())},
+        keys.BALANCED: ledger.balanced,
         **{f"problem.{problem.code}": problem.text for problem in status.problems},
     }
     well = f"{status.rate_hz:.1f} Hz, {ledger.buffered} frames buffered"
     problems = "; ".join(problem.text for problem in status.problems)
-    return _status(f"camera {status.name}", level, problems or well, values)
+    return _status(f"{keys.CAMERA}{status.name}", level, problems or well, values)
 
 
 def refused_camera_status(name: str, refusal: AnyviewError) -> DiagnosticStatus:
     """A source camera that cannot be subscribed to."""
-    return _status(f"camera {name}", ERROR, refusal.message, {"code": refusal.code})
+    return _status(f"{keys.CAMERA}{name}", ERROR, refusal.message, {"code": refusal.code})
 
 
 def no_camera_status() -> DiagnosticStatus:
@@ -84,42 +85,42 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     """The model, where it runs, and the process it runs in."""
     running = model.current
     if running is None:
-        return _status("model", ERROR, model.absence, {"model": model.name})
+        return _status(keys.MODEL, ERROR, model.absence, {keys.MODEL: model.name})
     worker, contract = running.worker, running.contract
     values: dict[str, object] = {
-        "model": contract.name,
+        keys.MODEL: contract.name,
         "sha256": running.package.sha256,
-        "provider": (provider := PROVIDERS.get(worker.provider, "")),
-        "worker_pid": worker.pid or "none",
+        keys.PROVIDER: (provider := PROVIDERS.get(worker.provider, "")),
+        keys.WORKER_PID: worker.pid or "none",
         "worker_deaths": worker.deaths,
         **({"loading": model.loading} if model.loading else {}),
     }
     if worker.pid is None:
         text = f"{worker.last_death or 'the inference process ended'}; the next request starts it"
-        return _status("model", WARN, text, values)
+        return _status(keys.MODEL, WARN, text, values)
     if model.refused is not None:
         values |= {"asked": model.name, "code": model.refused.code}
-        return _status("model", WARN, model.refused.message, values)
+        return _status(keys.MODEL, WARN, model.refused.message, values)
     if worker.provider == "cpu" and worker.asked_provider == AUTO and NVIDIA_DEVICE.exists():
         return _status(
-            "model",
+            keys.MODEL,
             WARN,
             "runs on the CPU although there is an NVIDIA GPU: install onnxruntime-gpu in place of "
             "onnxruntime, or set the parameter provider to 'cpu'",
             values,
         )
     text = f"'{contract.name}' runs on {provider}"
-    return _status("model", OK, text, values)
+    return _status(keys.MODEL, OK, text, values)
 
 
 def load_status(pids: Mapping[str, int | None], loads: Mapping[str, Load]) -> DiagnosticStatus:
     """What the node and its inference process take of the machine."""
-    values: dict[str, object] = {f"{name}_pid": pid or "none" for name, pid in pids.items()}
+    values: dict[str, object] = {f"{name}{keys.PID}": pid or "none" for name, pid in pids.items()}
     for name, load in loads.items():
-        values[f"{name}_cpu_percent"] = f"{load.cpu_percent:.0f}"
-        values[f"{name}_memory_mb"] = f"{load.memory_mb:.0f}"
+        values[f"{name}{keys.CPU_PERCENT}"] = f"{load.cpu_percent:.0f}"
+        values[f"{name}{keys.MEMORY_MB}"] = f"{load.memory_mb:.0f}"
     text = ", ".join(f"{name} {load.cpu_percent:.0f} % of a core" for name, load in loads.items())
-    return _status("load", OK, text, values)
+    return _status(keys.LOAD, OK, text, values)
 
 
 def parameters_status(without_effect: Mapping[str, str]) -> DiagnosticStatus:
@@ -147,9 +148,9 @@ def virtual_camera_status(
         keyframes: what of the past its last clip is made from.
     """
     values: dict[str, object] = {
-        "state": state,
+        keys.STATE: state,
         "frame": asked.frame_id,
-        "sources": ", ".join(asked.sources or (choice.names if choice else ())),
+        keys.SOURCES: ", ".join(asked.sources or (choice.names if choice else ())),
         "sources_reason": source_reason(asked, choice),
         "keyframes": keyframes or "none",
     }
@@ -160,7 +161,7 @@ def virtual_camera_status(
         problem = stream.problem or silent_source(stream) or slow_stream(stream)
     if refused_pose is not None:
         state, problem = f"{state}, at its last good pose", refused_pose
-    name = f"virtual camera {asked.name}"
+    name = f"{keys.VIRTUAL_CAMERA}{asked.name}"
     if problem is None:
         return _status(name, OK, state, values)
     text = f"{state}: {problem.message}"
@@ -185,21 +186,21 @@ def stream_values(stream: StreamStatus) -> dict[str, object]:
     """Rate and latency beside what was asked, and the ledger of the source's frames."""
     ledger = stream.ledger
     return {
-        "mode": "LOSSLESS" if stream.asked.lossless else "LIVE",
+        keys.MODE: "LOSSLESS" if stream.asked.lossless else "LIVE",
         "priority": stream.asked.priority,
-        "rate_asked_hz": f"{stream.asked.rate_hz:g}",
-        "rate_hz": f"{ledger.rate_hz:.2f}",
-        "latency_s": f"{ledger.latency_s:.3f}",
+        keys.RATE_ASKED_HZ: f"{stream.asked.rate_hz:g}",
+        keys.RATE_HZ: f"{ledger.rate_hz:.2f}",
+        keys.LATENCY_S: f"{ledger.latency_s:.3f}",
         "max_latency_s": f"{ledger.max_latency_s:.3f}",
-        "clips": ledger.clips,
+        keys.CLIPS: ledger.clips,
         "wait_s": f"{ledger.wait_s:.3f}",
         "model_s": f"{ledger.model_s:.3f}",
         "overhead_s": f"{ledger.overhead_s:.4f}",
-        "seen": ledger.seen,
-        "published": ledger.published,
-        "waiting": ledger.waiting,
-        **{f"skipped.{reason}": count for reason, count in sorted(ledger.skipped.items())},
-        "balanced": ledger.balanced,
+        keys.SEEN: ledger.seen,
+        keys.PUBLISHED: ledger.published,
+        keys.WAITING: ledger.waiting,
+        **{f"{keys.SKIPPED}{reason}": count for reason, count in sorted(ledger.skipped.items())},
+        keys.BALANCED: ledger.balanced,
     }
 
 
@@ -224,7 +225,7 @@ def slow_stream(stream: StreamStatus) -> AnyviewError | None:
         "rate_not_reached",
         "the model is not fast enough for all that is asked of it, clips come "
         f"{ledger.latency_s:.1f} s after their newest frame: lower the rate of this or other "
-        "cameras, raise its priority, remove cameras, or use a faster speed, model or machine",
+        "cameras, raise its priority, remove cameras, or use a faster model or machine",
     )
 
 
@@ -250,8 +251,8 @@ def _status(
     name: str, level: bytes, message: str, values: Mapping[str, object]
 ) -> DiagnosticStatus:
     return DiagnosticStatus(
-        name=f"anyview: {name}",
-        hardware_id="anyview",
+        name=keys.named(keys.NODE_NAME, name),
+        hardware_id=keys.NODE_NAME,
         level=level,
         message=message,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],

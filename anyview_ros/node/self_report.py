@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
+from anyview_ros import diagnostic_keys as keys
 from anyview_ros.node import diagnostics
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.inference.served_model import ServedModel
@@ -68,7 +69,7 @@ class SelfReport:
         if pressure.calls or pressure.problem is not None:
             yield diagnostics.back_pressure_status(pressure)
         running = self._model.current
-        pids = {"node": os.getpid(), "worker": running.worker.pid if running else None}
+        pids = {keys.NODE: os.getpid(), keys.WORKER: running.worker.pid if running else None}
         yield diagnostics.load_status(pids, self._loads.look(pids))
 
     def _inputs(self) -> Iterator[DiagnosticStatus]:

@@ -120,7 +120,7 @@ class Services:
                     stage=stage.name,
                     step=stage.step,
                     steps=stage.steps,
-                    clip=1,
+                    clip=1,  # a request is one clip in this version
                     clips=1,
                     seconds_left=stage.seconds_left,
                 )

@@ -58,6 +58,7 @@ class Recording:
         default_factory=lambda: {"kind": "street", "seed": SEED, "fixed_frame": "odom"}
     )
     ledgers: list[dict[str, int]] = field(default_factory=lambda: [dict(LEDGER)])
+    nodes: tuple[str, ...] = ("anyview",)
     base_from_virtual: NDArray[np.float64] = field(default_factory=lambda: BASE_FROM_VIRTUAL)
 
     def write(self, path: Path) -> Path:
@@ -89,7 +90,9 @@ class Recording:
             ],
             "/virtual/left/camera_info": [self._info(s, "left") for s in self.virtual_infos],
             "/virtual/left/synthesis_info": [provenance(*pair) for pair in self.provenance],
-            "/diagnostics": [diagnostics(ledger) for ledger in self.ledgers],
+            "/diagnostics": [
+                diagnostics(ledger, node) for node in self.nodes for ledger in self.ledgers
+            ],
         }
         if self.world is not None:
             topics["/sim_rig/world"] = [String(data=json.dumps(self.world))]
@@ -128,11 +131,12 @@ def provenance(stamp: int, source_stamp: int) -> SynthesisInfo:
     return info
 
 
-def diagnostics(ledger: dict[str, int]) -> DiagnosticArray:
+def diagnostics(ledger: dict[str, int], node: str) -> DiagnosticArray:
     values = [KeyValue(key=key, value=str(count)) for key, count in ledger.items()]
     values.append(KeyValue(key="topic", value="/front/image_raw"))
-    camera = DiagnosticStatus(name="anyview: camera front", values=values)
-    return DiagnosticArray(status=[DiagnosticStatus(name="anyview: model"), camera])
+    camera = DiagnosticStatus(name=f"{node}: camera front", hardware_id=node, values=values)
+    other = DiagnosticStatus(name="driver: camera front", hardware_id="driver", values=values)
+    return DiagnosticArray(status=[other, camera])
 
 
 def type_name(message: Any) -> str:

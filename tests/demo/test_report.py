@@ -111,6 +111,14 @@ def test_an_unbalanced_ledger(tmp_path: Path) -> None:
     assert faults == (words,)
 
 
+def test_ledgers_of_nodes_in_namespaces(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    found = report(Recording(nodes=("robot/anyview",)), tmp_path / "one")
+    assert (found.ledgers, found.faults) == ({"front": LEDGER}, ())
+    found = report(Recording(nodes=("anyview", "robot/anyview")), tmp_path)
+    assert found.ledgers == {"anyview: front": LEDGER, "robot/anyview: front": LEDGER}
+
+
 def test_no_ledger(tmp_path: Path) -> None:
     (fault,) = report(Recording(ledgers=[]), tmp_path).faults
     assert fault.startswith("no ledger in /diagnostics")

@@ -121,7 +121,7 @@ GRAPH_TROUBLES = {
     "too slow for the model": (
         with_status(rate_hz=5.0),
         BAD,
-        r"5.0 Hz is slower than the 10.0 Hz .* frame_period of 0.20 s or longer",
+        r"5.0 Hz is slower than the 10.0 Hz .* raise the camera's rate to 10.0 Hz or more",
     ),
     "another clock": (
         with_status(newest_stamp_ns=int((NOW_S - 3600) * 1e9)),

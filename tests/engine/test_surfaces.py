@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from anyview_ros.engine.surfaces import finder as surfaces
 from anyview_ros.engine.surfaces.finder import MEASURED, SurfaceFinder, instants, supports
-from anyview_ros.engine.surfaces.finder import finder as surfaces
 from anyview_ros.frames import Camera, Clip
 from tests.engine.walls import frame_at, looking_ahead, texture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,12 @@ def measured() -> np.ndarray:
 
 
 def published(depth: np.ndarray, stamps_ns: tuple[int, ...] = STAMPS) -> SynthesizedClip:
-    def info(k: int) -> SynthesisInfo:
-        return SynthesisInfo()
+    def info(k: int, latency_s: float) -> SynthesisInfo:
+        return SynthesisInfo(latency_s=latency_s)
 
     images = [np.full((48, 64, 3), 100 + k, np.uint8) for k in range(2)]
     return SynthesizedClip(
-        images, stamps_ns, CAMERA, info, 0.0, lambda k: NOTHING[0], NOTHING, depth
+        images, stamps_ns, CAMERA, info, 0.0, 0.0, lambda k: NOTHING[0], NOTHING, depth
     )
 
 
@@ -114,6 +115,19 @@ def test_depth_is_an_image_of_metres_with_the_stamp_and_frame_of_the_pixels() ->
         made.publish(published(np.empty((0, 48, 64), np.float32)))
         opened.wait_until(lambda: len(images) == 4, "a clip made while nobody listened")
         assert len(heard) == 2
+
+
+def test_times_are_reserved_where_a_clip_is_published_and_only_there() -> None:
+    with graph(213) as opened, topics(213, False) as made:
+        opened.listen(Image, "/virtual/deep/image_raw")
+        clip = replace(published(NOTHING), period_s=0.4, age_s=5.0)
+        assert clip.provenance(1).latency_s == 5.0
+        wait_for(lambda: made.publish(clip).delays_s[1] > 0.3, "the listener")
+        late = made.publish(clip)
+        assert late.delays_s[1] == pytest.approx(late.delays_s[0] + 0.4)
+        assert late.delays_s[0] > 0.3, "behind the one before"
+        latency = pytest.approx(5.0 + late.delays_s[1], abs=1e-5)
+        assert late.provenance(1).latency_s == latency
 
 
 def test_the_topic_comes_and_goes_with_the_models_that_tell_depth() -> None:

@@ -127,6 +127,17 @@ def test_a_camera_follows_its_trajectory_in_a_frame_that_moves(street: Street) -
     assert sorted(street.shown("dolly")) == SENT[-9:]
 
 
+def test_a_clip_for_the_answer_alone_is_not_shown_in_tf(street: Street) -> None:
+    streams = along_x("streams")
+    streams.rate = 10.0
+    street.add(streams)
+    street.clip("streams")
+    street.add(along_x("asked"))
+    street.clip("asked")
+    street.poses("asked")  # by the same publisher, so what was sent before has come
+    assert street.shown("streams") == {}
+
+
 def test_a_clip_outside_of_the_trajectory_is_named(street: Street) -> None:
     street.add(along_x("late", timed_pose(1.7, 0.0), timed_pose(3.0, 1.0)))
     answer = street.caller.synthesize(asked("late"))

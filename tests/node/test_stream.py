@@ -120,6 +120,7 @@ def test_a_clip_of_before_a_jump_is_not_published(contract: Contract) -> None:
     window = one.window()
     assert window is not None
     one.note("front", stamp(-9))
+    assert one.window() is None, "which makes no window of before valid again"
     stamps = tuple(stamp(k) for k in range(9))
     assert one.answered(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1) == ()
     ledger = one.status().ledger

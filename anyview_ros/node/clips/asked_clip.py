@@ -105,7 +105,8 @@ def check_answer_size(camera: Camera, num_frames: int, return_frames: bool) -> N
     what = f"{num_frames} frames of {camera.width}x{camera.height} are {size / 1e6:.1f} MB"
     if size > MAX_CLIP_BYTES:
         raise AnyviewError(
-            "too_large", f"{what}, at most {MAX_CLIP_BYTES / 1e6:.0f} MB a clip; ask for less"
+            "too_large",
+            f"{what}, at most {MAX_CLIP_BYTES / 1e6:.0f} MB a clip; ask for a smaller image",
         )
     if return_frames and size > MAX_RETURNED_BYTES:
         raise AnyviewError(

@@ -24,7 +24,7 @@ from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
 
 class ClipMaker:
-    """Gathers what a clip is made from, has it made, and gets it ready for its topics.
+    """Gathers what a clip is made from, has it made, and publishes it.
 
     Args:
         node: its clock.
@@ -106,17 +106,27 @@ class ClipMaker:
         images = synthesis.frames
         return Made(order, synthesis, images if before is None else joined(images, before))
 
-    def prepare(self, made: Made, chosen: Sequence[int], topics: CameraTopics) -> SynthesizedClip:
-        """What goes out on the topics, from now on; a camera that moves is shown there in TF.
+    def finish(self, made: Made, chosen: Sequence[int]) -> SynthesizedClip:
+        """Return some frames of a clip as they are to be shown; nothing is published yet.
+
+        Args:
+            chosen: numbers of the frames.
+        """
+        now_ns = self._node.get_clock().now().nanoseconds
+        return made.chosen_frames(chosen, now_ns, self._settings().watermark)
+
+    def publish(self, made: Made, chosen: Sequence[int], topics: CameraTopics) -> SynthesizedClip:
+        """Publish some frames of a clip, and in TF the frame of its camera if that moves.
+
+        Waits as `CameraTopics.publish` does, and returns the clip with its times.
 
         Args:
             chosen: numbers of the frames that are published.
         """
-        now_ns = self._node.get_clock().now().nanoseconds
-        clip = made.published(chosen, topics, now_ns, self._settings().watermark)
+        clip = self.finish(made, chosen)
         poses = made.order.sources.target.world_from_cam[list(chosen)]
         self._cameras.show_frames(made.order.camera, clip.stamps_ns, poses)
-        return clip
+        return topics.publish(clip)
 
     def _options(self, order: Order) -> SynthesisOptions:
         return replace(

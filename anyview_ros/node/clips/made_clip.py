@@ -18,7 +18,7 @@ from anyview_ros.node.clips.trust import coverage_image, watermarked
 from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.virtual.asked_camera import AskedCamera
-from anyview_ros.node.virtual.publisher import CameraTopics, SynthesizedClip
+from anyview_ros.node.virtual.publisher import SynthesizedClip
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,16 @@ class Made:
         info.header.frame_id = order.camera.frame_id
         return info
 
-    def published(
-        self, chosen: Sequence[int], topics: CameraTopics, now_ns: int, marked: bool
-    ) -> SynthesizedClip:
-        """What goes out, from now on at the pace of the source.
+    def chosen_frames(self, chosen: Sequence[int], now_ns: int, marked: bool) -> SynthesizedClip:
+        """Return the clip of some of its frames, to be published at the pace of the source.
 
         Args:
-            chosen: numbers of the frames that are published.
+            chosen: numbers of the frames, increasing.
             now_ns: of the node's clock.
             marked: whether frames say visibly that they are synthetic.
         """
         sources, contract = self.order.sources, self.order.model.contract
         apart = min((b - a for a, b in pairwise(chosen)), default=1)
-        period_s = apart * self.order.asked.period_ns / 1e9
-        age_s, delays_s = self.age_s(now_ns), topics.plan(len(chosen), period_s)
         images = [self.images[k] for k in chosen]
         uncertainty, depth = self.synthesis.uncertainty, self.synthesis.depth
         scene_scale = self.synthesis.scene_scale
@@ -104,8 +100,9 @@ class Made:
             images=list(watermarked(np.stack(images))) if marked else images,
             stamps_ns=tuple(sources.stamps_ns[k] for k in chosen),
             camera=sources.target.camera,
-            info=lambda n: self.info(chosen[n], age_s + delays_s[n]),
-            period_s=period_s,
+            info=lambda n, latency_s: self.info(chosen[n], latency_s),
+            period_s=apart * self.order.asked.period_ns / 1e9,
+            age_s=self.age_s(now_ns),
             coverage=lambda n: coverage_image(sources, chosen[n], contract, scene_scale),
             uncertainty=uncertainty[list(chosen)] if len(uncertainty) else uncertainty,
             depth=depth[list(chosen)] if len(depth) else depth,

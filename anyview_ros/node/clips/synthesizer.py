@@ -14,7 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult
 from anyview_ros.node.clips.asked_clip import AskedClip, asked_clip
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.made_clip import Order
+from anyview_ros.node.clips.made_clip import Made, Order
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.inference.served_model import RunningModel, ServedModel
 from anyview_ros.node.messages import image_message, time_message
@@ -126,14 +126,19 @@ class Synthesizer:
                 order, ticket, lambda *progress: on_stage(forecast.stage(*progress))
             )
             self._last_decode_s = made.synthesis.decode_s
-            clip = self._maker.prepare(made, range(len(sources.stamps_ns)), camera.topics)
             steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
-            if asked.camera is None and camera.asked.stream is None:
-                camera.topics.publish(clip)
-            elif asked.camera is not None:
-                camera.topics.publish_and_close(clip)
+            clip = self._published(made, asked, camera)
             return _result(clip, camera.asked.frame_id if asked.return_frames else "")
+
+    def _published(self, made: Made, asked: AskedClip, camera: VirtualCamera) -> SynthesizedClip:
+        """Publish a clip, unless its camera streams: then it is for the answer alone."""
+        frames = range(len(made.order.sources.stamps_ns))
+        if asked.camera is not None:
+            return camera.topics.publish_and_close(self._maker.finish(made, frames))
+        if camera.asked.stream is None:
+            return self._maker.publish(made, frames, camera.topics)
+        return self._maker.finish(made, frames)
 
     @contextmanager
     def _virtual_camera(self, asked: AskedClip, model: RunningModel) -> Iterator[VirtualCamera]:
@@ -157,6 +162,6 @@ def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:
     return ClipResult(
         success=True,
         stamps=[time_message(stamp) for stamp in clip.stamps_ns],
-        infos=[clip.info(k) for k in range(len(clip.stamps_ns))],
+        infos=[clip.provenance(k) for k in range(len(clip.stamps_ns))],
         frames=[image_message(image, stamp, frame_id) for image, stamp in frames],
     )

@@ -6,7 +6,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,7 @@ class Stream:
         self._ledger = StreamLedger()
         self._troubles = Troubles(patience_s, now_ns)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
-        self._epoch = self._window_epoch = 0
+        self._epoch = 0
         self._heard_at = now_ns()
         self.change(asked)
 
@@ -153,15 +153,8 @@ class Stream:
             join_ns: see `live_window`.
         """
         with self._lock:
-            waiting = self._frames.of(self._source)
-            self._window_epoch = self._epoch
-            if not waiting or self._troubles.is_resting:
-                return None
-            if self._asked.lossless:
-                return self._lossless_window(waiting, ended)
-            if waiting[-1] <= self._failed_ns:
-                return None
-            return live_window(waiting[-1], self._answered, self._shape, self._hop, join_ns)
+            window = self._next_window(ended, join_ns)
+            return replace(window, epoch=self._epoch) if window is not None else None
 
     def before(
         self, window: Window, stamps_ns: tuple[int, ...], size: tuple[int, int]
@@ -183,14 +176,14 @@ class Stream:
     ) -> tuple[int, ...]:
         """A clip was made; returns the numbers of its frames that are to be published.
 
-        None where the clock jumped meanwhile.
+        Empty where the clock jumped since `window` was returned; the clip counts for nothing then.
 
         Args:
             stamps_ns, images: T, (T, H, W, 3): of the clip.
             latency_s: from the newest stamp to now.
         """
         with self._lock:
-            if self._window_epoch != self._epoch:
+            if window.epoch != self._epoch:
                 return ()
             waiting = set(self._frames.of(self._source))
             new = [stamp for stamp in stamps_ns if stamp in waiting]
@@ -217,7 +210,7 @@ class Stream:
         Returns whether it was given up.
         """
         with self._lock:
-            if self._window_epoch != self._epoch:
+            if window.epoch != self._epoch:
                 return False
             lossless, continues = self._asked.lossless, bool(self._answered)
             self._troubles.problem = error
@@ -249,6 +242,16 @@ class Stream:
 
     def _quiet_s(self) -> float:
         return (self._now_ns() - self._heard_at) / 1e9
+
+    def _next_window(self, ended: bool, join_ns: int) -> Window | None:
+        waiting = self._frames.of(self._source)
+        if not waiting or self._troubles.is_resting:
+            return None
+        if self._asked.lossless:
+            return self._lossless_window(waiting, ended)
+        if waiting[-1] <= self._failed_ns:
+            return None
+        return live_window(waiting[-1], self._answered, self._shape, self._hop, join_ns)
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
         """Another calibration ends a clip as a gap does, and begins the next."""

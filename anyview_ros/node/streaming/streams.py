@@ -258,7 +258,7 @@ class Streams:
         age_s = made.age_s(self._node.get_clock().now().nanoseconds)
         chosen = stream.answered(window, made.order.sources.stamps_ns, made.images, age_s)
         if chosen:
-            camera.topics.publish(self._maker.prepare(made, chosen, camera.topics))
+            self._maker.publish(made, chosen, camera.topics)
 
 
 def _question(asked: AskedCamera, shape: ClipShape, window: Window) -> AskedClip:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,21 +48,30 @@ class SynthesizedClip:
         images: T of (H, W, 3) uint8 RGB.
         stamps_ns: T, those of the first source.
         camera: intrinsics of the images.
-        info: provenance of frame k.
+        info: provenance of frame k, for its latency in seconds.
         period_s: between two publications at least.
+        age_s: of its newest source frame when the clip was ready.
         coverage: (H, W) uint8 of frame k; called only where somebody listens.
         uncertainty: (T, H, W) uint8; (0, H, W) where none was asked for.
         depth: (T, H, W) float32 metres, NaN where it is not known; as uncertainty where none was.
+        delays_s: T, from when it was ready to the publication of each frame; empty = at once, as
+            for a clip that goes to no topic.
     """
 
     images: Sequence[NDArray[np.uint8]]
     stamps_ns: tuple[int, ...]
     camera: Camera
-    info: Callable[[int], SynthesisInfo]
+    info: Callable[[int, float], SynthesisInfo]
     period_s: float
+    age_s: float
     coverage: Callable[[int], NDArray[np.uint8]]
     uncertainty: NDArray[np.uint8]
     depth: NDArray[np.float32]
+    delays_s: tuple[float, ...] = ()
+
+    def provenance(self, k: int) -> SynthesisInfo:
+        """Return what frame k was made from; its latency is that of its planned publication."""
+        return self.info(k, self.age_s + (self.delays_s[k] if self.delays_s else 0.0))
 
 
 class CameraTopics:
@@ -114,35 +123,36 @@ class CameraTopics:
         publisher = self._publishers.get(DEPTH)
         return publisher is not None and self._node.count_subscribers(publisher.topic_name) > 0
 
-    def plan(self, num_frames: int, period_s: float) -> list[float]:
-        """Seconds from now to the publication of each frame of the next clip."""
-        now = time.monotonic()
-        period_s = period_s if self._known_listeners() else 0.0  # nobody is overrun
-        start = max(now, self._planned_end)
-        self._planned_end = start + num_frames * period_s
-        return [start - now + k * period_s for k in range(num_frames)]
-
     @property
     def has_room(self) -> bool:
         """Whether `publish` would not wait."""
         return not self._clips.full()
 
-    def publish(self, clip: SynthesizedClip) -> None:
-        """Hand over a clip; waits while one clip is leaving and another is waiting."""
+    def publish(self, clip: SynthesizedClip) -> SynthesizedClip:
+        """Reserve the times of a clip behind the one before, and hand it over.
+
+        Waits while one clip is leaving and another is waiting. Returns the clip with its delays.
+        """
+        planned = self._planned(clip)
         while not self._closing.is_set():
             with suppress(queue.Full):
-                self._clips.put(clip, timeout=POLL_S)
-                return
+                self._clips.put(planned, timeout=POLL_S)
+                break
+        return planned
 
-    def publish_and_close(self, clip: SynthesizedClip) -> None:
-        """Publish to those who listen already, wait until they have it, and close."""
+    def publish_and_close(self, clip: SynthesizedClip) -> SynthesizedClip:
+        """Publish to those who listen already, wait until they have it, and close.
+
+        Returns the clip with its delays, as it is where nobody listens.
+        """
         if self._known_listeners():
-            self.publish(clip)
+            clip = self.publish(clip)
             while self._clips.unfinished_tasks and self._thread.is_alive():
                 self._closing.wait(POLL_S)
             for publisher in self._publishers.values():
                 publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S))
         self.close()
+        return clip
 
     def close(self) -> None:
         """End the topics; what was not published yet is dropped."""
@@ -150,6 +160,15 @@ class CameraTopics:
         self._thread.join()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
+
+    def _planned(self, clip: SynthesizedClip) -> SynthesizedClip:
+        """Take the clip's share of time from now on, and return it with its delays."""
+        now = time.monotonic()
+        period_s = clip.period_s if self._known_listeners() else 0.0  # nobody is overrun
+        start = max(now, self._planned_end)
+        frames = len(clip.stamps_ns)
+        self._planned_end = start + frames * period_s
+        return replace(clip, delays_s=tuple(start - now + k * period_s for k in range(frames)))
 
     def _open(self, topic: str, kind: type[Any]) -> Publisher:
         with qos_overrides.checked(f"virtual/{self._name}"):
@@ -207,7 +226,7 @@ class CameraTopics:
         messages: dict[str, Any] = {
             "image_raw": image_message(clip.images[k], stamp, self._frame_id),
             "camera_info": info_message(clip.camera, stamp, self._frame_id),
-            "synthesis_info": clip.info(k),
+            "synthesis_info": clip.provenance(k),
         }
         if self._publishers[COMPRESSED].get_subscription_count():
             messages[COMPRESSED] = compressed_message(clip.images[k], stamp, self._frame_id)

@@ -227,9 +227,15 @@ class VirtualCameras:
         return self._cameras[name]
 
     def _refuse_taken(self, asked: AskedCamera) -> None:
-        if asked.name in self._cameras or asked.name in self._temporary:
+        if asked.name in self._cameras:
             raise AnyviewError(
                 "name_taken", f"there is a virtual camera '{asked.name}'; update or remove it"
+            )
+        if asked.name in self._temporary:
+            raise AnyviewError(
+                "name_taken",
+                f"a request is running whose camera is '{asked.name}'; choose another name, or "
+                "wait for its answer",
             )
         if asked.name in self._source_names():
             raise AnyviewError(
