@@ -15,7 +15,7 @@ from anyview_ros.clips.placements import Standing
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.node.clips.asked_clip import asked_clip
+from anyview_ros.node.clips.clip_request import asked_clip
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.virtual.asked_camera import NAME, asked_camera
 from anyview_ros.packages import load_package

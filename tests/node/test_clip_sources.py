@@ -23,7 +23,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import quaternion_xyzw, rigid
 from anyview_ros.imaging.lenses import RectifiedCamera
-from anyview_ros.node.clips.asked_clip import asked_clip
+from anyview_ros.node.clips.clip_request import asked_clip
 from anyview_ros.node.clips.clip_sources import ClipGatherer, ClipSources
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.transforms.fixed_frame import FixedFrame

@@ -13,7 +13,7 @@ from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import MemoryLimits
 from anyview_ros.frames import Camera
 from anyview_ros.node import diagnostics
-from anyview_ros.node.clips.asked_clip import asked_clip, check_answer_size
+from anyview_ros.node.clips.clip_request import asked_clip, check_answer_size
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.streaming.fair_share import FairShare
@@ -41,13 +41,13 @@ def request(**fields: Any) -> ClipRequest:
     return ClipRequest(camera=VirtualCamera(name="chase"), **fields)
 
 
-@does("node.clips.asked_clip", "leave it at 0")
+@does("node.clips.clip_request", "leave it at 0")
 def period_of_the_model(folder: Path) -> None:
     assert code_of(asked_clip, request(frame_period=0.2), shipped()) == "invalid_frame_period"
     asked_clip(request(frame_period=0.0), shipped())
 
 
-@does("node.clips.asked_clip", "leave one of start_time, end_time and num_frames at 0")
+@does("node.clips.clip_request", "leave one of start_time, end_time and num_frames at 0")
 def two_of_three_times(folder: Path) -> None:
     contract = tiny(folder)
     start, end = time_message(7 * SECOND), time_message(round(7.8 * SECOND))
@@ -59,7 +59,7 @@ def two_of_three_times(folder: Path) -> None:
         asked_clip(two, contract).grid(20 * SECOND, contract)
 
 
-@does("node.clips.asked_clip", "ask for a smaller image")
+@does("node.clips.clip_request", "ask for a smaller image")
 def smaller_image(folder: Path) -> None:
     large, small = Camera.from_fov(7680, 4320, 1.0), Camera.from_fov(640, 360, 1.0)
     assert code_of(check_answer_size, large, 41, False) == "too_large"
@@ -67,7 +67,7 @@ def smaller_image(folder: Path) -> None:
     check_answer_size(small, 9, True)
 
 
-@does("node.clips.asked_clip", "listen to the topics instead of return_frames")
+@does("node.clips.clip_request", "listen to the topics instead of return_frames")
 def without_frames_in_the_answer(folder: Path) -> None:
     camera = Camera.from_fov(1920, 1080, 1.0)
     assert code_of(check_answer_size, camera, 9, True) == "too_large"

@@ -11,7 +11,7 @@ from anyview_ros.msg import ClipRequest, VirtualCamera
 from geometry_msgs.msg import PoseStamped
 
 from anyview_ros.clips.placements import FramePose, Standing, Steered
-from anyview_ros.node.clips.asked_clip import asked_clip
+from anyview_ros.node.clips.clip_request import asked_clip
 from anyview_ros.node.messages import info_message, time_message
 from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
 from anyview_ros.node.virtual.placement_messages import asked_placement

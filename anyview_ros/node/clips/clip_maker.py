@@ -12,10 +12,10 @@ from rclpy.node import Node
 from anyview_ros.engine.continuation import joined, known_of
 from anyview_ros.engine.pipeline import Progress, SynthesisOptions
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.clips.asked_clip import AskedClip, check_answer_size
+from anyview_ros.node.clips.clip_request import AskedClip, check_answer_size
 from anyview_ros.node.clips.clip_sources import ClipGatherer, ClipSources
-from anyview_ros.node.clips.made_clip import Made, Order
 from anyview_ros.node.clips.request_queue import Ticket
+from anyview_ros.node.clips.synthesized_clip import Made, Order
 from anyview_ros.node.inference.worker import nobody
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.virtual.asked_camera import AskedCamera

@@ -20,7 +20,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
-from anyview_ros.node.clips.asked_clip import AskedClip
+from anyview_ros.node.clips.clip_request import AskedClip
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.virtual.asked_camera import AskedCamera

@@ -12,10 +12,10 @@ from rclpy.node import Node
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult
-from anyview_ros.node.clips.asked_clip import AskedClip, asked_clip
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.made_clip import Made, Order
+from anyview_ros.node.clips.clip_request import AskedClip, asked_clip
 from anyview_ros.node.clips.request_queue import RequestQueue
+from anyview_ros.node.clips.synthesized_clip import Made, Order
 from anyview_ros.node.inference.served_model import RunningModel, ServedModel
 from anyview_ros.node.messages import image_message, time_message
 from anyview_ros.node.virtual.publisher import SynthesizedClip

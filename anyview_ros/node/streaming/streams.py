@@ -15,10 +15,10 @@ from anyview_ros.clips.clip_windows import ClipShape, Window
 from anyview_ros.contract import Contract
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.clips.asked_clip import AskedClip
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.made_clip import Made, Order
+from anyview_ros.node.clips.clip_request import AskedClip
 from anyview_ros.node.clips.request_queue import RequestQueue, Ticket
+from anyview_ros.node.clips.synthesized_clip import Made, Order
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure

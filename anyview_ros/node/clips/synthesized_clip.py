@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anyview_ros.engine.onnx.runtime import PROVIDERS
 from anyview_ros.engine.pipeline import Synthesis
 from anyview_ros.msg import SynthesisInfo
-from anyview_ros.node.clips.asked_clip import AskedClip
+from anyview_ros.node.clips.clip_request import AskedClip
 from anyview_ros.node.clips.clip_sources import ClipSources
 from anyview_ros.node.clips.trust import coverage_image, watermarked
 from anyview_ros.node.inference.served_model import RunningModel
