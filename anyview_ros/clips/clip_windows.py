@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from anyview_ros.clips.clip_spec import ClipSpec
 from anyview_ros.contract import Contract
 from anyview_ros.time_grid import reach_ns
 
@@ -70,6 +71,10 @@ class Window:
     fresh: tuple[int, ...] | None = None
     continues: bool = False
     epoch: int = 0
+
+    def spec(self, shape: ClipShape) -> ClipSpec:
+        """Return what its clip is cut by; 0 for its end is the newest frame."""
+        return ClipSpec(self.end_ns, shape.frames, shape.period_ns, hold_before_ns=self.first_ns)
 
 
 def live_window(

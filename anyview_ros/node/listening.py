@@ -105,9 +105,9 @@ class Listening:
         Raises:
             AnyviewError: as `required`.
         """
-        inputs, contract = self.required(), self._model.required().contract
+        inputs, model = self.required(), self._model.required()
         return ClipGatherer(
-            *(inputs.streams, inputs.fixed, contract, self.scene_scale()),
+            *(inputs.streams, inputs.fixed, model, self.scene_scale()),
             on_choice=self._note_choice,
             on_memory=self._note_memory,
         )

@@ -15,7 +15,7 @@ from anyview_ros.clips.placements import Standing
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.node.clips.clip_request import asked_clip
+from anyview_ros.node.clips.clip_request import requested_camera, requested_clip
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.virtual.asked_camera import NAME, asked_camera
 from anyview_ros.packages import load_package
@@ -55,20 +55,20 @@ def clip_request(start_s: float = 0, end_s: float = 0, num_frames: int = 0) -> C
 def test_the_grid_follows_from_what_was_given(
     request_: ClipRequest, end_s: float, num_frames: int, contract: Contract
 ) -> None:
-    grid = asked_clip(request_, contract).grid(20 * SECOND, contract)
+    grid = requested_clip(request_, contract).grid(20 * SECOND, contract)
     assert grid == (round(end_s * SECOND), num_frames)
 
 
 def test_a_period_within_a_hundredth_is_the_models(contract: Contract) -> None:
     request = clip_request()
     request.frame_period = 0.1005  # float32 in the message
-    assert asked_clip(request, contract).period_ns == SECOND // 10
+    assert requested_clip(request, contract).period_ns == SECOND // 10
 
 
 def test_a_start_after_the_newest_frame_is_refused(contract: Contract) -> None:
-    asked = asked_clip(clip_request(start_s=30), contract)
+    spec = requested_clip(clip_request(start_s=30), contract)
     with pytest.raises(AnyviewError, match="end_time must be after start_time, got start_time 30"):
-        asked.grid(20 * SECOND, contract)
+        spec.grid(20 * SECOND, contract)
 
 
 def test_intrinsics_left_open_are_the_first_sources(contract: Contract) -> None:
@@ -104,10 +104,10 @@ def test_only_a_name_means_an_added_camera(w: float, contract: Contract) -> None
     """Clients that zero what they leave out send w = 0, the others the default w = 1."""
     request = clip_request()
     request.camera.pose.orientation.w = w
-    assert asked_clip(request, contract).camera is None
+    assert requested_camera(request, contract) is None
     request.camera.parent_frame = "odom"
     if w:
-        whole = asked_clip(request, contract).camera
+        whole = requested_camera(request, contract)
         assert whole is not None
         assert isinstance(whole.placement, Standing)
         assert whole.placement.pose.frame == "odom"

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from anyview_ros.msg import ClipRequest, VirtualCamera
+from anyview_ros.msg import ClipRequest
+from anyview_ros.msg import VirtualCamera as CameraMessage
 from numpy.typing import NDArray
 
 from anyview_ros.clips.frame_buffer import BufferLimits, FrameBuffer
@@ -23,12 +24,16 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import quaternion_xyzw, rigid
 from anyview_ros.imaging.lenses import RectifiedCamera
-from anyview_ros.node.clips.clip_request import asked_clip
-from anyview_ros.node.clips.clip_sources import ClipGatherer, ClipSources
+from anyview_ros.node.clips.clip_job import ClipJob
+from anyview_ros.node.clips.clip_request import requested_clip
+from anyview_ros.node.clips.clip_sources import ClipGatherer
+from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.node.virtual.asked_camera import asked_camera
+from anyview_ros.node.virtual.publisher import CameraTopics
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 from anyview_ros.packages import load_package
 from tests.node.rig import CAMERA, PERIOD_NS, base_from_cam, picture, world_from_base
 from tests.packages import make_package
@@ -103,17 +108,17 @@ def gather(
     request: ClipRequest,
     on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
     on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
-) -> ClipSources:
+) -> ClipJob:
     fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
-    scene_scale = contract.scene_scale
-    gatherer = ClipGatherer(lambda: streams, fixed, contract, scene_scale, on_choice, on_memory)
-    camera = asked_camera(request.camera, contract)
-    return gatherer.gather(asked_clip(request, contract), camera, lambda: False)
+    model, scale = cast(RunningModel, SimpleNamespace(contract=contract)), contract.scene_scale
+    gatherer = ClipGatherer(lambda: streams, fixed, model, scale, on_choice, on_memory)
+    camera = VirtualCamera(asked_camera(request.camera, contract), cast(CameraTopics, None))
+    return gatherer.gather(requested_clip(request, contract), camera, lambda: False)
 
 
 def request(parent: str = "front_optical_frame", *sources: str) -> ClipRequest:
     """A camera that stands where the front camera stands."""
-    return ClipRequest(camera=VirtualCamera(name="a", parent_frame=parent, sources=list(sources)))
+    return ClipRequest(camera=CameraMessage(name="a", parent_frame=parent, sources=list(sources)))
 
 
 def test_the_best_source_with_a_full_clip_is_taken(contract: Contract) -> None:

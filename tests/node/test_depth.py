@@ -21,7 +21,7 @@ from anyview_ros.frames import View
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
 from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.node.messages import image_message
-from anyview_ros.node.virtual.publisher import CameraTopics, SynthesizedClip
+from anyview_ros.node.virtual.publisher import CameraTopics, PublishedClip
 from anyview_ros.packages import load_package
 from tests.graph import Graph, graph
 from tests.node.rig import (
@@ -52,12 +52,12 @@ def measured() -> np.ndarray:
     return depth
 
 
-def published(depth: np.ndarray, stamps_ns: tuple[int, ...] = STAMPS) -> SynthesizedClip:
+def published(depth: np.ndarray, stamps_ns: tuple[int, ...] = STAMPS) -> PublishedClip:
     def info(k: int, latency_s: float) -> SynthesisInfo:
         return SynthesisInfo(latency_s=latency_s)
 
     images = [np.full((48, 64, 3), 100 + k, np.uint8) for k in range(2)]
-    return SynthesizedClip(
+    return PublishedClip(
         images, stamps_ns, CAMERA, info, 0.0, 0.0, lambda k: NOTHING[0], NOTHING, depth
     )
 

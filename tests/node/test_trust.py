@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.trust.coverage import coverage, distances
-from anyview_ros.frames import View
+from anyview_ros.frames import Clip, View
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from anyview_ros.imaging.resize import resize_clip
-from anyview_ros.node.clips.clip_sources import ClipSources
 from anyview_ros.node.clips.trust import coverage_image, watermarked
 from anyview_ros.node.messages import image_message
 from anyview_ros.packages import load_package
@@ -81,9 +80,9 @@ def world_from_beside() -> NDArray[np.float64]:
     return np.stack([world_from_base(ns) @ base_from_cam("front") @ moved for ns in STAMPS])
 
 
-def sources(contract: Contract) -> ClipSources:
-    seen = resize_clip(clip("front", STAMPS), contract)
-    return ClipSources(("front",), (seen,), View(CAMERA, world_from_beside()))
+def given(contract: Contract) -> tuple[list[Clip], View]:
+    """The sources and the target of `beside`."""
+    return [resize_clip(clip("front", STAMPS), contract)], View(CAMERA, world_from_beside())
 
 
 def test_uncertainty_is_published_with_the_frames_of_the_first_seed(
@@ -97,10 +96,10 @@ def test_uncertainty_is_published_with_the_frames_of_the_first_seed(
     opened.wait_until(lambda: all(len(kept) >= 9 for kept in heard.values()), "9 of each")
 
     pipeline = Pipeline(load_package(model), "cpu")
-    given = sources(pipeline.package.contract)
-    alone = pipeline.synthesize(given.clips, given.target, SynthesisOptions(seed=7))
+    clips, target = given(pipeline.package.contract)
+    alone = pipeline.synthesize(clips, target, SynthesisOptions(seed=7))
     options = SynthesisOptions(seed=7, uncertainty_samples=SAMPLES)
-    spread = pipeline.synthesize(given.clips, given.target, options).uncertainty
+    spread = pipeline.synthesize(clips, target, options).uncertainty
     assert spread.any()
     np.testing.assert_array_equal([rgb_from_image(i) for i in heard["image_raw"]], alone.frames)
     told = heard["uncertainty"]
@@ -122,10 +121,10 @@ def test_coverage_is_published_with_every_frame(street: Street, contract: Contra
     told = heard["coverage"]
     assert {(m.encoding, m.step, m.width, m.height) for m in told} == {("mono8", 64, 64, 48)}
     assert [stamp_ns(m.header.stamp) for m in told] == STAMPS
-    given = sources(contract)
+    clips, target = given(contract)
     images = [np.reshape(m.data, (48, 64)) for m in told]
     np.testing.assert_array_equal(
-        images, [coverage_image(given, k, contract, contract.scene_scale) for k in range(9)]
+        images, [coverage_image(clips, target, k, contract, contract.scene_scale) for k in range(9)]
     )
     # From the right of the source more is seen on the left.
     assert images[0][:, 0].min() > 200
@@ -156,12 +155,10 @@ def test_a_request_with_a_camera_given_whole_has_uncertainty_too(street: Street)
 
 def test_coverage_of_a_large_image_is_that_of_the_model_enlarged(contract: Contract) -> None:
     large = CAMERA.resized(640, 480)
-    given = sources(contract)
-    pose = given.target.world_from_cam[0]
-    image = coverage_image(
-        ClipSources(given.names, given.clips, View(large, pose[None])), 0, contract, 1 / 16
-    )
-    exact = 255 * coverage([given.clips[0].frames[0]], large, pose, distances(1 / 16))
+    clips, target = given(contract)
+    pose = target.world_from_cam[0]
+    image = coverage_image(clips, View(large, pose[None]), 0, contract, 1 / 16)
+    exact = 255 * coverage([clips[0].frames[0]], large, pose, distances(1 / 16))
     assert image.shape == (480, 640)
     # Off by the steps of 1/16 along the edges of the source's view only.
     assert np.abs(image - exact).mean() < 4
@@ -178,8 +175,8 @@ def test_frames_are_marked_where_the_parameter_says_so(model: Path) -> None:
         returned = [rgb_from_image(frame) for frame in result.frames]
         np.testing.assert_array_equal([rgb_from_image(frame) for frame in heard], returned)
     pipeline = Pipeline(load_package(model), "cpu")
-    given = sources(pipeline.package.contract)
-    plain = pipeline.synthesize(given.clips, given.target, SynthesisOptions()).frames
+    clips, target = given(pipeline.package.contract)
+    plain = pipeline.synthesize(clips, target, SynthesisOptions()).frames
     np.testing.assert_array_equal(returned, watermarked(plain))
 
 

@@ -25,7 +25,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.worker import InferenceProcess, Worker
-from anyview_ros.node.inference.worker_messages import ClipHeader, Job, Progress
+from anyview_ros.node.inference.worker_messages import ClipHeader, JobHeader, Progress
 from anyview_ros.node.inference.worker_process import OOM_SCORE, answer, first_to_be_killed
 from anyview_ros.packages import ModelPackage, load_package
 from tests.packages import make_package
@@ -170,7 +170,7 @@ def test_depth_comes_back_where_it_was_asked_for(worker: Worker, package: ModelP
     depth[0, 0, :9] = np.nan
     pipeline: Any = Mock(synthesize=Mock(return_value=replace(plain, depth=depth)))
     options, shared = SynthesisOptions(depth=True), SharedPixels()
-    job = Job((ClipHeader.of(source(0)),), TARGET, options, known=0, tells=False)
+    job = JobHeader((ClipHeader.of(source(0)),), TARGET, options, known=0, tells=False)
     said = answer(pipeline, job, shared, Mock(), threading.Event())
     assert isinstance(said, Synthesis)
     assert not said.depth.size, "it does not go through the pipe"
@@ -182,7 +182,9 @@ def test_where_nobody_listens_the_process_tells_of_no_progress(package: ModelPac
     told: list[object] = []
     pipe, pipeline = Mock(send=told.append), Pipeline(package, "cpu")
     for tells in (False, True):
-        job = Job((ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0, tells=tells)
+        job = JobHeader(
+            (ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0, tells=tells
+        )
         synthesis = answer(pipeline, job, SharedPixels(), pipe, threading.Event())
         assert isinstance(synthesis, Synthesis)
         assert any(isinstance(message, Progress) for message in told) is tells

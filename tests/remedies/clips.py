@@ -13,7 +13,7 @@ from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import MemoryLimits
 from anyview_ros.frames import Camera
 from anyview_ros.node import diagnostics
-from anyview_ros.node.clips.clip_request import asked_clip, check_answer_size
+from anyview_ros.node.clips.clip_request import check_answer_size, requested_clip
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.streaming.fair_share import FairShare
@@ -43,20 +43,20 @@ def request(**fields: Any) -> ClipRequest:
 
 @does("node.clips.clip_request", "leave it at 0")
 def period_of_the_model(folder: Path) -> None:
-    assert code_of(asked_clip, request(frame_period=0.2), shipped()) == "invalid_frame_period"
-    asked_clip(request(frame_period=0.0), shipped())
+    assert code_of(requested_clip, request(frame_period=0.2), shipped()) == "invalid_frame_period"
+    requested_clip(request(frame_period=0.0), shipped())
 
 
-@does("node.clips.clip_request", "leave one of start_time, end_time and num_frames at 0")
+@does("clips.clip_spec", "leave one of start_time, end_time and num_frames at 0")
 def two_of_three_times(folder: Path) -> None:
     contract = tiny(folder)
     start, end = time_message(7 * SECOND), time_message(round(7.8 * SECOND))
     all_three = request(start_time=start, end_time=end, num_frames=5)
-    assert code_of(asked_clip(all_three, contract).grid, SECOND, contract) == "invalid_times"
+    assert code_of(requested_clip(all_three, contract).grid, SECOND, contract) == "invalid_times"
     for left in ("start_time", "end_time", "num_frames"):
         two = request(start_time=start, end_time=end, num_frames=5)
         setattr(two, left, type(getattr(two, left))())
-        asked_clip(two, contract).grid(20 * SECOND, contract)
+        requested_clip(two, contract).grid(20 * SECOND, contract)
 
 
 @does("node.clips.clip_request", "ask for a smaller image")
@@ -91,8 +91,8 @@ def clip_of_a_streaming_camera_in_the_answer(folder: Path) -> None:
     nothing: Any = None
     synthesizer = Synthesizer(nothing, nothing, cameras, nothing, nothing)
     for returned, code in ((False, "camera_streams"), (True, "")):
-        asked = asked_clip(request(return_frames=returned), contract)
-        camera = synthesizer._virtual_camera(asked, nothing)
+        model: Any = SimpleNamespace(contract=contract)
+        camera = synthesizer._virtual_camera(request(return_frames=returned), model)
         assert code_of(camera.__enter__) == code
 
 

@@ -11,7 +11,7 @@ from anyview_ros.msg import ClipRequest, VirtualCamera
 from geometry_msgs.msg import PoseStamped
 
 from anyview_ros.clips.placements import FramePose, Standing, Steered
-from anyview_ros.node.clips.clip_request import asked_clip
+from anyview_ros.node.clips.clip_request import requested_camera
 from anyview_ros.node.messages import info_message, time_message
 from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
 from anyview_ros.node.virtual.placement_messages import asked_placement
@@ -164,7 +164,7 @@ def known_camera(folder: Path) -> None:
     assert code_of(VirtualCameras._known, cameras(), "chase") == "unknown_camera"
     VirtualCameras._known(cameras("chase"), "chase")
     whole = VirtualCamera(name="chase", parent_frame="base_link")
-    assert asked_clip(ClipRequest(camera=whole), shipped()).camera is not None
+    assert requested_camera(ClipRequest(camera=whole), shipped()) is not None
 
 
 @does("node.virtual.virtual_cameras", "raise the parameter max_virtual_cameras")

@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
+from anyview_ros.clips.clip_spec import ClipSpec
 from anyview_ros.engine.continuation import joined, known_of
 from anyview_ros.engine.pipeline import Progress, SynthesisOptions
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.clips.clip_request import AskedClip, check_answer_size
-from anyview_ros.node.clips.clip_sources import ClipGatherer, ClipSources
+from anyview_ros.node.clips.clip_job import ClipJob
+from anyview_ros.node.clips.clip_request import check_answer_size
+from anyview_ros.node.clips.clip_sources import ClipGatherer
 from anyview_ros.node.clips.request_queue import Ticket
-from anyview_ros.node.clips.synthesized_clip import Made, Order
+from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.worker import nobody
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.virtual.asked_camera import AskedCamera
-from anyview_ros.node.virtual.publisher import CameraTopics, SynthesizedClip
-from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
+from anyview_ros.node.virtual.publisher import PublishedClip
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
 
 class ClipMaker:
@@ -46,38 +48,40 @@ class ClipMaker:
         self._settings = settings
 
     def choose(
-        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool], keep: str
+        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str
     ) -> tuple[str, ...]:
-        """Names of the best sources as of now, see `ClipGatherer.choose`."""
-        return self._gatherer().choose(asked, camera, cancelled, keep)
+        """Return the names of the best sources as of now, see `ClipGatherer.choose`."""
+        return self._gatherer().choose(spec, camera, cancelled, keep)
 
     def gather(
         self,
-        asked: AskedClip,
-        camera: AskedCamera,
+        spec: ClipSpec,
+        camera: VirtualCamera,
         cancelled: Callable[[], bool],
         chosen: tuple[str, ...] = (),
-    ) -> ClipSources:
-        """Source clips and target poses.
+        return_frames: bool = False,
+    ) -> ClipJob:
+        """Cut the source clips and pose the target.
 
         Args:
             cancelled: whether transforms are waited for no longer.
             chosen: see `ClipGatherer.gather`.
+            return_frames: whether the answer to a caller is to hold the frames.
 
         Raises:
             AnyviewError: those of `ClipGatherer.gather`, `too_large`.
         """
-        sources = self._gatherer().gather(asked, camera, cancelled, chosen)
-        check_answer_size(sources.target.camera, len(sources.stamps_ns), asked.return_frames)
-        return sources
+        job = self._gatherer().gather(spec, camera, cancelled, chosen)
+        check_answer_size(job.target.camera, len(job.stamps_ns), return_frames)
+        return job
 
     def make(
         self,
-        order: Order,
+        job: ClipJob,
         ticket: Ticket,
         on_progress: Progress = nobody,
         before: NDArray[np.uint8] | None = None,
-    ) -> Made:
+    ) -> SynthesizedClip:
         """Have a clip synthesized, now that it is the ticket's turn.
 
         Args:
@@ -86,36 +90,31 @@ class ClipMaker:
         Raises:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
-        contract, sources, options = order.model.contract, order.sources, self._options(order)
-        frames = len(sources.stamps_ns)
+        contract, frames, options = job.model.contract, len(job.stamps_ns), self._options(job)
         known = None if before is None else known_of(contract, before, frames, options)
         try:
-            synthesis = order.model.worker.synthesize(
-                sources.clips,
-                sources.target,
-                options,
-                on_progress,
-                ticket.is_cancelled,
-                known=known,
+            synthesis = job.model.worker.synthesize(
+                job.clips, job.target, options, on_progress, ticket.is_cancelled, known=known
             )
         except AnyviewError:
             if not ticket.is_cancelled():
                 raise
         if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
             raise ticket.reason()
-        images = synthesis.frames
-        return Made(order, synthesis, images if before is None else joined(images, before))
+        if before is not None:
+            synthesis = replace(synthesis, frames=joined(synthesis.frames, before))
+        return SynthesizedClip(job, synthesis, ticket.queue_s)
 
-    def finish(self, made: Made, chosen: Sequence[int]) -> SynthesizedClip:
+    def finish(self, clip: SynthesizedClip, chosen: Sequence[int]) -> PublishedClip:
         """Return some frames of a clip as they are to be shown; nothing is published yet.
 
         Args:
             chosen: numbers of the frames.
         """
         now_ns = self._node.get_clock().now().nanoseconds
-        return made.chosen_frames(chosen, now_ns, self._settings().watermark)
+        return clip.chosen_frames(chosen, now_ns, self._settings().watermark)
 
-    def publish(self, made: Made, chosen: Sequence[int], topics: CameraTopics) -> SynthesizedClip:
+    def publish(self, clip: SynthesizedClip, chosen: Sequence[int]) -> PublishedClip:
         """Publish some frames of a clip, and in TF the frame of its camera if that moves.
 
         Waits as `CameraTopics.publish` does, and returns the clip with its times.
@@ -123,15 +122,15 @@ class ClipMaker:
         Args:
             chosen: numbers of the frames that are published.
         """
-        clip = self.finish(made, chosen)
-        poses = made.order.sources.target.world_from_cam[list(chosen)]
-        self._cameras.show_frames(made.order.camera, clip.stamps_ns, poses)
-        return topics.publish(clip)
+        finished, camera = self.finish(clip, chosen), clip.job.camera
+        poses = clip.job.target.world_from_cam[list(chosen)]
+        self._cameras.show_frames(camera.asked, finished.stamps_ns, poses)
+        return camera.topics.publish(finished)
 
-    def _options(self, order: Order) -> SynthesisOptions:
+    def _options(self, job: ClipJob) -> SynthesisOptions:
         return replace(
-            order.asked.options,
+            job.spec.options,
             scene_scale=self._settings().scene_scale,
-            uncertainty_samples=order.camera.message.uncertainty_samples,
-            depth=order.depth and order.model.contract.sweep_weights,
+            uncertainty_samples=job.camera.asked.message.uncertainty_samples,
+            depth=job.camera.topics.wants_depth and job.model.contract.sweep_weights,
         )

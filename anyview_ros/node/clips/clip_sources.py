@@ -1,13 +1,14 @@
-"""From a checked request to source clips and target poses, all in the fixed frame."""
+"""From the spec of a clip to source clips and target poses, all in the fixed frame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.clips.clip_spec import ClipSpec
 from anyview_ros.clips.source_choice import (
     Candidate,
     Choice,
@@ -16,41 +17,18 @@ from anyview_ros.clips.source_choice import (
     best_first,
     joined_by,
 )
-from anyview_ros.contract import Contract
 from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
-from anyview_ros.node.clips.clip_request import AskedClip
+from anyview_ros.node.clips.clip_job import ClipJob
+from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 Streams = Mapping[str, CameraStream]
 OWN_END = 0.75  # periods: half of one, and what two unsteady cameras add
-
-
-@dataclass(frozen=True)
-class ClipSources:
-    """What a request is made from.
-
-    Args:
-        names: of the source cameras; the first one's stamps are those of the result. That of a
-            camera is there again for each of its keyframes, which come last.
-        clips: one for each source, at the size kept.
-        target: intrinsics and poses of the virtual camera.
-    """
-
-    names: tuple[str, ...]
-    clips: tuple[Clip, ...]
-    target: View
-
-    @property
-    def stamps_ns(self) -> tuple[int, ...]:
-        return self.clips[0].stamps_ns
-
-    @property
-    def newest_ns(self) -> int:
-        return max(clip.stamps_ns[-1] for clip in self.clips)
 
 
 class ClipGatherer:
@@ -59,7 +37,7 @@ class ClipGatherer:
     Args:
         streams: the source cameras by name, as they are now.
         fixed: poses.
-        contract: of the model.
+        model: by which the clips are made.
         scene_scale: for the choice of a source.
         on_choice: told the virtual camera's name and its sources, where the node chose them.
         on_memory: told the virtual camera's name and what of the past its clip is made from.
@@ -69,54 +47,59 @@ class ClipGatherer:
         self,
         streams: Callable[[], Streams],
         fixed: FixedFrame,
-        contract: Contract,
+        model: RunningModel,
         scene_scale: float,
         on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
         on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
     ) -> None:
         self._streams = streams
         self._fixed = fixed
-        self._contract = contract
+        self._model = model
         self._scene_scale = scene_scale
         self._on_choice = on_choice
         self._on_memory = on_memory
 
     def gather(
         self,
-        asked: AskedClip,
-        camera: AskedCamera,
+        spec: ClipSpec,
+        virtual: VirtualCamera,
         cancelled: Callable[[], bool],
         chosen: tuple[str, ...] = (),
-    ) -> ClipSources:
-        """Source clips and target poses of a request.
+    ) -> ClipJob:
+        """Cut the source clips of a clip and pose its target.
 
         Args:
             chosen: answer of `choose`, where it was asked before.
 
         Raises:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
-                `AskedClip.grid` and `FrameTree.lookup`.
+                `ClipSpec.grid` and `FrameTree.lookup`.
         """
-        names = camera.sources or chosen or self.choose(asked, camera, cancelled)
+        camera = virtual.asked
+        names = camera.sources or chosen or self.choose(spec, camera, cancelled)
         streams = _some(self._streams())
-        clips = self._clips(asked, [_stream(name, streams) for name in names])
-        poses = self._poses(asked, camera, clips[0].stamps_ns, cancelled)
+        clips = self._clips(spec, [_stream(name, streams) for name in names])
+        poses = self._poses(spec, camera, clips[0].stamps_ns, cancelled)
         info = streams[names[0]].latest_info
         if info is None:  # since the clip was cut
             raise AnyviewError("clock_jumped", f"the clock of '{names[0]}' jumped; ask again")
         target = View(camera.camera(info.camera), poses)
-        past = self._past(asked, clips[0], camera.sources or streams, streams)
-        free = self._contract.max_sources - len(clips)
+        past = self._past(spec, clips[0], camera.sources or streams, streams)
+        free = self._model.contract.max_sources - len(clips)
         found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
         self._on_memory(camera.name, ", ".join(key.words(past.now_ns) for key in found))
-        return ClipSources(
-            (*names, *(keyframe.name for keyframe in found)),
-            (*clips, *(streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found)),
-            target,
+        held = [streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found]
+        return ClipJob(
+            spec=spec,
+            camera=virtual,
+            model=self._model,
+            names=(*names, *(key.name for key in found)),
+            clips=(*clips, *held),
+            target=target,
         )
 
     def choose(
-        self, asked: AskedClip, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
+        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
     ) -> tuple[str, ...]:
         """Names of the best sources that have a clip; the first one's stamps count.
 
@@ -127,27 +110,27 @@ class ClipGatherer:
             AnyviewError: `no_sources`, or why the best source has no clip.
         """
         streams = _some(self._streams())
-        candidates = self._candidates(asked, camera, streams, cancelled)
+        candidates = self._candidates(spec, camera, streams, cancelled)
         ranked = best_first(candidates, self._scene_scale, keep) or sorted(streams)
-        first, refused = self._first_with_clip(asked, ranked, streams)
+        first, refused = self._first_with_clip(spec, ranked, streams)
         if first not in candidates:  # its first frame came meanwhile
             return (first,)
         ready = {first: candidates[first]}
         for name in [name for name in ranked if name not in (first, *refused)]:
             try:
-                self._clips(asked, [streams[first], streams[name]])
+                self._clips(spec, [streams[first], streams[name]])
                 ready[name] = candidates[name]
             except AnyviewError as error:
                 refused[name] = error
-        past = self._past(asked, self._clips(asked, [streams[first]])[0], streams, streams)
-        choice = joined_by(first, ready, self._scene_scale, self._contract.max_sources, past)
+        past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
+        choice = joined_by(first, ready, self._scene_scale, self._model.contract.max_sources, past)
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
         self._on_choice(camera.name, replace(choice, reason=", ".join([choice.reason, *without])))
         return choice.names
 
-    def _past(self, asked: AskedClip, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
+    def _past(self, spec: ClipSpec, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
         """Return what the cameras of these names saw before a clip; by stamps alone."""
-        first_ns, last_ns = max(clip.stamps_ns[0], asked.hold_before_ns), clip.stamps_ns[-1]
+        first_ns, last_ns = max(clip.stamps_ns[0], spec.hold_before_ns), clip.stamps_ns[-1]
         return Past(
             [
                 Keyframe(name, frame)
@@ -158,13 +141,13 @@ class ClipGatherer:
         )
 
     def _first_with_clip(
-        self, asked: AskedClip, ranked: Sequence[str], streams: Streams
+        self, spec: ClipSpec, ranked: Sequence[str], streams: Streams
     ) -> tuple[str, dict[str, AnyviewError]]:
         """The first that has a full clip, and why those before it have none."""
         refused: dict[str, AnyviewError] = {}
         for name in ranked:
             try:
-                self._clips(asked, [streams[name]])
+                self._clips(spec, [streams[name]])
                 return name, refused
             except AnyviewError as error:
                 refused[name] = error
@@ -172,7 +155,7 @@ class ClipGatherer:
 
     def _candidates(
         self,
-        asked: AskedClip,
+        spec: ClipSpec,
         camera: AskedCamera,
         streams: Streams,
         cancelled: Callable[[], bool],
@@ -186,8 +169,8 @@ class ClipGatherer:
         if not seeing:
             return {}
         newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
-        end_ns, num_frames = asked.grid(newest_ns, self._contract)
-        span_ns = (num_frames - 1) * asked.period_ns
+        end_ns, num_frames = spec.grid(newest_ns, self._model.contract)
+        span_ns = (num_frames - 1) * spec.period_ns
         found = {}
         for name, (buffer, newest_ns, source_camera) in seeing.items():
             # What a camera shows of the past is held against where the target was then.
@@ -198,15 +181,13 @@ class ClipGatherer:
             stamps_ns = [frame.stamp_ns for frame in known]
             found[name] = Candidate(
                 View(known[-1].camera, np.stack([frame.world_from_cam for frame in known])),
-                View(
-                    camera.camera(source_camera), self._poses(asked, camera, stamps_ns, cancelled)
-                ),
+                View(camera.camera(source_camera), self._poses(spec, camera, stamps_ns, cancelled)),
             )
         return found
 
     def _poses(
         self,
-        asked: AskedClip,
+        spec: ClipSpec,
         camera: AskedCamera,
         stamps_ns: Sequence[int],
         cancelled: Callable[[], bool],
@@ -215,12 +196,12 @@ class ClipGatherer:
 
         def look() -> NDArray[np.float64]:
             world_from, placement = self._fixed.world_from, camera.placement
-            times = [max(stamp, asked.hold_before_ns) for stamp in stamps_ns]
+            times = [max(stamp, spec.hold_before_ns) for stamp in stamps_ns]
             return np.stack([placement.world_from_cam(world_from, time) for time in times])
 
         return self._fixed.wait_for(look, cancelled)
 
-    def _clips(self, asked: AskedClip, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
+    def _clips(self, spec: ClipSpec, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
         """One clip of each stream, on grids of one period that end together.
 
         Cameras that are not triggered together take their images at other instants. Each has its
@@ -228,20 +209,20 @@ class ClipGatherer:
         would be by chance whether the frame before or the one after is nearer, and clips had gaps.
         """
         newest_ns = min(_newest_ns(stream) for stream in streams)
-        end_ns, num_frames = asked.grid(newest_ns, self._contract)
-        if len(streams) == 1 and not asked.end_ns and not asked.start_ns:
+        end_ns, num_frames = spec.grid(newest_ns, self._model.contract)
+        if len(streams) == 1 and not spec.end_ns and not spec.start_ns:
             end_ns = 0  # the buffer's own newest, so that its errors can say how long to wait
-        ends_ns = [end_ns] if len(streams) == 1 else [_own_end(s, end_ns, asked) for s in streams]
+        ends_ns = [end_ns] if len(streams) == 1 else [_own_end(s, end_ns, spec) for s in streams]
         return tuple(
-            stream.buffer.clip(end_ns, num_frames, asked.period_ns, asked.hold_before_ns)
+            stream.buffer.clip(end_ns, num_frames, spec.period_ns, spec.hold_before_ns)
             for stream, end_ns in zip(streams, ends_ns, strict=True)
         )
 
 
-def _own_end(stream: CameraStream, end_ns: int, asked: AskedClip) -> int:
+def _own_end(stream: CameraStream, end_ns: int, spec: ClipSpec) -> int:
     """Stamp of the stream's frame at the end of a grid; the end itself where there is none."""
     frame = stream.buffer.nearest(end_ns)
-    near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * asked.period_ns
+    near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * spec.period_ns
     return frame.stamp_ns if frame is not None and near else end_ns
 
 

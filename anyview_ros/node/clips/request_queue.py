@@ -28,6 +28,7 @@ class Ticket:
         self.camera = camera
         self.is_request = is_request
         self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
+        self.queue_s = 0.0  # waited for others, once it is its turn
         self._cancel_requested = cancel_requested
         self._aborted: AnyviewError | None = None
 
@@ -94,8 +95,8 @@ class RequestQueue:
     def _requests(self) -> int:
         return sum(ticket.is_request for ticket in self._tickets)
 
-    def wait_turn(self, ticket: Ticket) -> float:
-        """Block until the ticket is the first; returns the seconds waited.
+    def wait_turn(self, ticket: Ticket) -> None:
+        """Block until the ticket is the first, and note in it the seconds waited.
 
         Raises:
             AnyviewError: the ticket's reason when it was cancelled meanwhile.
@@ -106,7 +107,7 @@ class RequestQueue:
                 self._changed.wait(CANCEL_POLL_S)
         if ticket.is_cancelled():
             raise ticket.reason()
-        return time.monotonic() - started
+        ticket.queue_s = time.monotonic() - started
 
     def abort(
         self, reason: AnyviewError, camera: str | None = None, source: str | None = None

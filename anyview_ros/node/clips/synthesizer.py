@@ -13,12 +13,12 @@ from rclpy.node import Node
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.clip_request import AskedClip, asked_clip
+from anyview_ros.node.clips.clip_request import is_only_a_name, requested_camera, requested_clip
 from anyview_ros.node.clips.request_queue import RequestQueue
-from anyview_ros.node.clips.synthesized_clip import Made, Order
+from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import RunningModel, ServedModel
 from anyview_ros.node.messages import image_message, time_message
-from anyview_ros.node.virtual.publisher import SynthesizedClip
+from anyview_ros.node.virtual.publisher import PublishedClip
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
 
@@ -113,50 +113,51 @@ class Synthesizer:
                 self._queue.enter(request.camera.name, cancel_requested)
             )
             model = self._model.required()
-            asked = asked_clip(request, model.contract)
-            camera = until_answered.enter_context(self._virtual_camera(asked, model))
-            sources = self._maker.gather(asked, camera.asked, ticket.is_cancelled)
-            ticket.sources = sources.names
+            spec = requested_clip(request, model.contract)
+            camera = until_answered.enter_context(self._virtual_camera(request, model))
+            job = self._maker.gather(
+                spec, camera, ticket.is_cancelled, return_frames=request.return_frames
+            )
+            ticket.sources = job.names
             on_stage(Stage("queue", 0, 0, 0.0))
-            queue_s = self._queue.wait_turn(ticket)
-            depth = camera.topics.wants_depth
-            order = Order(asked, camera.asked, sources, model, queue_s, depth)
+            self._queue.wait_turn(ticket)
             forecast = Forecast(self._last_decode_s)
             made = self._maker.make(
-                order, ticket, lambda *progress: on_stage(forecast.stage(*progress))
+                job, ticket, lambda *progress: on_stage(forecast.stage(*progress))
             )
             self._last_decode_s = made.synthesis.decode_s
             steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
-            clip = self._published(made, asked, camera)
-            return _result(clip, camera.asked.frame_id if asked.return_frames else "")
+            clip = self._published(made, request)
+            return _result(clip, camera.asked.frame_id if request.return_frames else "")
 
-    def _published(self, made: Made, asked: AskedClip, camera: VirtualCamera) -> SynthesizedClip:
+    def _published(self, made: SynthesizedClip, request: ClipRequest) -> PublishedClip:
         """Publish a clip, unless its camera streams: then it is for the answer alone."""
-        frames = range(len(made.order.sources.stamps_ns))
-        if asked.camera is not None:
+        frames, camera = range(len(made.job.stamps_ns)), made.job.camera
+        if not is_only_a_name(request.camera):
             return camera.topics.publish_and_close(self._maker.finish(made, frames))
         if camera.asked.stream is None:
-            return self._maker.publish(made, frames, camera.topics)
+            return self._maker.publish(made, frames)
         return self._maker.finish(made, frames)
 
     @contextmanager
-    def _virtual_camera(self, asked: AskedClip, model: RunningModel) -> Iterator[VirtualCamera]:
-        if asked.camera is None:
-            camera = self._cameras.named(asked.camera_name)
-            if camera.asked.stream is not None and not asked.return_frames:
+    def _virtual_camera(self, request: ClipRequest, model: RunningModel) -> Iterator[VirtualCamera]:
+        whole = requested_camera(request, model.contract)
+        if whole is None:
+            camera = self._cameras.named(request.camera.name)
+            if camera.asked.stream is not None and not request.return_frames:
                 raise AnyviewError(
                     "camera_streams",
-                    f"'{asked.camera_name}' is continuous, and publishes a stamp at most once: "
+                    f"'{camera.asked.name}' is continuous, and publishes a stamp at most once: "
                     "listen to its topics, or set return_frames to get this clip in the answer",
                 )
             yield camera
         else:
-            with self._cameras.for_one_request(asked.camera, model.contract) as camera:
+            with self._cameras.for_one_request(whole, model.contract) as camera:
                 yield camera
 
 
-def _result(clip: SynthesizedClip, frame_id: str) -> ClipResult:
+def _result(clip: PublishedClip, frame_id: str) -> ClipResult:
     """The answer; with the frames when their frame id is given."""
     frames = zip(clip.images, clip.stamps_ns, strict=True) if frame_id else ()
     return ClipResult(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.trust.coverage import coverage, distances
+from anyview_ros.frames import Clip, View
 from anyview_ros.imaging.resize import model_size, resize_camera
-from anyview_ros.node.clips.clip_sources import ClipSources
 
 WATERMARK = "SYNTHETIC"
 MARK_SHARE, MARK_LEAST = 0.3, 56  # width of the word: of the image's, and in pixels to be legible
@@ -17,16 +19,16 @@ LETTERS = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def coverage_image(
-    sources: ClipSources, k: int, contract: Contract, scene_scale: float
+    sources: Sequence[Clip], target: View, k: int, contract: Contract, scene_scale: float
 ) -> NDArray[np.uint8]:
     """(H, W) of the target's size: 255 where all of frame k's ray lies in source frustums.
 
     Computed at the size at which the model makes the frame, and enlarged as the frame is.
     """
-    asked = sources.target.camera
+    asked = target.camera
     camera = resize_camera(asked, model_size(contract, asked), contract.pixel_rule)
-    frames = [clip.frames[k] for clip in sources.clips]
-    pose = sources.target.world_from_cam[k]
+    frames = [clip.frames[k] for clip in sources]
+    pose = target.world_from_cam[k]
     share = coverage(frames, camera, pose, distances(scene_scale))
     # Linear: cubic interpolation would make values between the shares that are there up again.
     sized = cv2.resize(share, (asked.width, asked.height), interpolation=cv2.INTER_LINEAR)

@@ -26,7 +26,7 @@ from anyview_ros.node.inference.worker_messages import (
     NO_ROOM,
     Cancel,
     ClipHeader,
-    Job,
+    JobHeader,
     NeedsRoom,
     Progress,
     Ready,
@@ -102,7 +102,7 @@ class Worker:
         """
         headers = tuple(ClipHeader.of(clip) for clip in sources)
         given = 0 if known is None else len(known)
-        job = Job(headers, target, options, given, tells=on_progress is not nobody)
+        job = JobHeader(headers, target, options, given, tells=on_progress is not nobody)
         with self._busy:
             process = self._ready_process()
             *videos, begin, frames, uncertainty, depth = process.pixels.arrays(job.shapes)
@@ -223,7 +223,7 @@ class InferenceProcess:
                 if image is not old:
                     place[:] = image
 
-    def say(self, message: Job | RoomMade) -> None:
+    def say(self, message: JobHeader | RoomMade) -> None:
         """Send a message; where the process died `reply` finds out how."""
         with suppress(OSError):
             self._connection.send(message)

@@ -71,8 +71,8 @@ def distinct(clip: Clip) -> tuple[Frame, ...]:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A request to the process, whose pixels are there when it comes.
+class JobHeader:
+    """A clip to be made, without its pixels: they are shared, and there when it comes.
 
     Args:
         known: how many of the target's first frames are given.

@@ -29,7 +29,7 @@ from anyview_ros.node.inference.worker_messages import (
     NO_DEPTH,
     NO_PIXELS,
     Cancel,
-    Job,
+    JobHeader,
     NeedsRoom,
     Progress,
     Ready,
@@ -50,7 +50,7 @@ class Inbox(threading.Thread):
     def __init__(self, connection: Connection) -> None:
         super().__init__(name="inbox", daemon=True)
         self._connection = connection
-        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.jobs: queue.SimpleQueue[JobHeader] = queue.SimpleQueue()
         self.cancelled = threading.Event()
         self.room_made = threading.Event()
 
@@ -123,7 +123,7 @@ def first_to_be_killed() -> Iterator[None]:
 
 def answer(
     pipeline: Pipeline,
-    job: Job,
+    job: JobHeader,
     shared: SharedPixels,
     connection: Connection,
     cancelled: threading.Event,

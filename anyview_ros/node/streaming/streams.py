@@ -13,12 +13,10 @@ from rclpy.node import Node
 
 from anyview_ros.clips.clip_windows import ClipShape, Window
 from anyview_ros.contract import Contract
-from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.clip_request import AskedClip
 from anyview_ros.node.clips.request_queue import RequestQueue, Ticket
-from anyview_ros.node.clips.synthesized_clip import Made, Order
+from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure
@@ -174,7 +172,7 @@ class Streams:
     def _take_turn(self) -> None:
         """One clip of the stream that deserves it most when the model is free."""
         with suppress(AnyviewError), self._queue.enter_stream(lambda: self._closing) as ticket:
-            queue_s = self._queue.wait_turn(ticket)
+            self._queue.wait_turn(ticket)
             due = self._due()
             if not due:
                 return
@@ -182,7 +180,7 @@ class Streams:
             started = time.monotonic()
             ticket.camera = name
             try:
-                self._serve(due[name], self._cameras.named(name), ticket, queue_s)
+                self._serve(due[name], self._cameras.named(name), ticket)
             except AnyviewError:
                 raise  # it was removed meanwhile
             except Exception as error:  # a bug must not keep the others from their turns
@@ -191,7 +189,7 @@ class Streams:
             finally:
                 self._shares.charge(name, due[name].asked.priority, time.monotonic() - started)
 
-    def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket, queue_s: float) -> None:
+    def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket) -> None:
         try:
             asked, chosen = self._with_sources(stream, camera.asked)
         except AnyviewError as error:
@@ -204,7 +202,7 @@ class Streams:
             return
         started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
-            made = self._made(stream, window, camera, chosen, ticket, queue_s)
+            made = self._made(stream, window, camera, chosen, ticket)
         except AnyviewError as error:
             if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
                 stream.failed(window, ticket.reason())
@@ -216,8 +214,8 @@ class Streams:
                 )
             return
         if not stream.asked.lossless:
-            self._ends[chosen] = made.order.sources.stamps_ns[-1]
-        self._publish(stream, window, made, camera)
+            self._ends[chosen] = made.job.stamps_ns[-1]
+        self._publish(stream, window, made)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
         stream.took(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
@@ -230,8 +228,8 @@ class Streams:
         """
         if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
             shape = ClipShape.of(self._model.required().contract)
-            question = _question(asked, shape, Window(0))
-            stream.follow(self._maker.choose(question, asked, _at_once, stream.source))
+            newest = Window(end_ns=0).spec(shape)
+            stream.follow(self._maker.choose(newest, asked, _at_once, stream.source))
         chosen = asked.sources or stream.sources
         return replace(asked, sources=chosen) if stream.asked.lossless else asked, chosen
 
@@ -239,41 +237,23 @@ class Streams:
         self,
         stream: Stream,
         window: Window,
-        virtual: VirtualCamera,
+        camera: VirtualCamera,
         chosen: tuple[str, ...],
         ticket: Ticket,
-        queue_s: float,
-    ) -> Made:
-        """The clip of a window, continuing the one before where it can."""
-        model, asked = self._model.required(), virtual.asked
-        question = _question(asked, ClipShape.of(model.contract), window)
-        sources = self._maker.gather(question, asked, _at_once, chosen)
-        ticket.sources = sources.names
-        camera = sources.target.camera
-        before = stream.before(window, sources.stamps_ns, (camera.height, camera.width))
-        order = Order(question, asked, sources, model, queue_s, virtual.topics.wants_depth)
-        return self._maker.make(order, ticket, before=before)
+    ) -> SynthesizedClip:
+        """Have the clip of a window made, continuing the one before where it can."""
+        spec = window.spec(ClipShape.of(self._model.required().contract))
+        job = self._maker.gather(spec, camera, _at_once, chosen)
+        ticket.sources = job.names
+        size = job.target.camera.height, job.target.camera.width
+        before = stream.before(window, job.stamps_ns, size)
+        return self._maker.make(job, ticket, before=before)
 
-    def _publish(self, stream: Stream, window: Window, made: Made, camera: VirtualCamera) -> None:
+    def _publish(self, stream: Stream, window: Window, made: SynthesizedClip) -> None:
         age_s = made.age_s(self._node.get_clock().now().nanoseconds)
-        chosen = stream.answered(window, made.order.sources.stamps_ns, made.images, age_s)
+        chosen = stream.answered(window, made.job.stamps_ns, made.synthesis.frames, age_s)
         if chosen:
-            self._maker.publish(made, chosen, camera.topics)
-
-
-def _question(asked: AskedCamera, shape: ClipShape, window: Window) -> AskedClip:
-    """As if somebody had asked for the clip of a window; 0 for its end is the newest."""
-    return AskedClip(
-        camera_name=asked.name,
-        camera=None,
-        start_ns=0,
-        end_ns=window.end_ns,
-        num_frames=shape.frames,
-        period_ns=shape.period_ns,
-        options=SynthesisOptions(),
-        return_frames=False,
-        hold_before_ns=window.first_ns,
-    )
+            self._maker.publish(made, chosen)
 
 
 def _at_once() -> bool:

@@ -41,8 +41,8 @@ TOPICS: dict[str, type[Any]] = {
 
 
 @dataclass(frozen=True)
-class SynthesizedClip:
-    """What is published of one request.
+class PublishedClip:
+    """What is published of a synthesized clip.
 
     Args:
         images: T of (H, W, 3) uint8 RGB.
@@ -99,7 +99,7 @@ class CameraTopics:
         self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
         self.tell_depth(tells_depth)
         # One clip may wait for the one that is leaving: who asks faster than real time waits too.
-        self._clips: queue.Queue[SynthesizedClip] = queue.Queue(maxsize=1)
+        self._clips: queue.Queue[PublishedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
         self._never_matched = 0
         self._due = self._planned_end = 0.0
@@ -128,7 +128,7 @@ class CameraTopics:
         """Whether `publish` would not wait."""
         return not self._clips.full()
 
-    def publish(self, clip: SynthesizedClip) -> SynthesizedClip:
+    def publish(self, clip: PublishedClip) -> PublishedClip:
         """Reserve the times of a clip behind the one before, and hand it over.
 
         Waits while one clip is leaving and another is waiting. Returns the clip with its delays.
@@ -140,7 +140,7 @@ class CameraTopics:
                 break
         return planned
 
-    def publish_and_close(self, clip: SynthesizedClip) -> SynthesizedClip:
+    def publish_and_close(self, clip: PublishedClip) -> PublishedClip:
         """Publish to those who listen already, wait until they have it, and close.
 
         Returns the clip with its delays, as it is where nobody listens.
@@ -161,7 +161,7 @@ class CameraTopics:
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
 
-    def _planned(self, clip: SynthesizedClip) -> SynthesizedClip:
+    def _planned(self, clip: PublishedClip) -> PublishedClip:
         """Take the clip's share of time from now on, and return it with its delays."""
         now = time.monotonic()
         period_s = clip.period_s if self._known_listeners() else 0.0  # nobody is overrun
@@ -209,7 +209,7 @@ class CameraTopics:
                 raise
             # else a signal has ended ROS in this process
 
-    def _publish_clip(self, clip: SynthesizedClip) -> None:
+    def _publish_clip(self, clip: PublishedClip) -> None:
         self._wait_for_listeners()
         pace_s = clip.period_s if self._known_listeners() else 0.0
         for k in range(len(clip.stamps_ns)):
@@ -221,7 +221,7 @@ class CameraTopics:
             with self._in_use:
                 self._publish_frame(clip, k)
 
-    def _publish_frame(self, clip: SynthesizedClip, k: int) -> None:
+    def _publish_frame(self, clip: PublishedClip, k: int) -> None:
         stamp = clip.stamps_ns[k]
         messages: dict[str, Any] = {
             "image_raw": image_message(clip.images[k], stamp, self._frame_id),
