@@ -56,35 +56,36 @@ class Anyview:
         self._model = ServedModel()
         self._model_changes = threading.Lock()  # one at a time
         self._queue = RequestQueue()
-        self._listening = Listening(
-            *(node, self._model, lambda: self._settings),
-            virtual_names=lambda: {asked.name for asked in self._cameras.listed()},
+        self._listening = Listening(node, self._model, self._settings_now)
+        self._cameras = VirtualCameras(node, self._listening, self._settings_now)
+        maker = ClipMaker(node, self._cameras, self._listening.gatherer, self._settings_now)
+        self._streams = Streams(
+            node=node,
+            model=self._model,
+            cameras=self._cameras,
+            queue=self._queue,
+            maker=maker,
+            settings=self._settings_now,
         )
-        self._cameras = VirtualCameras(
-            node,
-            self._settings.fixed_frame,
-            tree_frames=lambda: self._listening.required().tree.frames(),
-            source_names=lambda: tuple(self._listening.required().streams()),
-            world_from=self._listening.world_from,
-            newest_ns=self._listening.newest_ns,
-            max_cameras=lambda: self._settings.max_virtual_cameras,
+        synthesizer = Synthesizer(
+            node=node, model=self._model, cameras=self._cameras, queue=self._queue, maker=maker
         )
-        maker = ClipMaker(node, self._cameras, self._listening.gatherer, lambda: self._settings)
-        parts = (node, self._model, self._cameras, self._queue)
-        self._streams = Streams(*parts, maker, lambda: self._settings)
         self._services = Services(
-            *parts,
-            Synthesizer(*parts, maker),
-            fixed=lambda: self._listening.required().fixed,
+            node=node,
+            model=self._model,
+            listening=self._listening,
+            cameras=self._cameras,
+            queue=self._queue,
+            synthesizer=synthesizer,
         )
         self._report = SelfReport(
-            node,
-            self._settings.diagnostics_period_s,
-            self._model,
-            self._listening,
-            self._cameras,
-            self._queue,
-            self._streams,
+            node=node,
+            period_s=self._settings.diagnostics_period_s,
+            model=self._model,
+            listening=self._listening,
+            cameras=self._cameras,
+            queue=self._queue,
+            streams=self._streams,
         )
         self._frustums = Frustums(node, self._drawn, self._listening.scene_scale, STEADY)
         self._jumps = node.get_clock().create_jump_callback(
@@ -145,7 +146,10 @@ class Anyview:
             parameters.declare_camera(self._node, camera)
         contract = self._model.required().contract
         self._listening.inputs = Inputs(
-            *(self._node, self._settings, contract, self._on_camera_jump),
+            node=self._node,
+            settings=self._settings,
+            contract=contract,
+            on_epoch=self._on_camera_jump,
             on_frame=self._streams.note,
             now_ns=self._streams.back_pressure.now_ns,
         )
@@ -185,8 +189,10 @@ class Anyview:
         self._cameras.close()
 
     def _drawn(self) -> list[DrawnCamera]:
-        listening = self._listening
-        return drawn_cameras(listening.streams(), self._cameras.in_tf(), listening.choices)
+        return drawn_cameras(self._listening.streams(), self._cameras.in_tf())
+
+    def _settings_now(self) -> parameters.Settings:
+        return self._settings
 
     def _on_parameters(self, changed: Sequence[Parameter]) -> None:
         self._settings = parameters.declare(self._node)

@@ -18,6 +18,7 @@ from anyview_ros.node.sources.source_health import SourceStatus
 from anyview_ros.node.streaming.back_pressure import BackPressure
 from anyview_ros.node.streaming.stream import StreamStatus
 from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT_S = 3.0  # without a frame; longer than the period of any model
@@ -135,24 +136,19 @@ def requests_status(waiting: int) -> DiagnosticStatus:
 
 
 def virtual_camera_status(
-    asked: AskedCamera,
+    camera: VirtualCamera,
     state: str,
     refused_pose: AnyviewError | None,
     stream: StreamStatus | None = None,
-    choice: Choice | None = None,
-    keyframes: str = "",
 ) -> DiagnosticStatus:
-    """One added virtual camera, its stream, and the last pose of a hand if that was refused.
-
-    Args:
-        keyframes: what of the past its last clip is made from.
-    """
+    """One added virtual camera, its stream, and the last pose of a hand if that was refused."""
+    asked, choice = camera.asked, camera.choice
     values: dict[str, object] = {
         keys.STATE: state,
         "frame": asked.frame_id,
         keys.SOURCES: ", ".join(asked.sources or (choice.names if choice else ())),
         "sources_reason": source_reason(asked, choice),
-        "keyframes": keyframes or "none",
+        "keyframes": camera.memory or "none",
     }
     problem = None
     if stream is not None:

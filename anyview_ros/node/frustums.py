@@ -14,12 +14,11 @@ from rclpy.node import Node
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from anyview_ros.clips.source_choice import Choice
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
 from anyview_ros.node.messages import pose_message
 from anyview_ros.node.sources.camera_stream import CameraStream
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 TOPIC = "~/frustums"
 PERIOD_S = 0.5
@@ -45,7 +44,7 @@ class DrawnCamera:
 
 
 def drawn_cameras(
-    streams: Mapping[str, CameraStream], asked: Sequence[AskedCamera], choices: Mapping[str, Choice]
+    streams: Mapping[str, CameraStream], cameras: Sequence[VirtualCamera]
 ) -> list[DrawnCamera]:
     """Sources that were seen, and virtual cameras whose intrinsics are known by now."""
     sources = {
@@ -54,8 +53,7 @@ def drawn_cameras(
         if (info := stream.latest_info) and (frame := stream.source_frame_id)
     }
     drawn = list(sources.values())
-    for virtual in asked:
-        choice = choices.get(virtual.name)
+    for virtual, choice in ((camera.asked, camera.choice) for camera in cameras):
         names = virtual.sources or (choice.names if choice else ()) or tuple(sources)
         first = sources.get(names[0]) if names else None
         camera = virtual.camera(first.camera) if first else virtual.intrinsics

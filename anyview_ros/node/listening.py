@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
-from typing import TypeVar
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.clips.source_choice import Choice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_sources import ClipGatherer
 from anyview_ros.node.inference.served_model import LOAD_WAIT_S, ServedModel
@@ -17,8 +15,6 @@ from anyview_ros.node.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.inputs import Inputs
-
-T = TypeVar("T")
 
 
 class Listening:
@@ -28,7 +24,6 @@ class Listening:
         node: whose state is told to those who come in vain.
         model: whose contract says what clips are needed.
         settings: the node's parameters, as they are now.
-        virtual_names: of the virtual cameras there are.
     """
 
     def __init__(
@@ -36,16 +31,12 @@ class Listening:
         node: ManagedNode,
         model: ServedModel,
         settings: Callable[[], Settings],
-        virtual_names: Callable[[], Collection[str]],
     ) -> None:
         self._node = node
         self._model = model
         self._settings = settings
-        self._virtual_names = virtual_names
         self._settled = threading.Event()
         self.inputs: Inputs | None = None
-        self.choices: dict[str, Choice] = {}  # by virtual camera, the last of each
-        self.memories: dict[str, str] = {}  # what of the past its last clip is made from
 
     def settle(self) -> None:
         """The node has become active, if it does so by itself: nobody waits for it any more."""
@@ -79,6 +70,14 @@ class Listening:
         inputs = self.inputs
         return inputs.streams() if inputs is not None else {}
 
+    def source_names(self) -> tuple[str, ...]:
+        """The names of the source cameras; errors as `required`."""
+        return tuple(self.required().streams())
+
+    def tree_frames(self) -> tuple[str, ...]:
+        """The frames of the TF tree; errors as `required`."""
+        return self.required().tree.frames()
+
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
         """(4, 4) pose of a frame in the fixed frame; never waits.
 
@@ -106,19 +105,4 @@ class Listening:
             AnyviewError: as `required`.
         """
         inputs, model = self.required(), self._model.required()
-        return ClipGatherer(
-            *(inputs.streams, inputs.fixed, model, self.scene_scale()),
-            on_choice=self._note_choice,
-            on_memory=self._note_memory,
-        )
-
-    def _note_choice(self, camera: str, choice: Choice) -> None:
-        self.choices = {**self._of_those_there(self.choices), camera: choice}
-
-    def _note_memory(self, camera: str, keyframes: str) -> None:
-        self.memories = {**self._of_those_there(self.memories), camera: keyframes}
-
-    def _of_those_there(self, by_camera: Mapping[str, T]) -> dict[str, T]:
-        """A copy: what is known is replaced whole, so that readers need no lock."""
-        there = self._virtual_names()
-        return {name: known for name, known in by_camera.items() if name in there}
+        return ClipGatherer(inputs.streams, inputs.fixed, model, self.scene_scale())

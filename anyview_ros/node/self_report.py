@@ -90,12 +90,11 @@ class SelfReport:
             yield diagnostics.no_camera_status()
 
     def _virtual_cameras(self) -> Iterator[DiagnosticStatus]:
-        for asked in self._cameras.listed():
+        for camera in self._cameras.listed():
+            name = camera.asked.name
             yield diagnostics.virtual_camera_status(
-                asked,
-                self._queue.state_of(asked.name),
-                self._cameras.refused_pose(asked.name),
-                self._streams.status(asked.name),
-                self._listening.choices.get(asked.name),
-                self._listening.memories.get(asked.name, ""),
+                camera,
+                self._queue.state_of(name),
+                self._cameras.refused_pose(name),
+                self._streams.status(name),
             )

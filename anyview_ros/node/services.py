@@ -15,7 +15,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Stage, Synthesizer
 from anyview_ros.node.inference.served_model import ServedModel
-from anyview_ros.node.transforms.fixed_frame import FixedFrame
+from anyview_ros.node.listening import Listening
 from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from anyview_ros.srv import (
@@ -38,26 +38,26 @@ class Services:
     Args:
         node: offers them.
         model: the model served.
+        listening: to the frames that cameras are placed in.
         cameras: the virtual cameras.
         queue: of the requests.
         synthesizer: answers requests for clips.
-        fixed: poses, as long as the node listens.
     """
 
     def __init__(
         self,
         node: Node,
         model: ServedModel,
+        listening: Listening,
         cameras: VirtualCameras,
         queue: RequestQueue,
         synthesizer: Synthesizer,
-        fixed: Callable[[], FixedFrame],
     ) -> None:
         self._model = model
+        self._listening = listening
         self._cameras = cameras
         self._queue = queue
         self._synthesizer = synthesizer
-        self._fixed = fixed
         short, long = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
         for service_type, name, callback, group in (
             (AddVirtualCamera, "add_virtual_camera", self._add, short),
@@ -100,7 +100,7 @@ class Services:
         return _answered(response, remove)
 
     def _list(self, request: Any, response: Any) -> Any:
-        cameras = self._cameras.listed()
+        cameras = [camera.asked for camera in self._cameras.listed()]
         response.cameras = [asked.message_now() for asked in cameras]
         response.states = [self._state_of(asked) for asked in cameras]
         return response
@@ -140,7 +140,7 @@ class Services:
     def _checked(self, message: Any) -> AskedCamera:
         asked = asked_camera(message, self._model.required().contract)
         for frame in asked.placement.frames:
-            self._fixed().require(frame)
+            self._listening.required().fixed.require(frame)
         return asked
 
 

@@ -107,13 +107,18 @@ def gather(
     streams: dict[str, Any],
     request: ClipRequest,
     on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
-    on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
 ) -> ClipJob:
     fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
     model, scale = cast(RunningModel, SimpleNamespace(contract=contract)), contract.scene_scale
-    gatherer = ClipGatherer(lambda: streams, fixed, model, scale, on_choice, on_memory)
-    camera = VirtualCamera(asked_camera(request.camera, contract), cast(CameraTopics, None))
-    return gatherer.gather(requested_clip(request, contract), camera, lambda: False)
+    gatherer = ClipGatherer(lambda: streams, fixed, model, scale)
+    spec, asked = requested_clip(request, contract), asked_camera(request.camera, contract)
+    names = asked.sources
+    if not names:
+        choice = gatherer.choose(spec, asked, lambda: False)
+        on_choice(asked.name, choice)
+        names = choice.names
+    camera = VirtualCamera(asked, cast(CameraTopics, None))
+    return gatherer.gather(spec, camera, names, lambda: False)
 
 
 def request(parent: str = "front_optical_frame", *sources: str) -> ClipRequest:
@@ -220,9 +225,8 @@ def left_behind(*sources: str) -> ClipRequest:
 
 def test_what_a_camera_saw_before_is_a_source_too(contract: Contract) -> None:
     front = stream("front", range(1, 70), memory=REMEMBERED)
-    told: dict[str, str] = {}
     three = replace(contract, max_sources=3)
-    gathered = gather(three, {"front": front}, left_behind(), on_memory=told.__setitem__)
+    gathered = gather(three, {"front": front}, left_behind())
     assert set(gathered.names) == {"front"}
     live, *held = gathered.clips
     assert 1 <= len(held) <= 2
@@ -234,7 +238,7 @@ def test_what_a_camera_saw_before_is_a_source_too(contract: Contract) -> None:
         np.testing.assert_array_equal(clip.images[0], picture("front", clip.stamps_ns[0]))
     assert gathered.newest_ns == live.stamps_ns[-1]
     ages = [(live.stamps_ns[-1] - clip.stamps_ns[0]) / 1e9 for clip in held]
-    assert told["a"] == ", ".join(f"'front' {age:.1f} s before" for age in ages)
+    assert gathered.memory == ", ".join(f"'front' {age:.1f} s before" for age in ages)
 
 
 def test_live_sources_and_keyframes_share_what_the_model_takes(contract: Contract) -> None:

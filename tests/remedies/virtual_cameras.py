@@ -136,10 +136,11 @@ def cameras(*names: str, most: int = 16, temporary: str = "") -> Any:
     return SimpleNamespace(
         _cameras=there,
         _temporary={temporary},
-        _source_names=lambda: ("front",),
-        _tree_frames=lambda: ("odom", "owned_optical_frame"),
+        _surroundings=SimpleNamespace(
+            source_names=lambda: ("front",), tree_frames=lambda: ("odom", "owned_optical_frame")
+        ),
         _frames=SimpleNamespace(is_ours=lambda frame: False),
-        _max_cameras=lambda: most,
+        _settings=lambda: SimpleNamespace(max_virtual_cameras=most),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anyview_ros.clips.clip_spec import ClipSpec
+from anyview_ros.clips.source_choice import Keyframe
 from anyview_ros.frames import Clip, View
 from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
@@ -22,6 +23,7 @@ class ClipJob:
             camera is there again for each of its keyframes, which come last.
         clips: one for each source, at the size kept.
         target: intrinsics and poses of the virtual camera.
+        keyframes: what of the past it is made from.
     """
 
     spec: ClipSpec
@@ -30,6 +32,7 @@ class ClipJob:
     names: tuple[str, ...]
     clips: tuple[Clip, ...]
     target: View
+    keyframes: tuple[Keyframe, ...] = ()
 
     @property
     def stamps_ns(self) -> tuple[int, ...]:
@@ -38,3 +41,8 @@ class ClipJob:
     @property
     def newest_ns(self) -> int:
         return max(clip.stamps_ns[-1] for clip in self.clips)
+
+    @property
+    def memory(self) -> str:
+        """Its keyframes, in words."""
+        return ", ".join(key.words(self.stamps_ns[-1]) for key in self.keyframes)

@@ -30,7 +30,7 @@ class ClipMaker:
 
     Args:
         node: its clock.
-        cameras: the virtual cameras, whose frames move.
+        cameras: the virtual cameras, whose frames move; what they are made from is noted there.
         gatherer: the sources, as they are now.
         settings: the node's parameters, as they are now.
     """
@@ -48,10 +48,12 @@ class ClipMaker:
         self._settings = settings
 
     def choose(
-        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str
+        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
     ) -> tuple[str, ...]:
-        """Return the names of the best sources as of now, see `ClipGatherer.choose`."""
-        return self._gatherer().choose(spec, camera, cancelled, keep)
+        """Return the names of the best sources as of now, and note why, see `ClipGatherer`."""
+        choice = self._gatherer().choose(spec, camera, cancelled, keep)
+        self._cameras.note_choice(camera.name, choice)
+        return choice.names
 
     def gather(
         self,
@@ -65,13 +67,16 @@ class ClipMaker:
 
         Args:
             cancelled: whether transforms are waited for no longer.
-            chosen: see `ClipGatherer.gather`.
+            chosen: names of the sources; empty = those of the camera, or the best.
             return_frames: whether the answer to a caller is to hold the frames.
 
         Raises:
-            AnyviewError: those of `ClipGatherer.gather`, `too_large`.
+            AnyviewError: those of `ClipGatherer.choose` and `gather`, `too_large`.
         """
-        job = self._gatherer().gather(spec, camera, cancelled, chosen)
+        asked = camera.asked
+        names = asked.sources or chosen or self.choose(spec, asked, cancelled)
+        job = self._gatherer().gather(spec, camera, names, cancelled)
+        self._cameras.note_memory(asked.name, job.memory)
         check_answer_size(job.target.camera, len(job.stamps_ns), return_frames)
         return job
 

@@ -39,8 +39,6 @@ class ClipGatherer:
         fixed: poses.
         model: by which the clips are made.
         scene_scale: for the choice of a source.
-        on_choice: told the virtual camera's name and its sources, where the node chose them.
-        on_memory: told the virtual camera's name and what of the past its clip is made from.
     """
 
     def __init__(
@@ -49,34 +47,29 @@ class ClipGatherer:
         fixed: FixedFrame,
         model: RunningModel,
         scene_scale: float,
-        on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
-        on_memory: Callable[[str, str], None] = lambda camera, keyframes: None,
     ) -> None:
         self._streams = streams
         self._fixed = fixed
         self._model = model
         self._scene_scale = scene_scale
-        self._on_choice = on_choice
-        self._on_memory = on_memory
 
     def gather(
         self,
         spec: ClipSpec,
         virtual: VirtualCamera,
+        names: tuple[str, ...],
         cancelled: Callable[[], bool],
-        chosen: tuple[str, ...] = (),
     ) -> ClipJob:
         """Cut the source clips of a clip and pose its target.
 
         Args:
-            chosen: answer of `choose`, where it was asked before.
+            names: of the source cameras.
 
         Raises:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `ClipSpec.grid` and `FrameTree.lookup`.
         """
         camera = virtual.asked
-        names = camera.sources or chosen or self.choose(spec, camera, cancelled)
         streams = _some(self._streams())
         clips = self._clips(spec, [_stream(name, streams) for name in names])
         poses = self._poses(spec, camera, clips[0].stamps_ns, cancelled)
@@ -87,7 +80,6 @@ class ClipGatherer:
         past = self._past(spec, clips[0], camera.sources or streams, streams)
         free = self._model.contract.max_sources - len(clips)
         found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
-        self._on_memory(camera.name, ", ".join(key.words(past.now_ns) for key in found))
         held = [streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found]
         return ClipJob(
             spec=spec,
@@ -96,12 +88,13 @@ class ClipGatherer:
             names=(*names, *(key.name for key in found)),
             clips=(*clips, *held),
             target=target,
+            keyframes=tuple(found),
         )
 
     def choose(
         self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
-    ) -> tuple[str, ...]:
-        """Names of the best sources that have a clip; the first one's stamps count.
+    ) -> Choice:
+        """Return the best sources that have a clip; the first one's stamps count.
 
         Args:
             keep: the first source of the clip before, see `best_first`.
@@ -113,8 +106,8 @@ class ClipGatherer:
         candidates = self._candidates(spec, camera, streams, cancelled)
         ranked = best_first(candidates, self._scene_scale, keep) or sorted(streams)
         first, refused = self._first_with_clip(spec, ranked, streams)
-        if first not in candidates:  # its first frame came meanwhile
-            return (first,)
+        if first not in candidates:
+            return Choice((first,), "its first frame came meanwhile")
         ready = {first: candidates[first]}
         for name in [name for name in ranked if name not in (first, *refused)]:
             try:
@@ -125,8 +118,7 @@ class ClipGatherer:
         past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
         choice = joined_by(first, ready, self._scene_scale, self._model.contract.max_sources, past)
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
-        self._on_choice(camera.name, replace(choice, reason=", ".join([choice.reason, *without])))
-        return choice.names
+        return replace(choice, reason=", ".join([choice.reason, *without]))
 
     def _past(self, spec: ClipSpec, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
         """Return what the cameras of these names saw before a clip; by stamps alone."""

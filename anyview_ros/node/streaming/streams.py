@@ -117,7 +117,7 @@ class Streams:
         with self._changed:
             known = self._streams if model.contract == self._contract else {}
             self._contract, streams = model.contract, dict[str, Stream]()
-            for asked in self._cameras.listed():
+            for asked in (camera.asked for camera in self._cameras.listed()):
                 if asked.stream is not None:
                     stream = known.get(asked.name) or self._stream(asked, model.contract)
                     stream.change(asked)

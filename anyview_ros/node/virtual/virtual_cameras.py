@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from anyview_ros.clips.placements import Standing, Steered, WorldFrom
+from anyview_ros.clips.placements import Standing, Steered
+from anyview_ros.clips.source_choice import Choice
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.parameters import Settings
 from anyview_ros.node.virtual.asked_camera import AskedCamera
 from anyview_ros.node.virtual.camera_frames import CameraFrames
 from anyview_ros.node.virtual.hands import Hands
@@ -27,10 +30,33 @@ WARN_PERIOD_S = 5.0
 
 @dataclass(frozen=True)
 class VirtualCamera:
-    """A virtual camera and its topics."""
+    """A virtual camera, its topics, and what its last clip was made from.
+
+    Args:
+        choice: its sources if the node chose them; None before.
+        memory: its keyframes, in words.
+    """
 
     asked: AskedCamera
     topics: CameraTopics
+    choice: Choice | None = None
+    memory: str = ""
+
+
+class Surroundings(Protocol):
+    """The source cameras and the TF tree as they are now."""
+
+    def source_names(self) -> tuple[str, ...]:
+        """The names of the source cameras, which are taken."""
+
+    def tree_frames(self) -> tuple[str, ...]:
+        """The frames of the TF tree."""
+
+    def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        """The pose of a frame in the fixed frame; never waits."""
+
+    def newest_ns(self) -> int:
+        """Stamp of the newest source image, 0 when there is none."""
 
 
 class VirtualCameras:
@@ -38,33 +64,22 @@ class VirtualCameras:
 
     Args:
         node: publishes.
-        fixed_frame: parent of cameras that name none.
-        tree_frames: the frames of the TF tree.
-        source_names: of the cameras that are there, whose names are taken.
-        world_from: poses of frames in the fixed frame; never waits.
-        newest_ns: stamp of the newest source image, 0 when there is none.
-        max_cameras: that may be added, as of now.
+        surroundings: among which they are named and placed.
+        settings: the node's parameters, as they are now.
     """
 
     def __init__(
         self,
         node: Node,
-        fixed_frame: str,
-        tree_frames: Callable[[], tuple[str, ...]],
-        source_names: Callable[[], tuple[str, ...]],
-        world_from: WorldFrom,
-        newest_ns: Callable[[], int],
-        max_cameras: Callable[[], int],
+        surroundings: Surroundings,
+        settings: Callable[[], Settings],
     ) -> None:
         self._node = node
-        self._fixed_frame = fixed_frame
-        self._tree_frames = tree_frames
-        self._source_names = source_names
-        self._world_from = world_from
-        self._newest_ns = newest_ns
-        self._max_cameras = max_cameras
+        self._surroundings = surroundings
+        self._settings = settings
+        self._fixed_frame = settings().fixed_frame  # parent of cameras that name none
         self._frames = CameraFrames(node)
-        self._hands = Hands(node, fixed_frame, self._on_pose)
+        self._hands = Hands(node, self._fixed_frame, self._on_pose)
         self._lock = threading.Lock()
         self._cameras: dict[str, VirtualCamera] = {}
         self._temporary: set[str] = set()
@@ -110,9 +125,9 @@ class VirtualCameras:
             AnyviewError: `unknown_camera`, `invalid_parent`.
         """
         with self._lock:
-            topics = self._known(asked.name).topics
+            camera = self._known(asked.name)
             self._place(asked)
-            self._cameras[asked.name] = VirtualCamera(asked, topics)
+            self._cameras[asked.name] = replace(camera, asked=asked)
             self._hands.follow(asked)
         self._on_change()
 
@@ -122,10 +137,11 @@ class VirtualCameras:
         Raises:
             AnyviewError: `unknown_camera`, `invalid_parent`, and those of `steering.steered`.
         """
-        newest_ns = self._newest_ns()
+        newest_ns = self._surroundings.newest_ns()
         with self._lock:
             camera = self._known(name)
-            placement = steered(camera.asked.placement, message, self._world_from, newest_ns)
+            world_from = self._surroundings.world_from
+            placement = steered(camera.asked.placement, message, world_from, newest_ns)
             asked = replace(camera.asked, placement=placement)
             self._place(asked)
             self._cameras[name] = replace(camera, asked=asked)
@@ -178,16 +194,28 @@ class VirtualCameras:
                 camera.topics.close()
             self._cameras.clear()
 
-    def listed(self) -> list[AskedCamera]:
+    def note_choice(self, name: str, choice: Choice) -> None:
+        """Keep the sources that were chosen for a camera, if it was added."""
+        with self._lock:
+            if name in self._cameras:
+                self._cameras[name] = replace(self._cameras[name], choice=choice)
+
+    def note_memory(self, name: str, memory: str) -> None:
+        """Keep what of the past a camera's last clip was made from, if it was added."""
+        with self._lock:
+            if name in self._cameras:
+                self._cameras[name] = replace(self._cameras[name], memory=memory)
+
+    def listed(self) -> list[VirtualCamera]:
         """Added cameras in order of name."""
         with self._lock:
-            return [self._cameras[name].asked for name in sorted(self._cameras)]
+            return [self._cameras[name] for name in sorted(self._cameras)]
 
-    def in_tf(self) -> list[AskedCamera]:
+    def in_tf(self) -> list[VirtualCamera]:
         """Those of `listed` with a frame: one that moves has none before its first images."""
-        asked = self.listed()
+        cameras = self.listed()
         with self._lock:
-            return [camera for camera in asked if self._frames.is_ours(camera.frame_id)]
+            return [camera for camera in cameras if self._frames.is_ours(camera.asked.frame_id)]
 
     def named(self, name: str) -> VirtualCamera:
         """An added camera.
@@ -237,12 +265,12 @@ class VirtualCameras:
                 f"a request is running whose camera is '{asked.name}'; choose another name, or "
                 "wait for its answer",
             )
-        if asked.name in self._source_names():
+        if asked.name in self._surroundings.source_names():
             raise AnyviewError(
                 "name_taken", f"'{asked.name}' is a source camera; choose another name"
             )
         frame = asked.frame_id
-        if frame in self._tree_frames() and not self._frames.is_ours(frame):
+        if frame in self._surroundings.tree_frames() and not self._frames.is_ours(frame):
             raise AnyviewError(
                 "frame_taken", f"another node publishes the frame '{frame}'; choose another name"
             )
@@ -277,7 +305,7 @@ class VirtualCameras:
                 )
 
     def _refuse_one_too_many(self) -> None:
-        max_cameras = self._max_cameras()
+        max_cameras = self._settings().max_virtual_cameras
         if len(self._cameras) >= max_cameras:
             raise AnyviewError(
                 "too_many_cameras",
