@@ -154,7 +154,8 @@ class FrameBuffer:
             frames = tuple(self._on_grid(end, moving, period_ns))
             self._check_camera(frames)
             self._used.update(frame.stamp_ns for frame in frames)
-            return Clip((*(replace(frames[0], stamp_ns=time) for time in held), *frames))
+            standing = (replace(frames[0], stamp_ns=time) for time in held)
+            return Clip((*standing, *frames))
 
     def keyframes(self, first_ns: int, last_ns: int) -> list[Frame]:
         """Return what a clip may use of the time before it, oldest first; see `KeyframeStore`.

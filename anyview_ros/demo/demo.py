@@ -154,7 +154,10 @@ class _Demo:
     def _add(self, camera: VirtualCamera) -> None:
         client = self._session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
         self._session.wait(
-            *(client.wait_for_service, ANSWER_TIMEOUT_S, "the node's services"), self._see_logs
+            client.wait_for_service,
+            ANSWER_TIMEOUT_S,
+            what="the node's services",
+            remedy=self._see_logs,
         )
         request = AddVirtualCamera.Request(camera=camera)
         answer = self._session.answer(
@@ -217,12 +220,16 @@ class _Demo:
             bar.set_postfix_str(f"{name}: {stage.stage}{steps}")
 
         self._session.wait(
-            *(action.wait_for_server, ANSWER_TIMEOUT_S, "the node's action"), self._see_logs
+            action.wait_for_server,
+            ANSWER_TIMEOUT_S,
+            what="the node's action",
+            remedy=self._see_logs,
         )
         goal = SynthesizeClip.Goal(request=request)
         accepted = self._session.answer(
             lambda: action.send_goal_async(goal, feedback_callback=show),
-            *(ANSWER_TIMEOUT_S, f"the start of '{name}'"),
+            ANSWER_TIMEOUT_S,
+            what=f"the start of '{name}'",
         )
         done = accepted.get_result_async
         return self._session.answer(done, CLIP_TIMEOUT_S, f"the clip of '{name}'").result.result

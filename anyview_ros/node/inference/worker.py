@@ -37,6 +37,7 @@ from anyview_ros.node.inference.worker_messages import (
 from anyview_ros.packages import ModelPackage
 
 POLL_S = 0.02  # how late a cancellation is noticed
+WORKER_PROCESS = "anyview_ros.node.inference.worker_process"
 GRACE_S = 1.0  # between asking a process to end and killing it
 Reply = NeedsRoom | Ready | Synthesis
 
@@ -181,13 +182,11 @@ class InferenceProcess:
         self.pixels = SharedPixels()
         ours, theirs = socket.socketpair()
         with theirs:
+            pipes, model = (theirs.fileno(), self.pixels.file), (package.path, provider)
+            arguments = map(str, (*pipes, *model, room.device, room.bytes))
             self._popen = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "anyview_ros.node.inference.worker_process"),
-                    *(str(theirs.fileno()), str(self.pixels.file)),
-                    *(str(package.path), provider, room.device, str(room.bytes)),
-                ],
-                pass_fds=[theirs.fileno(), self.pixels.file],
+                [sys.executable, "-m", WORKER_PROCESS, *arguments],
+                pass_fds=pipes,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C in a terminal is for the node alone

@@ -97,10 +97,9 @@ class JobHeader:
         camera, frames, options = self.target.camera, len(self.target.world_from_cam), self.options
         size = camera.height, camera.width
         unsure, deep = frames * bool(options.uncertainty_samples), frames * options.depth
-        return (
-            *(shape for source in self.sources for shape in source.shapes),
-            *((self.known, *size, 3), (frames, *size, 3), (unsure, *size, 1), (deep, *size, 4)),
-        )
+        sources = (shape for source in self.sources for shape in source.shapes)
+        begin, answer = (self.known, *size, 3), (frames, *size, 3)
+        return (*sources, begin, answer, (unsure, *size, 1), (deep, *size, 4))
 
 
 @dataclass(frozen=True)
