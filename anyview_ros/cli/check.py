@@ -24,8 +24,8 @@ def run(args: Namespace) -> int:
     # Named as the node, so that a parameter file for the node is read here too.
     with Session("anyview", arguments=["--ros-args", *args.ros_args]) as session:
         settings = parameters.declare(session.node)
-        model, contract = look_at_model(settings)
-        graph = look_at_graph(session.node, settings, contract, args.seconds)
+        model, config = look_at_model(settings)
+        graph = look_at_graph(session.node, settings, config, args.seconds)
         found = list(findings(graph, look_at_transport(), model))
     for finding in found:
         print(f"{finding.level:<4}  {finding.subject}: {finding.text}")

@@ -11,7 +11,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from anyview_ros.contract import Contract, LatentShape
 from anyview_ros.datasets.bag import sibling
 from anyview_ros.doctor.dds_profile import VARIABLES, named_profile, profile_file
 from anyview_ros.doctor.rules import CameraFacts, GraphFacts, ModelFacts, TransportFacts
@@ -21,6 +20,7 @@ from anyview_ros.node.diagnostics import NVIDIA_DEVICE
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.inputs import Inputs
+from anyview_ros.node.sources.intake_config import IntakeConfig, intake_config
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.topics import IMAGE_TYPE, INFO_TOPIC, OUTPUT
 
@@ -28,34 +28,16 @@ SHARED_MEMORY = "/dev/shm"
 PATIENCE_S = 2.0  # beyond tf_timeout_s, for a verdict on frames that wait for their pose
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 # What cameras are looked at with when the model itself is the trouble.
-STAND_IN = Contract(
-    name="none",
-    family="one_way",
-    anchor="source",
-    ray_code="unshuffle",
-    resampler="area",
-    pixel_rule="pixel_centre",
-    prediction="x0",
-    solver="euler",
-    sigmas={"exact": (80.0, 0.0)},
-    frames=(9,),
-    frame_period=0.1,
-    sizes=((96, 160),),
-    latent=LatentShape(channels=1),
-    max_sources=1,
-    known_frames=False,
-    scene_scale=1.0,
-    precision="fp32",
-    licence="",
-    files={},
+NO_MODEL = IntakeConfig(
+    frame_period=0.1, sizes=((96, 160),), resampler="area", pixel_rule="pixel_centre"
 )
 
 
-def look_at_model(settings: Settings) -> tuple[ModelFacts, Contract]:
+def look_at_model(settings: Settings) -> tuple[ModelFacts, IntakeConfig]:
     """Verify the package and ask for the provider, as the node would."""
-    contract, problem = STAND_IN, ""
+    config, problem = NO_MODEL, ""
     try:
-        contract = load_package(find_package(settings.model)).contract
+        config = intake_config(settings, load_package(find_package(settings.model)).contract)
     except AnyviewError as error:
         problem = error.message
     provider, provider_problem = "", ""
@@ -66,22 +48,24 @@ def look_at_model(settings: Settings) -> tuple[ModelFacts, Contract]:
     facts = ModelFacts(
         model=settings.model,
         problem=problem,
-        frame_period=contract.frame_period,
+        frame_period=config.frame_period,
         asked=settings.provider,
         provider=provider,
         provider_problem=provider_problem,
         gpu=NVIDIA_DEVICE.exists(),
     )
-    return facts, contract
+    return facts, config
 
 
-def look_at_graph(node: Node, settings: Settings, contract: Contract, seconds: float) -> GraphFacts:
+def look_at_graph(
+    node: Node, settings: Settings, config: IntakeConfig, seconds: float
+) -> GraphFacts:
     """Listen for a while through the node's own inputs: what they understand, the node will.
 
     Args:
         node: spun by another thread.
     """
-    inputs = Inputs(node, settings, contract, on_epoch=lambda camera, reason: None)
+    inputs = Inputs(node, settings, config, on_epoch=lambda camera, reason: None)
     try:
         time.sleep(seconds)
         streams = inputs.streams()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,15 @@ from anyview_ros.contract import Contract
 from anyview_ros.frames import Camera, Clip, Frame
 
 
-def model_size(contract: Contract, camera: Camera) -> tuple[int, int]:
+class HasSizes(Protocol):
+    """A contract, or what was taken from it."""
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """The allowed (H, W)."""
+
+
+def model_size(model: HasSizes, camera: Camera) -> tuple[int, int]:
     """The allowed (H, W) nearest to a camera's: by aspect ratio, then by area."""
 
     def distance(size: tuple[int, int]) -> tuple[float, float]:
@@ -19,7 +29,7 @@ def model_size(contract: Contract, camera: Camera) -> tuple[int, int]:
         area = np.log(width * height) - np.log(camera.width * camera.height)
         return abs(float(aspect)), abs(float(area))
 
-    return min(contract.sizes, key=distance)
+    return min(model.sizes, key=distance)
 
 
 def resize_image(

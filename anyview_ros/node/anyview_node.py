@@ -28,6 +28,7 @@ from anyview_ros.node.listening import Listening
 from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
 from anyview_ros.node.sources.inputs import STEADY, Inputs
+from anyview_ros.node.sources.intake_config import intake_config
 from anyview_ros.node.streaming.stream import CLOCK_JUMPED
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
@@ -148,7 +149,7 @@ class Anyview:
         self._listening.inputs = Inputs(
             node=self._node,
             settings=self._settings,
-            contract=contract,
+            config=intake_config(self._settings, contract),
             on_epoch=self._on_camera_jump,
             on_frame=self._streams.note,
             now_ns=self._streams.back_pressure.now_ns,

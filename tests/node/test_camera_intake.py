@@ -25,6 +25,7 @@ from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.messages import image_message, info_message
 from anyview_ros.node.sources import camera_intake, camera_sight
 from anyview_ros.node.sources.camera_intake import CameraIntake
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.packages import load_package
 from tests.packages import make_package
@@ -48,13 +49,13 @@ def tiny_contract(folder: Path) -> Contract:
 class Bench:
     """An intake whose clock and TF the test moves by hand."""
 
-    def __init__(self, contract: Contract, options: SourceOptions = OPTIONS) -> None:
+    def __init__(self, config: IntakeConfig, options: SourceOptions = OPTIONS) -> None:
         self.now_ns = 10**12
         self.tf_error = ""
         self.tf_until_ns = 10**18
         self.epochs: list[tuple[str, str]] = []
         self.intake = CameraIntake(
-            options, contract, self.lookup, lambda *epoch: self.epochs.append(epoch), self.now
+            options, config, self.lookup, lambda *epoch: self.epochs.append(epoch), self.now
         )
 
     def now(self) -> int:
@@ -108,7 +109,7 @@ def info(at_ms: int, camera: Camera = CAMERA) -> CameraInfo:
 
 @pytest.fixture
 def bench(contract: Contract) -> Bench:
-    return Bench(contract)
+    return Bench(IntakeConfig.of(contract))
 
 
 def test_a_frame_is_stored_at_the_models_size_with_its_pose(bench: Bench) -> None:
@@ -290,7 +291,7 @@ def coded(at_ms: int, pixels: NDArray[np.uint8], suffix: str = ".jpg") -> Compre
 
 
 def test_compressed_images_are_decoded_at_once_and_the_rest_is_as_raw(contract: Contract) -> None:
-    bench = Bench(contract, replace(OPTIONS, transport="compressed"))
+    bench = Bench(IntakeConfig.of(contract), replace(OPTIONS, transport="compressed"))
     ramp = np.linspace(40, 200, CAMERA.width * CAMERA.height * 3)
     pixels = ramp.reshape(CAMERA.height, CAMERA.width, 3).astype(np.uint8)
     for at_ms, suffix in ((2000, ".png"), (2100, ".jpg")):
@@ -304,7 +305,7 @@ def test_compressed_images_are_decoded_at_once_and_the_rest_is_as_raw(contract: 
 
 
 def test_compressed_nonsense_is_counted_and_the_next_image_is_the_same(contract: Contract) -> None:
-    bench = Bench(contract, replace(OPTIONS, transport="compressed"))
+    bench = Bench(IntakeConfig.of(contract), replace(OPTIONS, transport="compressed"))
     good = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
     truncated, renamed, empty = coded(2100, good), coded(2200, good), coded(2300, good)
     truncated.data = truncated.data[: len(truncated.data) // 2]
@@ -439,11 +440,10 @@ def test_for_detail_frames_are_kept_larger_than_the_model_reads_them(
     contract: Contract, source_size: int, kept: tuple[int, int]
 ) -> None:
     """Never smaller than it reads them, and never larger than the camera sends them."""
-    options = replace(OPTIONS, source_size=source_size)
     swept = replace(contract, plane_sweep=(0.5, 1.0), sweep_weights=True)
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     for model, size in ((swept, kept), (contract, (32, 24))):
-        bench = Bench(model, options)
+        bench = Bench(IntakeConfig.of(model, source_size))
         bench.intake.on_image(image_message(noise, 2000 * MS, "front_optical_frame"))
         bench.info(2000)
         (frame,) = bench.intake.buffer.clip(0, 1, 100 * MS).frames
@@ -453,7 +453,7 @@ def test_for_detail_frames_are_kept_larger_than_the_model_reads_them(
 
 def test_keyframes_outlive_the_buffer_and_are_accounted_for(contract: Contract) -> None:
     remembered = MemoryLimits(max_age_ns=20_000 * MS, max_bytes=10**8, jump_m=2.0)
-    bench = Bench(contract, replace(OPTIONS, memory=remembered))
+    bench = Bench(replace(IntakeConfig.of(contract), memory=remembered))
     for at_ms in range(2000, 12000, 100):
         bench.pair(at_ms)
     bench.tf_error = "tf_broken"
@@ -466,7 +466,7 @@ def test_keyframes_outlive_the_buffer_and_are_accounted_for(contract: Contract) 
 
 
 def test_a_stream_declared_rectified_may_have_distortion(contract: Contract) -> None:
-    bench = Bench(contract, replace(OPTIONS, rectify="off"))
+    bench = Bench(IntakeConfig.of(contract), replace(OPTIONS, rectify="off"))
     distorted = info(2000)
     distorted.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
     bench.image(2000)
@@ -575,7 +575,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         limits = BufferLimits(max_age_ns=1500 * MS, max_frames=9, max_bytes=10**8)
-        self.bench = Bench(self.contract, replace(OPTIONS, limits=limits))
+        self.bench = Bench(IntakeConfig.of(self.contract), replace(OPTIONS, limits=limits))
         self.sent = 0
         self.at_ms = 5000
 

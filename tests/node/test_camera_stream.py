@@ -26,6 +26,7 @@ from anyview_ros.geometry import inverse
 from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.sources import camera_stream
 from anyview_ros.node.sources.camera_stream import CameraStream
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.packages import load_package
@@ -95,7 +96,7 @@ class Receiver:
         self.stream = CameraStream(
             opened.node,
             options,
-            contract,
+            IntakeConfig.of(contract),
             self.tree,
             group,
             lambda *epoch: self.epochs.append(epoch),

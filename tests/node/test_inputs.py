@@ -9,6 +9,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.node import parameters
 from anyview_ros.node.sources.inputs import Inputs
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.packages import load_package
 from anyview_ros.topics import cameras_of
 from tests.graph import graph
@@ -50,7 +51,7 @@ def test_cameras_are_image_topics_with_a_camera_info_beside_them(
 def test_raw_images_are_taken_where_there_are_some_and_compressed_ones_else(
     tmp_path: Path,
 ) -> None:
-    contract = load_package(make_package(tmp_path / "tiny")).contract
+    config = IntakeConfig.of(load_package(make_package(tmp_path / "tiny")).contract)
     with graph(138) as robot, graph(138) as opened:
         for topic, kind in (
             ("/front/image_raw/compressed", CompressedImage),
@@ -62,7 +63,7 @@ def test_raw_images_are_taken_where_there_are_some_and_compressed_ones_else(
         ):
             robot.node.create_publisher(kind, topic, 1)
         settings = parameters.declare(opened.node)
-        inputs = Inputs(opened.node, settings, contract, lambda camera, reason: None)
+        inputs = Inputs(opened.node, settings, config, lambda camera, reason: None)
         wait_for(lambda: len(inputs.streams()) == 2, "both cameras")
         topics = {name: stream.status().topic for name, stream in inputs.streams().items()}
         inputs.close()

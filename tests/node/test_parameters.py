@@ -18,7 +18,7 @@ from anyview_ros.clips.keyframe_store import NO_MEMORY
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameter_texts, parameters
 from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
-from anyview_ros.node.sources.inputs import memory_limits, without_effect
+from anyview_ros.node.sources.intake_config import memory_limits, without_effect
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 

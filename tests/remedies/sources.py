@@ -15,6 +15,7 @@ from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.message_fields import check_header
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.sources.camera_sight import doubts
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import SourceStatus, beside_each_other
 from tests.imaging.test_camera_info import FISHEYE, p_with, with_fields
 from tests.node.rig import transform
@@ -60,7 +61,7 @@ def fisheye_that_is_rectified(folder: Path) -> None:
 def shorter_patience(folder: Path) -> None:
     can_be_lowered("tf_timeout_s")
     for timeout_s, overflows in ((30.0, True), (0.2, False)):
-        bench = Bench(tiny(folder), replace(OPTIONS, tf_timeout_s=timeout_s))
+        bench = Bench(IntakeConfig.of(tiny(folder)), replace(OPTIONS, tf_timeout_s=timeout_s))
         bench.tf_until_ns = 0
         for k in range(400):
             bench.pair(2000 + 100 * k)

@@ -14,13 +14,13 @@ from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.clips.frame_buffer import FrameBuffer
 from anyview_ros.clips.ledger import Ledger
-from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import JUMP_NS, seconds
 from anyview_ros.node.sources.camera_sight import CameraSight, Sight
 from anyview_ros.node.sources.info_pairing import ImageHeader, InfoPairing
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import SourceHealth, SourceStatus
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.time_grid import GridFilter
@@ -85,7 +85,7 @@ class CameraIntake:
 
     Args:
         options: of this camera.
-        contract: size, resampler and frame period of the model.
+        config: how frames are kept.
         lookup: of the frame tree.
         on_epoch: called with the camera's name and the reason, after header stamps jumped back
             and the buffer was cleared, outside of the lock.
@@ -97,7 +97,7 @@ class CameraIntake:
     def __init__(
         self,
         options: SourceOptions,
-        contract: Contract,
+        config: IntakeConfig,
         lookup: Lookup,
         on_epoch: Callable[[str, str], None],
         now_ns: Callable[[], int] = time.monotonic_ns,
@@ -106,7 +106,11 @@ class CameraIntake:
         self.options = options
         self.ledger = Ledger()
         self.buffer = FrameBuffer(
-            *(options.topic, options.limits, self.ledger), options.memory, self._note
+            topic=options.topic,
+            limits=options.limits,
+            ledger=self.ledger,
+            memory=config.memory,
+            note=self._note,
         )
         self._lookup = lookup
         self._on_epoch = on_epoch
@@ -114,14 +118,15 @@ class CameraIntake:
         self._now_ns = now_ns
         self._timeout_ns = int(options.tf_timeout_s * 1e9)
         self._lock = threading.Lock()
-        self._grid = GridFilter(round(contract.frame_period * 1e9))
+        self._grid = GridFilter(round(config.frame_period * 1e9))
         self._infos = InfoPairing(options.info_topic)
         self._health = SourceHealth(options.topic)
         self._sight = CameraSight(
-            *(options.image_topic, options.transport, options.rectify),
-            contract,
-            self._note,
-            options.source_size,
+            topic=options.image_topic,
+            transport=options.transport,
+            rectify=options.rectify,
+            config=config,
+            note=self._note,
         )
         self._pending: dict[int, _Waiting] = {}  # by stamp, in order of stamps
         self._newest_ns: int | None = None

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.clips.frame_buffer import difference
-from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.camera_info import lens_from_info
@@ -23,6 +22,7 @@ from anyview_ros.imaging.message_fields import check_header, seconds, stamp_ns
 from anyview_ros.imaging.rectification import rectifier
 from anyview_ros.imaging.resize import model_size, resize_camera
 from anyview_ros.node.sources.info_pairing import ImageHeader
+from anyview_ros.node.sources.intake_config import IntakeConfig
 
 ENOUGH_COVERAGE = 0.95
 
@@ -49,9 +49,8 @@ class CameraSight:
         topic: of the images; its name may say that they are rectified.
         transport: raw or compressed.
         rectify: see `camera_info.declared_rectified`.
-        contract: of the model.
+        config: how frames are kept.
         note: told when the camera is another one than that of the image before.
-        source_size: see `kept_size`.
     """
 
     def __init__(
@@ -59,14 +58,12 @@ class CameraSight:
         topic: str,
         transport: str,
         rectify: str,
-        contract: Contract,
+        config: IntakeConfig,
         note: Callable[[AnyviewError], None],
-        source_size: int = 0,
     ) -> None:
         self._topic = topic
-        self._source_size = source_size
         self._rectify = rectify
-        self._contract = contract
+        self._config = config
         self._note = note
         self._compressed = transport == "compressed"
         self._before: tuple[tuple[int, int], Camera] | None = None
@@ -92,14 +89,14 @@ class CameraSight:
             AnyviewError: that the calibration cannot be used, or the image turns out damaged.
         """
         lens = lens_from_info(info, self._rectify, self._topic)
-        size = kept_size(self._contract, lens.camera, self._source_size)
-        way = rectifier(lens, size, self._contract.resampler)
+        size = kept_size(self._config, lens.camera)
+        way = rectifier(lens, size, self._config.resampler)
         for doubt in doubts(lens, way.coverage, header.frame_id):
             self._note(doubt)
         rgb = decode_compressed(message, way.source_size) if self._compressed else decode(message)
         image = way.apply(rgb)
         view = lens.rectified
-        camera = resize_camera(view.camera, size, self._contract.pixel_rule)
+        camera = resize_camera(view.camera, size, self._config.pixel_rule)
         self._compare(header, camera)
         self.seen = view, header.frame_id
         # Where nothing was to do it is the message's memory, which is not ours to keep.
@@ -129,17 +126,19 @@ class CameraSight:
             )
 
 
-def kept_size(contract: Contract, camera: Camera, source_size: int) -> tuple[int, int]:
+def kept_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
     """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
+
+    Larger by `source_size`: pixels of the longer side, where the camera has so many; 0 = the
+    model's size.
 
     Args:
         camera: as it sends.
-        source_size: pixels of the longer side, where the camera has so many; 0 = the model's size.
     """
-    small = model_size(contract, camera)
-    if not (contract.sweep_weights and source_size):
+    small = model_size(config, camera)
+    if not config.source_size:
         return small
-    scale = min(1.0, max(source_size, *small) / max(camera.width, camera.height))
+    scale = min(1.0, max(config.source_size, *small) / max(camera.width, camera.height))
     return round(camera.height * scale), round(camera.width * scale)
 
 

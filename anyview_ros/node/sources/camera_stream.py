@@ -27,12 +27,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.clips.frame_buffer import FrameBuffer
 from anyview_ros.clips.ledger import Ledger
-from anyview_ros.contract import Contract
 from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.node import qos_overrides
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, nobody
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.tf import FrameTree
@@ -51,7 +51,7 @@ class CameraStream:
     Args:
         node: gets the subscriptions and a light timer.
         options: of this camera.
-        contract: of the model the frames are for.
+        config: how frames are kept.
         tree: poses come from here.
         group: mutually exclusive callback group of all that the image thread runs.
         on_epoch: called on that thread with the camera's name and the reason when its header
@@ -63,7 +63,7 @@ class CameraStream:
         self,
         node: Node,
         options: SourceOptions,
-        contract: Contract,
+        config: IntakeConfig,
         tree: FrameTree,
         group: CallbackGroup,
         on_epoch: Callable[[str, str], None],
@@ -71,7 +71,7 @@ class CameraStream:
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
-        self._intake = CameraIntake(options, contract, tree.lookup, on_epoch, now_ns, on_frame)
+        self._intake = CameraIntake(options, config, tree.lookup, on_epoch, now_ns, on_frame)
         self._heard_ns = time.monotonic_ns()
         self._tree = tree
         tree.on_arrival(self._intake.retry)

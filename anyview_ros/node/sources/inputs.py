@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidTopicNameException
@@ -13,14 +12,12 @@ from rclpy.node import Node
 from rclpy.timer import Timer
 
 from anyview_ros.clips.frame_buffer import BufferLimits
-from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
-from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.imaging import resize
-from anyview_ros.node.parameters import Settings, declare_camera, is_default
+from anyview_ros.node.parameters import Settings, declare_camera
 from anyview_ros.node.sources.camera_intake import OnFrame, nobody
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
+from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
@@ -30,8 +27,6 @@ STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not
 DISCOVERY_PERIOD_S = 0.5
 TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
 MAX_BUFFER_BYTES = 512 << 20  # of one camera
-MAX_MEMORY_BYTES = 64 << 20  # of one camera's keyframes: 97 of 640x360
-JUMP_SHARE = 1 / 8  # of the distance that matters: 2 m driving, 1 m in a room
 
 
 class Inputs:
@@ -40,7 +35,7 @@ class Inputs:
     Args:
         node: subscribes.
         settings: which cameras, and how.
-        contract: of the model the frames are for.
+        config: of the model the frames are for.
         on_epoch: called with a camera's name and the reason when its stamps jumped back.
         on_frame: called for each frame that is stored, see `CameraIntake`.
         now_ns: steady clock by which frames wait for their transforms.
@@ -50,14 +45,14 @@ class Inputs:
         self,
         node: Node,
         settings: Settings,
-        contract: Contract,
+        config: IntakeConfig,
         on_epoch: Callable[[str, str], None],
         on_frame: OnFrame = nobody,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
         self._settings = settings
-        self._contract = contract
+        self._config = config
         self._on_epoch = on_epoch
         self._on_frame = on_frame
         self._now_ns = now_ns
@@ -66,7 +61,7 @@ class Inputs:
         self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
         self._streams: dict[str, CameraStream] = {}
         self.refused: dict[str, AnyviewError] = {}
-        self.without_effect = without_effect(settings, contract)
+        self.without_effect = config.without_effect
         for name, why in self.without_effect.items():
             node.get_logger().warning(f"parameter '{name}': {why}")
         self._only_compressed: set[str] = set()
@@ -129,7 +124,11 @@ class Inputs:
         try:
             options = self._options(name, image_topic, transport)
             stream = CameraStream(
-                *(self._node, options, self._contract, self.tree, self._group),
+                node=self._node,
+                options=options,
+                config=self._config,
+                tree=self.tree,
+                group=self._group,
                 on_epoch=self._on_epoch,
                 on_frame=self._on_frame,
                 now_ns=self._now_ns,
@@ -157,8 +156,6 @@ class Inputs:
             rectify=camera.rectify,
             tf_timeout_s=self._settings.tf_timeout_s,
             clock_offset_ns=round(camera.clock_offset_s * 1e9),
-            source_size=self._settings.source_size,
-            memory=memory_limits(self._settings, self._contract),
         )
 
     def _limits(self) -> BufferLimits:
@@ -166,36 +163,6 @@ class Inputs:
         return BufferLimits(
             max_age_ns=int(buffer_s * 1e9),
             # A stream is kept at less than twice the grid's rate, see GridFilter.
-            max_frames=2 * math.ceil(buffer_s / self._contract.frame_period) + 2,
+            max_frames=2 * math.ceil(buffer_s / self._config.frame_period) + 2,
             max_bytes=MAX_BUFFER_BYTES,
         )
-
-
-def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
-    """Return those of each camera; a model of one source has no use for keyframes."""
-    if contract.max_sources == 1:
-        return NO_MEMORY
-    scene_scale = settings.scene_scale or contract.scene_scale
-    return MemoryLimits(
-        max_age_ns=int(settings.memory_s * 1e9),
-        max_bytes=MAX_MEMORY_BYTES,
-        jump_m=JUMP_SHARE / scene_scale,
-        small=partial(resize.resize_frame, contract=contract),
-    )
-
-
-def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
-    """Return parameters of the sources that were set and change nothing for a model, and why."""
-    found = {}
-    is_set = {name: not is_default(settings, name) for name in ("source_size", "memory_s")}
-    if is_set["source_size"] and settings.source_size and not contract.sweep_weights:
-        found["source_size"] = (
-            f"has no effect: model '{contract.name}' does not tell which source a pixel is from "
-            "(sweep_weights of its manifest), so no detail is copied, and frames are kept at its "
-            "own size"
-        )
-    if is_set["memory_s"] and settings.memory_s and contract.max_sources == 1:
-        found["memory_s"] = (
-            f"has no effect: model '{contract.name}' takes one source, which is a camera of now"
-        )
-    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anyview_ros.clips.frame_buffer import BufferLimits
-from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.topics import COMPRESSED
 
 
@@ -23,8 +22,6 @@ class SourceOptions:
         rectify: see `camera_info.declared_rectified`.
         tf_timeout_s: how long a frame waits for its pose and camera info, on a steady clock.
         clock_offset_ns: added to the stamps of its messages by the stream.
-        source_size: see `camera_sight.kept_size`.
-        memory: of its keyframes.
     """
 
     name: str
@@ -37,8 +34,6 @@ class SourceOptions:
     rectify: str = "auto"
     tf_timeout_s: float = 1.0
     clock_offset_ns: int = 0
-    source_size: int = 0
-    memory: MemoryLimits = NO_MEMORY
 
     @property
     def topic(self) -> str:
