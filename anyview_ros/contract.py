@@ -59,7 +59,7 @@ class Sampling:
     Args:
         solver: in place of the contract's; empty = the same.
         reuse: relative change of the answer below which a call of the denoiser is left out
-            (engine/reuse.py); 0 = none is.
+            (engine/step_cache.py); 0 = none is.
         frames: length of a clip that is asked for without one; 0 = the longest.
         temperature: factor on the noise that sampling starts from and goes on with; below 1 what
             no source sees is closer to its mean, and quieter.

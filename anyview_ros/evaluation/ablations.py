@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anyview_ros.engine.asking import SynthesisOptions, check_sampling
+from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.evaluation.clip_metrics import sharpness, whole_clip
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.evaluation.covisible import inside, project
-from anyview_ros.evaluation.task import Images, Question, Visibility
+from anyview_ros.evaluation.task import Images, Task, Visibility
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rays
 
@@ -19,7 +19,7 @@ DEPTH_WARP = "true-depth warp"
 BASELINES = (COPY, MEAN_IMAGE, MEAN_COLOUR, GROUND_WARP, DEPTH_WARP)
 
 
-def baselines(question: Question, mean_image: Images | None) -> dict[str, Images]:
+def baselines(question: Task, mean_image: Images | None) -> dict[str, Images]:
     """(T, H, W, 3) by name. The true-depth warp is an oracle: it is told what nobody knows.
 
     Args:
@@ -40,13 +40,13 @@ def baselines(question: Question, mean_image: Images | None) -> dict[str, Images
     return made
 
 
-def mean_colour(question: Question) -> Images:
+def mean_colour(question: Task) -> Images:
     """(3,) of the source's whole clip."""
     mean = question.source_images.mean(axis=(0, 1, 2))
     return np.asarray(np.rint(mean), np.uint8)
 
 
-def ground_plane_warp(question: Question) -> Images:
+def ground_plane_warp(question: Task) -> Images:
     """The source's pixels as if all they show lay on z = 0 of the fixed frame.
 
     Where a target pixel looks past the plane, or at a part that the source's frame of that
@@ -72,7 +72,7 @@ def ground_points(camera: Camera, world_from_cam: NDArray[np.float64]) -> NDArra
     return met
 
 
-def true_depth_warp(question: Question, visibility: Visibility) -> Images:
+def true_depth_warp(question: Task, visibility: Visibility) -> Images:
     """The source's pixels moved by the true depth; mean colour where the source does not show."""
     fill = mean_colour(question)
     rows = zip(question.source_images, visibility.source_xy, visibility.covisible, strict=True)

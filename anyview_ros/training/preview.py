@@ -12,8 +12,8 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
-from anyview_ros.engine.asking import SynthesisOptions, check_sampling
 from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
@@ -73,7 +73,7 @@ def generate(
     scene: SceneViews,
     target: int,
     scene_scale: float,
-    method: sampler.Method,
+    method: sampler.SamplerSettings,
     network: OneWayDenoiser,
     codec: LinearCodec,
 ) -> Image:
@@ -104,5 +104,5 @@ def generate(
 
     noise = sampler.unit_noise(0, shape[1:])[None]
     denoiser = sampler.denoiser_of(predict, contract.prediction)
-    latent = sampler.sample_by(method, denoiser, sampler.first_state(method, noise))
+    latent = sampler.sample_by(method, denoiser, sampler.initial_state(method, noise))
     return conditioning.images_of(codec.decode(tensor(latent)).cpu().numpy())
