@@ -10,6 +10,7 @@ from anyview_ros.evaluation.covisible import inside, project
 from anyview_ros.evaluation.task import Images, Task, Visibility
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rays
+from anyview_ros.imaging.resize import resize_image
 
 COPY = "copy of the source"
 MEAN_IMAGE = "training mean image"
@@ -29,9 +30,11 @@ def baselines(question: Task, mean_image: Images | None) -> dict[str, Images]:
     """
     shape = question.truth.shape
     colour = mean_colour(question)
-    made: dict[str, Images] = {COPY: np.stack([_sized(i, shape) for i in question.source_images])}
+    made: dict[str, Images] = {
+        COPY: np.stack([resize_image(i, shape[1:3], "area") for i in question.source_images])
+    }
     if mean_image is not None:
-        made[MEAN_IMAGE] = np.broadcast_to(_sized(mean_image, shape), shape)
+        made[MEAN_IMAGE] = np.broadcast_to(resize_image(mean_image, shape[1:3], "area"), shape)
     made[MEAN_COLOUR] = np.broadcast_to(colour, shape)
     if question.world is not None:
         made[GROUND_WARP] = ground_plane_warp(question)
@@ -88,13 +91,3 @@ def _moved(
         image, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.where(shown[..., None], moved, fill).astype(np.uint8)
-
-
-def _sized(image: Images, shape: tuple[int, ...]) -> Images:
-    """An image at the size of (T, H, W, 3) frames."""
-    height, width = shape[1:3]
-    if image.shape[:2] == (height, width):
-        return image
-    shrinks = height * width < image.shape[0] * image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

@@ -20,8 +20,8 @@ from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import scene_tensors
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.worlds.seeds import PREVIEW_SEED
 
-FIRST_SEED = 800_000  # not trained on, and not those of the bench
 SCENES = 2  # of each set
 Image = NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ class Preview:
     def __init__(self, run: RunConfig) -> None:
         self._run, self._contract = run, run.contract()
         self._scenes = [
-            (render_scene(scenes, FIRST_SEED + i), scenes.scene_scale)
+            (render_scene(scenes, PREVIEW_SEED + i), scenes.scene_scale)
             for scenes in run.scenes.values()
             if isinstance(scenes, SceneConfig) and not scenes.still
             for i in range(SCENES)
