@@ -109,7 +109,7 @@ def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.Sam
         )
     sigmas, own = contract.sigmas[speed], contract.sampled_by(speed)
     levels = sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
-    return sampler.SamplerSettings(levels, own.solver, own.reuse, own.temperature)
+    return sampler.SamplerSettings(levels, contract.solver_of(speed), own.reuse, own.temperature)
 
 
 def _words(values: Iterable[object]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import Prediction, Solver
 from anyview_ros.engine.arithmetic import IN_MEMORY, Arithmetic, Array
 from anyview_ros.engine.step_cache import Denoiser, StepCache
 from anyview_ros.errors import AnyviewError
@@ -35,7 +36,7 @@ class SamplerSettings:
     """
 
     sigmas: tuple[float, ...]
-    solver: str = "euler"
+    solver: Solver = "euler"
     reuse: float = 0.0
     temperature: float = 1.0
 
@@ -85,7 +86,7 @@ def schedule(sigmas: Sequence[float], steps: int) -> tuple[float, ...]:
     return tuple(float(sigma) for sigma in levels)
 
 
-def denoiser_of(network: Network, prediction: str) -> Denoiser:
+def denoiser_of(network: Network, prediction: Prediction) -> Denoiser:
     """A denoiser from a network that predicts `x0` or the flow's `velocity`.
 
     With t in float32: c_in = c_skip = 1 - t, c_out = -t, c_noise = t, as in the AnyView release.
@@ -100,7 +101,7 @@ def denoiser_of(network: Network, prediction: str) -> Denoiser:
     return denoise
 
 
-def coefficients(sigmas: Sequence[float], solver: str) -> NDArray[np.float64]:
+def coefficients(sigmas: Sequence[float], solver: Solver) -> NDArray[np.float64]:
     """(N, 3) multipliers of (state, this x0, previous x0) that make the next state.
 
     `euler` is one Euler step of the probability-flow ODE in x0 form. The others go on from the
@@ -126,7 +127,7 @@ def sample(
     denoiser: Denoiser,
     noise: Array,
     sigmas: Sequence[float],
-    solver: str = "euler",
+    solver: Solver = "euler",
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Array:
     """`sample_by` a method without reuse, in this memory."""

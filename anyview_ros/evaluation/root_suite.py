@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from anyview_ros.contract import Contract
+from anyview_ros.contract import Contract, PixelRule
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.datasets.scene_splits import SPLITS
 from anyview_ros.datasets.track import Track
@@ -49,7 +49,7 @@ class RootSuite:
     folders: Mapping[str, str]
     names: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, tuple[str, ...]]
-    pixel_rule: str
+    pixel_rule: PixelRule
     period_ns: int
 
     @classmethod

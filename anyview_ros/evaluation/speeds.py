@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
+from typing import cast
 
-from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling
+from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling, Solver
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.engine.sampler import schedule
@@ -118,7 +119,7 @@ def candidate(text: str, contract: Contract) -> Candidate:
             sigmas = tuple(map(float, levels.split("/")))
         else:
             sigmas = schedule(contract.sigmas[DEFAULT_SPEED], int(levels))
-        found = Candidate(name or wanted, sigmas, Sampling(solver, float(reuse or 0)))
+        found = Candidate(name or wanted, sigmas, Sampling(cast(Solver, solver), float(reuse or 0)))
         with_candidates(contract, [found])
     except (ValueError, ZeroDivisionError, AnyviewError) as error:
         raise AnyviewError(

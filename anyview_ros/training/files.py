@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import PixelRule, Resampler
 from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
@@ -27,8 +28,8 @@ PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third 
 class Resizing(NamedTuple):
     """How images come to the size of a model, in the words of a contract."""
 
-    resampler: str
-    pixel_rule: str
+    resampler: Resampler
+    pixel_rule: PixelRule
 
 
 OURS = Resizing("area", "pixel_centre")  # of our own models

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from anyview_ros.contract import Solver
 from anyview_ros.engine.sampler import coefficients
 from anyview_ros.training.student import FewSteps
 
@@ -57,7 +58,7 @@ def phase_of(step: int, phases: int) -> int:
 
 
 def training_pair(
-    asked: Asked, own: Denoiser, teacher: Denoiser, student: FewSteps, phase: int, solver: str
+    asked: Asked, own: Denoiser, teacher: Denoiser, student: FewSteps, phase: int, solver: Solver
 ) -> TrainingPair:
     """What is to be learnt of a phase; asked without gradients.
 
@@ -75,7 +76,7 @@ def student_rollout(asked: Asked, own: Denoiser, levels: Sequence[float]) -> Ten
 
 
 def teacher_target(
-    asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: str
+    asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: Solver
 ) -> Tensor:
     """The answer whose one step ends where the teacher's steps end.
 
@@ -88,7 +89,7 @@ def teacher_target(
 
 
 def integrated(
-    asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: str = "euler"
+    asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: Solver = "euler"
 ) -> Tensor:
     """y after a step from each level to the next, as `engine.sampler` takes them."""
     previous = None
