@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from anyview_ros.errors import AnyviewError
 
@@ -18,15 +18,24 @@ GRAPHS = ("encode", "condition", "denoise", "decode")
 SURFACES = "surfaces"  # the graph of a package whose contract has a `SurfaceRange`
 DEFAULT_SPEED = "exact"
 
-CHOICES = {
-    "family": ("one_way", "joint"),
-    "anchor": ("source", "target"),
-    "ray_code": ("unshuffle", "autoencoder"),
-    "resampler": ("area", "pillow_lanczos"),
-    "pixel_rule": ("pixel_centre", "integer_grid"),
-    "prediction": ("x0", "velocity"),
-    "solver": ("euler", "ab2", "dpmpp2m"),
-    "precision": ("fp32", "fp16", "bf16"),
+Family = Literal["one_way", "joint"]
+Anchor = Literal["source", "target"]
+RayCode = Literal["unshuffle", "autoencoder"]
+Resampler = Literal["area", "pillow_lanczos"]
+PixelRule = Literal["pixel_centre", "integer_grid"]
+Prediction = Literal["x0", "velocity"]
+Solver = Literal["euler", "ab2", "dpmpp2m"]
+Precision = Literal["fp32", "fp16", "bf16"]
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "family": get_args(Family),
+    "anchor": get_args(Anchor),
+    "ray_code": get_args(RayCode),
+    "resampler": get_args(Resampler),
+    "pixel_rule": get_args(PixelRule),
+    "prediction": get_args(Prediction),
+    "solver": get_args(Solver),
+    "precision": get_args(Precision),
 }
 
 
@@ -59,13 +68,13 @@ class Sampling:
     Args:
         solver: in place of the contract's; empty = the same.
         reuse: relative change of the answer below which a call of the denoiser is left out
-            (engine/reuse.py); 0 = none is.
+            (engine/step_cache.py); 0 = none is.
         frames: length of a clip that is asked for without one; 0 = the longest.
         temperature: factor on the noise that sampling starts from and goes on with; below 1 what
             no source sees is closer to its mean, and quieter.
     """
 
-    solver: str = ""
+    solver: Solver | Literal[""] = ""
     reuse: float = 0.0
     frames: int = 0
     temperature: float = 1.0
@@ -146,13 +155,13 @@ class Contract:
     """
 
     name: str
-    family: str
-    anchor: str
-    ray_code: str
-    resampler: str
-    pixel_rule: str
-    prediction: str
-    solver: str
+    family: Family
+    anchor: Anchor
+    ray_code: RayCode
+    resampler: Resampler
+    pixel_rule: PixelRule
+    prediction: Prediction
+    solver: Solver
     sigmas: Mapping[str, tuple[float, ...]]
     frames: tuple[int, ...]
     frame_period: float
@@ -161,7 +170,7 @@ class Contract:
     max_sources: int
     known_frames: bool
     scene_scale: float
-    precision: str
+    precision: Precision
     licence: str
     files: Mapping[str, str]
     scores: Mapping[str, Any] = field(default_factory=dict)
@@ -226,7 +235,11 @@ class Contract:
     def sampled_by(self, speed: str) -> Sampling:
         """How a speed is sampled, with the solver named; empty = the default speed."""
         own = self.sampling.get(speed or DEFAULT_SPEED, USUAL)
-        return replace(own, solver=own.solver or self.solver)
+        return replace(own, solver=self.solver_of(speed))
+
+    def solver_of(self, speed: str) -> Solver:
+        """Solver of a speed; empty = the default speed."""
+        return self.sampling.get(speed or DEFAULT_SPEED, USUAL).solver or self.solver
 
     def usual_frames(self, speed: str) -> int:
         """Length of a clip that is asked for without one."""

@@ -26,8 +26,9 @@ from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.geometry import rigid
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.worlds.render.raycast import render
+from anyview_ros.worlds.seeds import DEMO_SEED
 from anyview_ros.worlds.street.street_rig import STREET_RIG
-from anyview_ros.worlds.world import DEMO_SEED, make_world
+from anyview_ros.worlds.world import make_world
 
 TO_THE_LEFT = rigid(np.eye(3), (0.0, 1.8, 0.0))
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anyview_ros.engine.sampler import Method, karras_sigmas
+from anyview_ros.engine.sampler import SamplerSettings, karras_sigmas
 from anyview_ros.evaluation import perceptual
 from anyview_ros.evaluation.baselines import GROUND_WARP, ground_plane_warp
 from anyview_ros.evaluation.evaluation import clip_figures, pose_figures
-from anyview_ros.evaluation.task import Images, Question
+from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.training.config import RunConfig, parse_config
@@ -68,7 +68,7 @@ class Model:
         if choice is not None:
             self.network.decide(choice)
 
-    def answer(self, question: Question, way: tuple[float, ...]) -> Images:
+    def answer(self, question: Task, way: tuple[float, ...]) -> Images:
         """(T, H, W, 3)"""
         scene = SceneViews(
             np.stack([question.source_images, question.truth]),
@@ -76,11 +76,11 @@ class Model:
             np.stack([question.source_poses, question.target.world_from_cam]),
             np.array([frame.stamp_ns for frame in question.source]),
         )
-        scale, method = question.scene_scale, Method(way, temperature=self.temperature)
+        scale, method = question.scene_scale, SamplerSettings(way, temperature=self.temperature)
         return generate(self.contract, scene, 1, scale, method, self.network, self.codec)
 
 
-def scored(question: Question, frames: Images, distance: perceptual.Perceptual | None) -> Row:
+def scored(question: Task, frames: Images, distance: perceptual.Perceptual | None) -> Row:
     row = clip_figures(frames, question, (len(frames),)) | pose_figures(frames, question)
     if distance is not None:
         shown = [0, len(frames) // 2, len(frames) - 1]

@@ -22,7 +22,7 @@ from statistics import median
 import numpy as np
 
 from anyview_ros.cli.__main__ import main as anyview
-from anyview_ros.engine.kept import Kept
+from anyview_ros.engine.lru_cache import LruCache
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.frames import Camera, Clip, Frame, View
@@ -133,7 +133,7 @@ def _row(name: str, without: Callable[[], float], with_: Callable[[], float], co
 
 
 def _forget(pipeline: Pipeline, name: str) -> None:
-    fresh: object = SharedSources(2) if name == "_shared" else Kept(8)
+    fresh: object = SharedSources(2) if name == "_shared" else LruCache(8)
     setattr(pipeline._conditioner, name, fresh)
 
 

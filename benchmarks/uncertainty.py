@@ -5,7 +5,8 @@
 
 For each question of AnyViewBench's worlds, first clip: Spearman's rank correlation over all pixels
 of the error (mean over the colours) with the image `virtual/<name>/uncertainty` as it is
-published, with that part of it which needs no further seed (`off_sight`), and with 1 - coverage.
+published, with that part of it which needs no further seed (`photo_consistency_error`), and with
+1 - coverage.
 Once pixel by pixel, once over blocks of 8x8 pixels. Then the same over the pixels of all clips of
 a world together: whether a value means as much in another clip.
 """
@@ -24,10 +25,10 @@ from numpy.typing import NDArray
 from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.trust.coverage import coverage, distances
-from anyview_ros.engine.trust.sight import off_sight
+from anyview_ros.engine.trust.photo_error import photo_consistency_error
 from anyview_ros.engine.trust.uncertainty import GAIN
 from anyview_ros.evaluation.suite import Episode
-from anyview_ros.evaluation.task import Question
+from anyview_ros.evaluation.task import Task
 from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.frames import Clip, View
 from anyview_ros.media.montage import fitted, grid, label
@@ -56,7 +57,7 @@ class Told:
     """
 
     episode: Episode
-    question: Question
+    question: Task
     frames: NDArray[np.uint8]
     error: Floats
     uncertainty: Floats
@@ -111,7 +112,7 @@ def told(pipeline: Pipeline, suite: WorldSuite, episode: Episode, speed: str, sa
     )
     made = pipeline.synthesize([clip], view, options)
     error = np.abs(made.frames.astype(np.float32) - question.truth[:count]).mean(axis=-1)
-    off = off_sight(made.frames, [clip], view, question.scene_scale)
+    off = photo_consistency_error(made.frames, [clip], view, question.scene_scale)
     along_m = distances(question.scene_scale)
     covered = [
         coverage([frame], view.camera, pose, along_m)

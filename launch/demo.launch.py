@@ -14,7 +14,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from anyview_ros.worlds.world import DEMO_SEED, make_world
+from anyview_ros.worlds.seeds import DEMO_SEED
+from anyview_ros.worlds.world import make_world
 
 FOLDER = os.path.join(get_package_share_directory("anyview_ros"), "launch")
 ARGUMENTS = {

@@ -13,7 +13,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import PushRosNamespace, SetRemap
 
-from anyview_ros.worlds.world import DEMO_SEED
+from anyview_ros.worlds.seeds import DEMO_SEED
 
 DEMO = os.path.join(get_package_share_directory("anyview_ros"), "launch", "demo.launch.py")
 ROBOTS = {"robot1": str(DEMO_SEED), "robot2": str(DEMO_SEED + 1)}  # and the seed of its street

@@ -23,7 +23,7 @@ GENERATED = ("msg", "srv", "action")
 LAYERS = {
     "values": (),
     "imaging": ("values",),
-    "media": ("values",),
+    "media": ("values", "imaging"),
     "worlds": ("values",),
     "engine": ("values", "imaging"),
     "clips": ("values", "imaging", "engine"),

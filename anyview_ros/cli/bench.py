@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anyview_ros.worlds.seeds import BENCH_SEED
+
 if TYPE_CHECKING:
     from anyview_ros.evaluation.run import Plan
     from anyview_ros.evaluation.suite import Suite
     from anyview_ros.packages import ModelPackage
 
-SEEDS = (900000, 900016)
+SEEDS = (BENCH_SEED, BENCH_SEED + 16)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

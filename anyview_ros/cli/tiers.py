@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyview_ros.cli.bench import names, seed_range
+from anyview_ros.worlds.seeds import BENCH_SEED
 
 if TYPE_CHECKING:
     from anyview_ros.contract import Contract
     from anyview_ros.evaluation.speeds import Trial
 
-SEEDS = (900000, 900004)
+SEEDS = (BENCH_SEED, BENCH_SEED + 4)
 SPLITS = ("narrow", "extreme")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.asking import SynthesisOptions
+from anyview_ros.engine.request import SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import seconds
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from anyview_ros.contract import PixelRule
 from anyview_ros.datasets.bag import Bag, RecordedMessage
 from anyview_ros.datasets.scene_plan import Plan, Shot
 from anyview_ros.datasets.scene_set import Place, SceneFolders, SceneSet
@@ -17,7 +18,7 @@ from anyview_ros.imaging.rectification import rectifier
 from anyview_ros.imaging.resize import resize_camera
 from anyview_ros.topics import COMPRESSED_TYPE
 
-PIXEL_RULE = "pixel_centre"  # how intrinsics are resized: those of a physical camera
+PIXEL_RULE: PixelRule = "pixel_centre"  # how intrinsics are resized: those of a physical camera
 
 
 def write_bag_scenes(

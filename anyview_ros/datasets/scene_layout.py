@@ -46,7 +46,7 @@ class Episode:
     truth: NDArray[np.uint8] | None
 
 
-class Scene:
+class SceneFolder:
     """A scene folder.
 
     Args:

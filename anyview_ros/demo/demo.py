@@ -30,7 +30,7 @@ from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.simulation.rig_sources import VideoSource
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.srv import AddVirtualCamera
-from anyview_ros.worlds.world import DEMO_SEED
+from anyview_ros.worlds.seeds import DEMO_SEED
 
 DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
-from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.lru_cache import LruCache, digest
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.shared_sources import SharedSources
-from anyview_ros.engine.trust.uncertainty import Question
+from anyview_ros.engine.trust.uncertainty import Augmentation
 from anyview_ros.frames import Camera, Clip, Frame, View
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ POSE_DIGITS = 9  # decimals of the poses that rays are made of: metres, and part
 
 
 @dataclass(frozen=True)
-class Scene:
+class ModelRequest:
     """What a clip is made of, at the model's size.
 
     Args:
@@ -43,19 +43,19 @@ class Scene:
     known: NDArray[np.uint8] | None
     scene_scale: float
 
-    def asked(self, question: Question) -> Scene:
-        """In the light of a question, and as large."""
+    def augmented(self, augmentation: Augmentation) -> ModelRequest:
+        """Return the request in another light and of another size."""
 
         def lit(frame: Frame) -> Frame:
-            return replace(frame, image=question.lit(frame.image))
+            return replace(frame, image=augmentation.apply_gamma(frame.image))
 
         clips = tuple(clip.changed(lit) for clip in self.clips)
-        known = None if self.known is None else question.lit(self.known)
-        return Scene(clips, self.target, known, self.scene_scale * question.size)
+        known = None if self.known is None else augmentation.apply_gamma(self.known)
+        return ModelRequest(clips, self.target, known, self.scene_scale * augmentation.size)
 
 
 class Conditioner:
-    """Codes questions for the denoiser, and keeps what later ones may share. Not thread-safe.
+    """Codes requests for the denoiser, and keeps what later ones may share. Not thread-safe.
 
     Args:
         contract: of the package.
@@ -66,11 +66,11 @@ class Conditioner:
         self._contract, self._graphs = contract, graphs
         self._shared = SharedSources(2 * contract.max_sources)
         # Of models whose anchor is the target, whose sources' rays differ from target to target.
-        self._latents: Kept[Array] = Kept(2 * contract.max_sources)
-        self._ray_latents: Kept[tuple[Array, float]] = Kept(RAY_LATENTS)
+        self._latents: LruCache[Array] = LruCache(2 * contract.max_sources)
+        self._ray_latents: LruCache[tuple[Array, float]] = LruCache(RAY_LATENTS)
 
-    def given(
-        self, scene: Scene, keep: bool, choices: Sequence[Choice] = ()
+    def inputs(
+        self, request: ModelRequest, keep: bool, choices: Sequence[Choice] = ()
     ) -> tuple[dict[str, Array], float]:
         """Tensors by the denoiser's names; share of the target's moments that were clamped.
 
@@ -78,24 +78,24 @@ class Conditioner:
             keep: the sources, for other targets.
             choices: of each frame, for a model with composites.
         """
-        contract, clips, target = self._contract, scene.clips, scene.target
+        contract, clips, target = self._contract, request.clips, request.target
         anchor_from_world = conditioning.anchor(
             contract, clips[0].world_from_cam, target.world_from_cam
         )
         anchor_from_cam = anchor_from_world @ target.world_from_cam
-        rays, clamped = self._rays(target.camera, anchor_from_cam, scene.scene_scale)
-        conditions = self._conditions(clips, anchor_from_world, scene.scene_scale, keep)
+        rays, clamped = self._rays(target.camera, anchor_from_cam, request.scene_scale)
+        conditions = self._conditions(clips, anchor_from_world, request.scene_scale, keep)
         given = {"rays": rays, **conditions}
         if contract.plane_sweep:
-            given["sweep"] = self._sweep(clips, target, scene.scene_scale, choices)
+            given["sweep"] = self._sweep(clips, target, request.scene_scale, choices)
         return given, clamped
 
-    def known(self, scene: Scene) -> Array | None:
+    def known(self, request: ModelRequest) -> Array | None:
         """(1, C, j + 1, H', W') of the known frames; what follows them does not reach a latent."""
-        images = scene.known
+        images = request.known
         if images is None:
             return None
-        rest = np.repeat(images[-1:], len(scene.clips[0]) - len(images), axis=0)
+        rest = np.repeat(images[-1:], len(request.clips[0]) - len(images), axis=0)
         latent = self._encode(conditioning.video_tensor(np.concatenate([images, rest])))
         return latent[:, :, : 1 + (len(images) - 1) // self._contract.latent.time]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.asking import SynthesisOptions, check_sampling
+from anyview_ros.engine.request import SynthesisOptions, check_sampling
 
 Images = NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ def known_of(
     """The frames that a model is to be given as known: 1 + 4 j of them, or None.
 
     None for a single step too, which loses more by them than it gains, see
-    `sampler.continues_below`; `joined` is all it needs.
+    `sampler.known_frames_below`; `joined` is all it needs.
 
     Args:
         before: (n, H, W, 3), the first frames of a clip that were made before.

@@ -14,21 +14,26 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract
 from anyview_ros.engine import conditioning, sampler
-from anyview_ros.engine.asking import (
-    SynthesisOptions,
-    check_known,
-    check_request,
-    check_sampling,
-)
-from anyview_ros.engine.conditioner import Conditioner, Scene
+from anyview_ros.engine.conditioner import Conditioner, ModelRequest
 from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.onnx.fused_attention import check_fused
 from anyview_ros.engine.onnx.memory import check_fits
 from anyview_ros.engine.onnx.providers import device_of
 from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.onnx.self_test import SelfTest
-from anyview_ros.engine.trust.sight import off_sight
-from anyview_ros.engine.trust.uncertainty import Question, Spread, doubt, questions
+from anyview_ros.engine.request import (
+    SynthesisOptions,
+    check_known,
+    check_request,
+    check_sampling,
+)
+from anyview_ros.engine.trust.photo_error import photo_consistency_error
+from anyview_ros.engine.trust.uncertainty import (
+    Augmentation,
+    RunningDeviation,
+    augmentations,
+    doubt,
+)
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 from anyview_ros.imaging import resize
@@ -120,7 +125,7 @@ class Pipeline:
         Args:
             known: (1 + 4 j, H, W, 3), the target's first frames where they are given, as the last
                 ones of a clip that this one continues. They come back as they are. See
-                `sampler.continues_below`.
+                `sampler.known_frames_below`.
 
         Raises:
             AnyviewError: what `check_request` and `check_known` refuse; `cancelled` within one
@@ -130,22 +135,22 @@ class Pipeline:
         method = check_request(contract, sources, target, options)
         if known is not None:
             check_known(contract, known, target)
-        asked, *others = questions(options.seed, options.uncertainty_samples)
+        plain, *others = augmentations(options.seed, options.uncertainty_samples)
         steps = method.steps * max(1, options.uncertainty_samples)
         run = _Run(method, steps, cancelled, on_progress)
         with run.stage("condition"):
-            scene = self._resized(sources, target, known, options.scene_scale)
-            choices = self._shown(scene)
-            inputs = self._conditioned(scene, choices, asked)
+            request = self._resized(sources, target, known, options.scene_scale)
+            choices = self._shown(request)
+            inputs = self._conditioned(request, choices, plain)
         with run.stage("denoise"):
-            latent, weights = self._sampled(inputs, asked.seeds[0], run)
+            latent, weights = self._sampled(inputs, options.seed, run)
         with run.stage("decode"):
             video = self._decoded(latent)
             made = conditioning.images_of(video)
-            frames, depth = self._drawn(made, weights, scene, choices, sources, target.camera)
+            frames, depth = self._drawn(made, weights, request, choices, sources, target.camera)
         uncertainty = np.empty((0, *frames.shape[1:3]), np.uint8)
         if others:
-            levels = self._doubted(video, made, scene, choices, others, run)
+            levels = self._doubted(video, made, request, choices, others, run)
             uncertainty = _at_size(levels, target.camera)
         if known is not None:
             frames[: len(known)], uncertainty[: len(known)] = known, 0
@@ -155,8 +160,8 @@ class Pipeline:
             depth=depth if options.depth else depth[:0],
             speed=options.speed or DEFAULT_SPEED,
             steps=method.steps,
-            generated_size=(scene.target.camera.height, scene.target.camera.width),
-            scene_scale=scene.scene_scale,
+            generated_size=(request.target.camera.height, request.target.camera.width),
+            scene_scale=request.scene_scale,
             clamped_moments=inputs.clamped_moments,
             condition_s=run.seconds["condition"],
             denoise_s=run.seconds["denoise"],
@@ -170,7 +175,7 @@ class Pipeline:
         target: View,
         known: NDArray[np.uint8] | None,
         scene_scale: float,
-    ) -> Scene:
+    ) -> ModelRequest:
         """Return what was asked for at the model's size."""
         contract = self.package.contract
         size = resize.model_size(contract, target.camera)
@@ -180,29 +185,33 @@ class Pipeline:
             known = np.stack(resized)
         clips = tuple(resize.resize_clip(clip, contract) for clip in sources)
         view = View(camera, target.world_from_cam)
-        return Scene(clips, view, known, scene_scale or contract.scene_scale)
+        return ModelRequest(clips, view, known, scene_scale or contract.scene_scale)
 
-    def _shown(self, scene: Scene) -> list[Choice]:
+    def _shown(self, request: ModelRequest) -> list[Choice]:
         """Which surfaces the target shows, as far as the sources tell before the model is asked;
         nothing for a model without composites."""
         if self._detail is None or not self.package.contract.composite:
             return []
-        return self._detail.shown(scene.clips, scene.target, scene.scene_scale)
+        return self._detail.shown(request.clips, request.target, request.scene_scale)
 
-    def _conditioned(self, scene: Scene, choices: Sequence[Choice], question: Question) -> _Inputs:
-        """Return what the denoiser is given, the scene asked in the way of a question."""
-        asked = scene.asked(question)
-        given, clamped = self._conditioner.given(asked, keep=question.plain, choices=choices)
-        camera = scene.target.camera
-        shape = self.package.contract.latent.of(len(scene.clips[0]), camera.height, camera.width)
-        return _Inputs(given, self._conditioner.known(asked), shape, clamped)
+    def _conditioned(
+        self, request: ModelRequest, choices: Sequence[Choice], augmentation: Augmentation
+    ) -> _Inputs:
+        """Return what the denoiser is given, the request changed by an augmentation."""
+        changed = request.augmented(augmentation)
+        given, clamped = self._conditioner.inputs(
+            changed, keep=augmentation.is_identity, choices=choices
+        )
+        camera = request.target.camera
+        shape = self.package.contract.latent.of(len(request.clips[0]), camera.height, camera.width)
+        return _Inputs(given, self._conditioner.known(changed), shape, clamped)
 
     def _sampled(self, inputs: _Inputs, seed: int, run: _Run) -> tuple[Array, Array | None]:
         """Return the latent (1, C, T', H', W') of a seed, and which candidates its cells show."""
         denoiser = self._bound_denoiser(inputs.given, (1, *inputs.shape))
-        denoiser.condition(inputs.given, inputs.known, sampler.continues_below(run.method))
+        denoiser.condition(inputs.given, inputs.known, sampler.known_frames_below(run.method))
         noise = sampler.unit_noise(seed, inputs.shape)[None]
-        state = self.device.put(sampler.first_state(run.method, noise))
+        state = self.device.put(sampler.initial_state(run.method, noise))
         latent = sampler.sample_by(run.method, denoiser, state, self.device, run.begin_step)
         run.calls += denoiser.calls
         return self.device.get(latent), denoiser.weights()
@@ -216,7 +225,7 @@ class Pipeline:
         self,
         made: NDArray[np.uint8],
         weights: Array | None,
-        scene: Scene,
+        request: ModelRequest,
         choices: Sequence[Choice],
         sources: Sequence[Clip],
         camera: Camera,
@@ -227,31 +236,31 @@ class Pipeline:
             return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
         from anyview_ros.engine.surfaces.detail import Answer
 
-        answer = Answer(made, weights, scene.clips, scene.target, scene.scene_scale)
+        answer = Answer(made, weights, request.clips, request.target, request.scene_scale)
         return self._detail.drawn(answer, sources, camera, choices)
 
     def _doubted(
         self,
         video: Array,
         made: NDArray[np.uint8],
-        scene: Scene,
+        request: ModelRequest,
         choices: Sequence[Choice],
-        others: Sequence[Question],
+        others: Sequence[Augmentation],
         run: _Run,
     ) -> NDArray[np.uint8]:
         """Return how far to doubt a video, (T, H, W) as `uncertainty.doubt`: asked in other ways
         too, each with seeds of its own."""
-        spread = Spread()
+        spread = RunningDeviation()
         spread.add(video)
-        for question in others:
+        for augmentation in others:
             with run.stage("condition"):
-                inputs = self._conditioned(scene, choices, question)
-            for seed in question.seeds:
+                inputs = self._conditioned(request, choices, augmentation)
+            for seed in augmentation.seeds:
                 with run.stage("denoise"):
                     latent, _ = self._sampled(inputs, seed, run)
                 with run.stage("decode"):
-                    spread.add(question.unlit(self._decoded(latent)))
-        off = off_sight(made, scene.clips, scene.target, scene.scene_scale)
+                    spread.add(augmentation.invert_gamma(self._decoded(latent)))
+        off = photo_consistency_error(made, request.clips, request.target, request.scene_scale)
         return doubt(spread.levels(), off)
 
     def _bound_denoiser(self, given: dict[str, Array], latent: tuple[int, ...]) -> BoundDenoiser:
@@ -292,7 +301,7 @@ class _Run:
 
     def __init__(
         self,
-        method: sampler.Method,
+        method: sampler.SamplerSettings,
         steps: int,
         cancelled: Callable[[], bool],
         on_progress: Progress,

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import Prediction, Solver
 from anyview_ros.engine.arithmetic import IN_MEMORY, Arithmetic, Array
-from anyview_ros.engine.reuse import Denoiser, Reused
+from anyview_ros.engine.step_cache import Denoiser, StepCache
 from anyview_ros.errors import AnyviewError
 
 Network = Callable[[Array, Array], Array]  # (c_in * y, t of shape (1,)) -> prediction
@@ -23,19 +24,19 @@ RHO = 7.0
 
 
 @dataclass(frozen=True)
-class Method:
+class SamplerSettings:
     """How a speed is sampled.
 
     Args:
         sigmas: falling noise levels; the last one is 0, or that of the clean pass.
         solver: see `coefficients`.
-        reuse: relative change of x0 below which a call of the denoiser is left out, see `Reused`;
-            0 = none is.
+        reuse: relative change of x0 below which a call of the denoiser is left out, see
+            `StepCache`; 0 = none is.
         temperature: factor on the noise of the first state, which Euler's steps carry on.
     """
 
     sigmas: tuple[float, ...]
-    solver: str = "euler"
+    solver: Solver = "euler"
     reuse: float = 0.0
     temperature: float = 1.0
 
@@ -85,7 +86,7 @@ def schedule(sigmas: Sequence[float], steps: int) -> tuple[float, ...]:
     return tuple(float(sigma) for sigma in levels)
 
 
-def denoiser_of(network: Network, prediction: str) -> Denoiser:
+def denoiser_of(network: Network, prediction: Prediction) -> Denoiser:
     """A denoiser from a network that predicts `x0` or the flow's `velocity`.
 
     With t in float32: c_in = c_skip = 1 - t, c_out = -t, c_noise = t, as in the AnyView release.
@@ -100,7 +101,7 @@ def denoiser_of(network: Network, prediction: str) -> Denoiser:
     return denoise
 
 
-def coefficients(sigmas: Sequence[float], solver: str) -> NDArray[np.float64]:
+def coefficients(sigmas: Sequence[float], solver: Solver) -> NDArray[np.float64]:
     """(N, 3) multipliers of (state, this x0, previous x0) that make the next state.
 
     `euler` is one Euler step of the probability-flow ODE in x0 form. The others go on from the
@@ -126,21 +127,21 @@ def sample(
     denoiser: Denoiser,
     noise: Array,
     sigmas: Sequence[float],
-    solver: str = "euler",
+    solver: Solver = "euler",
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Array:
     """`sample_by` a method without reuse, in this memory."""
-    method = Method(tuple(sigmas), solver)
-    latent: Array = sample_by(method, denoiser, first_state(method, noise), on_step=on_step)
+    method = SamplerSettings(tuple(sigmas), solver)
+    latent: Array = sample_by(method, denoiser, initial_state(method, noise), on_step=on_step)
     return latent
 
 
-def first_state(method: Method, noise: Array) -> Array:
+def initial_state(method: SamplerSettings, noise: Array) -> Array:
     """Where sampling starts: unit noise at the highest level, times the temperature."""
     return np.asarray(method.temperature * method.sigmas[0] * noise.astype(np.float64), np.float32)
 
 
-def continues_below(method: Method) -> float:
+def known_frames_below(method: SamplerSettings) -> float:
     """Noise level below which a sample is laid onto its known frames: after the first step.
 
     What is made of noise alone is the mean of what could be there, and known frames of the
@@ -150,7 +151,7 @@ def continues_below(method: Method) -> float:
 
 
 def sample_by(
-    method: Method,
+    method: SamplerSettings,
     denoiser: Denoiser,
     state: Any,
     arithmetic: Arithmetic = IN_MEMORY,
@@ -163,10 +164,10 @@ def sample_by(
 
     Args:
         denoiser: takes and gives arrays as the arithmetic has them.
-        state: from `first_state`, of the latent's shape, with or without a batch axis.
+        state: from `initial_state`, of the latent's shape, with or without a batch axis.
     """
     sigmas, table = method.sigmas, coefficients(method.sigmas, method.solver)
-    usual = Reused(denoiser, method.reuse, arithmetic) if method.reuse else denoiser
+    usual = StepCache(denoiser, method.reuse, arithmetic) if method.reuse else denoiser
     y, previous = state, None
     for index, (keep, add, add_previous) in enumerate(table):
         on_step(index, len(table))

@@ -8,7 +8,7 @@ from dataclasses import astuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.lru_cache import LruCache, digest
 from anyview_ros.frames import Clip
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -24,7 +24,7 @@ class SharedSources:
     """
 
     def __init__(self, size: int) -> None:
-        self._kept: Kept[Tensors] = Kept(size)
+        self._kept: LruCache[Tensors] = LruCache(size)
 
     def get(
         self,

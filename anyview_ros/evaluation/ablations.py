@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anyview_ros.engine.asking import SynthesisOptions, check_sampling
+from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.evaluation.clip_metrics import sharpness, whole_clip
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
@@ -17,8 +17,8 @@ from anyview_ros.training.config import RunConfig
 from anyview_ros.training.preview import generate
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 from anyview_ros.whole_file import whole_file
+from anyview_ros.worlds.seeds import ABLATION_SEED
 
-FIRST_SEED = 850_000  # not trained on, not previewed, not the bench's
 Scores = dict[str, dict[str, float]]
 
 
@@ -32,7 +32,7 @@ class HeldOut:
 
     def __init__(self, run: RunConfig, scenes: int) -> None:
         self._scenes: list[tuple[str, float, SceneViews]] = [
-            (config.world, config.scene_scale, render_scene(config, FIRST_SEED + i))
+            (config.world, config.scene_scale, render_scene(config, ABLATION_SEED + i))
             for config in run.scenes.values()
             if isinstance(config, SceneConfig) and not config.still
             for i in range(scenes)

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.evaluation.covisible import inside, project
-from anyview_ros.evaluation.task import Images, Question, Visibility
+from anyview_ros.evaluation.task import Images, Task, Visibility
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rays
+from anyview_ros.imaging.resize import resize_image
 
 COPY = "copy of the source"
 MEAN_IMAGE = "training mean image"
@@ -19,7 +20,7 @@ DEPTH_WARP = "true-depth warp"
 BASELINES = (COPY, MEAN_IMAGE, MEAN_COLOUR, GROUND_WARP, DEPTH_WARP)
 
 
-def baselines(question: Question, mean_image: Images | None) -> dict[str, Images]:
+def baselines(question: Task, mean_image: Images | None) -> dict[str, Images]:
     """(T, H, W, 3) by name. The true-depth warp is an oracle: it is told what nobody knows.
 
     Args:
@@ -29,9 +30,11 @@ def baselines(question: Question, mean_image: Images | None) -> dict[str, Images
     """
     shape = question.truth.shape
     colour = mean_colour(question)
-    made: dict[str, Images] = {COPY: np.stack([_sized(i, shape) for i in question.source_images])}
+    made: dict[str, Images] = {
+        COPY: np.stack([resize_image(i, shape[1:3], "area") for i in question.source_images])
+    }
     if mean_image is not None:
-        made[MEAN_IMAGE] = np.broadcast_to(_sized(mean_image, shape), shape)
+        made[MEAN_IMAGE] = np.broadcast_to(resize_image(mean_image, shape[1:3], "area"), shape)
     made[MEAN_COLOUR] = np.broadcast_to(colour, shape)
     if question.world is not None:
         made[GROUND_WARP] = ground_plane_warp(question)
@@ -40,13 +43,13 @@ def baselines(question: Question, mean_image: Images | None) -> dict[str, Images
     return made
 
 
-def mean_colour(question: Question) -> Images:
+def mean_colour(question: Task) -> Images:
     """(3,) of the source's whole clip."""
     mean = question.source_images.mean(axis=(0, 1, 2))
     return np.asarray(np.rint(mean), np.uint8)
 
 
-def ground_plane_warp(question: Question) -> Images:
+def ground_plane_warp(question: Task) -> Images:
     """The source's pixels as if all they show lay on z = 0 of the fixed frame.
 
     Where a target pixel looks past the plane, or at a part that the source's frame of that
@@ -72,7 +75,7 @@ def ground_points(camera: Camera, world_from_cam: NDArray[np.float64]) -> NDArra
     return met
 
 
-def true_depth_warp(question: Question, visibility: Visibility) -> Images:
+def true_depth_warp(question: Task, visibility: Visibility) -> Images:
     """The source's pixels moved by the true depth; mean colour where the source does not show."""
     fill = mean_colour(question)
     rows = zip(question.source_images, visibility.source_xy, visibility.covisible, strict=True)
@@ -88,13 +91,3 @@ def _moved(
         image, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.where(shown[..., None], moved, fill).astype(np.uint8)
-
-
-def _sized(image: Images, shape: tuple[int, ...]) -> Images:
-    """An image at the size of (T, H, W, 3) frames."""
-    height, width = shape[1:3]
-    if image.shape[:2] == (height, width):
-        return image
-    shrinks = height * width < image.shape[0] * image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

@@ -20,7 +20,7 @@ from anyview_ros.evaluation.pose_error import pose_error
 from anyview_ros.evaluation.suite import Episode, Suite
 from anyview_ros.evaluation.task import (
     Images,
-    Question,
+    Task,
     Visibility,
     answer,
     windows,
@@ -130,11 +130,11 @@ class Evaluator:
         outcome.write(folder / f"{episode.name}.json")
         return outcome
 
-    def _answer(self, question: Question, speed: str, seed_offset: int = 0) -> Images:
+    def _answer(self, question: Task, speed: str, seed_offset: int = 0) -> Images:
         options = SynthesisOptions(speed=speed, seed=self._asking.seed + seed_offset)
         return answer(self._pipeline, question, options)
 
-    def _scored(self, frames: Images, question: Question) -> dict[str, float]:
+    def _scored(self, frames: Images, question: Task) -> dict[str, float]:
         scores = clip_figures(frames, question, self._pipeline.package.contract.frames)
         if self._perceptual is not None:
             picked = self._suite.perceptual_frames(len(frames))
@@ -142,7 +142,7 @@ class Evaluator:
         return scores
 
     def _wrong(
-        self, question: Question, episode: Episode, right: Images
+        self, question: Task, episode: Episode, right: Images
     ) -> Iterator[tuple[str, dict[str, float]]]:
         """What changes with the pose, the source and the noise."""
         stranger = self._suite.stranger(episode)
@@ -160,12 +160,12 @@ class Evaluator:
         layout = figures.layout(reseeded, right)
         yield OTHER_SEED, clip_figures(reseeded, question, lengths) | layout
 
-    def _mean_image(self, question: Question) -> Images | None:
+    def _mean_image(self, question: Task) -> Images | None:
         kind = question.world.kind if question.world else ""
         return mean_image(self._pipeline.package, kind)
 
 
-def clip_figures(frames: Images, question: Question, lengths: tuple[int, ...]) -> dict[str, float]:
+def clip_figures(frames: Images, question: Task, lengths: tuple[int, ...]) -> dict[str, float]:
     """Every figure that needs nothing but the frames and the question."""
     truth = question.truth
     scores = figures.whole_clip(frames, truth)
@@ -192,7 +192,7 @@ def region_figures(frames: Images, truth: Images, visibility: Visibility) -> dic
     return found
 
 
-def pose_figures(frames: Images, question: Question) -> dict[str, float]:
+def pose_figures(frames: Images, question: Task) -> dict[str, float]:
     """Pose error at the middle frame, where the world is known."""
     if question.world is None:
         return {}
@@ -207,7 +207,7 @@ def pose_figures(frames: Images, question: Question) -> dict[str, float]:
     return {"rotation_deg": rotation, "translation_m": translation}
 
 
-def _facts(question: Question) -> dict[str, float]:
+def _facts(question: Task) -> dict[str, float]:
     frames, axes = float(len(question.truth)), question.between_axes_deg
     facts = {"frames": frames, "between_axes_deg": axes, "scene_scale": question.scene_scale}
     if (visibility := question.visibility) is not None:
@@ -227,7 +227,7 @@ def mean_image(package: ModelPackage, kind: str) -> Images | None:
     return None
 
 
-def write_video(file: Path, question: Question, drawn: Images, source: Images) -> None:
+def write_video(file: Path, question: Task, drawn: Images, source: Images) -> None:
     """source | generated | truth, at the pace of the stamps."""
     height, width = question.truth.shape[1:3]
     tile = (round(VIDEO_HEIGHT * width / height), VIDEO_HEIGHT)

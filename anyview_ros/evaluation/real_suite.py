@@ -14,7 +14,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.covisible import covisible, points
 from anyview_ros.evaluation.suite import Episode, chosen
-from anyview_ros.evaluation.task import Question, Visibility
+from anyview_ros.evaluation.task import Task, Visibility
 from anyview_ros.frames import Frame, View
 from anyview_ros.geometry import STANDING_CAMERA, inverse
 from anyview_ros.media import castle, opencv_doc, stereo_pair
@@ -120,7 +120,7 @@ class RealSuite:
             for name in PICTURES[split].names
         )
 
-    def question(self, episode: Episode) -> Question:
+    def question(self, episode: Episode) -> Task:
         """Return a view as a question: a still, or a short clip, for as long as the model takes.
 
         Raises:
@@ -128,10 +128,10 @@ class RealSuite:
         """
         return self._asked(PICTURES[episode.split].view(episode.name.rpartition("_ep")[2]))
 
-    def stranger(self, episode: Episode) -> Question | None:
+    def stranger(self, episode: Episode) -> Task | None:
         return None
 
-    def _asked(self, view: RealView) -> Question:
+    def _asked(self, view: RealView) -> Task:
         level = STANDING_CAMERA @ inverse(view.source[0].world_from_cam)
         picked = np.rint(np.linspace(0, len(view.source) - 1, self.frames)).astype(np.intp)
         source = tuple(
@@ -139,7 +139,7 @@ class RealSuite:
             for k, frame in enumerate(view.source[place] for place in picked)
         )
         target = np.stack([level @ view.truth.world_from_cam] * self.frames)
-        return Question(
+        return Task(
             source=source,
             target=View(view.truth.camera, target),
             truth=np.stack([view.truth.image] * self.frames),

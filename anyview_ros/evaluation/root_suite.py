@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from anyview_ros.contract import Contract
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.contract import Contract, PixelRule
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.datasets.scene_splits import SPLITS
 from anyview_ros.datasets.track import Track
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.suite import Episode, chosen
-from anyview_ros.evaluation.task import Images, Question
+from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Camera, Frame, View
 from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.release import network_size
@@ -49,7 +49,7 @@ class RootSuite:
     folders: Mapping[str, str]
     names: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, tuple[str, ...]]
-    pixel_rule: str
+    pixel_rule: PixelRule
     period_ns: int
 
     @classmethod
@@ -85,30 +85,30 @@ class RootSuite:
     def episodes(self) -> tuple[Episode, ...]:
         return tuple(Episode(s, name) for s, names in self.names.items() for name in names)
 
-    def question(self, episode: Episode) -> Question:
+    def question(self, episode: Episode) -> Task:
         """A scene as a question, at the size at which it is scored.
 
         Raises:
-            AnyviewError: `missing_episode`, `no_truth`, and what `Scene` refuses.
+            AnyviewError: `missing_episode`, `no_truth`, and what `SceneFolder` refuses.
         """
         folder = self.root / self.folders[episode.split] / episode.name
         if not folder.is_dir():
             raise AnyviewError(
                 "missing_episode", f"{SPLITS} names '{episode.name}', but there is no {folder}"
             )
-        read = Scene(folder).episode()
+        read = SceneFolder(folder).episode()
         if read.truth is None:
             raise AnyviewError("no_truth", f"{folder} has no images of its target camera")
         images, camera = self._at_grid(read.images, read.source.camera)
         truth, target = self._at_grid(read.truth, read.target.camera)
-        return Question(
+        return Task(
             source=self._frames(images, camera, read.source),
             target=View(target, read.target.world_from_cam),
             truth=truth,
             scene_scale=read.scene_scale,
         )
 
-    def stranger(self, episode: Episode) -> Question | None:
+    def stranger(self, episode: Episode) -> Task | None:
         return None
 
     def _at_grid(self, images: Images, camera: Camera) -> tuple[Images, Camera]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
+from typing import cast
 
-from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling, Solver
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.engine.sampler import schedule
 from anyview_ros.errors import AnyviewError
@@ -17,7 +18,7 @@ from anyview_ros.evaluation.model_card import with_section
 from anyview_ros.evaluation.perceptual import Perceptual
 from anyview_ros.evaluation.pose_error import pose_error
 from anyview_ros.evaluation.seal import CARD
-from anyview_ros.evaluation.task import Images, Question
+from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.packages import ModelPackage, sha256_of, write_manifest
 from anyview_ros.text_table import aligned
@@ -56,7 +57,7 @@ class Trial:
     world: World | None = None
 
 
-def trial_of(question: Question, frames: int) -> Trial:
+def trial_of(question: Task, frames: int) -> Trial:
     """The first clip of a question of the bench."""
     return Trial(
         Clip(question.source[:frames]),
@@ -71,9 +72,9 @@ def trial_of_scene(folder: Path, contract: Contract) -> Trial:
     """The longest clip of a scene that the package takes.
 
     Raises:
-        AnyviewError: what `Scene` refuses; `invalid_num_frames` for one that is too short.
+        AnyviewError: what `SceneFolder` refuses; `invalid_num_frames` for one that is too short.
     """
-    scene = Scene(folder)
+    scene = SceneFolder(folder)
     whole = scene.episode()
     fitting = [frames for frames in contract.frames if frames <= len(whole.images)]
     if not fitting:
@@ -118,7 +119,7 @@ def candidate(text: str, contract: Contract) -> Candidate:
             sigmas = tuple(map(float, levels.split("/")))
         else:
             sigmas = schedule(contract.sigmas[DEFAULT_SPEED], int(levels))
-        found = Candidate(name or wanted, sigmas, Sampling(solver, float(reuse or 0)))
+        found = Candidate(name or wanted, sigmas, Sampling(cast(Solver, solver), float(reuse or 0)))
         with_candidates(contract, [found])
     except (ValueError, ZeroDivisionError, AnyviewError) as error:
         raise AnyviewError(

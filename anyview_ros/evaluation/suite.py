@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.task import Question
+from anyview_ros.evaluation.task import Task
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Suite(Protocol):
 
     def episodes(self) -> tuple[Episode, ...]: ...
 
-    def question(self, episode: Episode) -> Question:
+    def question(self, episode: Episode) -> Task:
         """Raises:
         AnyviewError: naming what is wrong with the episode.
         """
         ...
 
-    def stranger(self, episode: Episode) -> Question | None:
+    def stranger(self, episode: Episode) -> Task | None:
         """Another scene's question, for wrong questions; None where none are asked."""
         ...
 

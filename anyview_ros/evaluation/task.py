@@ -36,7 +36,7 @@ class Visibility:
 
 
 @dataclass(frozen=True)
-class Question:
+class Task:
     """What `target` sees while the source takes `source`, and the truth.
 
     Args:
@@ -104,7 +104,7 @@ def windows(total: int, lengths: tuple[int, ...]) -> list[range]:
     return [range(start, start + length) for start in starts]
 
 
-def answer(pipeline: Pipeline, question: Question, options: SynthesisOptions) -> Images:
+def answer(pipeline: Pipeline, question: Task, options: SynthesisOptions) -> Images:
     """(T, H, W, 3): what the model draws, call by call where the clip is longer than its clips.
 
     Raises:
@@ -129,14 +129,14 @@ def axis_angle_deg(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
 
 
-def with_pose_of(question: Question, other: Question) -> Question:
+def with_pose_of(question: Task, other: Task) -> Task:
     """The target at the place, relative to the source, that another scene's target has."""
     source_from_other = question.source_poses[0] @ inverse(other.source_poses[0])
     poses = source_from_other @ other.target.world_from_cam
     return replace(question, target=View(other.target.camera, poses))
 
 
-def with_images_of(question: Question, other: Question) -> Question:
+def with_images_of(question: Task, other: Task) -> Task:
     """The source's poses and times with another scene's images."""
     pairs = zip(question.source, other.source, strict=True)
     return replace(question, source=tuple(replace(own, image=o.image) for own, o in pairs))

@@ -15,7 +15,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.covisible import covisible, points, was_there
 from anyview_ros.evaluation.past import SECONDS, Place, left_standing, past_of
 from anyview_ros.evaluation.suite import Episode
-from anyview_ros.evaluation.task import Question, Visibility, axis_angle_deg
+from anyview_ros.evaluation.task import Task, Visibility, axis_angle_deg
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.imaging.resize import model_size
 from anyview_ros.worlds.render.raycast import render_clip, render_depth
@@ -137,13 +137,13 @@ class WorldSuite:
         splits = [split for group in self.groups.values() for split in group]
         return tuple(Episode(s, f"{s}_ep{seed:06d}") for s in splits for seed in range(*self.seeds))
 
-    def question(self, episode: Episode) -> Question:
+    def question(self, episode: Episode) -> Task:
         """Everything of an episode, rendered: a pure function of kind, change and seed."""
         kind, change = episode.split.rsplit("_", 1)
         seed = int(episode.name.rpartition("_ep")[2])
         return self._filmed(make_world(kind, seed), change)
 
-    def stranger(self, episode: Episode) -> Question | None:
+    def stranger(self, episode: Episode) -> Task | None:
         """Return the next seed's question of the same split; None for long clips and memory."""
         change = CHANGES[episode.split.rsplit("_", 1)[1]]
         if change.clips > 1 or change.remembered:
@@ -152,7 +152,7 @@ class WorldSuite:
         following = seed + 1 if seed + 1 < self.seeds[1] else self.seeds[0]
         return self.question(Episode(split, f"{split}_ep{following:06d}"))
 
-    def _filmed(self, world: World, name: str) -> Question:
+    def _filmed(self, world: World, name: str) -> Task:
         change = CHANGES[name]
         rng = np.random.default_rng([world.seed, list(CHANGES).index(name), STREAM])
         start_ns = round(1e9 * rng.uniform(change.earliest_s, LATEST_START_S))
@@ -163,7 +163,7 @@ class WorldSuite:
         frames = zip(stamps, images, source.world_from_cam, strict=True)
         live = tuple(Frame(ns, image, source.camera, pose) for ns, image, pose in frames)
         past = past_of(world, mounts[0], source.camera, start_ns) if change.remembered else []
-        return Question(
+        return Task(
             source=live,
             target=target,
             truth=render_clip(world, target.camera, target.world_from_cam, stamps),

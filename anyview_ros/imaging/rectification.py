@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import Resampler
 from anyview_ros.imaging.lenses import Lens
 from anyview_ros.imaging.resize import resize_image
 
@@ -41,7 +42,7 @@ class Rectifier:
             while it is decoded, with no more difference than `apply` makes itself.
     """
 
-    def __init__(self, lens: Lens, size: tuple[int, int], resampler: str = "area") -> None:
+    def __init__(self, lens: Lens, size: tuple[int, int], resampler: Resampler = "area") -> None:
         self._size, self._resampler = size, resampler
         self._maps: tuple[NDArray[np.int16], NDArray[np.uint16]] | None = None
         self._unseen: NDArray[np.bool_] | None = None
@@ -95,7 +96,7 @@ class Rectifier:
 
 
 @lru_cache(maxsize=CACHED)
-def rectifier(lens: Lens, size: tuple[int, int], resampler: str = "area") -> Rectifier:
+def rectifier(lens: Lens, size: tuple[int, int], resampler: Resampler = "area") -> Rectifier:
     """The rectifier of a lens, made once. Arguments as `Rectifier`."""
     return Rectifier(lens, size, resampler)
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import Contract
+from anyview_ros.contract import Contract, PixelRule, Resampler
 from anyview_ros.frames import Camera, Clip, Frame
 
 
@@ -33,7 +33,7 @@ def model_size(model: HasSizes, camera: Camera) -> tuple[int, int]:
 
 
 def resize_image(
-    image: NDArray[np.uint8], size: tuple[int, int], resampler: str
+    image: NDArray[np.uint8], size: tuple[int, int], resampler: Resampler
 ) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 of another size. Both resamplers anti-alias when they shrink."""
     height, width = size
@@ -49,7 +49,7 @@ def resize_image(
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)
 
 
-def resize_camera(camera: Camera, size: tuple[int, int], pixel_rule: str) -> Camera:
+def resize_camera(camera: Camera, size: tuple[int, int], pixel_rule: PixelRule) -> Camera:
     """Intrinsics at another size; `integer_grid` scales them as the AnyView release does."""
     height, width = size
     if pixel_rule == "pixel_centre":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
+
+from anyview_ros.imaging.resize import resize_image
 
 Image = NDArray[np.uint8]
 
@@ -25,11 +26,9 @@ def fitted(image: Image | None, width: int, height: int) -> Image:
         return tile
     scale = min(width / image.shape[1], height / image.shape[0])
     inner_width, inner_height = round(image.shape[1] * scale), round(image.shape[0] * scale)
-    shrinks = scale < 1
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
-    tile[top : top + inner_height, left : left + inner_width] = cv2.resize(
-        image, (inner_width, inner_height), interpolation=method
+    tile[top : top + inner_height, left : left + inner_width] = resize_image(
+        image, (inner_height, inner_width), "area"
     )
     return tile
 

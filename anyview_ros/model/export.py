@@ -21,10 +21,10 @@ from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.exporter_log_filter import quiet_exporter
 from anyview_ros.model.known_answers import known_answer
 from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.model.quiet import quiet_exporter
 from anyview_ros.model.weights import STORED_AS_16_BITS, WEIGHTS, SharedWeights
 from anyview_ros.packages import MANIFEST, sha256_of, write_manifest
 

@@ -72,7 +72,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Question:
+class Example:
     """Which views of a scene are sources, and which are asked for; what the targets show of them,
     where the run has composites."""
 
@@ -81,7 +81,7 @@ class Question:
     targets: list[int]
     shown: Shown | None = None
 
-    def mirrored(self) -> Question:
+    def mirrored(self) -> Example:
         shown = None if self.shown is None else self.shown.mirrored()
         return replace(self, scene=mirrored(self.scene), shown=shown)
 
@@ -129,7 +129,7 @@ class Drawn:
 
     scenes: SceneConfig
     frames: int
-    questions: Sequence[Question]
+    questions: Sequence[Example]
     noise_seeds: tuple[int, ...]
 
 
@@ -180,7 +180,7 @@ def draw_question(
     counts: tuple[int, int],
     training: TrainingConfig,
     composer: Composer | None = None,
-) -> Question:
+) -> Example:
     """Views of a scene in a drawn light, and which of them are sources and targets.
 
     With composites a scene has one question for each number of sources and of frames, whatever
@@ -205,7 +205,7 @@ def draw_question(
         sources = min(sources, store.config.views - 1)
     # Again from the first where there are few.
     targets = np.resize(order[sources:], training.targets_per_scene)
-    question = Question(scene, order[:sources].tolist(), targets.tolist())
+    question = Example(scene, order[:sources].tolist(), targets.tolist())
     if composer is not None:
         shown = composer.shown(scene, question.sources, question.targets, store.config.scene_scale)
         question = replace(question, shown=shown)
@@ -218,7 +218,7 @@ def draw_question(
 
 
 def assembled(
-    contract: Contract, questions: Sequence[Question], scene_scale: float, **others: Any
+    contract: Contract, questions: Sequence[Example], scene_scale: float, **others: Any
 ) -> Batch:
     """The tensors of questions; `others` are the fields of `Batch` that are drawn."""
     parts = [scene_tensors(contract, q.scene, q.sources, q.targets, scene_scale) for q in questions]
@@ -241,7 +241,7 @@ def assembled(
 
 
 def candidates_of(
-    contract: Contract, question: Question, inverse_depths: Sequence[float]
+    contract: Contract, question: Example, inverse_depths: Sequence[float]
 ) -> list[Candidates]:
     """Return the plane sweep of each target, with its composite where the run has one."""
     clips = [question.scene.clip(view) for view in question.sources]

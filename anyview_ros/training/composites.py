@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SURFACES
-from anyview_ros.engine.kept import digest
+from anyview_ros.engine.lru_cache import digest
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.surfaces.choice import Choice, even_priors
 from anyview_ros.engine.surfaces.chooser import Chooser

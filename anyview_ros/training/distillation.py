@@ -22,9 +22,9 @@ from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.distributed import gathered
 from anyview_ros.training.flow import noise_like, pixel_losses, source_cache, sweep_latents
 from anyview_ros.training.joint.config import is_joint
-from anyview_ros.training.lessons import Denoiser, Lesson, lesson, phase_of
-from anyview_ros.training.look import look_losses, looking, told
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, Trainer, average
+from anyview_ros.training.perceptual_loss import look_losses, looking, told
+from anyview_ros.training.phased_distillation import Denoiser, TrainingPair, phase_of, training_pair
 from anyview_ros.training.store import Store
 from anyview_ros.training.student import StudentConfig
 
@@ -167,9 +167,9 @@ class Distiller(Trainer):
             return Asked(batch, source, truth, noise, sweep, self.run.temperature)
 
     @torch.no_grad()
-    def _lesson(self, asked: Asked, phase: int) -> Lesson:
+    def _lesson(self, asked: Asked, phase: int) -> TrainingPair:
         own, teacher = (denoiser(network, asked) for network in (self.network, self.teacher))
-        return lesson(asked, own, teacher, self.student, phase, self.contract.solver)
+        return training_pair(asked, own, teacher, self.student, phase, self.contract.solver)
 
     def _look(self, asked: Asked, answer: Tensor) -> Tensor:
         """See `look_losses`; frames that are given are taken for true."""

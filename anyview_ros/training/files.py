@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.datasets.scene_layout import METADATA, Scene
+from anyview_ros.contract import PixelRule, Resampler
+from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.resize import resize_camera, resize_image
@@ -27,8 +28,8 @@ PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third 
 class Resizing(NamedTuple):
     """How images come to the size of a model, in the words of a contract."""
 
-    resampler: str
-    pixel_rule: str
+    resampler: Resampler
+    pixel_rule: PixelRule
 
 
 OURS = Resizing("area", "pixel_centre")  # of our own models
@@ -57,7 +58,7 @@ class FileConfig:
 class Window:
     """One clip: the frames of a scene at these places."""
 
-    scene: Scene
+    scene: SceneFolder
     cameras: tuple[str, ...]
     places: range
 
@@ -90,7 +91,7 @@ class FileScenes:
     ) -> None:
         self.root, self.frames, self.period, self.size = root, frames, period, size
         self.resizing = resizing
-        scenes = [Scene(path) for path in scene_folders(root)]
+        scenes = [SceneFolder(path) for path in scene_folders(root)]
         self._windows = [window for scene in scenes for window in self._cut(scene)]
         if not self._windows:
             raise AnyviewError(
@@ -110,7 +111,7 @@ class FileScenes:
         """Names of the cameras of a clip, in the order of its views."""
         return self._windows[index].cameras
 
-    def scene(self, index: int) -> Scene:
+    def scene(self, index: int) -> SceneFolder:
         """The scene of a clip: its path, its scene scale."""
         return self._windows[index].scene
 
@@ -139,7 +140,7 @@ class FileScenes:
         camera = resize_camera(track.camera, self.size, pixel_rule)
         return resized, camera, track.world_from_cam
 
-    def _cut(self, scene: Scene) -> list[Window]:
+    def _cut(self, scene: SceneFolder) -> list[Window]:
         cameras = tuple(name for name in scene.cameras if scene.storage.has_images(name))
         count = _checked_length(scene, cameras)
         step = self._step(scene)
@@ -147,7 +148,7 @@ class FileScenes:
         starts = range(0, count - span + 1, self.frames * step)
         return [Window(scene, cameras, range(a, a + span, step)) for a in starts]
 
-    def _step(self, scene: Scene) -> int:
+    def _step(self, scene: SceneFolder) -> int:
         """Frames of the scene from one frame of a clip to the next."""
         if scene.framerate is None:
             return 1
@@ -220,7 +221,7 @@ def _is_visible(file: Path, root: Path) -> bool:
     return not any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
-def _checked_length(scene: Scene, cameras: tuple[str, ...]) -> int:
+def _checked_length(scene: SceneFolder, cameras: tuple[str, ...]) -> int:
     """Number of frames, once all cameras and the metadata agree on it."""
     if not cameras:
         raise AnyviewError("incomplete_scene", f"{scene.path}: none of its cameras has images")

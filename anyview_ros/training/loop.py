@@ -23,7 +23,6 @@ from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.one_way.sweep import grown
 from anyview_ros.packages import find_package
-from anyview_ros.training.ahead import Ahead
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import Run, RunConfig, parse_config
@@ -31,6 +30,7 @@ from anyview_ros.training.distributed import agreed, gathered, rank_and_processe
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.package import CONFIG_FILE, parameters_of
+from anyview_ros.training.prefetch import Prefetcher
 from anyview_ros.training.store import SceneStore, Store, default_cache, wait_for
 
 LATEST = "latest.safetensors"
@@ -48,7 +48,8 @@ class Progress:
         pure_noise_loss: of the samples at the highest noise level, nan when there were none.
         samples: targets trained on in this step.
         waited_s: seconds that the run has waited for batches so far.
-        look: how unlike true clips answers look, see `training.look`; nan where none looked.
+        look: how unlike true clips answers look, see `training.perceptual_loss`; nan where none
+            looked.
     """
 
     step: int
@@ -273,7 +274,7 @@ def train(
         return max(SAVE_EVERY_S, (time.monotonic() - started) / SAVING_SHARE)
 
     saved, pause = time.monotonic(), SAVE_EVERY_S
-    with Ahead(trainer.draw, trainer.step, loaders) as batches:
+    with Prefetcher(trainer.draw, trainer.step, loaders) as batches:
         while trainer.step < trainer.run.training.steps:
             ready(trainer.step + loaders + 1)
             if agreed(stopped(), trainer.device):

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
-from anyview_ros.engine.asking import SynthesisOptions, check_sampling
 from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import scene_tensors
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.worlds.seeds import PREVIEW_SEED
 
-FIRST_SEED = 800_000  # not trained on, and not those of the bench
 SCENES = 2  # of each set
 Image = NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ class Preview:
     def __init__(self, run: RunConfig) -> None:
         self._run, self._contract = run, run.contract()
         self._scenes = [
-            (render_scene(scenes, FIRST_SEED + i), scenes.scene_scale)
+            (render_scene(scenes, PREVIEW_SEED + i), scenes.scene_scale)
             for scenes in run.scenes.values()
             if isinstance(scenes, SceneConfig) and not scenes.still
             for i in range(SCENES)
@@ -73,7 +73,7 @@ def generate(
     scene: SceneViews,
     target: int,
     scene_scale: float,
-    method: sampler.Method,
+    method: sampler.SamplerSettings,
     network: OneWayDenoiser,
     codec: LinearCodec,
 ) -> Image:
@@ -104,5 +104,5 @@ def generate(
 
     noise = sampler.unit_noise(0, shape[1:])[None]
     denoiser = sampler.denoiser_of(predict, contract.prediction)
-    latent = sampler.sample_by(method, denoiser, sampler.first_state(method, noise))
+    latent = sampler.sample_by(method, denoiser, sampler.initial_state(method, noise))
     return conditioning.images_of(codec.decode(tensor(latent)).cpu().numpy())

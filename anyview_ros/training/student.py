@@ -13,7 +13,7 @@ MOST_STEPS = 4
 
 @dataclass(frozen=True)
 class FewSteps:
-    """A distillation of any family, see `training.lessons`.
+    """A distillation of any family, see `training.phased_distillation`.
 
     Args:
         levels: noise levels, falling, at which the student takes its steps; the first one is the
@@ -95,8 +95,8 @@ class StudentConfig(FewSteps):
 
     Args:
         teacher_step: of the checkpoint that teaches.
-        look: weight of how unlike true clips answers look (see `training.look`) beside squared
-            errors of pixels in [-1, 1]; 0 = the student learns the teacher's answers alone.
+        look: weight of how unlike true clips answers look (see `training.perceptual_loss`) beside
+            squared errors of pixels in [-1, 1]; 0 = the student learns the teacher's answers alone.
     """
 
     teacher_step: int

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.verify import (
     autoencoder_checks,
@@ -116,7 +116,7 @@ def verify_scene(golden: Golden) -> Line:
     def found() -> Comparison:
         # Inputs elsewhere, but what the reader of scenes must find.
         references = golden.inputs(SCENE_ARRAYS)
-        ours = episode_arrays(Scene(golden.path / SCENE).episode())
+        ours = episode_arrays(SceneFolder(golden.path / SCENE).episode())
         return compare({name: references[name] for name in expected}, expected, ours)
 
     comparison, fault = attempted(found)

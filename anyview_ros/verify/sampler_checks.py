@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from anyview_ros.engine import sampler
-from anyview_ros.engine.reuse import Denoiser
+from anyview_ros.engine.step_cache import Denoiser
 from anyview_ros.errors import AnyviewError
 from anyview_ros.release import (
     LATENT_CHANNELS,

@@ -17,8 +17,6 @@ from anyview_ros.worlds.rigs import Mount, RigCamera
 from anyview_ros.worlds.street.street import StreetWorld
 from anyview_ros.worlds.table.table import TableWorld
 
-DEMO_SEED = 990004  # of the demos; nothing is trained on seeds from 900000 on
-
 
 class World(Protocol):
     """A robot with cameras in a world that anyone can render at any stamp: truth for any camera.

@@ -12,7 +12,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from anyview_ros.cli import convert_scenes
 from anyview_ros.cli.__main__ import main
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.evaluation.root_suite import RootSuite
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.node.messages import time_message
@@ -62,7 +62,7 @@ def test_scenes_hold_what_was_recorded(tmp_path: Path, storage: StoragePlugin) -
     out = convert(RigRecording(storage=storage), tmp_path)
     assert names(out) == ["drive-0000", "drive-0001"]
     for number in range(2):
-        scene = Scene(out / f"drive-{number:04d}")
+        scene = SceneFolder(out / f"drive-{number:04d}")
         assert scene.cameras == ("front", "left")
         assert scene.scene_scale() == 0.0625
         places = range(9)
@@ -97,7 +97,7 @@ def test_no_pose_is_extrapolated(tmp_path: Path, capsys: pytest.CaptureFixture[s
     recording.transforms_ns = stamps(21, FIRST_NS + 250 * MS, 50 * MS)  # until 1.25 s
     out = convert(recording, tmp_path)
     (name,) = names(out)
-    scene = Scene(out / name)
+    scene = SceneFolder(out / name)
     lowdim = scene.storage.lowdim("front", range(9))
     assert lowdim.stamps_ns is not None
     assert lowdim.stamps_ns.tolist() == stamps(9, FIRST_NS + 300 * MS)
@@ -112,7 +112,7 @@ def test_lost_images_are_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     del recording.left.stamps_ns[4]
     out = convert(recording, tmp_path)
     (name,) = names(out)
-    scene = Scene(out / name)
+    scene = SceneFolder(out / name)
     lowdim = scene.storage.lowdim("front", range(9))
     assert lowdim.stamps_ns is not None
     assert lowdim.stamps_ns[0] == FIRST_NS + 500 * MS
@@ -123,12 +123,12 @@ def test_lost_images_are_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_chosen_cameras_come_in_the_order_asked_for(tmp_path: Path) -> None:
     out = convert(RigRecording(), tmp_path, "--frames", 9, "--cameras", "left", "front")
-    assert Scene(out / "drive-0000").cameras == ("left", "front")
+    assert SceneFolder(out / "drive-0000").cameras == ("left", "front")
 
 
 def test_images_are_shrunk_on_demand(tmp_path: Path) -> None:
     out = convert(RigRecording(), tmp_path, "--frames", 9, "--longer-side", 32)
-    scene = Scene(out / "drive-0000")
+    scene = SceneFolder(out / "drive-0000")
     assert scene.images("left", range(1)).shape == (1, 24, 32, 3)
     assert scene.track("left", range(1), (24, 32)).camera == CAMERA.resized(32, 24)
 
@@ -142,7 +142,7 @@ def test_a_lens_is_rectified(tmp_path: Path) -> None:
     recording = RigRecording()
     recording.front.change_info = distort
     out = convert(recording, tmp_path)
-    scene = Scene(out / "drive-0000")
+    scene = SceneFolder(out / "drive-0000")
     assert scene.track("front", range(9), (48, 64)).camera == CAMERA
     maps = cv2.initUndistortRectifyMap(
         CAMERA.matrix, np.array(d), np.eye(3), CAMERA.matrix, (64, 48), cv2.CV_32FC1
@@ -154,7 +154,9 @@ def test_a_lens_is_rectified(tmp_path: Path) -> None:
         apart = np.abs(shown[k].astype(int) - expected)[inner]
         assert apart.max() <= 2
     off = convert(recording, tmp_path / "off", "--frames", 9, "--rectify", "off")
-    np.testing.assert_array_equal(Scene(off / "drive-0000").images("front", range(1))[0], ramp(0))
+    np.testing.assert_array_equal(
+        SceneFolder(off / "drive-0000").images("front", range(1))[0], ramp(0)
+    )
 
 
 def test_the_right_camera_of_a_stereo_pair_is_beside_its_frame(tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_the_right_camera_of_a_stereo_pair_is_beside_its_frame(tmp_path: Path) -
     recording = RigRecording()
     recording.front.change_info = shift
     out = convert(recording, tmp_path, "--frames", 9, "--rectify", "off")
-    poses = Scene(out / "drive-0000").track("front", range(9), (48, 64)).world_from_cam
+    poses = SceneFolder(out / "drive-0000").track("front", range(9), (48, 64)).world_from_cam
     plain = world_from_base(FIRST_NS) @ BASE_FROM_FRONT
     np.testing.assert_allclose(inverse(plain) @ poses[0], rigid(np.eye(3), (0.12, 0, 0)), atol=1e-9)
 
@@ -191,7 +193,7 @@ def test_a_new_calibration_begins_a_new_scene(tmp_path: Path) -> None:
     recording.front.change_info = zoom
     out = convert(recording, tmp_path)
     (name,) = names(out)
-    scene = Scene(out / name)
+    scene = SceneFolder(out / name)
     assert scene.track("front", range(9), (48, 64)).camera.fx == 75.0
 
 
@@ -201,7 +203,7 @@ def test_unset_stamps_are_left_out(tmp_path: Path) -> None:
         setattr(image.header, "stamp", time_message(0)) if stamp == FIRST_NS else None
     )
     out = convert(recording, tmp_path)
-    lowdim = Scene(out / "drive-0000").storage.lowdim("front", range(9))
+    lowdim = SceneFolder(out / "drive-0000").storage.lowdim("front", range(9))
     assert lowdim.stamps_ns is not None
     assert lowdim.stamps_ns[0] == FIRST_NS + 100 * MS
 
@@ -256,14 +258,14 @@ def test_a_slow_camera_needs_a_longer_period(
     assert "raise --period" in said
     assert "instants: clip_gap (left), e.g. no frame within half a period" in said
     out = convert(recording, tmp_path / "b", "--frames", 9, "--period", 0.2)
-    assert Scene(out / "drive-0000").framerate == 5
+    assert SceneFolder(out / "drive-0000").framerate == 5
 
 
 def test_missing_camera_infos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording = RigRecording()
     recording.left.with_info = False
     out = convert(recording, tmp_path)
-    assert Scene(out / "drive-0000").cameras == ("front",)
+    assert SceneFolder(out / "drive-0000").cameras == ("front",)
     recording.front.with_info = False
     said = refused(recording, tmp_path / "b", capsys)
     assert said.startswith("[no_cameras]")
@@ -400,7 +402,7 @@ def test_a_world_looks_from_the_scene_as_it_did_to_the_camera(tmp_path: Path) ->
     out = tmp_path / "out"
     arguments = ["convert", "bag", bag, "--out", out, "--frames", 9, "--images", "png"]
     assert main([str(argument) for argument in arguments]) == 0
-    scene = Scene(out / "street-0000")
+    scene = SceneFolder(out / "street-0000")
     assert scene.cameras == ("front",)  # virtual cameras are no cameras
     lowdim = scene.storage.lowdim("front", range(9))
     assert lowdim.stamps_ns is not None

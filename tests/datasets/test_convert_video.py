@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anyview_ros.cli.__main__ import main
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.media.video_writer import VideoWriter
@@ -36,7 +36,7 @@ def convert(file: Path, *options: object) -> int:
 
 def places(scene: Path) -> list[int]:
     """Which frames of the video a scene holds, told by their blue."""
-    images = Scene(scene).images("camera", range(5))
+    images = SceneFolder(scene).images("camera", range(5))
     blue = images[:, 20:28, 20:28, 2].astype(float)
     return np.rint(blue.mean(axis=(1, 2)) / 9).astype(int).tolist()
 
@@ -49,7 +49,7 @@ def test_frames_on_the_grid_become_scenes(
     assert [scene.name for scene in scenes] == ["walk-0000", "walk-0001"]
     assert places(scenes[0]) == [0, 2, 4, 6, 8]
     assert places(scenes[1]) == [10, 12, 14, 16, 18]
-    track = Scene(scenes[0]).track("camera", range(5), (48, 64))
+    track = SceneFolder(scenes[0]).track("camera", range(5), (48, 64))
     assert track.camera == SIZE
     np.testing.assert_array_equal(track.world_from_cam, [STANDING_CAMERA] * 5)
     assert "4 frames: in runs too short for 5 frames 0.1 s apart" in capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     for k in range(5):
         cv2.imwrite(str(folder / f"{k}.png"), cv2.cvtColor(ramp(k, SIZE), cv2.COLOR_RGB2BGR))
     assert convert(folder, "--images", "png", "--longer-side", 32, "--name", "still") == 0
-    scene = Scene(tmp_path / "out" / "still-0000")
+    scene = SceneFolder(tmp_path / "out" / "still-0000")
     assert scene.images("camera", range(5)).shape == (5, 24, 32, 3)
     assert scene.track("camera", range(5), (24, 32)).camera == SIZE.resized(32, 24)
 

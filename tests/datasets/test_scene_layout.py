@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse, look_at
 
@@ -76,7 +76,7 @@ def write_video(path, camera, poses, with_images):
 
 def refused(scene: Path, **arguments) -> AnyviewError:
     with pytest.raises(AnyviewError) as e:
-        Scene(scene).episode(**arguments)
+        SceneFolder(scene).episode(**arguments)
     return e.value
 
 
@@ -89,7 +89,7 @@ def test_storages_and_transforms_say_the_same(tmp_path, storage, transform):
     scene = write(
         tmp_path / "s", info=info, rgb={"extension": extension}, extrinsics={"transform": transform}
     )
-    episode = Scene(scene).episode()
+    episode = SceneFolder(scene).episode()
     assert episode.images.shape == (5, HEIGHT, WIDTH, 3)
     assert (
         np.abs(episode.images.astype(int).mean(axis=(1, 2, 3)) - [20, 50, 80, 110, 140]).max() < 2
@@ -102,12 +102,12 @@ def test_storages_and_transforms_say_the_same(tmp_path, storage, transform):
 
 
 def test_alpha_is_dropped(tmp_path):
-    images = Scene(write(tmp_path / "s")).episode().images
+    images = SceneFolder(write(tmp_path / "s")).episode().images
     assert np.array_equal(images, np.stack([picture(k) for k in range(5)]))
 
 
 def test_names_lengths_and_scales_can_be_given(tmp_path):
-    scene = Scene(write(tmp_path / "s", images=("spare", "left")))
+    scene = SceneFolder(write(tmp_path / "s", images=("spare", "left")))
     episode = scene.episode(source="spare", target="left", num_frames=1, scale=0.5)
     assert len(episode.images) == len(episode.truth) == 1
     np.testing.assert_allclose(episode.source.world_from_cam, POSES["spare"][:1], atol=1e-12)
@@ -131,7 +131,7 @@ def test_the_size_of_the_target(tmp_path, monkeypatch, changes, with_truth, size
     specific = {"scale_factor": 0.1, **changes.get("specific", {})}
     images = ("cam0", "cam1") if with_truth else ("cam1",)
     changes = {**changes, "cameras": ["cam0", "cam1"], "specific": specific}
-    episode = Scene(write(tmp_path / "s", images=images, **changes)).episode()
+    episode = SceneFolder(write(tmp_path / "s", images=images, **changes)).episode()
     assert (episode.target.camera.height, episode.target.camera.width) == size
     assert episode.scene_scale == 0.1
 
@@ -146,7 +146,7 @@ def test_clip_lengths_that_are_not_one_and_four_k(tmp_path, count):
 def test_an_unknown_source_needs_a_scale(tmp_path):
     scene = write(tmp_path / "s", specific={"roles": METADATA["specific"]["roles"]})
     assert refused(scene).code == "unknown_scene_scale"
-    assert Scene(scene).episode(scale=0.2).scene_scale == 0.2
+    assert SceneFolder(scene).episode(scale=0.2).scene_scale == 0.2
 
 
 def test_an_unknown_camera(tmp_path):
@@ -245,10 +245,10 @@ def test_metadata_that_cannot_be(tmp_path, changes):
     scene = write(tmp_path / "s")
     (scene / "metadata.json").write_text(json.dumps({**METADATA, **changes}))
     with pytest.raises(AnyviewError) as e:
-        Scene(scene).episode()
+        SceneFolder(scene).episode()
     assert e.value.code == "invalid_scene"
 
 
 def test_no_metadata(tmp_path):
     with pytest.raises(AnyviewError, match=r"metadata\.json cannot be read"):
-        Scene(tmp_path)
+        SceneFolder(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.datasets.scene_writer import SceneNotes, SceneWriter, write_scene
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
@@ -24,7 +24,7 @@ MEAN_LOSS = {"png": 0.0, "jpg": 1.5, "mp4": 3.0}  # grey levels
 @pytest.mark.parametrize("images", MEAN_LOSS)
 def test_a_scene_is_read_as_it_was_written(tmp_path: Path, images: str) -> None:
     write_scene(tmp_path / "s", VIEWS, replace(NOTES, images=images))
-    scene = Scene(tmp_path / "s")
+    scene = SceneFolder(tmp_path / "s")
     episode = scene.episode()  # by the roles: front is the input, left the target
     assert episode.scene_scale == 0.125
     assert scene.framerate == 10
@@ -45,7 +45,7 @@ def test_a_scene_is_read_as_it_was_written(tmp_path: Path, images: str) -> None:
 def test_places_are_chosen_in_both_storages(tmp_path: Path) -> None:
     for images in ("png", "mp4"):
         write_scene(tmp_path / images, VIEWS, replace(NOTES, images=images))
-        scene = Scene(tmp_path / images)
+        scene = SceneFolder(tmp_path / images)
         taken = scene.images("left", range(2, 9, 3))
         assert np.abs(taken[:, 10, 10, 2].astype(int) - [18, 45, 72]).max() < 6
         track = scene.track("left", range(2, 9, 3), (48, 64))
@@ -74,7 +74,7 @@ def test_cameras_of_two_sizes(tmp_path: Path) -> None:
         metadata = json.loads((tmp_path / images / "metadata.json").read_text())
         assert metadata["resolution"] is None
         assert metadata["specific"]["resolution_per_camera"]["left"] == size
-        target = Scene(tmp_path / images).episode().target.camera
+        target = SceneFolder(tmp_path / images).episode().target.camera
         assert [target.height, target.width] == size
         assert (target.cx, target.cy) == (16.0, 10.0)
 
@@ -100,7 +100,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
     write_scene(tmp_path / "s", {"front": VIEWS["front"][:5]}, NOTES)
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
-    assert Scene(tmp_path / "s").storage.num_poses("front") == 5
+    assert SceneFolder(tmp_path / "s").storage.num_poses("front") == 5
 
 
 def test_all_cameras_have_as_many_frames(tmp_path: Path) -> None:

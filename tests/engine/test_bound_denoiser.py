@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from anyview_ros.engine import sampler
 from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.onnx.runtime import Graph, OnDevice
-from anyview_ros.engine.sampler import Method, karras_sigmas, sample_by
+from anyview_ros.engine.sampler import SamplerSettings, karras_sigmas, sample_by
 from anyview_ros.errors import AnyviewError
 
 SHAPE = (1, 2, 3, 4, 5)
@@ -55,8 +55,8 @@ def bound(graph, prediction, known=None, hint=None):
 @pytest.mark.parametrize("reuse", [0.0, 0.05])
 def test_x0_is_sampled_bit_for_bit_as_in_memory(tmp_path, solver, reuse):
     graph = graph_of(tmp_path)
-    method = Method(tuple(karras_sigmas(12)), solver, reuse)
-    state = sampler.first_state(method, normal(2))
+    method = SamplerSettings(tuple(karras_sigmas(12)), solver, reuse)
+    state = sampler.initial_state(method, normal(2))
     in_memory = sampler.denoiser_of(
         lambda noisy, t: graph(noisy=noisy, t=t, hint=normal(1))["prediction"], "x0"
     )

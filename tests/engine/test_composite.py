@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from anyview_ros.contract import LatentShape
-from anyview_ros.engine.asking import SynthesisOptions
 from anyview_ros.engine.conditioner import Conditioner
 from anyview_ros.engine.pipeline import Pipeline
+from anyview_ros.engine.request import SynthesisOptions
 from anyview_ros.engine.surfaces.choice import Choice
 from anyview_ros.engine.surfaces.composite import composite, filled
 from anyview_ros.errors import AnyviewError
@@ -93,14 +93,14 @@ def told(tmp_path: Path) -> Path:
 
 def test_a_model_with_composites_is_told_them(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    given = Conditioner.given
+    given = Conditioner.inputs
 
     def watched(self, scene, keep, choices=()):
         tensors, clamped = given(self, scene, keep, choices)
         seen.append((tensors["sweep"], len(choices)))
         return tensors, clamped
 
-    monkeypatch.setattr(Conditioner, "given", watched)
+    monkeypatch.setattr(Conditioner, "inputs", watched)
     pipeline = Pipeline(load_package(told), "cpu")
     camera = CAMERA.resized(128, 96)
     view = View(camera, np.stack([looking_ahead(0.0, 0.3, 0.1)] * FRAMES))

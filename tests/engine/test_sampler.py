@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from anyview_ros.contract import CHOICES
 from anyview_ros.engine.sampler import (
     MAX_SEED,
-    Method,
+    SamplerSettings,
     coefficients,
-    continues_below,
     denoiser_of,
-    first_state,
+    initial_state,
     karras_sigmas,
+    known_frames_below,
     sample,
     sample_by,
     schedule,
@@ -151,8 +151,8 @@ def counted(threshold, steps=35):
         calls.append(sigma)
         return gaussian_denoiser(y, sigma)
 
-    method = Method(tuple(karras_sigmas(steps)), "dpmpp2m", threshold)
-    found = sample_by(method, denoiser, first_state(method, np.ones((1, 4), np.float32)))
+    method = SamplerSettings(tuple(karras_sigmas(steps)), "dpmpp2m", threshold)
+    found = sample_by(method, denoiser, initial_state(method, np.ones((1, 4), np.float32)))
     return calls, abs(found[0, 0] / (80.0 / np.sqrt(1 + 80.0**2)) - 1)
 
 
@@ -179,8 +179,8 @@ def test_an_answer_that_never_changes_is_asked_for_twice():
         calls.append(sigma)
         return np.full_like(y, 0.5)
 
-    method = Method((80.0, 40.0, 20.0, 10.0, 0.0), "euler", 0.01)
-    found = sample_by(method, denoiser, first_state(method, np.ones(3, np.float32)))
+    method = SamplerSettings((80.0, 40.0, 20.0, 10.0, 0.0), "euler", 0.01)
+    found = sample_by(method, denoiser, initial_state(method, np.ones(3, np.float32)))
     assert calls == [80.0, 40.0]
     np.testing.assert_array_equal(found, 0.5)
 
@@ -188,13 +188,13 @@ def test_an_answer_that_never_changes_is_asked_for_twice():
 def test_a_temperature_is_a_share_of_the_noise() -> None:
     """A denoiser that passes its noise on shows how much of it there was."""
     noise = np.ones(3, np.float32)
-    method = Method((80.0, 2.0, 0.0), temperature=0.25)
-    found = sample_by(method, lambda y, sigma: y / sigma, first_state(method, noise))
-    full = Method((80.0, 2.0, 0.0))
-    whole = sample_by(full, lambda y, sigma: y / sigma, first_state(full, noise))
+    method = SamplerSettings((80.0, 2.0, 0.0), temperature=0.25)
+    found = sample_by(method, lambda y, sigma: y / sigma, initial_state(method, noise))
+    full = SamplerSettings((80.0, 2.0, 0.0))
+    whole = sample_by(full, lambda y, sigma: y / sigma, initial_state(full, noise))
     assert found == pytest.approx(0.25 * whole)
 
 
 def test_known_frames_join_after_the_first_step():
-    assert continues_below(Method((80.0, 3.0, 0.0))) == 80
-    assert continues_below(Method((80.0, 0.0))) == np.inf
+    assert known_frames_below(SamplerSettings((80.0, 3.0, 0.0))) == 80
+    assert known_frames_below(SamplerSettings((80.0, 0.0))) == np.inf

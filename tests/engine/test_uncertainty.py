@@ -5,12 +5,19 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from anyview_ros.engine.conditioner import Scene
+from anyview_ros.engine.conditioner import ModelRequest
 from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.sampler import MAX_SEED
-from anyview_ros.engine.trust.sight import off_sight
-from anyview_ros.engine.trust.uncertainty import GAIN, WAYS, Question, Spread, doubt, questions
+from anyview_ros.engine.trust.photo_error import photo_consistency_error
+from anyview_ros.engine.trust.uncertainty import (
+    GAIN,
+    WAYS,
+    Augmentation,
+    RunningDeviation,
+    augmentations,
+    doubt,
+)
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.packages import load_package
@@ -48,7 +55,7 @@ def synthesize(
 
 def test_spread_is_the_standard_deviation_of_what_is_seen():
     videos = np.random.default_rng(0).normal(0, 0.2, (6, 1, 3, 5, 4, 7)).astype(np.float32)
-    spread = Spread()
+    spread = RunningDeviation()
     for video in videos:
         spread.add(video)
     shown = 127.5 * np.clip(videos.astype(np.float64), -1, 1)[:, 0]
@@ -64,7 +71,7 @@ def test_what_answers_and_sources_tell_adds_up_in_squares_to_white():
 
 
 def test_what_no_image_can_show_is_no_spread():
-    spread = Spread()
+    spread = RunningDeviation()
     for level in (1.5, 7.0):
         spread.add(np.full((1, 3, 1, 2, 2), level, np.float32))
     assert not spread.levels().any()
@@ -91,7 +98,7 @@ def test_frames_are_those_of_the_first_seed_and_the_others_are_asked_in_other_wa
         seen[k] = seen[k] ** (1 / gamma)
     spread = 255 * np.sqrt(np.var(seen, axis=0, ddof=1).mean(axis=-1))
     target = View(MODEL_SIZE, np.tile(np.eye(4), (5, 1, 1)))
-    off = off_sight(first.frames, [source()], target, scale)
+    off = photo_consistency_error(first.frames, [source()], target, scale)
     assert min(spread.max(), off.max()) > 2
     expected = GAIN * np.hypot(spread, off)
     # The frames of `others` are rounded to whole grey levels, which a dark light makes coarser.
@@ -101,8 +108,8 @@ def test_frames_are_those_of_the_first_seed_and_the_others_are_asked_in_other_wa
 def test_sources_and_known_frames_are_in_the_same_light():
     image = np.random.default_rng(1).integers(0, 256, (24, 32, 3)).astype(np.uint8)
     clip = Clip((Frame(1, image, MODEL_SIZE, np.eye(4)),))
-    scene = Scene((clip,), View(MODEL_SIZE, np.eye(4)[None]), image[None, ::-1], 0.5)
-    asked = scene.asked(Question(2.0, 0.7, (0,)))
+    scene = ModelRequest((clip,), View(MODEL_SIZE, np.eye(4)[None]), image[None, ::-1], 0.5)
+    asked = scene.augmented(Augmentation(2.0, 0.7, (0,)))
     np.testing.assert_array_equal(asked.clips[0].images[0], in_light(image, 0.7))
     np.testing.assert_array_equal(asked.known[0], in_light(image[::-1], 0.7))
     assert asked.scene_scale == 1.0
@@ -171,32 +178,38 @@ def test_one_sample_has_no_spread(pipeline):
 
 
 def test_the_first_seed_asks_what_was_asked_and_the_others_in_turn():
-    assert questions(5, 0) == [Question(1, 1, (5,))]
-    assert questions(5, 3) == [
-        Question(1, 1, (5,)),
-        Question(*WAYS[0], (6,)),
-        Question(*WAYS[1], (7,)),
+    assert augmentations(5, 0) == [Augmentation(1, 1, (5,))]
+    assert augmentations(5, 3) == [
+        Augmentation(1, 1, (5,)),
+        Augmentation(*WAYS[0], (6,)),
+        Augmentation(*WAYS[1], (7,)),
     ]
-    assert [question.seeds for question in questions(0, 7)] == [(0,), (1, 5), (2, 6), (3,), (4,)]
-    sizes_and_lights = np.log([(q.size, q.gamma) for q in questions(0, 5)])
+    assert [question.seeds for question in augmentations(0, 7)] == [
+        (0,),
+        (1, 5),
+        (2, 6),
+        (3,),
+        (4,),
+    ]
+    sizes_and_lights = np.log([(q.size, q.gamma) for q in augmentations(0, 5)])
     np.testing.assert_allclose(sizes_and_lights.sum(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(np.prod(sizes_and_lights, axis=1).sum(), 0, atol=1e-12)
 
 
 def test_seeds_start_again_after_the_last():
-    asked = questions(MAX_SEED - 1, 4)
+    asked = augmentations(MAX_SEED - 1, 4)
     assert [question.seeds for question in asked] == [(MAX_SEED - 1,), (MAX_SEED,), (0,), (1,)]
 
 
 @pytest.mark.parametrize("gamma", [1.0, *{gamma for _, gamma in WAYS}])
 def test_light_is_taken_back(gamma):
-    question = Question(1.0, gamma, (0,))
+    question = Augmentation(1.0, gamma, (0,))
     images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
-    lit = question.lit(images)
+    lit = question.apply_gamma(images)
     assert (np.array_equal(lit, images)) == (gamma == 1)
     video = (lit.transpose(3, 0, 1, 2)[None] / 127.5 - 1).astype(np.float32)
-    back = 127.5 * (question.unlit(video)[0].transpose(1, 2, 3, 0) + 1)
+    back = 127.5 * (question.invert_gamma(video)[0].transpose(1, 2, 3, 0) + 1)
     np.testing.assert_allclose(back[:, 1:], images[:, 1:], atol=2.5)
-    assert question.unlit(np.float32([-1.5, 1.5])).tolist() == (
+    assert question.invert_gamma(np.float32([-1.5, 1.5])).tolist() == (
         [-1.5, 1.5] if gamma == 1 else [-1, 1]
     )

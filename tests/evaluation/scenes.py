@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
-from anyview_ros.evaluation.task import Question
+from anyview_ros.evaluation.task import Task
 from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import look_at
@@ -54,19 +54,17 @@ def frames_of(images: NDArray[np.uint8], places: NDArray[np.float64]) -> tuple[F
     return tuple(Frame((k + 1) * PERIOD_NS, i, camera, p) for k, (i, p) in enumerate(pairs))
 
 
-def noise_question(seed: int) -> Question:
+def noise_question(seed: int) -> Task:
     """Images of noise: nothing of it can be guessed."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (2, FRAMES, HEIGHT, WIDTH, 3)).astype(np.uint8)
-    return Question(
-        frames_of(images[0], poses(seed)), View(CAMERA, poses(seed + 1)), images[1], 0.1
-    )
+    return Task(frames_of(images[0], poses(seed)), View(CAMERA, poses(seed + 1)), images[1], 0.1)
 
 
 class Oracle:
     """A pipeline that knows the answers of some questions, and paints grey for any other."""
 
-    def __init__(self, folder: Path, *questions: Question) -> None:
+    def __init__(self, folder: Path, *questions: Task) -> None:
         self.package = load_package(make_package(folder / "oracle"))
         self.questions = questions
         self.asked: list[SynthesisOptions] = []

@@ -9,7 +9,7 @@ import pytest
 
 from anyview_ros.evaluation import baselines as b
 from anyview_ros.evaluation.clip_metrics import region_psnr
-from anyview_ros.evaluation.task import Question
+from anyview_ros.evaluation.task import Task
 from anyview_ros.frames import View
 from anyview_ros.geometry import look_at
 from tests.evaluation.scenes import (
@@ -23,7 +23,7 @@ from tests.evaluation.scenes import (
 )
 
 
-def painted_ground() -> Question:
+def painted_ground() -> Task:
     """A scene that is nothing but the ground, seen by both cameras at each instant."""
     big = CAMERA.resized(160, 120)
     source, target = poses(0.0), poses(0.7, height=5.0)
@@ -32,7 +32,7 @@ def painted_ground() -> Question:
         met = [b.ground_points(big, pose) for pose in places]
         return np.stack([texture(m[..., 0], m[..., 1]) for m in met])
 
-    return Question(frames_of(seen(source), source), View(big, target), seen(target), 0.1)
+    return Task(frames_of(seen(source), source), View(big, target), seen(target), 0.1)
 
 
 def test_the_ground_plane_warp_is_exact_on_the_ground() -> None:

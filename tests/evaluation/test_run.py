@@ -15,7 +15,7 @@ from anyview_ros.evaluation.evaluation import Asking
 from anyview_ros.evaluation.run import Failure, Plan, attempt, begin, evaluate_all
 from anyview_ros.evaluation.seal import identity, seal
 from anyview_ros.evaluation.suite import Episode
-from anyview_ros.evaluation.task import Question
+from anyview_ros.evaluation.task import Task
 from anyview_ros.packages import load_package
 from tests.evaluation.scenes import world_suite
 from tests.packages import make_package
@@ -40,7 +40,7 @@ class DeadlySuite:
     def episodes(self) -> tuple[Episode, ...]:
         return (EPISODE,)
 
-    def question(self, episode: Episode) -> Question:
+    def question(self, episode: Episode) -> Task:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 

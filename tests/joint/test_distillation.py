@@ -27,13 +27,13 @@ from anyview_ros.model.joint.package import network_of
 from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.packages import load_package
 from anyview_ros.training import distributed
-from anyview_ros.training.batches import Question
+from anyview_ros.training.batches import Example
 from anyview_ros.training.distributed import joined
 from anyview_ros.training.joint.config import JointRun, parse_joint, student_text, teachers_way
 from anyview_ros.training.joint.distillation import JointDistiller, denoiser
 from anyview_ros.training.joint.questions import JointAsked, coded, joint_question
-from anyview_ros.training.lessons import walked
 from anyview_ros.training.loop import LATEST, Progress, train
+from anyview_ros.training.phased_distillation import integrated
 from tests.joint.tiny_student import CONFIG, STUDENT, distiller, fake_import, tiny_run
 
 
@@ -71,7 +71,7 @@ def test_one_step_of_a_student_comes_nearer_to_many_steps_of_its_teacher(
     @torch.no_grad()
     def clips(network: torch.nn.Module, levels: tuple[float, ...], solver: str) -> Tensor:
         of = [(denoiser(network, a, trainer.text), a) for a in asked]  # type: ignore[arg-type]
-        return torch.cat([walked(a, f, a.start(80.0), levels, solver) for f, a in of])
+        return torch.cat([integrated(a, f, a.start(80.0), levels, solver) for f, a in of])
 
     wanted = clips(trainer.teacher, STUDENT.teacher_levels, "ab2")
     student, few = (
@@ -96,7 +96,7 @@ def test_the_teachers_way_is_the_sampler_of_the_release() -> None:
     def numpy_denoise(y: NDArray[np.float32], level: float) -> NDArray[np.float32]:
         return denoise(torch.from_numpy(y), level).numpy()
 
-    ended = walked(asked, denoise, asked.start(80.0), levels, solver)
+    ended = integrated(asked, denoise, asked.start(80.0), levels, solver)
     usual_end = sampler.sample(numpy_denoise, noise.numpy(), levels[:-1], "ab2")
     np.testing.assert_allclose(ended.numpy(), usual_end, atol=2e-5)
 
@@ -206,14 +206,14 @@ def test_a_package_makes_what_the_student_made_in_training(
     pipeline = Pipeline(package, "cpu", 1)
     encoded = videos_seen(monkeypatch)
     made = pipeline.synthesize([scene.clip(0)], scene.view(2), options)
-    question = joint_question(Question(scene, [0], [2]), 0.0625, 0)
+    question = joint_question(Example(scene, [0], [2]), 0.0625, 0)
     asked = coded(question, trainer.autoencoder, trainer.device)
     noise = sampler.unit_noise(3, asked.noise.shape[1:])[None]
     asked = replace(asked, noise=torch.from_numpy(noise))
     take(trainer, trainer.ema)
     with torch.no_grad():
         denoise = denoiser(trainer.network, asked, trainer.text)
-        latent = walked(asked, denoise, asked.start(80.0), (80.0, 2.0, 0.0))
+        latent = integrated(asked, denoise, asked.start(80.0), (80.0, 2.0, 0.0))
         frames = conditioning.images_of(trainer.autoencoder.decode(latent).numpy())
     assert np.abs(frames.astype(float) - made.frames).mean() < 0.6  # one step alone: 0.76
 

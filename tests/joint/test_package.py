@@ -10,7 +10,7 @@ import torch
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import GRAPHS, FusedAttention
-from anyview_ros.datasets.scene_layout import Scene
+from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
@@ -37,7 +37,7 @@ def pipeline(package):
 
 def request():
     """The golden scene as a robot's request: a posed clip and a view."""
-    episode = Scene(GOLDEN / "scene_tiny").episode()
+    episode = SceneFolder(GOLDEN / "scene_tiny").episode()
     source = episode.source
     frames = [
         Frame(100 * (k + 1), image, source.camera, pose)

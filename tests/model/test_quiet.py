@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.model.export import GraphSpec, onnx_model
-from anyview_ros.model.quiet import CHATTER, quiet_exporter
+from anyview_ros.model.exporter_log_filter import CHATTER, quiet_exporter
 
 
 class Halves(nn.Module):

@@ -10,9 +10,9 @@ import pytest
 
 from anyview_ros.cli.export import OF_PACKAGE, refuse
 from anyview_ros.contract import FusedAttention
-from anyview_ros.engine.asking import SynthesisOptions, check_request, check_sampling
 from anyview_ros.engine.onnx.fused_attention import check_fused
 from anyview_ros.engine.onnx.providers import PROVIDERS, Assigned, check_assigned, chosen
+from anyview_ros.engine.request import SynthesisOptions, check_request, check_sampling
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import transform_from_pose
@@ -33,7 +33,7 @@ def folder_of_a_package(folder: Path) -> None:
     assert find_package(str(package)) == package
 
 
-@does("engine.asking", "leave depth out", "take a package that has it")
+@does("engine.request", "leave depth out", "take a package that has it")
 def depth_of_a_model_that_knows_it(folder: Path) -> None:
     blind = tiny(folder)
     knowing = replace(blind, plane_sweep=(0.0, 1.0), sweep_weights=True)

@@ -71,7 +71,7 @@ def period_of_the_scenes(folder: Path) -> None:
     opened(folder, 5, 0.1)
 
 
-@does("training.look", "leave it out", "leave --look out")
+@does("training.perceptual_loss", "leave it out", "leave --look out")
 def without_look(folder: Path) -> None:
     assert parsed("distill", "t", "--out", "o").look == 0
 

@@ -13,7 +13,7 @@ from anyview_ros.contract import SurfaceRange
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
-from anyview_ros.training.batches import Question, candidates_of, draw_batch
+from anyview_ros.training.batches import Example, candidates_of, draw_batch
 from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.flow import flow_losses
@@ -74,7 +74,7 @@ def test_in_a_mirror_targets_show_the_mirror_image(eyes: Path, tmp_path: Path) -
     contract = run.contract()
     scene = painted(run)["street"][0]
     shown = Composer(eyes, tmp_path).shown(scene, [0, 1], [2, 3], 0.0625)
-    question = Question(scene, [0, 1], [2, 3], shown)
+    question = Example(scene, [0, 1], [2, 3], shown)
     pairs = zip(
         candidates_of(contract, question, [0.0]),
         candidates_of(contract, question.mirrored(), [0.0]),

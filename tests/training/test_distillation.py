@@ -18,9 +18,9 @@ from anyview_ros.model.checkpoint import Checkpoint, read_checkpoint, write_chec
 from anyview_ros.training.config import parse_config
 from anyview_ros.training.distillation import Distiller, denoiser, student_run
 from anyview_ros.training.flow import pixel_losses
-from anyview_ros.training.lessons import led, shown
-from anyview_ros.training.look import looking
 from anyview_ros.training.loop import LATEST, Progress, train
+from anyview_ros.training.perceptual_loss import looking
+from anyview_ros.training.phased_distillation import student_rollout, teacher_target
 from anyview_ros.training.student import StudentConfig
 from tests.training.tiny import CONFIG, painted, stepped, tiny_trainer
 
@@ -99,10 +99,10 @@ def test_what_is_wanted_ends_where_the_teachers_steps_end() -> None:
     first, second = STUDENT.phases
     with torch.no_grad():
         teacher = denoiser(trainer.teacher, asked)
-        y = led(asked, teacher, STUDENT.levels[:1])
-        wanted = shown(asked, teacher, y, first, "euler")
+        y = student_rollout(asked, teacher, STUDENT.levels[:1])
+        wanted = teacher_target(asked, teacher, y, first, "euler")
         y = wanted + 0.5 / 3.0 * (y - wanted)
-        ended = shown(asked, teacher, y, second, "euler")
+        ended = teacher_target(asked, teacher, y, second, "euler")
     assert torch.allclose(ended, walked(trainer, "teacher", WAY, 0), atol=1e-4)
 
 
@@ -119,7 +119,7 @@ def test_later_phases_start_where_the_student_leads() -> None:
         parameter.data.mul_(0.9)  # not its teacher any more
     asked = trainer._asked(trainer.draw(0))
     with torch.no_grad():
-        y = led(asked, denoiser(trainer.network, asked), STUDENT.levels)
+        y = student_rollout(asked, denoiser(trainer.network, asked), STUDENT.levels)
     answer = walked(trainer, "network", (3.0, 0.0), 0)
     assert torch.allclose(y, answer + 0.5 / 3.0 * (3.0 * asked.noise - answer), atol=1e-5)
 
@@ -128,8 +128,8 @@ def test_a_student_starts_at_the_temperature_of_its_package() -> None:
     trainer = without_known_frames(distiller())
     trainer.run = replace(trainer.run, temperature=0.25)
     asked = trainer._asked(trainer.draw(0))
-    method = sampler.Method((3.0, 0.5, 0.0), temperature=0.25)
-    wanted = sampler.first_state(method, asked.noise.numpy())
+    method = sampler.SamplerSettings((3.0, 0.5, 0.0), temperature=0.25)
+    wanted = sampler.initial_state(method, asked.noise.numpy())
     np.testing.assert_allclose(asked.start(3.0).numpy(), wanted, rtol=1e-6)
 
 
@@ -140,7 +140,7 @@ def test_known_frames_stay_as_they_are() -> None:
     batch = replace(batch, levels=torch.where(batch.known, 0.0, batch.levels))
     asked = trainer._asked(batch)
     with torch.no_grad():
-        y = led(asked, denoiser(trainer.network, asked), STUDENT.levels)
+        y = student_rollout(asked, denoiser(trainer.network, asked), STUDENT.levels)
     assert torch.equal(y[:, :, 0], asked.truth[:, :, 0])
     assert not torch.allclose(y[:, :, 1], asked.truth[:, :, 1], atol=0.1)
 

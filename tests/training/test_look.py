@@ -10,7 +10,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import LinearCodec, fit_codec
 from anyview_ros.training import feature_distance
 from anyview_ros.training.config import parse_config
-from anyview_ros.training.look import look_losses, looking, told
+from anyview_ros.training.perceptual_loss import look_losses, looking, told
 from tests.training.tiny import CONFIG, tiny_run
 
 CPU = torch.device("cpu")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.contract import Prediction
 from anyview_ros.engine.onnx.runtime import Graph, OnDevice
 from anyview_ros.errors import AnyviewError
 
@@ -35,7 +36,7 @@ class BoundDenoiser:
         graph: Graph,
         device: OnDevice,
         model: str,
-        prediction: str,
+        prediction: Prediction,
         shapes: Mapping[str, tuple[int, ...]],
     ) -> None:
         self.shapes = dict(shapes)

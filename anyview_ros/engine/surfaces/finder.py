@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.lru_cache import LruCache, digest
 from anyview_ros.engine.surfaces.compiled import compiled
 from anyview_ros.engine.surfaces.photo_consistency import matching_costs, smoothed, supporting
 from anyview_ros.frames import Clip, Frame
@@ -111,7 +111,7 @@ class SurfaceFinder:
     """
 
     def __init__(self, size: int, threads: int = 0, measure: Measure | None = None) -> None:
-        self._kept: Kept[Surfaces] = Kept(size)
+        self._kept: LruCache[Surfaces] = LruCache(size)
         self._measure = measure or measured
         self._threads = threads or os.cpu_count() or 1
 

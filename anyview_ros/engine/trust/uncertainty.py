@@ -16,12 +16,12 @@ from anyview_ros.errors import AnyviewError
 
 GAIN = 4  # of the 8-bit image: a quarter of a grey level each; what is 63.75 or more is white
 LESS, MORE = 0.5**0.5, 2**0.5
-WAYS = ((LESS, LESS), (MORE, MORE), (LESS, MORE), (MORE, LESS))  # size and gamma of `Question`
+WAYS = ((LESS, LESS), (MORE, MORE), (LESS, MORE), (MORE, LESS))  # size and gamma of `Augmentation`
 
 
 @dataclass(frozen=True)
-class Question:
-    """One way to ask for a clip, and the seeds it is asked with.
+class Augmentation:
+    """A change of a request that should not change its answer, and the seeds it is made with.
 
     Args:
         size: of the world, as the model is told it: a factor on its scale, so that moments are
@@ -35,31 +35,31 @@ class Question:
     seeds: tuple[int, ...]
 
     @property
-    def plain(self) -> bool:
-        """Whether it is what was asked, unchanged."""
+    def is_identity(self) -> bool:
+        """Whether nothing is changed."""
         return self.size == self.gamma == 1
 
-    def lit(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images in the light of this question."""
+    def apply_gamma(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return images in the light of this augmentation."""
         if self.gamma == 1:
             return images
         curve = np.rint(255 * (np.arange(256) / 255) ** self.gamma).astype(np.uint8)
         return curve[images]
 
-    def unlit(self, video: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A video in [-1, 1] in the light of the sources; what is beyond is clipped."""
+    def invert_gamma(self, video: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a video in [-1, 1] in the light of the sources; what is beyond is clipped."""
         if self.gamma == 1:
             return video
         light = (np.clip(video, -1, 1) + np.float32(1)) / 2
         return np.asarray(2 * light ** np.float32(1 / self.gamma) - 1, np.float32)
 
 
-def questions(first: int, samples: int) -> list[Question]:
-    """What a request asks: with its own seed as it is; with those that follow, in other ways."""
+def augmentations(first: int, samples: int) -> list[Augmentation]:
+    """Return those of a request: none for its own seed, others for the seeds that follow."""
     later = [(first + k) % (MAX_SEED + 1) for k in range(1, samples)]
-    found = [Question(1.0, 1.0, (first,))]
+    found = [Augmentation(1.0, 1.0, (first,))]
     for k, (size, gamma) in enumerate(WAYS[: len(later)]):
-        found.append(Question(size, gamma, tuple(later[k :: len(WAYS)])))
+        found.append(Augmentation(size, gamma, tuple(later[k :: len(WAYS)])))
     return found
 
 
@@ -77,7 +77,7 @@ def check_samples(samples: int) -> None:
         )
 
 
-class Spread:
+class RunningDeviation:
     """Standard deviation of each pixel, gathered video by video (Welford): K are never kept."""
 
     def __init__(self) -> None:

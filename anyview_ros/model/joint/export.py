@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.contract import Contract, FusedAttention, LatentShape, Sampling
+from anyview_ros.contract import Contract, FusedAttention, LatentShape, Precision, Sampling
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import (
@@ -79,7 +79,7 @@ def joint_contract(
     licence: str,
     steps: int = STEPS,
     frame_period: float = 0.1,
-    precision: str = "fp32",
+    precision: Precision = "fp32",
 ) -> Contract:
     """The contract of a package of this family; `exact` is sampled as the release does.
 

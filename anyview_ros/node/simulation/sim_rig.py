@@ -45,7 +45,7 @@ from anyview_ros.node.simulation.rig_sources import (
     WorldSource,
     optical_frame,
 )
-from anyview_ros.worlds.world import DEMO_SEED
+from anyview_ros.worlds.seeds import DEMO_SEED
 
 # A second of images: what a reader on a busy machine may ask for again.
 IMAGES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

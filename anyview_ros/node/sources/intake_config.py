@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
-from anyview_ros.contract import Contract
+from anyview_ros.contract import Contract, PixelRule, Resampler
 from anyview_ros.imaging import resize
 from anyview_ros.node.parameters import Settings, is_default
 
@@ -30,8 +30,8 @@ class IntakeConfig:
 
     frame_period: float
     sizes: tuple[tuple[int, int], ...]
-    resampler: str
-    pixel_rule: str
+    resampler: Resampler
+    pixel_rule: PixelRule
     source_size: int = 0
     memory: MemoryLimits = NO_MEMORY
     without_effect: Mapping[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from anyview_ros.contract import Solver
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.config import AutoencoderConfig, JointConfig
 from anyview_ros.model.joint.export import joint_contract, require_clip
@@ -42,7 +43,7 @@ class JointStudent(FewSteps):
         solver: of the teacher's steps.
     """
 
-    solver: str
+    solver: Solver
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,11 @@ class JointRun(Run):
     student: JointStudent
 
 
-def teachers_way(speed: str) -> tuple[tuple[float, ...], str]:
+def teachers_way(speed: str) -> tuple[tuple[float, ...], Solver]:
     """Noise levels and solver by which the teacher goes at a speed; its clean pass ends in 0."""
     usual = joint_contract("teacher", (1, STRIDE, STRIDE), 1.0, "")  # schedules fit all shapes
     # Of the highest level the formula gives all but the last digits.
-    return (SIGMA_MAX, *usual.sigmas[speed][1:], 0.0), usual.sampled_by(speed).solver
+    return (SIGMA_MAX, *usual.sigmas[speed][1:], 0.0), usual.solver_of(speed)
 
 
 def student_text(path: Path, teacher: Import, student: JointStudent) -> str:

@@ -31,9 +31,9 @@ from anyview_ros.training.joint.sharding import (
     take_shares,
     whole,
 )
-from anyview_ros.training.lessons import Denoiser, Lesson, lesson, phase_of
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, average
 from anyview_ros.training.optimizers import load_state, state_of
+from anyview_ros.training.phased_distillation import Denoiser, TrainingPair, phase_of, training_pair
 from anyview_ros.training.store import Store
 
 BETAS = 0.9, 0.99  # of AdamW, as the release was trained; weights do not decay: they were trained
@@ -115,9 +115,9 @@ class JointDistiller:
         return loss.detach()
 
     @torch.no_grad()
-    def _lesson(self, asked: JointAsked, phase: int) -> Lesson:
+    def _lesson(self, asked: JointAsked, phase: int) -> TrainingPair:
         own, teacher = (denoiser(n, asked, self.text) for n in (self.network, self.teacher))
-        return lesson(asked, own, teacher, self.student, phase, self.student.solver)
+        return training_pair(asked, own, teacher, self.student, phase, self.student.solver)
 
     def checkpoint(self) -> Checkpoint:
         """Gathered in the first process, and empty in others; all call it together."""

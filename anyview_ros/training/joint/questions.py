@@ -15,7 +15,7 @@ from anyview_ros.engine import conditioning
 from anyview_ros.geometry import inverse
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.config import LATENT_CHANNELS
-from anyview_ros.training.batches import Question, Scenes, draw_questions
+from anyview_ros.training.batches import Example, Scenes, draw_questions
 from anyview_ros.training.flow import noise_like
 from anyview_ros.training.joint.config import JointRun
 
@@ -78,7 +78,7 @@ def draw_joint(
     ]
 
 
-def joint_question(question: Question, scene_scale: float, noise_seed: int) -> JointQuestion:
+def joint_question(question: Example, scene_scale: float, noise_seed: int) -> JointQuestion:
     """The tensors of a question; poses are relative to the target's first frame."""
     scene, source, target = question.scene, question.sources[0], question.targets[0]
     anchor_from_world = inverse(scene.world_from_cam[target][0])

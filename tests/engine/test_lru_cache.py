@@ -1,9 +1,9 @@
-"""Kept results are those of the same content, and coded rays those of the same motion."""
+"""Cached results are those of the same content, and coded rays those of the same motion."""
 
 import numpy as np
 import pytest
 
-from anyview_ros.engine.kept import Kept, digest
+from anyview_ros.engine.lru_cache import LruCache, digest
 from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
@@ -31,7 +31,7 @@ def test_keys_differ_where_content_does(other):
 
 
 def test_the_result_that_was_used_longest_ago_goes():
-    kept, made = Kept(2), []
+    kept, made = LruCache(2), []
     for key in (b"a", b"b", b"a", b"c", b"a", b"b"):
         kept.get(key, lambda key=key: made.append(key))
     assert made == [b"a", b"b", b"c", b"b"]

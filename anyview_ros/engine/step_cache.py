@@ -13,7 +13,7 @@ from anyview_ros.engine.arithmetic import Arithmetic
 Denoiser = Callable[[Any, float], Any]  # (y, sigma) -> x0, arrays as the arithmetic has them
 
 
-class Reused:
+class StepCache:
     """A denoiser whose last answer stands until it should have changed by more than a threshold.
 
     How much it should have: the relative change of the last two answers for each unit that the

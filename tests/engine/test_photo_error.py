@@ -7,7 +7,7 @@ import pytest
 
 from anyview_ros.engine.plane_sweep import planes_of, warp
 from anyview_ros.engine.trust.coverage import distances
-from anyview_ros.engine.trust.sight import INVENTED, off_sight
+from anyview_ros.engine.trust.photo_error import INVENTED, photo_consistency_error
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import look_at
 
@@ -42,7 +42,7 @@ def one_by_one(frames, clip, target, t, row, column):
 def test_is_that_of_patches_compared_one_by_one():
     frames = clip_at(ASIDE, seed=1).images
     target = view_from(ASIDE)
-    off = off_sight(frames, [clip_at(POSE)], target, SCALE)
+    off = photo_consistency_error(frames, [clip_at(POSE)], target, SCALE)
     assert off.shape == (5, 24, 32)
     assert off.dtype == np.float32
     assert 0.1 < (off == INVENTED).mean() < 0.9
@@ -55,9 +55,9 @@ def test_is_that_of_patches_compared_one_by_one():
 def test_what_the_source_saw_is_not_off_and_a_painted_patch_is():
     clip = clip_at(POSE)
     frames = clip.images.copy()
-    assert off_sight(frames, [clip], view_from(POSE), SCALE).max() == 0
+    assert photo_consistency_error(frames, [clip], view_from(POSE), SCALE).max() == 0
     frames[2, 5:10, 7:14] ^= 64
-    off = off_sight(frames, [clip], view_from(POSE), SCALE)
+    off = photo_consistency_error(frames, [clip], view_from(POSE), SCALE)
     assert off[2, 6:9, 8:13] == pytest.approx(64)
     assert off[2, 4, 9] == pytest.approx(64 / 3), "three of its patch's nine pixels"
     assert np.count_nonzero(off) == 7 * 9
@@ -66,23 +66,23 @@ def test_what_the_source_saw_is_not_off_and_a_painted_patch_is():
 def test_another_instant_of_the_source_is_not_what_it_saw():
     clip = clip_at(POSE)
     frames = clip.images[[1, 1, 2, 3, 4]]
-    off = off_sight(frames, [clip], view_from(POSE), SCALE)
+    off = photo_consistency_error(frames, [clip], view_from(POSE), SCALE)
     assert off[0].min() > 10
     assert off[1:].max() == 0
 
 
 def test_where_no_source_looks_all_is_invented():
-    off = off_sight(clip_at(AWAY).images, [clip_at(POSE)], view_from(AWAY), SCALE)
+    off = photo_consistency_error(clip_at(AWAY).images, [clip_at(POSE)], view_from(AWAY), SCALE)
     assert (off == INVENTED).all()
 
 
 def test_any_source_may_have_seen_it():
     frames, target = clip_at(ASIDE, seed=1).images, view_from(ASIDE)
     clips = [clip_at(POSE), clip_at(ASIDE, seed=2)]
-    each = [off_sight(frames, [clip], target, SCALE) for clip in clips]
+    each = [photo_consistency_error(frames, [clip], target, SCALE) for clip in clips]
     unseen = [np.where(off == INVENTED, np.inf, off) for off in each]
     least = np.minimum(*unseen)
-    both = off_sight(frames, clips, target, SCALE)
+    both = photo_consistency_error(frames, clips, target, SCALE)
     np.testing.assert_array_equal(both, np.where(np.isinf(least), INVENTED, least))
 
 
@@ -93,8 +93,12 @@ def test_a_larger_world_is_searched_as_far():
     larger = Clip(
         tuple(replace(f, world_from_cam=f.world_from_cam * wide) for f in clip_at(POSE).frames)
     )
-    off = off_sight(frames, [larger], View(CAMERA, target.world_from_cam * wide), SCALE / 3)
-    np.testing.assert_allclose(off, off_sight(frames, [clip_at(POSE)], target, SCALE), atol=0.2)
+    off = photo_consistency_error(
+        frames, [larger], View(CAMERA, target.world_from_cam * wide), SCALE / 3
+    )
+    np.testing.assert_allclose(
+        off, photo_consistency_error(frames, [clip_at(POSE)], target, SCALE), atol=0.2
+    )
 
 
 def test_what_was_seen_ten_seconds_ago_tells_half_as_much():
@@ -103,8 +107,8 @@ def test_what_was_seen_ten_seconds_ago_tells_half_as_much():
     frames, target = np.repeat(clip.images[:1], 5, axis=0), view_from(POSE)
     held = Clip.held(clip.frames[0], 5)
     young = held.changed(lambda frame: replace(frame, stamp_ns=now.stamps_ns[0]))
-    off = off_sight(frames, [now, held], target, SCALE)
+    off = photo_consistency_error(frames, [now, held], target, SCALE)
     inner = np.s_[0, 1:-1, 1:-1]
-    assert off_sight(frames, [now, young], target, SCALE)[inner].max() == 0
+    assert photo_consistency_error(frames, [now, young], target, SCALE)[inner].max() == 0
     assert off[inner] == pytest.approx(INVENTED / 2)
-    assert (off_sight(frames, [now], target, SCALE)[inner] == INVENTED).mean() > 0.5
+    assert (photo_consistency_error(frames, [now], target, SCALE)[inner] == INVENTED).mean() > 0.5

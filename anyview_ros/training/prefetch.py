@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 Batch = TypeVar("Batch")
 
 
-class Ahead(Generic[Batch]):
+class Prefetcher(Generic[Batch]):
     """Draws the batches of coming steps in threads; OpenCV and numpy free the interpreter.
 
     Args:
@@ -27,7 +27,7 @@ class Ahead(Generic[Batch]):
         self._coming: deque[Future[Batch]] = deque()
         self.waited_s = 0.0
 
-    def __enter__(self) -> Ahead[Batch]:
+    def __enter__(self) -> Prefetcher[Batch]:
         return self
 
     def __exit__(

@@ -23,7 +23,7 @@ VALUES = 3 * SIDE**2
 UNSEEN = 255 * VALUES + 1  # more than any sum of differences over a patch
 
 
-def off_sight(
+def photo_consistency_error(
     frames: NDArray[np.uint8], sources: Sequence[Clip], target: View, scene_scale: float
 ) -> NDArray[np.float32]:
     """(T, H, W) grey levels from the patch about a pixel to the nearest that any source saw.
@@ -47,7 +47,7 @@ def off_sight(
 def _levels(
     frame: NDArray[np.uint8], sources: Sequence[Frame], view: View, scene_scale: float
 ) -> NDArray[np.float32]:
-    """Return (H, W) grey levels of one frame, see `off_sight`."""
+    """Return (H, W) grey levels of one frame, see `photo_consistency_error`."""
     planes = planes_of(view.world_from_cam, list(1 / distances(scene_scale)))
     nearest = np.full(frame.shape[:2], np.inf, np.float32)
     for source, weight in zip(sources, age_weights(sources), strict=True):

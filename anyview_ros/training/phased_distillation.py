@@ -3,8 +3,8 @@
 The teacher's way from noise to a clip is cut at the student's levels (phases, as in phased
 consistency models, arXiv 2405.18407), and the student learns to make each phase in one step: its
 wanted answer is the one whose step ends where the teacher's ends (progressive distillation, arXiv
-2202.00512), from where the student's own steps before it have led, so that it sees in training what
-it meets in use (DMD2, arXiv 2405.14867).
+2202.00512), from where the student's own steps before it have led, so that it sees in training
+what it meets in use (DMD2, arXiv 2405.14867).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from anyview_ros.contract import Solver
 from anyview_ros.engine.sampler import coefficients
 from anyview_ros.training.student import FewSteps
 
@@ -36,7 +37,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingPair:
     """One answer that a student is to learn.
 
     Args:
@@ -56,37 +57,39 @@ def phase_of(step: int, phases: int) -> int:
     return turn % last if last and place == 0 else last
 
 
-def lesson(
-    asked: Asked, own: Denoiser, teacher: Denoiser, student: FewSteps, phase: int, solver: str
-) -> Lesson:
+def training_pair(
+    asked: Asked, own: Denoiser, teacher: Denoiser, student: FewSteps, phase: int, solver: Solver
+) -> TrainingPair:
     """What is to be learnt of a phase; asked without gradients.
 
     Args:
         solver: of the teacher's steps, see `engine.sampler.coefficients`.
     """
-    y = led(asked, own, student.levels[: phase + 1])
-    wanted = shown(asked, teacher, y, student.phases[phase], solver)
-    return Lesson(y, student.levels[phase], wanted)
+    y = student_rollout(asked, own, student.levels[: phase + 1])
+    wanted = teacher_target(asked, teacher, y, student.phases[phase], solver)
+    return TrainingPair(y, student.levels[phase], wanted)
 
 
-def led(asked: Asked, own: Denoiser, levels: Sequence[float]) -> Tensor:
+def student_rollout(asked: Asked, own: Denoiser, levels: Sequence[float]) -> Tensor:
     """y where the student's own steps lead from noise."""
-    return walked(asked, own, asked.start(levels[0]), levels)
+    return integrated(asked, own, asked.start(levels[0]), levels)
 
 
-def shown(asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: str) -> Tensor:
+def teacher_target(
+    asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: Solver
+) -> Tensor:
     """The answer whose one step ends where the teacher's steps end.
 
     A way that ends in 0 ends with the teacher's answer at the level before it: after the lowest
     level of the release that is its clean pass.
     """
-    end = walked(asked, teacher, y, way, solver)
+    end = integrated(asked, teacher, y, way, solver)
     left = way[-1] / way[0]
     return (end - left * y) / (1 - left)
 
 
-def walked(
-    asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: str = "euler"
+def integrated(
+    asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: Solver = "euler"
 ) -> Tensor:
     """y after a step from each level to the next, as `engine.sampler` takes them."""
     previous = None

@@ -38,7 +38,7 @@ class SynthesisOptions:
 
 def check_request(
     contract: Contract, sources: Sequence[Clip], target: View, options: SynthesisOptions
-) -> sampler.Method:
+) -> sampler.SamplerSettings:
     """How a request that the contract allows is sampled.
 
     Raises:
@@ -93,7 +93,7 @@ def check_known(contract: Contract, known: NDArray[np.uint8], target: View) -> N
         )
 
 
-def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.Method:
+def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.SamplerSettings:
     """What a speed and a number of steps ask for; errors as `check_request`."""
     speed = options.speed or DEFAULT_SPEED
     if speed not in contract.sigmas:
@@ -109,7 +109,7 @@ def check_sampling(contract: Contract, options: SynthesisOptions) -> sampler.Met
         )
     sigmas, own = contract.sigmas[speed], contract.sampled_by(speed)
     levels = sampler.schedule(sigmas, options.steps or len(sigmas) - 1)
-    return sampler.Method(levels, own.solver, own.reuse, own.temperature)
+    return sampler.SamplerSettings(levels, contract.solver_of(speed), own.reuse, own.temperature)
 
 
 def _words(values: Iterable[object]) -> str:
