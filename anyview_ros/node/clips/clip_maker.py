@@ -122,7 +122,8 @@ class ClipMaker:
     def publish(self, clip: SynthesizedClip, chosen: Sequence[int]) -> PublishedClip:
         """Publish some frames of a clip, and in TF the frame of its camera if that moves.
 
-        Waits as `CameraTopics.publish` does, and returns the clip with its times.
+        Waits as `CameraTopics.publish` does, or `publish_and_close` for a camera of one request,
+        and returns the clip with its times.
 
         Args:
             chosen: numbers of the frames that are published.
@@ -130,6 +131,8 @@ class ClipMaker:
         finished, camera = self.finish(clip, chosen), clip.job.camera
         poses = clip.job.target.world_from_cam[list(chosen)]
         self._cameras.show_frames(camera.asked, finished.stamps_ns, poses)
+        if camera.is_temporary:
+            return camera.topics.publish_and_close(finished)
         return camera.topics.publish(finished)
 
     def _options(self, job: ClipJob) -> SynthesisOptions:

@@ -48,7 +48,7 @@ def requested_camera(message: ClipRequest, contract: Contract) -> AskedCamera | 
     Raises:
         AnyviewError: those of `asked_camera`.
     """
-    whole = not is_only_a_name(message.camera)
+    whole = not _is_only_a_name(message.camera)
     return asked_camera(message.camera, contract) if whole else None
 
 
@@ -73,8 +73,7 @@ def check_answer_size(camera: Camera, num_frames: int, return_frames: bool) -> N
         )
 
 
-def is_only_a_name(message: VirtualCamera) -> bool:
-    """Return whether a camera in a request is one that was added."""
+def _is_only_a_name(message: VirtualCamera) -> bool:
     only_name = VirtualCamera(name=message.name)
     if message == only_name:
         return True

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.clip_request import is_only_a_name, requested_camera, requested_clip
+from anyview_ros.node.clips.clip_request import requested_camera, requested_clip
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import RunningModel, ServedModel
@@ -128,17 +128,15 @@ class Synthesizer:
             self._last_decode_s = made.synthesis.decode_s
             steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
-            clip = self._published(made, request)
+            clip = self._published(made)
             return _result(clip, camera.asked.frame_id if request.return_frames else "")
 
-    def _published(self, made: SynthesizedClip, request: ClipRequest) -> PublishedClip:
+    def _published(self, made: SynthesizedClip) -> PublishedClip:
         """Publish a clip, unless its camera streams: then it is for the answer alone."""
         frames, camera = range(len(made.job.stamps_ns)), made.job.camera
-        if not is_only_a_name(request.camera):
-            return camera.topics.publish_and_close(self._maker.finish(made, frames))
-        if camera.asked.stream is None:
-            return self._maker.publish(made, frames)
-        return self._maker.finish(made, frames)
+        if camera.asked.stream is not None and not camera.is_temporary:
+            return self._maker.finish(made, frames)
+        return self._maker.publish(made, frames)
 
     @contextmanager
     def _virtual_camera(self, request: ClipRequest, model: RunningModel) -> Iterator[VirtualCamera]:

@@ -35,12 +35,14 @@ class VirtualCamera:
     Args:
         choice: its sources if the node chose them; None before.
         memory: its keyframes, in words.
+        is_temporary: whether it exists for one request, and is closed once that is published.
     """
 
     asked: AskedCamera
     topics: CameraTopics
     choice: Choice | None = None
     memory: str = ""
+    is_temporary: bool = False
 
 
 class Surroundings(Protocol):
@@ -238,7 +240,7 @@ class VirtualCameras:
             self._temporary.add(asked.name)
         topics = self._open(asked, contract)
         try:
-            yield VirtualCamera(asked, topics)
+            yield VirtualCamera(asked, topics, is_temporary=True)
         finally:
             topics.close()
             with self._lock:
