@@ -22,7 +22,7 @@ from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.surfaces.choice import Choice, even_priors
 from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.network import surfaces_by
-from anyview_ros.errors import AnyviewError
+from anyview_ros.model.surfaces.export import surface_files
 from anyview_ros.packages import load_package
 from anyview_ros.training.scenes import SceneViews
 from anyview_ros.whole_file import whole_file
@@ -71,17 +71,11 @@ class Composer:
     """
 
     def __init__(self, package: Path, cache: Path, threads: int = 1) -> None:
-        found = load_package(package)
-        if found.contract.surfaces is None:
-            raise AnyviewError(
-                "no_surfaces",
-                f"composite: {package} has no surface network; train one with "
-                "config/training/surfaces.toml and add it with 'anyview export ... --into'",
-            )
-        self._package, self._surfaces = found, found.contract.surfaces
+        self._package = load_package(package)
+        self._surfaces = surface_files(package).surfaces
         self._threads = threads
         self._own = threading.local()
-        self._folder = cache / f"shown-{found.contract.files[f'{SURFACES}.bin'][:12]}"
+        self._folder = cache / f"shown-{self._package.contract.files[f'{SURFACES}.bin'][:12]}"
 
     def shown(
         self,

@@ -16,7 +16,8 @@ from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import export_package
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.parameters import PARAMETERS, read_parameters, write_parameters
-from anyview_ros.packages import sha256_of, write_manifest
+from anyview_ros.model.surfaces.export import put_surfaces, surface_files
+from anyview_ros.packages import find_package, sha256_of, write_manifest
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 
@@ -46,16 +47,22 @@ def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoi
 def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
     """Export the averaged weights of a checkpoint; returns the folder.
 
+    That of a run with composites gets the surface network which found them.
+
     Raises:
-        AnyviewError: as `networks_in_use` and `export_package`.
+        AnyviewError: as `networks_in_use`, `export_package` and `surface_files`.
     """
     network, codec = networks_in_use(run, checkpoint)
+    # Read first: it may be the package that is written anew.
+    surfaces = surface_files(find_package(run.composite)) if run.composite else None
     contract = export_package(folder, run.contract(), network, codec)
     (folder / CONFIG_FILE).write_text(run.text)
     write_parameters(folder, {NETWORK: network, CODEC: codec}, GRAPHS)
     added = [CONFIG_FILE, PARAMETERS, *_write_mean_images(folder, run, checkpoint.part("mean"))]
     files = {**contract.files, **{name: sha256_of(folder / name) for name in added}}
     write_manifest(folder, replace(contract, files=files))
+    if surfaces is not None:
+        put_surfaces(folder, surfaces)
     return folder
 
 

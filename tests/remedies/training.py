@@ -33,7 +33,7 @@ def run_that_goes_on(folder: Path) -> None:
 
 
 @does(
-    "training.composites",
+    "model.surfaces.export",
     "train one with config/training/surfaces.toml",
     "add it with 'anyview export ... --into'",
 )

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from anyview_ros.contract import SurfaceRange
+from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
+from anyview_ros.packages import load_package
 from anyview_ros.training.batches import Example, candidates_of, draw_batch
 from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import RunConfig, parse_config
@@ -109,7 +111,18 @@ def test_a_run_begins_with_a_package_that_was_told_nothing(eyes: Path, tmp_path:
         ]
     assert losses[0] == pytest.approx(losses[1], rel=0.03)  # the package's own answers, at first
     stepped(begun)
-    assert begun.run.contract().composite
+
+    made = package_run(tmp_path / "told", begun.run, begun.checkpoint())
+    package = load_package(made)
+    assert package.contract.composite
+    assert package.contract.surfaces == SurfaceRange(12, 7.0)
+    assert (made / "surfaces.bin").read_bytes() == (eyes / "surfaces.bin").read_bytes()
+    scene = painted(run)["street"][0]
+    options = SynthesisOptions(depth=True)
+    drawn = Pipeline(package, "cpu").synthesize([scene.clip(0)], scene.view(2), options)
+    assert drawn.frames.shape == (5, 16, 32, 3)
+    again = package_run(made, begun.run, begun.checkpoint())  # over the one that is there
+    assert load_package(again).contract.files == package.contract.files
 
 
 def test_what_cannot_tell_what_is_shown_is_refused(eyes: Path, tmp_path: Path) -> None:

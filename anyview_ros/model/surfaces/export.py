@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.export import Dim
 
-from anyview_ros.contract import SURFACES, Contract
+from anyview_ros.contract import SURFACES, Contract, SurfaceRange
 from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
 from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
@@ -67,6 +67,54 @@ def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str
         for file in names:
             (made / file).replace(folder / file)
     sealed = replace(contract, surfaces=network.surfaces, files=files)
+    write_manifest(folder, sealed)
+    return sealed
+
+
+@dataclass(frozen=True)
+class SurfaceFiles:
+    """The surface network of a package, to be put into another one.
+
+    Args:
+        files: contents by name.
+        answers: known ones of its graph.
+    """
+
+    surfaces: SurfaceRange
+    files: Mapping[str, bytes]
+    answers: Mapping[str, object]
+
+
+def surface_files(folder: Path) -> SurfaceFiles:
+    """Return the surface network of a package, file by file.
+
+    Raises:
+        AnyviewError: `no_surfaces` for a package without one; what `load_package` refuses.
+    """
+    contract = load_package(folder).contract
+    if contract.surfaces is None:
+        raise AnyviewError(
+            "no_surfaces",
+            f"composite: {folder} has no surface network; train one with "
+            "config/training/surfaces.toml and add it with 'anyview export ... --into'",
+        )
+    names = [name for name in contract.files if name.startswith(f"{SURFACES}.")]
+    answers = known_answers(folder, contract)
+    return SurfaceFiles(
+        contract.surfaces,
+        {name: (folder / name).read_bytes() for name in names},
+        {name: answers[name] for name in (SURFACES,) if name in answers},
+    )
+
+
+def put_surfaces(folder: Path, found: SurfaceFiles) -> Contract:
+    """Add the surface network of another package as it is; returns the contract with it."""
+    contract = load_package(folder).contract
+    for name, content in found.files.items():
+        (folder / name).write_bytes(content)
+    write_cases(folder, {**known_answers(folder, contract), **found.answers})
+    files = {name: sha256_of(folder / name) for name in (*found.files, SELF_TEST)}
+    sealed = replace(contract, surfaces=found.surfaces, files={**contract.files, **files})
     write_manifest(folder, sealed)
     return sealed
 
