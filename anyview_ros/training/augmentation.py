@@ -25,6 +25,12 @@ MIRROR_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])
 MIRROR_WORLD = np.diag([1.0, -1.0, 1.0, 1.0])
 
 
+def augmented(rng: Generator, scene: SceneViews) -> SceneViews:
+    """The scene under another light, and every other one mirrored; all views alike."""
+    changed = lit(rng, scene)
+    return mirrored(changed) if rng.random() < 0.5 else changed
+
+
 def lit(rng: Generator, scene: SceneViews) -> SceneViews:
     """The scene under another light; all views alike."""
     flat = scene.images.reshape(-1, 1, 3)

@@ -15,7 +15,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.plane_sweep import Candidates, plane_sweep
 from anyview_ros.engine.surfaces.composite import composite
-from anyview_ros.training.augmentation import lit, mirrored, through_cameras
+from anyview_ros.training.augmentation import augmented, lit, mirrored, through_cameras
 from anyview_ros.training.composites import Composer, Shown
 from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig
 from anyview_ros.training.monocular import turned_views
@@ -194,6 +194,8 @@ def draw_question(
     whole = store[index]
     first = int(chance.integers(len(whole.stamps_ns) - frames + 1))
     scene = whole.cut(first, frames)
+    if composer is None:
+        scene = augmented(rng, scene)
     if name.endswith(MONOCULAR):
         cuts = sources + training.targets_per_scene - 1
         scene = turned_views(chance, scene, int(chance.integers(len(scene.cameras))), cuts)
@@ -208,10 +210,9 @@ def draw_question(
     question = Example(scene, order[:sources].tolist(), targets.tolist())
     if composer is not None:
         shown = composer.shown(scene, question.sources, question.targets, store.config.scene_scale)
-        question = replace(question, shown=shown)
-    question = replace(question, scene=lit(rng, scene))
-    if rng.random() < 0.5:
-        question = question.mirrored()
+        question = replace(question, scene=lit(rng, scene), shown=shown)
+        if rng.random() < 0.5:
+            question = question.mirrored()
     if rng.random() < training.camera_effects:
         return replace(question, scene=through_cameras(rng, question.scene, question.sources))
     return question

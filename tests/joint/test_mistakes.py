@@ -11,6 +11,7 @@ from anyview_ros import release as official
 from anyview_ros.datasets import scene_storage, track
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.evaluation import metrics
+from anyview_ros.imaging import resize
 from anyview_ros.model.joint import autoencoder, causal, layers, loss, position, transformer
 from anyview_ros.verify.engines import open_networks
 from anyview_ros.verify.run import CHECKS, Golden, verify_file, verify_scene
@@ -123,7 +124,7 @@ def half_a_pixel_off(plant):
     def centred(camera, size, pixel_rule):
         return camera.resized(size[1], size[0])
 
-    plant(conditioning, "resize_camera", centred)
+    plant(resize, "resize_camera", centred)
 
 
 def moment_turned(plant):
