@@ -11,7 +11,7 @@ from anyview_ros.engine.surfaces.chooser import ages_s
 from anyview_ros.engine.surfaces.colours import shrunk
 from anyview_ros.engine.surfaces.detail import depth_of, with_detail
 from anyview_ros.frames import Camera, Clip, Frame
-from tests.engine.walls import frame_at, looking_ahead, sees_wall, texture
+from tests.engine.surfaces.walls import frame_at, looking_ahead, sees_wall, texture
 
 WALL = texture(3, finest=2.5)
 WALL_M = 5.0

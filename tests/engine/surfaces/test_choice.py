@@ -10,7 +10,7 @@ from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.surfaces.choice import Choice, Priors, choose, priors
 from anyview_ros.engine.surfaces.finder import Surfaces
 from anyview_ros.frames import Camera, Frame, View
-from tests.engine.walls import looking_ahead
+from tests.engine.surfaces.walls import looking_ahead
 
 CAMERA = Camera(32, 24, 24.0, 24.0, 15.5, 11.5)
 PLANES = np.linspace(0, 0.5, 6)

@@ -7,7 +7,7 @@ import numpy as np
 from anyview_ros.engine.surfaces import finder as surfaces
 from anyview_ros.engine.surfaces.finder import MEASURED, SurfaceFinder, instants, supports
 from anyview_ros.frames import Camera, Clip
-from tests.engine.walls import frame_at, looking_ahead, texture
+from tests.engine.surfaces.walls import frame_at, looking_ahead, texture
 
 CAMERA = Camera(48, 32, 40.0, 41.0, 23.0, 16.5)
 WALL = texture(2)

@@ -18,7 +18,7 @@ from anyview_ros.engine.surfaces.composite import composite, filled
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, View
 from anyview_ros.packages import load_package
-from tests.engine.walls import frame_at, looking_ahead, sees_wall, texture
+from tests.engine.surfaces.walls import frame_at, looking_ahead, sees_wall, texture
 from tests.packages import make_package
 
 WALL, WALL_M = texture(3, finest=2.5), 5.0

@@ -8,7 +8,7 @@ import numpy as np
 from anyview_ros.engine.surfaces.photo_consistency import MOST, matching_costs, smoothed, supporting
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import inverse
-from tests.engine.walls import frame_at, looking_ahead, texture
+from tests.engine.surfaces.walls import frame_at, looking_ahead, texture
 
 CAMERA = Camera(48, 32, 40.0, 41.0, 23.0, 16.5)
 DEPTHS = np.linspace(0, 0.5, 11)
