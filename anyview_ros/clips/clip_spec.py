@@ -12,7 +12,7 @@ from anyview_ros.imaging.message_fields import seconds
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a clip is cut by, for requests and for streams. Times are 0 where they are left open.
+    """Say how a clip is cut, for requests and for streams. Times are 0 where they are left open.
 
     Args:
         end_ns: of the grid; 0 = the sources' newest common stamp.

@@ -143,7 +143,8 @@ class Pipeline:
             choices = self._shown(request)
             inputs = self._conditioned(request, choices, plain)
         with run.stage("denoise"):
-            latent, weights = self._sampled(inputs, options.seed, run)
+            latent = self._sampled(inputs, options.seed, run)
+            weights = self._bound_denoiser(inputs).weights()
         with run.stage("decode"):
             video = self._decoded(latent)
             made = conditioning.images_of(video)
@@ -206,15 +207,15 @@ class Pipeline:
         shape = self.package.contract.latent.of(len(request.clips[0]), camera.height, camera.width)
         return _Inputs(given, self._conditioner.known(changed), shape, clamped)
 
-    def _sampled(self, inputs: _Inputs, seed: int, run: _Run) -> tuple[Array, Array | None]:
-        """Return the latent (1, C, T', H', W') of a seed, and which candidates its cells show."""
-        denoiser = self._bound_denoiser(inputs.given, (1, *inputs.shape))
+    def _sampled(self, inputs: _Inputs, seed: int, run: _Run) -> Array:
+        """Return the latent (1, C, T', H', W') of a seed."""
+        denoiser = self._bound_denoiser(inputs)
         denoiser.condition(inputs.given, inputs.known, sampler.known_frames_below(run.method))
         noise = sampler.unit_noise(seed, inputs.shape)[None]
         state = self.device.put(sampler.initial_state(run.method, noise))
         latent = sampler.sample_by(run.method, denoiser, state, self.device, run.begin_step)
         run.calls += denoiser.calls
-        return self.device.get(latent), denoiser.weights()
+        return self.device.get(latent)
 
     def _decoded(self, latent: Array) -> Array:
         """Return the video (1, 3, T, H, W) of a latent, in [-1, 1]."""
@@ -257,15 +258,16 @@ class Pipeline:
                 inputs = self._conditioned(request, choices, augmentation)
             for seed in augmentation.seeds:
                 with run.stage("denoise"):
-                    latent, _ = self._sampled(inputs, seed, run)
+                    latent = self._sampled(inputs, seed, run)
                 with run.stage("decode"):
                     spread.add(augmentation.invert_gamma(self._decoded(latent)))
         off = photo_consistency_error(made, request.clips, request.target, request.scene_scale)
         return doubt(spread.levels(), off)
 
-    def _bound_denoiser(self, given: dict[str, Array], latent: tuple[int, ...]) -> BoundDenoiser:
-        """The denoiser of these shapes; the last one is kept."""
-        shapes = {name: array.shape for name, array in given.items()} | {"noisy": latent}
+    def _bound_denoiser(self, inputs: _Inputs) -> BoundDenoiser:
+        """Return the denoiser of these shapes; the last one is kept."""
+        shapes = {name: array.shape for name, array in inputs.given.items()}
+        shapes["noisy"] = (1, *inputs.shape)
         if self._denoiser is None or self._denoiser.shapes != shapes:
             self._denoiser = None  # whose buffers are given back before others are taken
             contract = self.package.contract
@@ -277,7 +279,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What the denoiser is given.
+    """Hold what the denoiser is given.
 
     Args:
         given: tensors by its names.

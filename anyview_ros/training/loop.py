@@ -213,7 +213,7 @@ class Trainer:
 
 
 def _composer(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:
-    """What finds the composites of a run, which are kept beside its rendered scenes."""
+    """Return what finds the composites of a run; they are kept beside its rendered scenes."""
     if not run.composite:
         return None
     caches = [store.cache for store in stores.values() if isinstance(store, SceneStore)]

@@ -17,7 +17,7 @@ JUMP_SHARE = 1 / 8  # of the distance that matters: 2 m driving, 1 m in a room
 
 @dataclass(frozen=True)
 class IntakeConfig:
-    """What the cameras have to know of a model and of the parameters.
+    """Hold what the cameras have to know of a model and of the parameters.
 
     Args:
         frame_period: seconds between two frames of a clip.

@@ -42,7 +42,7 @@ TOPICS: dict[str, type[Any]] = {
 
 @dataclass(frozen=True)
 class PublishedClip:
-    """What is published of a synthesized clip.
+    """Hold what is published of a synthesized clip.
 
     Args:
         images: T of (H, W, 3) uint8 RGB.
