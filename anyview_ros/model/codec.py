@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.precision import training_dtype
 
 TIME_FACTOR = 4
 SPACE_FACTOR = 4
@@ -55,13 +56,14 @@ class LinearCodec(nn.Module):
         return torch.cat([first, group], dim=1).permute(0, 4, 1, 2, 3)
 
     def encode_bytes(self, clips: Tensor) -> Tensor:
-        """`encode` of (B, T, H, W, 3) uint8 clips in bfloat16, quicker: for training."""
+        """`encode` of (B, T, H, W, 3) uint8 clips in `training_dtype`, quicker: for training."""
+        dtype = training_dtype(clips.device.type)
         parts = []
         for name, part in (("first", slice(0, 1)), ("group", slice(1, None))):
             basis, mean, std = (getattr(self, f"{name}_{k}") for k in ("basis", "mean", "std"))
-            values = blocks(clips[:, part].permute(0, 4, 1, 2, 3)).bfloat16()
-            offset = ((1 + mean) @ basis.T / std).bfloat16()
-            parts.append(values @ (basis.T / (127.5 * std)).bfloat16() - offset)
+            values = blocks(clips[:, part].permute(0, 4, 1, 2, 3)).to(dtype)
+            offset = ((1 + mean) @ basis.T / std).to(dtype)
+            parts.append(values @ (basis.T / (127.5 * std)).to(dtype) - offset)
         return torch.cat(parts, dim=1).permute(0, 4, 1, 2, 3)
 
     def decode(self, latent: Tensor) -> Tensor:

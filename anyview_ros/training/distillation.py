@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.model.precision import training_autocast
 from anyview_ros.training.batches import Batch
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.distributed import gathered
@@ -70,7 +71,7 @@ class Asked:
 
 
 def denoiser(network: OneWayDenoiser, asked: Asked) -> Denoiser:
-    """The network as a function of the noise alone; it runs in bfloat16 where that is safe."""
+    """Return the network as a function of the noise alone, in `training_dtype` where it is safe."""
     kind = asked.truth.device.type
 
     @cache
@@ -81,7 +82,7 @@ def denoiser(network: OneWayDenoiser, asked: Asked) -> Denoiser:
         levels = asked.levels(level)
         share = 1 / (1 + levels)[:, None, :, None, None]
         t = levels / (1 + levels)
-        with torch.autocast(kind, torch.bfloat16):
+        with training_autocast(kind):
             x0 = network(share * y, t, asked.batch.target_rays, sources(), asked.sweep)
         return cast("Tensor", x0.float())
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.model.precision import training_autocast, training_dtype
 from anyview_ros.training.batches import Batch
 
 EVEN_FROM = 0.35  # sigma below which errors fall with the noise
@@ -18,7 +19,7 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
 
     On the straight path z = (1 - t) x0 + t n with t = sigma / (1 + sigma) (arXiv 2209.03003).
     Only the coded part of the pixels counts: what the codec drops, no prediction can change.
-    Known frames have no loss. The network runs in bfloat16 where that is safe.
+    Known frames have no loss. The network runs in `training_dtype` where that is safe.
     """
     with torch.no_grad():
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
@@ -26,7 +27,7 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
         share = t[:, None, :, None, None]
         noisy = (1 - share) * x0 + share * noise_like(x0, batch.noise_seeds)
         sweep = sweep_latents(codec, batch) if network.sweep is not None else None
-    with torch.autocast(x0.device.type, torch.bfloat16):
+    with training_autocast(x0.device.type):
         cached = source_cache(network, source, batch)
         predicted = network(noisy, t, batch.target_rays, cached, sweep)
     return pixel_losses(codec, predicted.float(), x0, batch.known)
@@ -60,11 +61,12 @@ class FlowLoss(nn.Module):
 
 
 def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
-    """(G * K, P, C + 2, T', H', W') bfloat16: candidates as the network takes them, marks last.
+    """(G * K, P, C + 2, T', H', W') `training_dtype`: what the network takes, marks last.
 
     Cells that no source sees are 0. One target at a time, so that the pixels stay in the cache.
     """
-    marks = torch.stack(batch.marks).bfloat16()
+    marks = torch.stack(batch.marks)
+    marks = marks.to(training_dtype(marks.device.type))
     size = (codec.channels, *marks.shape[3:])
     latents = marks.new_zeros(*marks.shape[:2], *size)
     for images, mark, latent in zip(batch.sweep, marks, latents, strict=True):

@@ -12,6 +12,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from anyview_ros.engine.surfaces.network import image_tensor
+from anyview_ros.model.precision import training_dtype
 from anyview_ros.training.augmentation import light_curve, restyled, taken
 from anyview_ros.training.batches import drawn_name
 from anyview_ros.training.surfaces.config import SurfaceRun
@@ -64,7 +65,8 @@ class SurfaceBatch:
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the network takes; bfloat16 has all costs, which are bytes, to 0.4 %."""
-        costs, smooth = (part.bfloat16() * (1 / LEVEL) for part in (self.costs, self.smooth))
+        dtype = training_dtype(self.costs.device.type)
+        costs, smooth = (part.to(dtype) * (1 / LEVEL) for part in (self.costs, self.smooth))
         return self.image, costs, smooth, self.ground
 
 

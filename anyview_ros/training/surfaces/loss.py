@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anyview_ros.contract import SurfaceRange
+from anyview_ros.model.precision import training_autocast
 from anyview_ros.model.surfaces.network import SurfaceNetwork
 from anyview_ros.training.surfaces.batches import SurfaceBatch
 
@@ -25,7 +26,7 @@ class SurfaceLoss(nn.Module):
     def forward(self, batch: SurfaceBatch) -> tuple[Tensor, Tensor]:
         """Return what is minimised, and the mean negative log-likelihood of each frame, (N,)."""
         inputs, pixels = batch.inputs, batch.pixels
-        with torch.autocast(batch.truth.device.type, torch.bfloat16):
+        with training_autocast(batch.truth.device.type):
             scores = self.network.scores(*inputs, pixels)
         # Channels are last in memory, where a softmax is several times faster.
         likely = torch.log_softmax(scores.permute(0, 2, 3, 1).float(), dim=-1).permute(0, 3, 1, 2)
