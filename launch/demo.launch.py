@@ -14,6 +14,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from anyview_ros.node import launch_arguments
 from anyview_ros.worlds.seeds import DEMO_SEED
 from anyview_ros.worlds.world import make_world
 
@@ -35,8 +36,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def demo(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
     """The node, told how large this world is, and the robot."""
-    world, seed, model = (LaunchConfiguration(name).perform(context) for name in ARGUMENTS)
-    known = make_world(world, int(seed))
+    world, word, model = (LaunchConfiguration(name).perform(context) for name in ARGUMENTS)
+    seed = launch_arguments.whole_number("seed", word)
+    known = make_world(world, seed)
     return [
         # First: the DDS profile it sets must hold for the cameras' driver too.
         IncludeLaunchDescription(
@@ -52,7 +54,7 @@ def demo(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
         Node(
             package="anyview_ros",
             executable="sim_rig",
-            parameters=[{"world": world, "seed": int(seed)}],
+            parameters=[{"world": world, "seed": seed}],
             output="screen",
         ),
     ]

@@ -1,12 +1,16 @@
 """Start the node `anyview`: `ros2 launch anyview_ros synth.launch.py [name:=value ...]`."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
+
+from anyview_ros.node import launch_arguments
 
 SHARE = get_package_share_directory("anyview_ros")
 # Fast DDS 3 (Kilted) reads the first name, Fast DDS 2 (Jazzy) only the second.
@@ -18,8 +22,16 @@ ARGUMENTS = {
     "scene_scale": ("", "factor on Plücker moments; empty: as params_file says"),
     "autostart": ("", "whether it becomes active by itself; empty: as params_file says"),
     "params_file": (os.path.join(SHARE, "config", "synth.yaml"), "all parameters"),
-    "use_sim_time": ("false", "whether /clock is the time"),
+    "use_sim_time": ("", "whether /clock is the time; empty: as params_file says"),
     "namespace": ("", "of the node and its topics"),
+}
+# How the words of those that are parameters become values.
+READ: dict[str, Callable[[str, str], Any]] = {
+    "model": lambda _, word: word,
+    "cameras": launch_arguments.names,
+    "scene_scale": launch_arguments.number,
+    "autostart": launch_arguments.flag,
+    "use_sim_time": launch_arguments.flag,
 }
 
 
@@ -34,15 +46,7 @@ def generate_launch_description() -> LaunchDescription:
 def synth(context: LaunchContext) -> list[LifecycleNode]:
     """The node, with the arguments that were given above those of the file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    chosen = {"use_sim_time": is_true(given["use_sim_time"])}
-    if given["model"]:
-        chosen["model"] = given["model"]
-    if given["cameras"]:
-        chosen["cameras"] = [name.strip() for name in given["cameras"].strip("[]").split(",")]
-    if given["scene_scale"]:
-        chosen["scene_scale"] = float(given["scene_scale"])
-    if given["autostart"]:
-        chosen["autostart"] = is_true(given["autostart"])
+    chosen = {name: read(name, given[name]) for name, read in READ.items() if given[name]}
     return [
         LifecycleNode(
             package="anyview_ros",
@@ -53,10 +57,6 @@ def synth(context: LaunchContext) -> list[LifecycleNode]:
             output="screen",
         )
     ]
-
-
-def is_true(word: str) -> bool:
-    return word.lower() == "true"
 
 
 def large_images() -> list[SetEnvironmentVariable]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
+from rclpy.logging import LoggingSeverity
+
 from anyview_ros.demo.session import Session
+from anyview_ros.doctor.other_node import parameters_of
 from anyview_ros.doctor.probe import look_at_graph, look_at_model, look_at_transport
 from anyview_ros.doctor.rules import BAD, findings
 from anyview_ros.node import parameters
@@ -21,8 +24,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    # Named as the node, so that a parameter file for the node is read here too.
-    with Session("anyview", arguments=["--ros-args", *args.ros_args]) as session:
+    arguments = ["--ros-args", *args.ros_args]
+    # Not the node's own name, which is taken where it runs already; its rule comes before a user's.
+    checked, given = parameters_of("anyview", arguments)
+    name = f"{checked.rpartition('/')[2]}_check"
+    renamed = ["--ros-args", "-r", f"__node:={name}", *args.ros_args]
+    with Session(name, arguments=renamed, parameters=given) as session:
+        session.node.get_logger().set_level(LoggingSeverity.FATAL)  # the findings say it all
         settings = parameters.declare(session.node)
         model, config = look_at_model(settings)
         graph = look_at_graph(session.node, settings, config, args.seconds)

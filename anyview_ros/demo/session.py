@@ -12,6 +12,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
@@ -28,6 +29,7 @@ class Session:
         domain: ROS_DOMAIN_ID; None = the environment's.
         check: called now and then during every wait; raises when there is nothing to wait for.
         arguments: of ROS, as on the command line of a node.
+        parameters: values that stand above those of the arguments.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Session:
         domain: int | None = None,
         check: Callable[[], None] = lambda: None,
         arguments: Sequence[str] = (),
+        parameters: Sequence[Parameter] = (),
     ) -> None:
         self._check = check
         self._context = Context()
@@ -46,6 +49,7 @@ class Session:
             name,
             context=self._context,
             cli_args=list(arguments),
+            parameter_overrides=list(parameters),
             start_parameter_services=False,  # a program that waits is not configured from outside
         )
         self._executor = SingleThreadedExecutor(context=self._context)

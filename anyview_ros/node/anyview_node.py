@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 
 import rclpy
@@ -14,6 +16,7 @@ from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameters
@@ -182,6 +185,10 @@ class Anyview:
 
         threading.Thread(target=start, name="autostart", daemon=True).start()
 
+    def release_source(self) -> None:
+        """Resume a player that stands because of us; while ROS is up."""
+        self._streams.back_pressure.close()
+
     def close(self) -> None:
         """Leave nothing behind: no process, no waiting thread."""
         self.stop(AnyviewError("shutting_down", "the node is shutting down"))
@@ -237,40 +244,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: with status 1 after a named error.
     """
     keep_freed_memory()
+    stop = _stop_on_signals()
+    rclpy.init(
+        args=list(arguments) if arguments is not None else None,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     try:
-        with suppress(KeyboardInterrupt, ExternalShutdownException):
-            rclpy.init(args=list(arguments) if arguments is not None else None)
-            _run_unless_ros_ends()
+        _run(stop)
     except AnyviewError as error:
         sys.exit(f"error [{error.code}]: {error}")
     finally:
         rclpy.try_shutdown()
 
 
-def _run_unless_ros_ends() -> None:
-    """A signal may end ROS while the node is being made: rclpy has many errors for that."""
-    try:
-        _run()
-    except AnyviewError:
-        raise
-    except Exception:
-        if rclpy.ok():
-            raise
+def _stop_on_signals() -> threading.Event:
+    """Return what SIGINT and SIGTERM set.
+
+    rclpy's own handlers end ROS at once, before a paused player is resumed; and a terminal's Ctrl-C
+    arrives twice under launch: the second must not kill a node that is closing.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
-def _run() -> None:
+def _run(stop: threading.Event) -> None:
     node = ManagedNode("anyview")
     anyview = Anyview(node)
     executor = MultiThreadedExecutor(SERVICE_THREADS)
     executor.add_node(node)
-    anyview.follow_autostart()
-    try:
+    with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
+        spinning = pool.submit(_spin, executor)
+        spinning.add_done_callback(lambda _: stop.set())
+        anyview.follow_autostart()
+        try:
+            stop.wait()
+            anyview.release_source()
+        finally:
+            rclpy.try_shutdown()  # wakes the executor, and ends waiting in callbacks
+            anyview.close()
+        spinning.result()
+
+
+def _spin(executor: MultiThreadedExecutor) -> None:
+    with suppress(ExternalShutdownException):
         while rclpy.ok():
             # rclpy (Jazzy) raises this out of the wait when a topic is closed meanwhile.
             with suppress(InvalidHandle):
                 executor.spin()
-    finally:
-        anyview.close()
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ class Parameter:
             description=f"{self.meaning}{f' [{self.unit}]' if self.unit else ''}",
             additional_constraints="; ".join(filter(None, (self.range, APPLIES[self.applies]))),
             read_only=self.applies == "start",
+            dynamic_typing=self._is_switch,
         )
         if self.limits:
             low, high = self.limits
@@ -91,16 +92,23 @@ class Parameter:
         return self.allowed(name, value)
 
     def allowed(self, name: str, value: Any) -> Any:
-        """The value itself, if it is one beyond the type and range that ROS checks.
+        """Return the value if it is one, beyond the type and range that ROS checks.
 
         Raises:
             AnyviewError: `invalid_parameter`.
         """
+        if self._is_switch and isinstance(value, bool):
+            value = "on" if value else "off"
         if self.choices and value not in self.choices:
             raise AnyviewError(
                 "invalid_parameter", f"'{name}' must be one of {self.range}, got '{value}'"
             )
         return value
+
+    @property
+    def _is_switch(self) -> bool:
+        """Return whether YAML makes a bool of some of its words, when they are not quoted."""
+        return {"on", "off"} <= set(self.choices)
 
     def _declare(self, node: Node, name: str) -> None:
         if isinstance(self.default, tuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,24 @@ def test_a_damaged_model_and_a_provider_that_is_not_there(tmp_path: Path) -> Non
     assert "bad   model: 'decode.onnx'" in said
     assert "install the package again" in said
     assert cuda_line() in said
+
+
+def test_the_running_node_keeps_its_name_and_its_file_is_read(tmp_path: Path, model: Path) -> None:
+    """A section of a file is of a node by name: the check, of another name, reads it too."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"/anyview:\n  ros__parameters:\n    model: {model}\n    cameras: [rear]\n")
+    command = ["anyview_ros.cli", "check", "--seconds", "3", "--ros-args", "--params-file", file]
+    names: set[str] = set()
+    with graph(95) as live, child(list(map(str, command)), 95, stdout=subprocess.PIPE) as process:
+        while process.poll() is None:
+            names |= set(live.node.get_node_names())
+            time.sleep(0.05)
+        said, _ = process.communicate(timeout=120)
+    assert f"ok    model: '{model}'" in said
+    assert "bad   camera rear: " in said
+    assert "anyview_check" in names
+    assert "anyview" not in names
+    assert not [line for line in said.splitlines() if "[INFO]" in line]
 
 
 def cuda_line() -> str:

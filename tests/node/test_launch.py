@@ -6,7 +6,9 @@ They were run with the real launch and launch_ros too; this keeps their contents
 from __future__ import annotations
 
 import os
+import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -109,12 +111,15 @@ def test_without_arguments_the_file_says_all() -> None:
     node = synth_node().named
     file, chosen = node["parameters"]
     assert "/**" in yaml.safe_load(Path(file).read_text())
-    assert chosen == {"use_sim_time": False}
+    assert chosen == {}, "nothing stands above the file, use_sim_time neither"
     assert (node["package"], node["executable"]) == ("anyview_ros", "synth")
     assert (CHECKOUT / "scripts" / node["executable"]).is_file()
 
 
-@pytest.mark.parametrize("cameras", ["front,left", "[front, left]", " front , left "])
+@pytest.mark.parametrize(
+    "cameras",
+    ["front,left", "[front, left]", " front , left ", "['front', 'left']", '["front", "left"]'],
+)
 def test_arguments_are_put_above_the_file(cameras: str) -> None:
     node = synth_node(model="/m", cameras=cameras, use_sim_time="True", namespace="robot").named
     _, chosen = node["parameters"]
@@ -125,7 +130,47 @@ def test_arguments_are_put_above_the_file(cameras: str) -> None:
 def test_numbers_and_switches_keep_their_type() -> None:
     """As ROS needs it: a double parameter refuses a string."""
     _, chosen = synth_node(scene_scale="0.5", autostart="false").named["parameters"]
-    assert chosen == {"use_sim_time": False, "scene_scale": 0.5, "autostart": False}
+    assert chosen == {"scene_scale": 0.5, "autostart": False}
+
+
+@pytest.mark.parametrize("word", ["true", "True", "yes", "on", "1"])
+def test_every_word_of_yaml_for_true_is_true(word: str) -> None:
+    assert synth_node(autostart=word).named["parameters"][1] == {"autostart": True}
+
+
+@pytest.mark.parametrize(
+    ("argument", "word", "needed"),
+    [
+        ("autostart", "yess", "true or false"),
+        ("use_sim_time", "2", "true or false"),
+        ("scene_scale", "abc", "a number"),
+        ("cameras", "{front: left}", "names as front,left or ['front', 'left']"),
+        ("cameras", "[front", "names as front,left or ['front', 'left']"),
+        ("cameras", "[1, 2]", "names as front,left or ['front', 'left']"),
+    ],
+)
+def test_a_word_that_means_nothing_is_refused(argument: str, word: str, needed: str) -> None:
+    text = f"{argument}:={word} was given; it must be {needed}"
+    with pytest.raises(AnyviewError, match=re.escape(text)):
+        synth_node(**{argument: word})
+
+
+def test_the_seed_of_a_demo_is_a_whole_number() -> None:
+    with pytest.raises(AnyviewError, match="seed:=x was given; it must be a whole number"):
+        asked("demo.launch.py", "demo", seed="x")
+
+
+def test_the_commands_of_the_readme_are_read_as_they_stand() -> None:
+    lines = [
+        line
+        for line in (CHECKOUT / "README.md").read_text().splitlines()
+        if line.startswith("ros2 launch anyview_ros synth.launch.py")
+    ]
+    assert lines
+    for line in lines:
+        given = dict(word.split(":=", 1) for word in shlex.split(line)[4:])
+        _, chosen = synth_node(**given).named["parameters"]
+        assert chosen == {"cameras": ["front"], "use_sim_time": False}
 
 
 def test_the_dds_profile_is_set_unless_the_user_has_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,13 +240,15 @@ def _stop_on_signals() -> threading.Event:
     """Set by SIGINT and SIGTERM, which also end a sleep of the main thread by KeyboardInterrupt.
 
     rclpy's own handlers end no sleep; and what is raised alone may get lost in foreign callbacks,
-    as those of numba's compiler.
+    as those of numba's compiler. Under launch a terminal's Ctrl-C arrives twice: the second raises
+    nothing, and the rig closes in order.
     """
     stop = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        raise KeyboardInterrupt
+        if not stop.is_set():
+            stop.set()
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)

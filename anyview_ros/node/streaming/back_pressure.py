@@ -22,6 +22,7 @@ SERVICES = {PLAYER: (PAUSE, RESUME), STEP: (STEP,)}
 ABSENT = "no_back_pressure_service"
 ANSWER_TIMEOUT_S = 5.0
 RETRY_S = 0.5
+CLOSE_S = 1.0
 MOST_OF_BUFFER = 0.8
 
 
@@ -54,6 +55,7 @@ class BackPressure:
         self._held_ns = 0
         self._calls = 0
         self._problem: AnyviewError | None = None
+        self._closed = False
 
     def regulate(self, backlogs: Sequence[int], shape: ClipShape) -> None:
         """Look at the lossless cameras, and pause, resume or step; returns at once.
@@ -66,6 +68,7 @@ class BackPressure:
         with self._lock:
             if (
                 mode in SERVICES
+                and not self._closed
                 and self._is_free()
                 and (self.holding or self._ready(mode, backlogs))
             ):
@@ -105,18 +108,31 @@ class BackPressure:
             return now - self._held_ns
 
     def close(self) -> None:
-        """Leave no player paused behind."""
+        """Resume a player that stands because of us, and wait a moment until it has answered."""
         with self._lock:
-            if self.holding and self._node.context.ok():
+            self._closed = True
+            if not (self.holding and self._node.context.ok()):
+                return
+            if self._settings().back_pressure != STEP:
                 self._call(RESUME)
+        deadline = time.monotonic() + CLOSE_S
+        while self.holding and time.monotonic() < deadline:
+            time.sleep(CLOSE_S / 100)
 
     def _ready(self, mode: str, backlogs: Sequence[int]) -> bool:
-        """Whether the services are there, for those who need them: told before they are called."""
+        """Return whether the services are there; say so before they are needed.
+
+        One that was there and ended, as a player does with its recording, is missed only while
+        frames wait.
+        """
         try:
             for service in SERVICES[mode] if backlogs else ():
                 self._client(self._name(service))
         except AnyviewError as error:
-            self._fail(error.code, error.message)
+            if self._clients and not any(backlogs):
+                self._problem = None
+            else:
+                self._fail(error.code, error.message)
             return False
         if backlogs and self._problem is not None and self._problem.code == ABSENT:
             self._problem = None
