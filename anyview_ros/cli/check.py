@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
-from rclpy.logging import LoggingSeverity
-
 from anyview_ros.demo.session import Session
 from anyview_ros.doctor.other_node import parameters_of
 from anyview_ros.doctor.probe import look_at_graph, look_at_model, look_at_transport
@@ -30,7 +28,7 @@ def run(args: Namespace) -> int:
     name = f"{checked.rpartition('/')[2]}_check"
     renamed = ["--ros-args", "-r", f"__node:={name}", *args.ros_args]
     with Session(name, arguments=renamed, parameters=given) as session:
-        session.node.get_logger().set_level(LoggingSeverity.FATAL)  # the findings say it all
+        session.be_quiet()  # the findings say it all
         settings = parameters.declare(session.node)
         model, config = look_at_model(settings)
         graph = look_at_graph(session.node, settings, config, args.seconds)

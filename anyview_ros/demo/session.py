@@ -11,6 +11,7 @@ from typing import Any, Self
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -55,6 +56,10 @@ class Session:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    def be_quiet(self) -> None:
+        """Log nothing of this node but what ends it."""
+        self.node.get_logger().set_level(LoggingSeverity.FATAL)
 
     def __enter__(self) -> Self:
         self._thread.start()

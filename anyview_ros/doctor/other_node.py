@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+OWN = ("use_sim_time", "start_type_description_service")  # which every node declares
 DISCOVERY = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 
@@ -37,12 +38,13 @@ def parameters_of(name: str, arguments: Sequence[str]) -> tuple[str, list[Parame
                 start_parameter_services=False,
                 automatically_declare_parameters_from_overrides=True,
             )
-            values = node.get_parameters_by_prefix("")
+            given = [name for name in node.get_parameters_by_prefix("") if name not in OWN]
+            values = node.get_parameters(given)
             full_name = node.get_fully_qualified_name()
             node.destroy_node()
         finally:
             rclpy.shutdown(context=context)
-    return full_name, [parameter for parameter in values.values() if _is_given(parameter)]
+    return full_name, values
 
 
 @contextmanager
@@ -56,8 +58,3 @@ def _without_discovery() -> Iterator[None]:
             del os.environ[DISCOVERY]
         else:
             os.environ[DISCOVERY] = before
-
-
-def _is_given(parameter: Parameter) -> bool:
-    """Every node has these two by itself."""
-    return parameter.name not in ("use_sim_time", "start_type_description_service")

@@ -30,6 +30,7 @@ from anyview_ros.node.lifecycle import ManagedNode
 from anyview_ros.node.listening import Listening
 from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
+from anyview_ros.node.signals import ENDING, ignore_further_signals
 from anyview_ros.node.sources.inputs import STEADY, Inputs
 from anyview_ros.node.sources.intake_config import intake_config
 from anyview_ros.node.streaming.stream import CLOCK_JUMPED
@@ -260,11 +261,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _stop_on_signals() -> threading.Event:
     """Return what SIGINT and SIGTERM set.
 
-    rclpy's own handlers end ROS at once, before a paused player is resumed; and a terminal's Ctrl-C
-    arrives twice under launch: the second must not kill a node that is closing.
+    rclpy's own handlers end ROS at once, before a paused player is resumed.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, lambda *_: stop.set())
     return stop
 
@@ -280,6 +280,7 @@ def _run(stop: threading.Event) -> None:
         anyview.follow_autostart()
         try:
             stop.wait()
+            ignore_further_signals()
             anyview.release_source()
         finally:
             rclpy.try_shutdown()  # wakes the executor, and ends waiting in callbacks

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +65,7 @@ def cameras() -> list[VirtualCamera]:
 def running(domain: int, model: Path, warm_up: Path, bag: Path, *settings: str) -> Iterator[Any]:
     """A node with two lossless cameras, what they publish, and a player at the bag's begin."""
     parameters = ["cameras:=[front]", "use_sim_time:=true", "flush_s:=3.0", *settings]
-    with graph(domain) as opened, anyview(domain, model, *parameters):
+    with graph(domain) as opened, anyview(domain, model, *parameters) as process:
         caller = Caller(opened)
         first = Player(opened, warm_up, "/warm_up")
         player = Player(opened, bag)
@@ -79,7 +82,7 @@ def running(domain: int, model: Path, warm_up: Path, bag: Path, *settings: str) 
             camera.rate, camera.mode = 10.0, VirtualCamera.LOSSLESS
             added = caller.add(camera)
             assert added.success, added.message
-        yield opened, caller, player, heard
+        yield opened, caller, player, heard, process
 
 
 def listen(opened: Graph, name: str) -> dict[str, list[Any]]:
@@ -114,7 +117,7 @@ def test_every_frame_once_in_order_and_the_same_bytes_whatever_the_pace(
     runs = []
     for domain, apart_s in ((182, 0.03), (183, 0.06)):
         with running(domain, model, warm_up, bag, "back_pressure:=player") as parts:
-            opened, caller, player, heard = parts
+            opened, caller, player, heard, _ = parts
             player.play(apart_s)
             runs.append(published(opened, caller, heard))
             assert player.pauses > 0  # else nothing held it back
@@ -127,10 +130,27 @@ def test_a_simulator_is_stepped_as_the_cameras_follow(
     model: Path, warm_up: Path, bag: Path
 ) -> None:
     settings = "back_pressure:=step", "back_pressure_node:=/simulator"
-    with running(184, model, warm_up, bag, *settings) as (opened, caller, _, heard):
+    with running(184, model, warm_up, bag, *settings) as (opened, caller, _, heard, _):
         missing = "no_back_pressure_service"
         caller.status("back pressure", lambda s: values_of(s).get("code") == missing)
         simulator = Player(opened, bag, "/simulator")
         simulator.wait_for_steps()
         published(opened, caller, heard)
         assert simulator.steps >= len(FRAMES)
+
+
+def test_a_node_that_is_interrupted_resumes_its_player(
+    model: Path, warm_up: Path, bag: Path
+) -> None:
+    """A terminal's Ctrl-C comes twice under launch: of the terminal, and of launch."""
+    with running(185, model, warm_up, bag, "back_pressure:=player") as parts:
+        _, _, player, _, process = parts
+        playing = threading.Thread(target=player.play, args=(0.0,), daemon=True)
+        playing.start()
+        wait_for(lambda: player.is_paused, "the pause")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        playing.join(60)
+        assert not player.is_paused

@@ -63,6 +63,10 @@ class Player:
             if connection.topic.endswith("image_raw"):
                 threading.Event().wait(apart_s)
 
+    @property
+    def is_paused(self) -> bool:
+        return not self._going.is_set()
+
     def wait_for_steps(self) -> None:
         """Offer the service `step`: each call publishes up to the next image."""
         self._next = iter(self._recorded)

@@ -36,6 +36,7 @@ from tf2_msgs.msg import TFMessage
 from anyview_ros.errors import AnyviewError
 from anyview_ros.media.stereo_pair import MOTORCYCLE
 from anyview_ros.node.messages import image_message, info_message, time_message, transform_message
+from anyview_ros.node.signals import ENDING, ignore_further_signals
 from anyview_ros.node.simulation.rig_sources import (
     Link,
     Moment,
@@ -240,17 +241,16 @@ def _stop_on_signals() -> threading.Event:
     """Set by SIGINT and SIGTERM, which also end a sleep of the main thread by KeyboardInterrupt.
 
     rclpy's own handlers end no sleep; and what is raised alone may get lost in foreign callbacks,
-    as those of numba's compiler. Under launch a terminal's Ctrl-C arrives twice: the second raises
-    nothing, and the rig closes in order.
+    as those of numba's compiler.
     """
     stop = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if not stop.is_set():
-            stop.set()
-            raise KeyboardInterrupt
+        ignore_further_signals()
+        stop.set()
+        raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, interrupt)
     return stop
 
