@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,21 +19,13 @@ from anyview_ros.training.augmentation import augmented, lit, mirrored, through_
 from anyview_ros.training.composites import Composer, Shown
 from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig
 from anyview_ros.training.monocular import turned_views
-from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.scenes import SceneSet, SceneSetConfig, SceneViews
 
 SIGMA_MAX = 80.0
 LEVEL_MEAN, LEVEL_STD = -1.0, 1.4  # of log(sigma) below the highest noise level
 KNOWN_NOISE = 0.3  # highest sigma of frames that are given
 SHORT = 5  # frames of a short clip
 ANY_SOURCE = 0.3  # share of scenes whose sources are any views, not first those of a rig
-
-
-class Scenes(Protocol):
-    """A set of scenes: rendered ones (store) or ones from files."""
-
-    config: SceneConfig
-
-    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,7 @@ class Example:
 def draw_batch(
     run: RunConfig,
     contract: Contract,
-    stores: Mapping[str, Scenes],
+    stores: Mapping[str, SceneSet],
     step: int,
     share: tuple[int, int] = (0, 1),
     composer: Composer | None = None,
@@ -127,7 +119,7 @@ class Drawn:
         noise_seeds: one a question.
     """
 
-    scenes: SceneConfig
+    scenes: SceneSetConfig
     frames: int
     questions: Sequence[Example]
     noise_seeds: tuple[int, ...]
@@ -136,7 +128,7 @@ class Drawn:
 def draw_questions(
     rng: np.random.Generator,
     run: Run,
-    stores: Mapping[str, Scenes],
+    stores: Mapping[str, SceneSet],
     step: int,
     share: tuple[int, int],
     composer: Composer | None = None,
@@ -174,7 +166,7 @@ def draw_questions(
 
 def draw_question(
     rng: np.random.Generator,
-    store: Scenes,
+    store: SceneSet,
     name: str,
     index: int,
     counts: tuple[int, int],
@@ -310,7 +302,7 @@ def draw_levels(
     return torch.from_numpy(levels.astype(np.float32)), torch.from_numpy(known)
 
 
-def _order(rng: np.random.Generator, config: SceneConfig, views: int) -> NDArray[np.int64]:
+def _order(rng: np.random.Generator, config: SceneSetConfig, views: int) -> NDArray[np.int64]:
     """Views in an order of which the first are sources: mostly the rig's, where there is one."""
     if not config.sources or rng.random() < ANY_SOURCE:
         return rng.permutation(views)

@@ -20,7 +20,7 @@ from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.resize import resize_camera, resize_image
-from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.scenes import SceneSetConfig, SceneViews
 
 PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third of 10 a second
 
@@ -178,17 +178,13 @@ class FileStore:
             self.folder, config.frames, config.frame_period, config.size, resizing
         )
         views = min(len(self._clips.cameras(i)) for i in range(len(self._clips)))
-        # As if rendered: no camera is more of a source than the others.
-        self.config = SceneConfig(
-            world="files",
-            still=False,
+        self.config = SceneSetConfig(
             scene_scale=config.scene_scale,
-            first_seed=0,
             count=len(self._clips),
             frames=config.frames,
             frame_period=config.frame_period,
             size=config.size,
-            sources=0,
+            sources=0,  # no camera is more of a source than the others
             targets=views,
         )
 

@@ -6,6 +6,7 @@ Everything follows from (config, seed): which cameras, where, when, and the pixe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +24,41 @@ LATEST_START_S = 60.0
 WIDE_SHARE = 0.7  # of cameras that are 16:9, the others are 4:3
 
 
-@dataclass(frozen=True)
-class SceneConfig:
+@dataclass(frozen=True, kw_only=True)
+class SceneSetConfig:
+    """What a run knows of a set of scenes, rendered or from files.
+
+    Args:
+        scene_scale: multiplies Plücker moments, 1 / metres.
+        count: number of scenes.
+        frames: T of a clip.
+        frame_period: seconds between frames.
+        size: (H, W) in pixels.
+        sources: cameras like those of a rig, first in a scene's views; 0 = none is preferred.
+        targets: cameras at any place, after them; the fewest of a scene.
+    """
+
+    scene_scale: float
+    count: int
+    frames: int
+    frame_period: float
+    size: tuple[int, int]
+    sources: int
+    targets: int
+
+    @property
+    def views(self) -> int:
+        return self.sources + self.targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneConfig(SceneSetConfig):
     """Clips of procedural worlds, seen by several cameras at once.
 
     Args:
         world: kind of world, `worlds.make_world`.
         still: the world stands still while the cameras move: 3D supervision, otherwise 4D.
-        scene_scale: multiplies Plücker moments, 1 / metres.
-        first_seed, count: scene i is world seed first_seed + i.
-        frames: T of a clip.
-        frame_period: seconds between frames.
-        size: (H, W) in pixels.
-        sources: cameras like those of a rig, first in a scene's views.
-        targets: cameras at any place, after them.
+        first_seed: scene i is world seed first_seed + i.
         depth: whether scenes have the inverse depth of every view.
         photographs: share of surfaces and skies that are photographs, 0 to 1.
         photographs_from: packages whose pictures they are, `worlds.photographs`.
@@ -44,21 +66,10 @@ class SceneConfig:
 
     world: str
     still: bool
-    scene_scale: float
     first_seed: int
-    count: int
-    frames: int
-    frame_period: float
-    size: tuple[int, int]
-    sources: int
-    targets: int
     depth: bool = False
     photographs: float = 0.0
     photographs_from: tuple[str, ...] = tuple(PACKAGES)
-
-    @property
-    def views(self) -> int:
-        return self.sources + self.targets
 
     @property
     def period_ns(self) -> int:
@@ -107,6 +118,15 @@ class SceneViews:
 
     def view(self, view: int) -> View:
         return View(self.cameras[view], self.world_from_cam[view])
+
+
+class SceneSet(Protocol):
+    """A set of scenes, read by index."""
+
+    @property
+    def config(self) -> SceneSetConfig: ...
+
+    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 def render_scene(config: SceneConfig, seed: int) -> SceneViews:

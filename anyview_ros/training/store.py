@@ -23,7 +23,7 @@ from anyview_ros.frames import Camera
 from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
-from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.training.scenes import SceneConfig, SceneSet, SceneViews, render_scene
 from anyview_ros.whole_file import whole_file
 from anyview_ros.worlds.photographs import read_photographs
 
@@ -32,11 +32,11 @@ POLL_S = 1.0
 DEFAULTS = {f.name: f.default for f in fields(SceneConfig) if f.default is not MISSING}
 
 
-class Store(Protocol):
+class Store(SceneSet, Protocol):
     """A set of scenes of which some may still be missing."""
 
-    config: SceneConfig
-    folder: Path
+    @property
+    def folder(self) -> Path: ...
 
     @property
     def shards(self) -> int:
@@ -46,8 +46,6 @@ class Store(Protocol):
     def has(self, scenes: int) -> bool:
         """Whether the first `scenes` scenes are there."""
         ...
-
-    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from anyview_ros.engine import conditioning
 from anyview_ros.geometry import inverse
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.config import LATENT_CHANNELS
-from anyview_ros.training.batches import Example, Scenes, draw_questions
+from anyview_ros.training.batches import Example, draw_questions
 from anyview_ros.training.flow import noise_like
 from anyview_ros.training.joint.config import JointRun
+from anyview_ros.training.scenes import SceneSet
 
 PIECE = 1  # latent frames that the autoencoder works on at a time: the least memory
 
@@ -62,7 +63,7 @@ class JointAsked:
 
 
 def draw_joint(
-    run: JointRun, stores: Mapping[str, Scenes], step: int, share: tuple[int, int] = (0, 1)
+    run: JointRun, stores: Mapping[str, SceneSet], step: int, share: tuple[int, int] = (0, 1)
 ) -> list[JointQuestion]:
     """The questions of a step: the same at every call, whatever was drawn before.
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from anyview_ros.engine.surfaces.network import image_tensor
 from anyview_ros.training.augmentation import light_curve, restyled, taken
 from anyview_ros.training.batches import drawn_name
+from anyview_ros.training.store import SceneStore
 from anyview_ros.training.surfaces.config import SurfaceRun
 from anyview_ros.training.surfaces.sightings import (
     LEVEL,
     PER_SCENE,
-    Scenes,
     Sighting,
     sighting,
 )
@@ -69,7 +69,7 @@ class SurfaceBatch:
 
 
 def draw_surfaces(
-    run: SurfaceRun, stores: Mapping[str, Scenes], step: int, share: tuple[int, int] = (0, 1)
+    run: SurfaceRun, stores: Mapping[str, SceneStore], step: int, share: tuple[int, int] = (0, 1)
 ) -> list[SurfaceBatch]:
     """Return the frames of a step, those of each size together: the same at every call.
 

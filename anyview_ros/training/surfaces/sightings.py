@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
@@ -28,7 +26,8 @@ from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.training.augmentation import taken
-from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.store import SceneStore
 from anyview_ros.whole_file import whole_file
 
 PER_SCENE = 6
@@ -45,18 +44,6 @@ WRONG_GROUND, NO_GROUND = 0.3, 0.1  # shares
 WRONG_HEIGHT, WRONG_TILT = 1.5, 0.15  # deviations of its logarithm, and in radians
 
 Place = tuple[int, int]  # of a frame in a scene: view and time
-
-
-class Scenes(Protocol):
-    """A set of scenes with depths, and a folder of their own."""
-
-    @property
-    def config(self) -> SceneConfig: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +74,7 @@ class Sighting:
         )
 
 
-def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) -> Sighting:
+def sighting(scenes: SceneStore, index: int, number: int, surfaces: SurfaceRange) -> Sighting:
     """Return a sighting of a scene; its costs are computed once, and then lie beside the scenes.
 
     Args:

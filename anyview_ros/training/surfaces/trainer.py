@@ -21,7 +21,7 @@ from anyview_ros.training.distributed import (
 )
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, average
 from anyview_ros.training.optimizers import Optimizers
-from anyview_ros.training.store import Store
+from anyview_ros.training.store import SceneStore, Store
 from anyview_ros.training.surfaces.batches import SurfaceBatch, draw_surfaces
 from anyview_ros.training.surfaces.config import SurfaceRun, parse_surfaces
 from anyview_ros.training.surfaces.loss import SurfaceLoss
@@ -40,6 +40,8 @@ class SurfaceTrainer:
     def __init__(self, run: SurfaceRun, stores: Mapping[str, Store], device: torch.device) -> None:
         torch.manual_seed(run.training.seed)
         self.run, self.stores, self.device = run, stores, device
+        # All of them: `SurfaceRun` refuses scenes from files.
+        self._rendered = {n: s for n, s in stores.items() if isinstance(s, SceneStore)}
         self.rank, self.processes = rank_and_processes()
         require_even(run.training.scenes_per_step)
         network = SurfaceNetwork(run.network, run.surfaces)
@@ -71,7 +73,7 @@ class SurfaceTrainer:
                 ) from None
 
     def draw(self, step: int) -> list[SurfaceBatch]:
-        return draw_surfaces(self.run, self.stores, step, (self.rank, self.processes))
+        return draw_surfaces(self.run, self._rendered, step, (self.rank, self.processes))
 
     def train_step(self, batch: list[SurfaceBatch]) -> Progress:
         """One update on the frames of this step, or on this process's share of them."""
