@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from anyview_ros.engine.flow import flow_state, flow_time
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.one_way.network import OneWayDenoiser
@@ -78,11 +79,10 @@ def denoiser(network: OneWayDenoiser, asked: Asked) -> Denoiser:
         return source_cache(network, asked.source, asked.batch)
 
     def denoise(y: Tensor, level: float) -> Tensor:
-        levels = asked.levels(level)
-        share = 1 / (1 + levels)[:, None, :, None, None]
-        t = levels / (1 + levels)
+        t: Tensor = flow_time(asked.levels(level))
+        z: Tensor = flow_state(y, t[:, None, :, None, None])
         with torch.autocast(kind, torch.bfloat16):
-            x0 = network(share * y, t, asked.batch.target_rays, sources(), asked.sweep)
+            x0 = network(z, t, asked.batch.target_rays, sources(), asked.sweep)
         return cast("Tensor", x0.float())
 
     return denoise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from anyview_ros.engine.flow import flow_time
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.training.batches import Batch
@@ -16,13 +17,13 @@ LOWEST = 0.05  # sigma below which weights rise no more
 def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Tensor:
     """(G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
 
-    On the straight path z = (1 - t) x0 + t n with t = sigma / (1 + sigma) (arXiv 2209.03003).
+    On the straight path z = (1 - t) x0 + t n of `engine.flow`.
     Only the coded part of the pixels counts: what the codec drops, no prediction can change.
     Known frames have no loss. The network runs in bfloat16 where that is safe.
     """
     with torch.no_grad():
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
-        t = batch.levels / (1 + batch.levels)
+        t: Tensor = flow_time(batch.levels)
         share = t[:, None, :, None, None]
         noisy = (1 - share) * x0 + share * noise_like(x0, batch.noise_seeds)
         sweep = sweep_latents(codec, batch) if network.sweep is not None else None

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 from torch import Tensor
 
 from anyview_ros.contract import Solver
-from anyview_ros.engine.sampler import coefficients
+from anyview_ros.engine.sampler import integrate
 from anyview_ros.training.student import FewSteps
 
 EARLIER_EVERY = 4  # steps, of which one is for the phases before the last one
@@ -91,12 +93,11 @@ def teacher_target(
 def integrated(
     asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: Solver = "euler"
 ) -> Tensor:
-    """y after a step from each level to the next, as `engine.sampler` takes them."""
-    previous = None
-    for level, (keep, add, add_previous) in zip(levels, coefficients(levels, solver), strict=False):
-        x0 = denoise(y, level)
-        moved = keep * y + add * x0
-        if previous is not None:
-            moved = moved + add_previous * previous
-        y, previous = asked.kept(y, moved), x0
-    return y
+    """Return y after the sampler's steps along levels; what is given stays as it is."""
+
+    def blend(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
+        moved = reduce(add, (weight * tensor for weight, tensor in terms))
+        return asked.kept(terms[0][1], moved)
+
+    ended: Tensor = integrate(denoise, y, levels, solver, blend)
+    return ended

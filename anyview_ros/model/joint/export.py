@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.contract import Contract, FusedAttention, LatentShape, Precision, Sampling
+from anyview_ros.engine.flow import flow_time
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import (
@@ -297,10 +298,10 @@ def denoiser_specs(
 
 
 def noise_times(contract: Contract) -> tuple[float, ...]:
-    """t = sigma / (1 + sigma) of every speed, in float32 as the sampler has them."""
+    """Return the flow's times of every speed, in float32 as the sampler has them."""
     sigmas = {sigma for levels in contract.sigmas.values() for sigma in levels}
     levels = torch.tensor(sorted(sigmas), dtype=torch.float32)
-    times: Sequence[float] = (levels / (levels + 1)).tolist()
+    times: Sequence[float] = flow_time(levels).tolist()
     return tuple(times)
 
 
