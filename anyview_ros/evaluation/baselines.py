@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.evaluation.covisible import inside, project
+from anyview_ros.evaluation.covisible import project_from_world
 from anyview_ros.evaluation.task import Images, Task, Visibility
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import rays
+from anyview_ros.geometry import inside, rays
 from anyview_ros.imaging.resize import resize_image
 
 COPY = "copy of the source"
@@ -59,7 +59,7 @@ def ground_plane_warp(question: Task) -> Images:
     frames = np.empty_like(question.truth)
     for k, frame in enumerate(question.source):
         ground = ground_points(camera, question.target.world_from_cam[k])
-        xy, _ = project(ground, frame.camera, frame.world_from_cam)
+        xy, _ = project_from_world(ground, frame.camera, frame.world_from_cam)
         frames[k] = _moved(frame.image, xy, inside(xy, frame.camera), fill)
     return frames
 

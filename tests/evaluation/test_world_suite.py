@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.covisible import inside, points, project
+from anyview_ros.evaluation.covisible import points, project_from_world
 from anyview_ros.evaluation.past import SECONDS, Place, left_standing, past_of
 from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.world_suite import CHANGES, LONG_CLIPS, WorldSuite
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import inverse, look_at
+from anyview_ros.geometry import inside, inverse, look_at
 from anyview_ros.packages import load_package
 from anyview_ros.worlds.render.raycast import render, render_depth
 from anyview_ros.worlds.rigs import BASE, Mount
@@ -136,7 +136,7 @@ def _source_mount(suite: WorldSuite, episode: Episode) -> Mount:
 
 
 def _met_by_a_ray(world: World, place: Place, point: np.ndarray) -> bool:
-    xy, z = project(point, place.camera, place.world_from_cam)
+    xy, z = project_from_world(point, place.camera, place.world_from_cam)
     if not (z > 0 and inside(xy, place.camera)):
         return False
     origin = place.world_from_cam[:3, 3]
