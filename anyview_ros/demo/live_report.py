@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -19,6 +19,7 @@ from anyview_ros.media.montage import fitted, grid, label
 from anyview_ros.media.plots import line_plot
 from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.node.simulation.rig_sources import BASE_FRAME
+from anyview_ros.text_table import aligned
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.street.street_rig import STREET_RIG
@@ -26,6 +27,10 @@ from anyview_ros.worlds.street.street_rig import STREET_RIG
 SHEET, VALUES = "live.png", "live.json"
 TILE = (176, 99)
 COLUMNS = 5
+HEADER = (
+    *("camera", "Hz", "asked", "latency s", "largest", "seen", "published", "waiting"),
+    *("PSNR dB", "skipped"),
+)
 SIDE = 70
 
 
@@ -164,19 +169,16 @@ def picture(run: LiveRun, compared: Mapping[str, list[Compared]]) -> NDArray[np.
 
 
 def table(run: LiveRun, figures: Mapping[str, CameraFigures]) -> str:
-    """For people."""
-    lines = [
-        f"model {run.model}, {run.simulated_s:g} s of simulated time in {run.wall_s:.0f} s",
-        f"{'camera':10}{'Hz':>6}{'asked':>7}{'latency s':>11}{'largest':>9}{'seen':>7}"
-        f"{'published':>11}{'waiting':>9}{'PSNR dB':>9}  skipped",
-    ]
+    """Return the figures for a terminal."""
+    title = f"model {run.model}, {run.simulated_s:g} s of simulated time in {run.wall_s:.0f} s"
+    rows: list[Sequence[object]] = [HEADER]
     for name, f in figures.items():
         skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(f.skipped.items()))
-        lines.append(
-            f"{name:10}{f.rate_hz:6.1f}{f.asked_hz:7g}{f.latency_s:11.2f}{f.max_latency_s:9.2f}"
-            f"{f.seen:7}{f.published:11}{f.waiting:9}{f.psnr_db:9.2f}  {skipped or 'none'}"
-        )
-    return "\n".join(lines)
+        rates = f"{f.rate_hz:.1f}", f"{f.asked_hz:g}"
+        counts = f.seen, f.published, f.waiting
+        latencies = f.latency_s, f.max_latency_s
+        rows.append([name, *rates, *latencies, *counts, f.psnr_db, skipped or "none"])
+    return "\n".join([title, *aligned(rows, left=(0, len(HEADER) - 1))])
 
 
 def faults(figures: Mapping[str, CameraFigures]) -> list[str]:

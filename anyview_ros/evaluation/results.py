@@ -101,21 +101,17 @@ def lines(content: Mapping[str, Any]) -> list[str]:
     tables = dict(content["groups"])
     if len(tables) > 1:
         tables |= content["mean"]
-    return [line for name, table in tables.items() for line in (*_lines(name, table), "")]
+    return [line for name, table in tables.items() for line in (*aligned(rows(name, table)), "")]
 
 
-def shown_figures(table: Table) -> list[str]:
-    """Figures that any method of a table has."""
-    return [f for f in FIGURES if any(row.get(f) is not None for row in table.values())]
+def rows(name: str, table: Table) -> list[list[str]]:
+    """Return the heading, then a row a method; figures that no method has are left out."""
+    columns = [f for f in FIGURES if any(row.get(f) is not None for row in table.values())]
+    cells = [[m, *(cell(f, row.get(f)) for f in columns)] for m, row in table.items()]
+    return [[name, *(FIGURES[f] for f in columns)], *cells]
 
 
 def cell(figure: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if figure in IN_DB else f"{value:.3f}"
-
-
-def _lines(name: str, table: Table) -> list[str]:
-    columns = shown_figures(table)
-    rows = [[m, *(cell(f, row.get(f)) for f in columns)] for m, row in table.items()]
-    return aligned([[name, *(FIGURES[f] for f in columns)], *rows])

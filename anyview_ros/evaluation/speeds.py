@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import cast
 
+from anyview_ros import text_table
 from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling, Solver
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
@@ -21,7 +22,6 @@ from anyview_ros.evaluation.seal import CARD
 from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.packages import ModelPackage, sha256_of, write_manifest
-from anyview_ros.text_table import aligned
 from anyview_ros.worlds.world import World
 
 SECTION, TITLE = "tiers", "What each speed costs"
@@ -225,20 +225,13 @@ def _summed_up(rows: Sequence[Row]) -> Row:
 
 
 def lines(table: Mapping[str, Row]) -> list[str]:
-    """For a terminal."""
-    shown = _shown(table)
-    cells = [[speed, *(_cell(f, row) for f in shown)] for speed, row in table.items()]
-    return aligned([["speed", *(HEADINGS[f] for f in shown)], *cells])
+    """Return the table for a terminal."""
+    return text_table.aligned(_rows(table))
 
 
-def markdown(table: Mapping[str, Row], note: str) -> Iterator[str]:
-    """For a card."""
-    shown = _shown(table)
-    yield from ("", f"| speed | {' | '.join(HEADINGS[f] for f in shown)} |")
-    yield f"| --- {'| --- ' * len(shown)}|"
-    for speed, row in table.items():
-        yield f"| {speed} | {' | '.join(_cell(f, row) for f in shown)} |"
-    yield from ("", note, "")
+def markdown(table: Mapping[str, Row], note: str) -> list[str]:
+    """Return the table for a card."""
+    return ["", *text_table.markdown(_rows(table)), "", note, ""]
 
 
 def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
@@ -256,8 +249,11 @@ def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
     write_manifest(package.path, replace(package.contract, files=hashes))
 
 
-def _shown(table: Mapping[str, Row]) -> list[str]:
-    return [figure for figure in HEADINGS if any(figure in row for row in table.values())]
+def _rows(table: Mapping[str, Row]) -> list[list[str]]:
+    """Return the heading, then a row a speed; figures that no speed has are left out."""
+    shown = [figure for figure in HEADINGS if any(figure in row for row in table.values())]
+    cells = [[speed, *(_cell(f, row) for f in shown)] for speed, row in table.items()]
+    return [["speed", *(HEADINGS[f] for f in shown)], *cells]
 
 
 def _cell(figure: str, row: Row) -> str:
