@@ -118,8 +118,8 @@ class _Demo:
         self._wait(self._followed, ANSWER_TIMEOUT_S, "the virtual cameras' topics")
         frames = self._request_clips()
         self._wait(lambda: self._recorded(frames), CLIP_TIMEOUT_S, "the last virtual frames")
-        said = self.recorder.counts["/diagnostics"]
-        self._wait(lambda: self.recorder.counts["/diagnostics"] > said, 10.0, "the last ledger")
+        before = self.recorder.counts["/diagnostics"]
+        self._wait(lambda: self.recorder.counts["/diagnostics"] > before, 10.0, "the last ledger")
 
     def _start_processes(self) -> None:
         plan = self._plan
@@ -143,7 +143,8 @@ class _Demo:
         self._processes.start(node, rig)
 
     def _request_clips(self) -> int:
-        """Consecutive clips of every camera until the source ends; frames made of each."""
+        """Request consecutive clips of every camera until the source ends; return the frames of
+        each."""
         period_ns = round(self._contract.frame_period * 1e9)
         num_frames = max(self._contract.frames)
         clips = int(self._plan.seconds * 1e9 / period_ns + 1e-6) // num_frames
@@ -173,7 +174,7 @@ class _Demo:
     def _request(
         self, action: ActionClient, camera: str, end_ns: int, num_frames: int, bar: tqdm[Any]
     ) -> None:
-        """One clip, as soon as the node has all frames of it."""
+        """Request one clip, as soon as the node has all frames of it."""
         request = ClipRequest(
             camera=VirtualCamera(name=camera),
             end_time=time_message(end_ns),
@@ -209,7 +210,8 @@ class _Demo:
         return session.answer(done, CLIP_TIMEOUT_S, f"the clip of '{name}'").result.result
 
     def _followed(self) -> bool:
-        """Whether the recorder listens: frames of a quick model would be gone before it does."""
+        """Return whether the recorder listens: frames of a quick model would be gone before it
+        does."""
         return self._virtual_topics <= self.recorder.listened
 
     def _recorded(self, frames: int) -> bool:

@@ -133,9 +133,9 @@ class _LiveDemo:
         )
         self._processes.session.node.destroy_timer(timer)
         wall_s = time.monotonic() - began
-        heard = {name: len(record.statuses) for name, record in self._records.items()}
+        before = {name: len(record.statuses) for name, record in self._records.items()}
         self._wait(
-            lambda: all(len(self._records[n].statuses) > heard[n] for n in NAMES), 10.0, "a ledger"
+            lambda: all(len(self._records[n].statuses) > before[n] for n in NAMES), 10.0, "a ledger"
         )
         name = self._contract.name
         seconds = self._plan.seconds
@@ -149,7 +149,7 @@ class _LiveDemo:
         self._processes.start({"model": plan.model, "scene_scale": scale}, rig)
 
     def _cameras(self) -> list[VirtualCamera]:
-        """All at the rate of the model, from the sources that the node chooses."""
+        """Return cameras at the rate of the model, from the sources that the node chooses."""
         front = STREET_RIG[0].link_from_cam
         beside = rigid(np.eye(3), (0.0, 1.5, 0.4)) @ front
         ahead = self._world.world_from_link("base", self._now_ns + round(AHEAD_S * 1e9))
@@ -172,7 +172,7 @@ class _LiveDemo:
         return VirtualCamera(name=name, parent_frame=frame, pose=pose)
 
     def _move_hand(self) -> None:
-        """The marker is dragged from side to side, and looks a little inwards."""
+        """Drag the marker from side to side, looking a little inwards."""
         phase = 2 * math.pi * (self._now_ns - self._began_ns) / 1e9 / SWING_S
         side = SWING_M * math.sin(phase)
         front = STREET_RIG[0].link_from_cam

@@ -43,7 +43,7 @@ class CameraFigures:
         latency_s, max_latency_s: from the newest source stamp of a clip to the publication of each
             of its frames, median and largest.
         published, seen, waiting, skipped: the node's ledger of its source's frames.
-        heard: frames that arrived here; twice: stamps that came again.
+        received: frames that arrived here; repeated: stamps that came again.
         psnr_db: mean over the frames compared with the rendered truth, one a second.
     """
 
@@ -57,8 +57,8 @@ class CameraFigures:
     waiting: int
     skipped: Mapping[str, int]
     balanced: bool
-    heard: int
-    twice: int
+    received: int
+    repeated: int
     psnr_db: float
 
 
@@ -94,7 +94,7 @@ def write_live_report(run: LiveRun, out: Path) -> tuple[str, list[str]]:
 
 
 def figures_of(record: CameraRecord, compared: list[Compared], simulated_s: float) -> CameraFigures:
-    """Figures of a camera, by what it published and what the node said last."""
+    """Return figures of a camera, from its frames and the node's last diagnostics."""
     values = record.statuses[-1][1]
     latencies = [latency for _, latency in record.latencies] or [float("nan")]
     return CameraFigures(
@@ -108,14 +108,14 @@ def figures_of(record: CameraRecord, compared: list[Compared], simulated_s: floa
         waiting=int(values[keys.WAITING]),
         skipped=keys.reasons(values, keys.SKIPPED),
         balanced=values[keys.BALANCED] == keys.TRUE,
-        heard=len(record.frames),
-        twice=len(record.frames) - len(set(record.frames)),
+        received=len(record.frames),
+        repeated=len(record.frames) - len(set(record.frames)),
         psnr_db=float(np.mean([c.psnr_db for c in compared])) if compared else float("nan"),
     )
 
 
 def compare(run: LiveRun, name: str) -> list[Compared]:
-    """The pictures of a camera whose pose is known, each beside what it would have seen."""
+    """Return the pictures of a camera whose pose is known, each beside the rendered truth."""
     record, found = run.cameras[name], []
     for stamp, image in sorted(run.cameras[name].pictures.items()):
         pose = record.poses.get(stamp)
@@ -131,12 +131,12 @@ def compare(run: LiveRun, name: str) -> list[Compared]:
 
 
 def _camera(image: NDArray[np.uint8]) -> Camera:
-    """Virtual cameras without intrinsics have those of their first source; the rig's are alike."""
+    """Return the intrinsics of the first source, which virtual cameras without their own have."""
     return STREET_RIG[0].camera.resized(image.shape[1], image.shape[0])
 
 
 def picture(run: LiveRun, compared: Mapping[str, list[Compared]]) -> NDArray[np.uint8]:
-    """Each camera over time with the truth below it, then PSNR, latency and rate over time."""
+    """Return each camera over time above the truth, then PSNR, latency and rate over time."""
     rows = []
     for name, all_frames in compared.items():
         places = np.linspace(0, len(all_frames) - 1, COLUMNS).round().astype(int)
@@ -182,13 +182,13 @@ def table(run: LiveRun, figures: Mapping[str, CameraFigures]) -> str:
 
 
 def faults(figures: Mapping[str, CameraFigures]) -> list[str]:
-    """What must not be, whatever the machine."""
+    """Return what must not be, whatever the machine."""
     found = []
     for name, f in figures.items():
         if not f.balanced:
             found.append(f"the ledger of '{name}' does not balance")
-        if f.twice:
-            found.append(f"'{name}' published {f.twice} stamps twice")
+        if f.repeated:
+            found.append(f"'{name}' published {f.repeated} stamps twice")
         if not f.published:
             found.append(f"'{name}' published nothing")
     return found

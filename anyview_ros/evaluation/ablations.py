@@ -40,9 +40,9 @@ class HeldOut:
         ]
 
     def scores(self, run: RunConfig, network: OneWayDenoiser, codec: LinearCodec) -> Scores:
-        """Mean PSNR in dB of each speed, and sharpness, by kind of world.
+        """Return mean PSNR in dB of each speed, and sharpness, by kind of world.
 
-        Every view but the first is asked of the first.
+        Every view but the first is generated from the first.
         """
         rows: dict[str, list[dict[str, float]]] = {}
         for world, scale, scene in self._scenes:

@@ -15,7 +15,8 @@ SLACK = 0.02  # share of its depth by which a point may lie behind the surface t
 def points(
     depth: NDArray[np.float32], camera: Camera, world_from_cam: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(H, W, 3), in the world, of z-depth (H, W) in metres; the sky's infinite depth is allowed."""
+    """Return world points (H, W, 3) of z-depth (H, W) in metres; the sky's infinite depth is
+    allowed."""
     direction = rays(camera)
     z = np.minimum(depth.astype(np.float64), SKY_M)
     in_camera = direction / direction[..., 2:] * z[..., None]
@@ -38,7 +39,8 @@ def covisible(
     source_camera: Camera,
     world_from_source: NDArray[np.float64],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Where points (H, W, 3) lie in a source frame, (H, W, 2), and whether it shows them, (H, W).
+    """Return where points (H, W, 3) lie in a source frame, (H, W, 2), and whether it shows them,
+    (H, W).
 
     A point is shown if it falls into the image and is not behind the deepest of the four depths
     around its place: on slopes seen at a grazing angle one pixel's depth is not its neighbour's.
@@ -71,7 +73,8 @@ def was_there(
 def _around(
     xy: NDArray[np.float64], shown: NDArray[np.bool_], depth: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(4, ...): the four depths around pixels (..., 2); those of a corner where not `shown`."""
+    """Return (4, ...), the four depths around pixels (..., 2); those of a corner where not
+    `shown`."""
     height, width = depth.shape
     left, top = np.floor(np.moveaxis(np.where(shown[..., None], xy, 0.0), -1, 0)).astype(np.intp)
     columns = [np.clip(left + step, 0, width - 1) for step in (0, 1)]

@@ -15,7 +15,7 @@ LOWEST = 0.05  # sigma below which weights rise no more
 
 
 def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Tensor:
-    """(G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
+    """Return (G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
 
     On the straight path z = (1 - t) x0 + t n of `engine.flow`.
     Only the coded part of the pixels counts: what the codec drops, no prediction can change.
@@ -34,7 +34,8 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
 
 
 def pixel_losses(codec: LinearCodec, latent: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """(B,) mean squared pixel errors between latents (B, C, T', H', W'), known frames left out."""
+    """Return (B,) mean squared pixel errors between latents (B, C, T', H', W'), known frames left
+    out."""
     errors = (latent - wanted).square().mean(dim=(1, 3, 4)) * codec.pixel_weight(wanted.shape[2])
     unknown = (~known).float()
     losses: Tensor = (errors * unknown).sum(dim=1) / unknown.sum(dim=1)
@@ -42,7 +43,7 @@ def pixel_losses(codec: LinearCodec, latent: Tensor, wanted: Tensor, known: Tens
 
 
 def level_weights(levels: Tensor) -> Tensor:
-    """(N,) weights of samples with levels (N, T'), of which the last frame's is never given.
+    """Return (N,) weights of samples with levels (N, T'), of which the last frame's is never given.
 
     The error of an answer falls with the square of the noise; weighted so, levels count alike.
     """
@@ -61,7 +62,8 @@ class FlowLoss(nn.Module):
 
 
 def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
-    """(G * K, P, C + 2, T', H', W') bfloat16: candidates as the network takes them, marks last.
+    """Return (G * K, P, C + 2, T', H', W') bfloat16: candidates as the network takes them, marks
+    last.
 
     Cells that no source sees are 0. One target at a time, so that the pixels stay in the cache.
     """
@@ -77,7 +79,7 @@ def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
 def source_cache(
     network: OneWayDenoiser, source: Tensor, batch: Batch
 ) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of the sources of each target, those of several sources end to end."""
+    """Return keys and values of the sources of each target, those of several sources end to end."""
     scenes = len(batch.noise_seeds)
     repeats = len(batch.target) // scenes
 
@@ -90,7 +92,7 @@ def source_cache(
 
 
 def noise_like(like: Tensor, seeds: tuple[int, ...]) -> Tensor:
-    """Standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
+    """Return standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
 
     Drawn on the CPU, so that every device gets the same numbers.
     """

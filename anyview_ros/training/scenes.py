@@ -96,7 +96,7 @@ class SceneViews:
     inverse_depth: NDArray[np.float16] | None = None
 
     def cut(self, first: int, frames: int) -> SceneViews:
-        """The scene from frame `first` on."""
+        """Return the scene from frame `first` on."""
         part = slice(first, first + frames)
         return SceneViews(
             self.images[:, part],
@@ -130,7 +130,7 @@ class SceneSet(Protocol):
 
 
 def render_scene(config: SceneConfig, seed: int) -> SceneViews:
-    """The scene of a seed. Sources come first among the views.
+    """Render the scene of a seed. Sources come first among the views.
 
     Raises:
         AnyviewError: as `read_photographs`.
@@ -158,13 +158,14 @@ def render_scene(config: SceneConfig, seed: int) -> SceneViews:
 
 
 def _poses(world: World, mount: Mount, stamps_ns: list[int]) -> NDArray[np.float64]:
-    """(T, 4, 4) world_from_cam."""
+    """Return (T, 4, 4) world_from_cam."""
     links = [world.world_from_link(mount.link, stamp) for stamp in stamps_ns]
     return mount.world_from_cam(np.stack(links))
 
 
 def _camera(mount: Mount, size: tuple[int, int], rng: np.random.Generator) -> Camera:
-    """The mount's camera as the robot's resizing leaves it: 16:9 or 4:3, squeezed to the size."""
+    """Return the mount's camera as the robot's resizing leaves it: 16:9 or 4:3, squeezed to the
+    size."""
     height, width = size
     wide = rng.random() < WIDE_SHARE
     return mount.camera(16, 9 if wide else 12).resized(width, height)

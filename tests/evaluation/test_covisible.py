@@ -70,24 +70,24 @@ def test_on_the_street_it_agrees_with_rays_from_the_source_to_each_point() -> No
     suite = world_suite()
     agreed = asked = 0
     for episode in suite.episodes()[:4]:
-        question = suite.question(episode)
-        assert question.visibility is not None
-        assert question.world is not None
-        scene = question.world.scene_at(question.source[0].stamp_ns)
-        camera, source_pose = question.target.camera, question.source_poses[0]
-        target_pose = question.target.world_from_cam[0]
+        task = suite.task(episode)
+        assert task.visibility is not None
+        assert task.world is not None
+        scene = task.world.scene_at(task.source[0].stamp_ns)
+        camera, source_pose = task.target.camera, task.source_poses[0]
+        target_pose = task.target.world_from_cam[0]
         met = points(render_depth(scene, camera, target_pose), camera, target_pose)
-        in_image = inside(question.visibility.source_xy[0], question.source_camera)
+        in_image = inside(task.visibility.source_xy[0], task.source_camera)
         for row, column in np.random.default_rng(1).integers(0, (48, 80), (40, 2)):
             point = met[row, column]
             distance = float(np.linalg.norm(point - source_pose[:3, 3]))
             if not in_image[row, column]:
-                assert not question.visibility.covisible[0, row, column]
+                assert not task.visibility.covisible[0, row, column]
                 continue
             ray = look_at(source_pose[:3, 3], point, up=(0.1, 0.2, 1))
             (nearest,) = render_depth(scene, Camera(1, 1, 50, 50, 0, 0), ray).ravel()
             asked += 1
-            shown = bool(question.visibility.covisible[0, row, column])
+            shown = bool(task.visibility.covisible[0, row, column])
             agreed += bool(nearest > 0.97 * distance) == shown
     assert asked > 30
     assert agreed > 0.93 * asked  # the rest lies at silhouettes, within a pixel

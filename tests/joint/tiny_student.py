@@ -75,6 +75,6 @@ def painted(run: JointRun) -> Mapping[str, Store]:
 
 
 def distiller(folder: Path, teacher: Import, **changes: object) -> JointDistiller:
-    """Needs a group of processes, see `distributed.joined`."""
+    """Needs a group of processes, see `distributed.process_group`."""
     run = tiny_run(folder, teacher, **changes)
     return JointDistiller(run, painted(run), torch.device("cpu"), teacher)

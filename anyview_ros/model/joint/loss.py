@@ -40,7 +40,8 @@ class Draws:
 
 
 def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
-    """(B,) float32 sigmas: log-normal, longer clips noisier; or log-uniform in the high range."""
+    """Return (B,) float32 sigmas: log-normal, longer clips noisier; or log-uniform in the high
+    range."""
     usual = draws.normal.exp() * latent_frames**0.5
     low, high = (torch.tensor(s, dtype=torch.float64).log() for s in HIGH_SIGMAS)
     unusual = (low + draws.high_position * (high - low)).exp()
@@ -48,7 +49,7 @@ def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
 
 
 def training_loss(network: Transformer, clean: Views, text: Tensor, draws: Draws) -> Tensor:
-    """Weighted squared error of the target's x0.
+    """Return weighted squared error of the target's x0.
 
     Args:
         clean: streams (B, 52, T', H', W') of target and source, the target's true image included.

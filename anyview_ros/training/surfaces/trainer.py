@@ -14,7 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts
 from anyview_ros.model.surfaces.network import SurfaceNetwork, load_weights
 from anyview_ros.training.distributed import (
-    gathered,
+    gather,
     rank_and_processes,
     require_even,
     sum_gradients,
@@ -52,7 +52,7 @@ class SurfaceTrainer:
         self.step = 0
 
     def fit(self) -> None:
-        """Nothing is made of the first scenes."""
+        """Do nothing: the network needs no statistics of its scenes."""
 
     def start_from(self, package: Path) -> None:
         """Begin with the weights of a package in place of random ones.
@@ -76,18 +76,18 @@ class SurfaceTrainer:
         return draw_surfaces(self.run, self._rendered, step, (self.rank, self.processes))
 
     def train_step(self, batch: list[SurfaceBatch]) -> Progress:
-        """One update on the frames of this step, or on this process's share of them."""
-        told: list[Tensor] = []
+        """Make one update on the frames of this step, or on this process's share of them."""
+        all_likelihoods: list[Tensor] = []
         for part in batch:
             losses, likelihoods = self.loss(part.to(self.device))
             (losses.sum() / self.run.training.scenes_per_step).backward()
-            told.append(likelihoods)
+            all_likelihoods.append(likelihoods)
         sum_gradients(self.network.parameters())
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         average(self.run.training.ema, self.step, self.ema.parameters(), self.network.parameters())
-        all_frames = gathered(torch.cat(told))
+        all_frames = gather(torch.cat(all_likelihoods))
         return Progress(self.step, float(all_frames.mean()), math.nan, len(all_frames))
 
     def checkpoint(self) -> Checkpoint:
