@@ -15,10 +15,10 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model import atomic_directory
 from anyview_ros.model.joint import imported as importing
 from anyview_ros.model.joint.checkpoint import ByteStream
-from anyview_ros.model.joint.fake_release import write_fake_release
 from anyview_ros.model.joint.imported import import_release, open_import
 from anyview_ros.model.joint.package import find_import, size_of_camera
 from anyview_ros.model.joint.release import AUTOENCODER, NETWORK, NOTICE, RELEASE, TEXT
+from tests.joint.fake_release import write_fake_release
 from tests.joint.networks import CODER, SIZES
 
 

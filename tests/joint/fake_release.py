@@ -1,6 +1,6 @@
 """Files like those of the AnyView release, with random weights: same keys, leftovers, any size.
 
-    python -m anyview_ros.model.joint.fake_release FOLDER [--width 2048 --blocks 28 ...]
+    python -m tests.joint.fake_release FOLDER [--width 2048 --blocks 28 ...]
 
 The defaults are the released sizes: 4.5 GB. The files are filled in place, so their size is no
 matter of memory. `anyview import` takes them as it takes the release.
