@@ -108,6 +108,34 @@ def rays(camera: Camera) -> NDArray[np.float64]:
     return direction
 
 
+def project(points: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """Return pixels (..., 2) of points (..., 3) in the optical frame; nan for those not ahead."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    ahead = np.where(z > 0, z, np.nan)
+    pixels = [camera.fx * x / ahead + camera.cx, camera.fy * y / ahead + camera.cy]
+    return np.stack(pixels, axis=-1)
+
+
+def inside(pixels: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_]:
+    """Return whether pixels (..., 2) lie in the image, whose borders are half a pixel out."""
+    x, y = pixels[..., 0], pixels[..., 1]
+    found: NDArray[np.bool_] = (
+        (x >= -0.5) & (x <= camera.width - 0.5) & (y >= -0.5) & (y <= camera.height - 0.5)
+    )
+    return found
+
+
+def frustum_sides(camera: Camera) -> NDArray[np.float64]:
+    """Return (4, 3) inward normals in the optical frame: left, right, top, bottom.
+
+    A point ahead of the camera lies on the inner side of all of them where `inside` holds.
+    """
+    left, top = (-0.5 - camera.cx) / camera.fx, (-0.5 - camera.cy) / camera.fy
+    right = (camera.width - 0.5 - camera.cx) / camera.fx
+    bottom = (camera.height - 0.5 - camera.cy) / camera.fy
+    return np.array([[1, 0, -left], [-1, 0, right], [0, 1, -top], [0, -1, bottom]])
+
+
 def plucker(camera: Camera, anchor_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:
     """Plücker coordinates of every pixel's ray, AnyView (arXiv 2601.16982) section 3.
 

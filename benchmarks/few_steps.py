@@ -66,25 +66,25 @@ class Model:
         self.contract = self.run.contract()
         self.network, self.codec = networks_in_use(self.run, checkpoint)
         if choice is not None:
-            self.network.decide(choice)
+            self.network.set_choice(choice)
 
-    def answer(self, question: Task, way: tuple[float, ...]) -> Images:
+    def answer(self, task: Task, way: tuple[float, ...]) -> Images:
         """(T, H, W, 3)"""
         scene = SceneViews(
-            np.stack([question.source_images, question.truth]),
-            (question.source_camera, question.target.camera),
-            np.stack([question.source_poses, question.target.world_from_cam]),
-            np.array([frame.stamp_ns for frame in question.source]),
+            np.stack([task.source_images, task.truth]),
+            (task.source_camera, task.target.camera),
+            np.stack([task.source_poses, task.target.world_from_cam]),
+            np.array([frame.stamp_ns for frame in task.source]),
         )
-        scale, method = question.scene_scale, SamplerSettings(way, temperature=self.temperature)
+        scale, method = task.scene_scale, SamplerSettings(way, temperature=self.temperature)
         return generate(self.contract, scene, 1, scale, method, self.network, self.codec)
 
 
-def scored(question: Task, frames: Images, distance: perceptual.Perceptual | None) -> Row:
-    row = clip_figures(frames, question, (len(frames),)) | pose_figures(frames, question)
+def scored(task: Task, frames: Images, distance: perceptual.Perceptual | None) -> Row:
+    row = clip_figures(frames, task, (len(frames),)) | pose_figures(frames, task)
     if distance is not None:
         shown = [0, len(frames) // 2, len(frames) - 1]
-        row["perceptual"] = distance(frames[shown], question.truth[shown])
+        row["perceptual"] = distance(frames[shown], task.truth[shown])
     return row
 
 
@@ -96,13 +96,13 @@ def measured(
     distance = perceptual.load(perceptual.metric_name())
     rows: dict[str, list[Row]] = {GROUND_WARP: [], **{_named(way): [] for way in ways}}
     for episode in suite.episodes():
-        question = suite.question(episode)
-        rows[GROUND_WARP].append(scored(question, ground_plane_warp(question), distance))
+        task = suite.task(episode)
+        rows[GROUND_WARP].append(scored(task, ground_plane_warp(task), distance))
         for way in ways:
             started = time.perf_counter()
-            frames = model.answer(question, way)
+            frames = model.answer(task, way)
             seconds = time.perf_counter() - started
-            rows[_named(way)].append(scored(question, frames, distance) | {"seconds": seconds})
+            rows[_named(way)].append(scored(task, frames, distance) | {"seconds": seconds})
     return rows
 
 

@@ -30,7 +30,7 @@ from anyview_ros.contract import FusedAttention
 from anyview_ros.engine.onnx.fused_attention import UNFUSED, kernels
 from anyview_ros.engine.onnx.runtime import Bound, Graph
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.export import GraphSpec, as_proto, traced
+from anyview_ros.model.export import GraphSpec, as_proto, trace_graph
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.config import (
     PATCH,
@@ -176,7 +176,7 @@ def _graph(
 ) -> Iterator[Callable[[], object]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = traced(spec)
+        model = trace_graph(spec)
         with SharedWeights(folder, torch.bfloat16) as weights:
             weights.take_from(model)
         proto = as_proto(model)

@@ -28,9 +28,9 @@ from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
 from anyview_ros.model.joint.config import AutoencoderConfig, JointConfig
-from anyview_ros.model.joint.fake_release import write_fake_release
 from anyview_ros.model.joint.release import AUTOENCODER, NETWORK, TEXT
 from anyview_ros.packages import load_package
+from tests.joint.fake_release import write_fake_release
 
 FRAMES, HEIGHT, WIDTH = 5, 64, 96
 NETWORK_SIZE, CODER = JointConfig(256, blocks=4, heads=4), AutoencoderConfig(width=16)

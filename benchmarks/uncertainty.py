@@ -57,7 +57,7 @@ class Told:
     """
 
     episode: Episode
-    question: Task
+    task: Task
     frames: NDArray[np.uint8]
     error: Floats
     uncertainty: Floats
@@ -103,23 +103,23 @@ def together(answers: Sequence[Told]) -> tuple[float, ...]:
 
 
 def told(pipeline: Pipeline, suite: WorldSuite, episode: Episode, speed: str, samples: int) -> Told:
-    question = suite.question(episode)
+    task = suite.task(episode)
     count = max(pipeline.package.contract.frames)
-    clip = Clip(question.source[:count])
-    view = View(question.target.camera, question.target.world_from_cam[:count])
+    clip = Clip(task.source[:count])
+    view = View(task.target.camera, task.target.world_from_cam[:count])
     options = SynthesisOptions(
-        speed=speed, scene_scale=question.scene_scale, uncertainty_samples=samples
+        speed=speed, scene_scale=task.scene_scale, uncertainty_samples=samples
     )
     made = pipeline.synthesize([clip], view, options)
-    error = np.abs(made.frames.astype(np.float32) - question.truth[:count]).mean(axis=-1)
-    off = photo_consistency_error(made.frames, [clip], view, question.scene_scale)
-    along_m = distances(question.scene_scale)
+    error = np.abs(made.frames.astype(np.float32) - task.truth[:count]).mean(axis=-1)
+    off = photo_consistency_error(made.frames, [clip], view, task.scene_scale)
+    along_m = distances(task.scene_scale)
     covered = [
         coverage([frame], view.camera, pose, along_m)
         for frame, pose in zip(clip.frames, view.world_from_cam, strict=True)
     ]
     published = made.uncertainty.astype(np.float32)
-    return Told(episode, question, made.frames, error, published, off, np.stack(covered))
+    return Told(episode, task, made.frames, error, published, off, np.stack(covered))
 
 
 def figures(answer: Told) -> tuple[float, ...]:
@@ -141,7 +141,7 @@ def column(answer: Told) -> list[NDArray[np.uint8]]:
         255 * answer.covered[k],
     )
     seen = [np.clip(x, 0, 255).astype(np.uint8) for x in grey]
-    colours = (answer.question.source[k].image, answer.frames[k], answer.question.truth[k])
+    colours = (answer.task.source[k].image, answer.frames[k], answer.task.truth[k])
     tiles = [*colours, *(np.asarray(cv2.cvtColor(x, cv2.COLOR_GRAY2RGB), np.uint8) for x in seen)]
     return [fitted(tile, *TILE) for tile in tiles]
 

@@ -1,4 +1,4 @@
-"""A simulated robot beside the node `anyview`, on simulated time: what all demos share.
+"""A simulated robot beside the node `anyview`, on simulated time.
 
 `ros2 launch anyview_ros demo.launch.py [world:=street|table] [model:=...] [seed:=...]`; then add a
 virtual camera: `ros2 service call /anyview/add_virtual_camera

@@ -9,9 +9,12 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import (
     BODY_FROM_OPTICAL,
+    frustum_sides,
+    inside,
     inverse,
     look_at,
     plucker,
+    project,
     quaternion_xyzw,
     rays,
     rigid,
@@ -113,3 +116,25 @@ def test_plucker_moment_is_that_of_any_point_of_the_ray(anchor_from_cam):
 def test_plucker_of_the_anchor_itself_has_no_moment():
     values = plucker(Camera.from_fov(6, 4, 1.0), rigid(np.eye(3), (0, 0, 0))[None])
     assert not values[..., 3:].any()
+
+
+def test_a_ray_is_projected_to_its_own_pixel():
+    camera = Camera(40, 30, 31, 33, 18.5, 16)
+    grid = np.stack(np.meshgrid(np.arange(40), np.arange(30)), axis=-1)
+    np.testing.assert_allclose(project(7 * rays(camera), camera), grid, atol=1e-12)
+    assert np.isnan(project(-rays(camera), camera)).all()
+
+
+def test_the_image_holds_what_lies_ahead_between_the_sides_of_the_frustum():
+    camera = Camera(40, 30, 31, 33, 18.5, 16)
+    points = np.random.default_rng(0).uniform(-3, 3, (2000, 3))
+    between = (points @ frustum_sides(camera).T >= 0).all(axis=-1) & (points[:, 2] > 0)
+    held = inside(project(points, camera), camera)
+    assert 100 < held.sum() < 1900
+    np.testing.assert_array_equal(held, between)
+
+
+def test_the_image_ends_half_a_pixel_beyond_the_centres_of_its_border():
+    camera = Camera(40, 30, 31, 33, 18.5, 16)
+    pixels = np.array([[-0.5, 0], [39.5, 29.5], [-0.6, 0], [0, 29.6]])
+    assert inside(pixels, camera).tolist() == [True, True, False, False]

@@ -90,16 +90,16 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
     """
     from anyview_ros.engine.onnx.runtime import choose_provider
     from anyview_ros.evaluation import perceptual
-    from anyview_ros.evaluation.evaluation import Asking
+    from anyview_ros.evaluation.evaluation import SamplingOptions
     from anyview_ros.evaluation.run import Plan
-    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.evaluation.suite import select
 
-    speeds = chosen(args.speeds, package.contract.sigmas, "speed")
+    speeds = select(args.speeds, package.contract.sigmas, "speed")
     what = "worlds" if args.worlds else "real" if args.real else args.root.resolve().name
     return Plan(
         suite=suite_of(args, package),
         package=package,
-        asking=Asking(speeds, args.seed),
+        sampling=SamplingOptions(speeds, args.seed),
         metric=perceptual.NONE if args.no_perceptual else perceptual.metric_name(),
         provider=choose_provider(args.provider),
         out=args.out or Path("out") / "bench" / f"{package.contract.name}-{what}",
@@ -111,7 +111,7 @@ def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
     from anyview_ros.errors import AnyviewError
     from anyview_ros.evaluation.real_suite import RealSuite
     from anyview_ros.evaluation.root_suite import RootSuite
-    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.evaluation.suite import select
     from anyview_ros.evaluation.world_suite import CHANGES, WorldSuite
     from anyview_ros.worlds.world import KINDS
 
@@ -123,7 +123,7 @@ def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
         return RealSuite.of(package.contract, args.splits)
     if not args.worlds:
         return RootSuite.of(package.contract, args.root, args.splits)
-    kinds, changes = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, CHANGES, "split")
+    kinds, changes = select(args.kinds, KINDS, "kind"), select(args.splits, CHANGES, "split")
     return WorldSuite.of(package.contract, kinds, changes, args.seeds, args.size)
 
 

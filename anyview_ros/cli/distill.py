@@ -81,13 +81,13 @@ def _of_trained(args: argparse.Namespace) -> int:
 
     from anyview_ros.cli.train import trained
     from anyview_ros.model.checkpoint import read_checkpoint
-    from anyview_ros.training.distillation import Distiller, student_run, teachers_run
+    from anyview_ros.training.distillation import Distiller, student_run, teacher_run
     from anyview_ros.training.student import StudentConfig
 
     teacher = read_checkpoint(Path(args.teacher))
     student = StudentConfig(
         **_few_steps(args, "one_way"),
-        teacher_levels=tuple(args.teacher_levels or teachers_run(teacher).speeds["exact"]),
+        teacher_levels=tuple(args.teacher_levels or teacher_run(teacher).speeds["exact"]),
         teacher_step=teacher.step,
         look=args.look,
     )
@@ -102,7 +102,7 @@ def _of_imported(args: argparse.Namespace) -> int:
         JointStudent,
         parse_joint,
         student_text,
-        teachers_way,
+        teacher_schedule,
     )
     from anyview_ros.training.joint.distillation import JointDistiller
 
@@ -113,11 +113,11 @@ def _of_imported(args: argparse.Namespace) -> int:
             "imported weights do not say which scenes to learn from; give --config, "
             "e.g. config/distillation/joint.toml",
         )
-    levels, solver = teachers_way(args.teacher_speed)
+    levels, solver = teacher_schedule(args.teacher_speed)
     student = JointStudent(**_few_steps(args, "joint"), teacher_levels=levels, solver=solver)
     config = parse_joint(student_text(args.config, teacher, student))
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, text in teacher.papers.items():
+    for name, text in teacher.licence_texts.items():
         (args.out / name).write_text(text)  # what is made of the weights has their licence
     return trained(args, config, partial(JointDistiller, teacher=teacher), alone=True)
 

@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.engine.pipeline import Pipeline
     from anyview_ros.evaluation import perceptual
     from anyview_ros.evaluation import speeds as tiers
-    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.evaluation.suite import select
     from anyview_ros.packages import find_package, load_package
 
     package = load_package(find_package(args.model))
     tried = [tiers.candidate(text, package.contract) for text in args.tried]
     wider = replace(package, contract=tiers.with_candidates(package.contract, tried))
     speeds = (
-        *chosen(args.speeds, package.contract.sigmas, "speed"),
+        *select(args.speeds, package.contract.sigmas, "speed"),
         *(each.name for each in tried),
     )
     metric = perceptual.NONE if args.no_perceptual else perceptual.metric_name()
@@ -91,17 +91,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _trials(args: argparse.Namespace, contract: Contract) -> Iterator[Trial]:
     from anyview_ros.evaluation.speeds import trial_of, trial_of_scene
-    from anyview_ros.evaluation.suite import chosen
+    from anyview_ros.evaluation.suite import select
     from anyview_ros.evaluation.world_suite import WorldSuite
     from anyview_ros.worlds.world import KINDS
 
     if args.scene:
         yield from (trial_of_scene(folder, contract) for folder in args.scene)
         return
-    kinds, splits = chosen(args.kinds, KINDS, "kind"), chosen(args.splits, SPLITS, "split")
+    kinds, splits = select(args.kinds, KINDS, "kind"), select(args.splits, SPLITS, "split")
     suite = WorldSuite.of(contract, kinds, splits, args.seeds)
     for episode in suite.episodes():
-        yield trial_of(suite.question(episode), suite.frames)
+        yield trial_of(suite.task(episode), suite.frames)
 
 
 def _note(args: argparse.Namespace, provider: str, clips: int, metric: str) -> str:

@@ -98,15 +98,15 @@ def trained(
     """Train until the steps or the minutes are over; the exit status.
 
     Args:
-        alone: see `training.distributed.joined`.
+        alone: see `training.distributed.process_group`.
     """
-    from anyview_ros.training.distributed import joined
+    from anyview_ros.training.distributed import process_group
     from anyview_ros.training.loop import Trainer, train
     from anyview_ros.training.store import default_cache, open_stores, renderers
 
     stores = open_stores(config, args.cache or default_cache())
     stop = Stop(60 * args.minutes)
-    with joined(use_device(args), alone) as device:
+    with process_group(use_device(args), alone) as device:
         trainer = make(config, stores, device)
         first = trainer.rank == 0
         watchers: list[Report | Pictures] = []

@@ -40,12 +40,12 @@ class Compared:
 
     @property
     def first_source(self) -> Image | None:
-        """What the source whose stamps it has saw."""
+        """Return the image of the source whose stamps the frame has."""
         return next(iter(self.sources.values()), None)
 
 
 def compared_moments(bag: Bag, truth: Truth) -> Iterator[tuple[Compared, ...]]:
-    """In order of stamp: the frames of all virtual cameras that have one of that stamp."""
+    """Yield the frames of all virtual cameras of each stamp, in order of stamp."""
     cameras = [_VirtualCamera(bag, n, t, truth) for n, t in bag.virtual_cameras().items()]
     for stamp in sorted({stamp for camera in cameras for stamp in camera.stamps}):
         yield tuple(c.frame(stamp) for c in cameras if stamp in c.stamps)
@@ -68,7 +68,8 @@ class _VirtualCamera:
         return Compared(self._name, stamp, virtual, self._seen_by_sources(stamp), truth, obstacle)
 
     def _seen_by_sources(self, stamp: int) -> dict[str, Image | None]:
-        """By camera what it saw then; what it saw before that, its keyframes, comes later."""
+        """Return the sources' images at that stamp by camera; keyframes, which are older, are left
+        out."""
         provenance = self._provenance.get(stamp)
         if provenance is None:
             return {}
@@ -97,12 +98,12 @@ def _by_stamp(bag: Bag, topic: str) -> dict[int, Any]:
 
 
 def resized_like(image: Image, like: Image) -> Image:
-    """The image at another's size: what copying the source gives."""
+    """Return the image at another's size: the baseline that copies the source."""
     height, width = like.shape[:2]
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def mean_colour_like(image: Image, like: Image) -> Image:
-    """One colour at another image's size: what the source's mean colour gives."""
+    """Return one colour at another image's size: the baseline of the source's mean colour."""
     colour = np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
     return np.broadcast_to(colour, like.shape)

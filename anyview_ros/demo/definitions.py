@@ -15,7 +15,7 @@ from anyview_ros.errors import AnyviewError
 
 
 class Definitions:
-    """A typestore that learns message types when they are asked for.
+    """A typestore that learns message types when they are needed.
 
     The installed files and not rosbags' own tables: a bag then holds the definitions that the
     nodes were built with, whichever distribution that was.
@@ -41,7 +41,7 @@ class Definitions:
 
 
 def _named_types(description: FieldDesc) -> Iterator[str]:
-    """The message types a field refers to: its own, or that of its elements."""
+    """Return the message types a field refers to: its own, or that of its elements."""
     if description[0] == Nodetype.NAME:
         yield str(description[1])
     elif description[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,28 +18,28 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from anyview_ros.action import SynthesizeClip
 from anyview_ros.contract import Contract
 from anyview_ros.demo.demo_cameras import SCENES, DemoScene, scene_of
+from anyview_ros.demo.harness import (
+    ANSWER_TIMEOUT_S,
+    CLOCK,
+    START_TIMEOUT_S,
+    Harness,
+    check_seconds,
+    harness,
+)
 from anyview_ros.demo.recorder import Recorder
-from anyview_ros.demo.session import Session
-from anyview_ros.demo.subprocesses import Children
-from anyview_ros.doctor.dds_profile import with_profile
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.simulation.rig_sources import VideoSource
 from anyview_ros.packages import find_package, load_package
-from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.worlds.seeds import DEMO_SEED
 
 DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"
-NODE, RIG = "node", "rig"
 MAX_SECONDS = 100.0  # the node's frame buffer keeps 120
-START_TIMEOUT_S = 300.0  # the first start compiles the renderer and loads the model
 CLIP_TIMEOUT_S = 300.0
-ANSWER_TIMEOUT_S = 20.0
 NOT_THERE_YET = ("not_yet", "tf_waiting", "too_few_frames", "empty_buffer")
-CLOCK = "/clock"
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,14 @@ class DemoPlan:
 
 
 def run_demo(plan: DemoPlan) -> Path:
-    """Run it; returns the folder of the recorded bag.
+    """Run it, and return the folder of the recorded bag.
 
     Raises:
         AnyviewError: `unknown_model` and others of the package, those of `VideoSource` and of
             `scene_of`, `invalid_seconds`, `child_ended`, `timeout`, and whatever the node answers.
     """
     contract = load_package(find_package(plan.model)).contract
-    clip_s = max(contract.frames) * contract.frame_period
-    if not clip_s <= plan.seconds <= MAX_SECONDS:
-        raise AnyviewError(
-            "invalid_seconds",
-            f"seconds must be {clip_s:g} (one clip of the model '{contract.name}') to "
-            f"{MAX_SECONDS:g}, got {plan.seconds:g}",
-        )
+    check_seconds(plan.seconds, contract, MAX_SECONDS)
     scene = scene_of(plan.source, contract.max_sources)
     if plan.plays_video:  # refuse here, in one line, what the rig would refuse in its log
         period_ns = round(contract.frame_period * 1e9)
@@ -94,10 +87,8 @@ def run_demo(plan: DemoPlan) -> Path:
     plan.out.mkdir(parents=True, exist_ok=True)
     _remove_earlier(plan.out / BAG)
     with ExitStack() as stack:
-        children = stack.enter_context(Children(plan.out, environment(plan)))
-        os.environ.update(environment(plan))  # Fast DDS reads it when the session starts
-        session = stack.enter_context(Session("demo", plan.domain, children.check))
-        demo = _Demo(plan, scene, contract, children, session)
+        processes = stack.enter_context(harness("demo", plan.out, plan.domain))
+        demo = _Demo(plan, scene, contract, processes)
         stack.enter_context(closing(demo.recorder))
         demo.run()
     return plan.out / BAG
@@ -111,32 +102,32 @@ class _Demo:
         plan: DemoPlan,
         scene: DemoScene,
         contract: Contract,
-        children: Children,
-        session: Session,
+        processes: Harness,
     ) -> None:
-        self._plan, self._contract = plan, contract
-        self._children, self._session = children, session
+        self._plan, self._contract, self._processes = plan, contract, processes
         self._scene, self._cameras, self._source = scene, scene.cameras, scene.source
         self._stamps: dict[str, int] = {}  # newest of each topic that matters
         self._first_ns = 0
-        self.recorder = Recorder(session.node, plan.out / BAG, self._note_stamp)
+        self.recorder = Recorder(processes.session.node, plan.out / BAG, self._note_stamp)
 
     def run(self) -> None:
         self._start_processes()
         self._wait(lambda: self._first_ns > 0, START_TIMEOUT_S, f"images of '{self._source}'")
         for camera in self._cameras:
-            self._add(camera)
+            self._processes.add(camera)
         self._wait(self._followed, ANSWER_TIMEOUT_S, "the virtual cameras' topics")
         frames = self._request_clips()
         self._wait(lambda: self._recorded(frames), CLIP_TIMEOUT_S, "the last virtual frames")
-        said = self.recorder.counts["/diagnostics"]
-        self._wait(lambda: self.recorder.counts["/diagnostics"] > said, 10.0, "the last ledger")
+        before = self.recorder.counts["/diagnostics"]
+        self._wait(lambda: self.recorder.counts["/diagnostics"] > before, 10.0, "the last ledger")
 
     def _start_processes(self) -> None:
         plan = self._plan
-        node = {"model": plan.model, "use_sim_time": "true", "buffer_s": f"{plan.seconds + 5:.1f}"}
-        node |= {"scene_scale": f"{self._scene.scene_scale:.6f}"}
-        self._children.start(NODE, "anyview_ros.node.anyview_node", parameters(node))
+        node = {
+            "model": plan.model,
+            "buffer_s": f"{plan.seconds + 5:.1f}",
+            "scene_scale": f"{self._scene.scene_scale:.6f}",
+        }
         rig = {
             "seed": str(plan.seed),
             "rate": f"{1 / self._contract.frame_period:.6f}",
@@ -149,29 +140,17 @@ class _Demo:
             rig |= {"world": plan.source}
         if plan.poses:
             rig |= {"poses": str(plan.poses)}
-        self._children.start(RIG, "anyview_ros.node.simulation.sim_rig", parameters(rig))
-
-    def _add(self, camera: VirtualCamera) -> None:
-        client = self._session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
-        self._session.wait(
-            client.wait_for_service,
-            ANSWER_TIMEOUT_S,
-            what="the node's services",
-            remedy=self._see_logs,
-        )
-        request = AddVirtualCamera.Request(camera=camera)
-        answer = self._session.answer(
-            lambda: client.call_async(request), ANSWER_TIMEOUT_S, f"the answer for '{camera.name}'"
-        )
-        if not answer.success:
-            raise AnyviewError(answer.code, f"'{camera.name}' was not added: {answer.message}")
+        self._processes.start(node, rig)
 
     def _request_clips(self) -> int:
-        """Consecutive clips of every camera until the source ends; frames made of each."""
+        """Request consecutive clips of every camera until the source ends; return the frames of
+        each."""
         period_ns = round(self._contract.frame_period * 1e9)
         num_frames = max(self._contract.frames)
         clips = int(self._plan.seconds * 1e9 / period_ns + 1e-6) // num_frames
-        action = ActionClient(self._session.node, SynthesizeClip, "/anyview/synthesize_clip")
+        action = ActionClient(
+            self._processes.session.node, SynthesizeClip, "/anyview/synthesize_clip"
+        )
         with tqdm(total=clips * len(self._cameras), unit="clip") as bar:
             for k in range(clips):
                 end_ns = self._first_ns + ((k + 1) * num_frames - 1) * period_ns
@@ -195,7 +174,7 @@ class _Demo:
     def _request(
         self, action: ActionClient, camera: str, end_ns: int, num_frames: int, bar: tqdm[Any]
     ) -> None:
-        """One clip, as soon as the node has all frames of it."""
+        """Request one clip, as soon as the node has all frames of it."""
         request = ClipRequest(
             camera=VirtualCamera(name=camera),
             end_time=time_message(end_ns),
@@ -219,23 +198,20 @@ class _Demo:
             steps = f" {stage.step}/{stage.steps}" if stage.stage == "denoise" else ""
             bar.set_postfix_str(f"{name}: {stage.stage}{steps}")
 
-        self._session.wait(
-            action.wait_for_server,
-            ANSWER_TIMEOUT_S,
-            what="the node's action",
-            remedy=self._see_logs,
-        )
+        session = self._processes.session
+        self._processes.wait(action.wait_for_server, ANSWER_TIMEOUT_S, "the node's action")
         goal = SynthesizeClip.Goal(request=request)
-        accepted = self._session.answer(
+        accepted = session.answer(
             lambda: action.send_goal_async(goal, feedback_callback=show),
             ANSWER_TIMEOUT_S,
             what=f"the start of '{name}'",
         )
         done = accepted.get_result_async
-        return self._session.answer(done, CLIP_TIMEOUT_S, f"the clip of '{name}'").result.result
+        return session.answer(done, CLIP_TIMEOUT_S, f"the clip of '{name}'").result.result
 
     def _followed(self) -> bool:
-        """Whether the recorder listens: frames of a quick model would be gone before it does."""
+        """Return whether the recorder listens: frames of a quick model would be gone before it
+        does."""
         return self._virtual_topics <= self.recorder.listened
 
     def _recorded(self, frames: int) -> bool:
@@ -259,30 +235,11 @@ class _Demo:
     def _newest(self) -> int:
         return self._stamps.get(f"/{self._source}/image_raw", 0)
 
-    @property
-    def _see_logs(self) -> str:
-        return f"see {self._children.log(NODE)} and {self._children.log(RIG)}"
-
     def _wait(self, holds: Callable[[], bool], timeout_s: float, what: str) -> None:
         def wait_for(limit_s: float) -> bool:
             return self.recorder.wait_until(holds, limit_s)
 
-        self._session.wait(wait_for, timeout_s, what, self._see_logs)
-
-
-def environment(plan: DemoPlan) -> dict[str, str]:
-    """A graph of the demo's own on this machine, and the profile that carries large images."""
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(plan.domain),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
-    return with_profile(environment)
-
-
-def parameters(values: Mapping[str, str]) -> list[str]:
-    words = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    return ["--ros-args", *words]
+        self._processes.wait(wait_for, timeout_s, what)
 
 
 def _remove_earlier(bag: Path) -> None:

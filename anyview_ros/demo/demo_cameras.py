@@ -42,7 +42,7 @@ class DemoScene:
 
 
 def scene_of(source: str, most: int) -> DemoScene:
-    """The scene of that name; of any other name, a video.
+    """Return the scene of that name; for any other name, a video.
 
     Args:
         most: sources of a virtual camera, as many as the model takes; the first ones stay.
@@ -57,7 +57,7 @@ def scene_of(source: str, most: int) -> DemoScene:
 
 
 def on_the_car() -> DemoScene:
-    """A raised camera behind the car, and the front camera moved to the left."""
+    """Return a raised camera behind the car, and the front camera moved to the left."""
     front, *sides = STREET_RIG
     chase = look_at((-7.0, 0.0, 3.6), (8.0, 0.0, 0.6))
     to_the_left = rigid(np.eye(3), (0.0, SHIFT_M, 0.0)) @ front.link_from_cam
@@ -69,7 +69,7 @@ def on_the_car() -> DemoScene:
 
 
 def over_the_table() -> DemoScene:
-    """A camera straight above the table, and one a quarter of the way around it."""
+    """Return a camera straight above the table, and one a quarter of the way around it."""
     front, side = TABLE_RIG[:2]  # the wrist's moves with the arm, which hides the table from it
     above = look_at((0.4, 0.0, 1.05), (0.42, 0.0, 0.0))
     aside = around(np.radians(95.0), np.radians(35.0), 0.9, (0.42, 0.0, 0.1))
@@ -81,7 +81,7 @@ def over_the_table() -> DemoScene:
 
 
 def right_eye() -> DemoScene:
-    """The camera of the other picture of a stereo pair."""
+    """Return the camera of the other picture of a stereo pair."""
     pair = motorcycle()
     parent = optical_frame(STILL_CAMERA)
     camera = _camera("right", parent, pair.left_from_right, STILL_CAMERA)
@@ -90,7 +90,8 @@ def right_eye() -> DemoScene:
 
 
 def beside_the_video() -> DemoScene:
-    """A raised camera a little behind the real one, and one to its left; in its optical frame."""
+    """Return a raised camera a little behind the real one, and one to its left; in its optical
+    frame."""
     frame = optical_frame(VIDEO_CAMERA)
     raised = look_at((0.0, -1.5, -1.0), (0.0, 0.8, 10.0), up=(0.0, -1.0, 0.0))
     to_the_left = rigid(np.eye(3), (-SHIFT_M, 0.0, 0.0))
@@ -111,6 +112,6 @@ SCENES: Mapping[str, Callable[[], DemoScene]] = {
 def _camera(
     name: str, parent: str, parent_from_cam: NDArray[np.float64], *sources: str
 ) -> VirtualCamera:
-    """With the first source's size and field of view."""
+    """Return a camera with the first source's size and field of view."""
     pose = pose_message(parent_from_cam)
     return VirtualCamera(name=name, parent_frame=parent, pose=pose, sources=sources)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,18 +20,8 @@ from visualization_msgs.msg import InteractiveMarkerFeedback
 
 from anyview_ros import diagnostic_keys as keys
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import (
-    ANSWER_TIMEOUT_S,
-    CLOCK,
-    NODE,
-    RIG,
-    START_TIMEOUT_S,
-    DemoPlan,
-    environment,
-    parameters,
-)
-from anyview_ros.demo.session import Session
-from anyview_ros.demo.subprocesses import Children
+from anyview_ros.demo.demo import DemoPlan
+from anyview_ros.demo.harness import CLOCK, START_TIMEOUT_S, Harness, check_seconds, harness
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, transform_from_pose
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
@@ -42,7 +30,6 @@ from anyview_ros.node.messages import pose_message
 from anyview_ros.node.simulation.rig_sources import BASE_FRAME, FIXED_FRAME
 from anyview_ros.node.virtual.trajectories import orbit, pose_messages
 from anyview_ros.packages import find_package, load_package
-from anyview_ros.srv import AddVirtualCamera
 from anyview_ros.worlds.street.street import StreetWorld
 from anyview_ros.worlds.street.street_rig import STREET_RIG
 from anyview_ros.worlds.world import World, make_world
@@ -105,11 +92,8 @@ def run_live(plan: DemoPlan) -> LiveRun:
     contract = load_package(find_package(plan.model)).contract
     _check(plan, contract)
     plan.out.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        children = stack.enter_context(Children(plan.out, environment(plan)))
-        os.environ.update(environment(plan))  # Fast DDS reads it when the session starts
-        session = stack.enter_context(Session("live_demo", plan.domain, children.check))
-        return _LiveDemo(plan, contract, children, session).run()
+    with harness("live_demo", plan.out, plan.domain) as processes:
+        return _LiveDemo(plan, contract, processes).run()
 
 
 def _check(plan: DemoPlan, contract: Contract) -> None:
@@ -117,23 +101,14 @@ def _check(plan: DemoPlan, contract: Contract) -> None:
         raise AnyviewError(
             "invalid_source", f"--live drives on the street, got --source {plan.source}"
         )
-    clip_s = max(contract.frames) * contract.frame_period
-    if not clip_s <= plan.seconds <= MAX_SECONDS:
-        raise AnyviewError(
-            "invalid_seconds",
-            f"seconds must be {clip_s:g} (one clip of the model '{contract.name}') to "
-            f"{MAX_SECONDS:g}, got {plan.seconds:g}",
-        )
+    check_seconds(plan.seconds, contract, MAX_SECONDS)
 
 
 class _LiveDemo:
     """The steps, in order."""
 
-    def __init__(
-        self, plan: DemoPlan, contract: Contract, children: Children, session: Session
-    ) -> None:
-        self._plan, self._contract = plan, contract
-        self._children, self._session = children, session
+    def __init__(self, plan: DemoPlan, contract: Contract, processes: Harness) -> None:
+        self._plan, self._contract, self._processes = plan, contract, processes
         self._world = make_world(plan.source, plan.seed)
         self._records = {name: CameraRecord() for name in NAMES}
         self._standing: dict[str, tuple[str, NDArray[np.float64]]] = {}
@@ -141,7 +116,7 @@ class _LiveDemo:
         self._now_ns = 0
         self._began_ns = 0
         self._listen()
-        self._hand = session.node.create_publisher(
+        self._hand = processes.session.node.create_publisher(
             InteractiveMarkerFeedback, "/anyview/steering/feedback", 10
         )
 
@@ -149,18 +124,18 @@ class _LiveDemo:
         self._start_processes()
         self._wait(lambda: self._now_ns > 0, START_TIMEOUT_S, "the clock of the rig")
         for camera in self._cameras():
-            self._add(camera)
+            self._processes.add(camera, START_TIMEOUT_S)
         began, self._began_ns = time.monotonic(), self._now_ns
         end_ns = self._began_ns + round(self._plan.seconds * 1e9)
-        timer = self._session.node.create_timer(HAND_PERIOD_S, self._move_hand)
+        timer = self._processes.session.node.create_timer(HAND_PERIOD_S, self._move_hand)
         self._wait(
             lambda: self._now_ns >= end_ns, SLOWEST * self._plan.seconds, "the end of the drive"
         )
-        self._session.node.destroy_timer(timer)
+        self._processes.session.node.destroy_timer(timer)
         wall_s = time.monotonic() - began
-        heard = {name: len(record.statuses) for name, record in self._records.items()}
+        before = {name: len(record.statuses) for name, record in self._records.items()}
         self._wait(
-            lambda: all(len(self._records[n].statuses) > heard[n] for n in NAMES), 10.0, "a ledger"
+            lambda: all(len(self._records[n].statuses) > before[n] for n in NAMES), 10.0, "a ledger"
         )
         name = self._contract.name
         seconds = self._plan.seconds
@@ -169,14 +144,12 @@ class _LiveDemo:
     def _start_processes(self) -> None:
         plan = self._plan
         scale = f"{self._world.scene_scale:.6f}"
-        node = {"model": plan.model, "use_sim_time": "true", "scene_scale": scale}
-        self._children.start(NODE, "anyview_ros.node.anyview_node", parameters(node))
         rate = f"{1 / self._contract.frame_period:.6f}"
         rig = {"seed": str(plan.seed), "rate": rate, "readers": "1", "world": plan.source}
-        self._children.start(RIG, "anyview_ros.node.simulation.sim_rig", parameters(rig))
+        self._processes.start({"model": plan.model, "scene_scale": scale}, rig)
 
     def _cameras(self) -> list[VirtualCamera]:
-        """All at the rate of the model, from the sources that the node chooses."""
+        """Return cameras at the rate of the model, from the sources that the node chooses."""
         front = STREET_RIG[0].link_from_cam
         beside = rigid(np.eye(3), (0.0, 1.5, 0.4)) @ front
         ahead = self._world.world_from_link("base", self._now_ns + round(AHEAD_S * 1e9))
@@ -198,20 +171,8 @@ class _LiveDemo:
         pose = pose_message(frame_from_cam)
         return VirtualCamera(name=name, parent_frame=frame, pose=pose)
 
-    def _add(self, camera: VirtualCamera) -> None:
-        client = self._session.node.create_client(AddVirtualCamera, "/anyview/add_virtual_camera")
-        logs = f"see {self._children.log(NODE)}"
-        services = "the node's services"
-        self._session.wait(client.wait_for_service, ANSWER_TIMEOUT_S, services, logs)
-        request = AddVirtualCamera.Request(camera=camera)
-        answer = self._session.answer(
-            lambda: client.call_async(request), START_TIMEOUT_S, f"the answer for '{camera.name}'"
-        )
-        if not answer.success:
-            raise AnyviewError(answer.code, f"'{camera.name}' was not added: {answer.message}")
-
     def _move_hand(self) -> None:
-        """The marker is dragged from side to side, and looks a little inwards."""
+        """Drag the marker from side to side, looking a little inwards."""
         phase = 2 * math.pi * (self._now_ns - self._began_ns) / 1e9 / SWING_S
         side = SWING_M * math.sin(phase)
         front = STREET_RIG[0].link_from_cam
@@ -223,7 +184,7 @@ class _LiveDemo:
         self._hand.publish(feedback)
 
     def _listen(self) -> None:
-        node = self._session.node
+        node = self._processes.session.node
         node.create_subscription(Clock, CLOCK, self._on_clock, 10)
         node.create_subscription(TFMessage, "/tf", self._on_tf, 100)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -280,7 +241,7 @@ class _LiveDemo:
             with self._changed:
                 return self._changed.wait_for(holds, limit_s)
 
-        self._session.wait(wait_for, timeout_s, what, f"see {self._children.log(NODE)}")
+        self._processes.wait(wait_for, timeout_s, what)
 
 
 def _as_pose(base_from_cam: NDArray[np.float64]) -> Pose:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -19,6 +19,7 @@ from anyview_ros.media.montage import fitted, grid, label
 from anyview_ros.media.plots import line_plot
 from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.node.simulation.rig_sources import BASE_FRAME
+from anyview_ros.text_table import aligned
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.street.street_rig import STREET_RIG
@@ -26,6 +27,10 @@ from anyview_ros.worlds.street.street_rig import STREET_RIG
 SHEET, VALUES = "live.png", "live.json"
 TILE = (176, 99)
 COLUMNS = 5
+HEADER = (
+    *("camera", "Hz", "asked", "latency s", "largest", "seen", "published", "waiting"),
+    *("PSNR dB", "skipped"),
+)
 SIDE = 70
 
 
@@ -38,7 +43,7 @@ class CameraFigures:
         latency_s, max_latency_s: from the newest source stamp of a clip to the publication of each
             of its frames, median and largest.
         published, seen, waiting, skipped: the node's ledger of its source's frames.
-        heard: frames that arrived here; twice: stamps that came again.
+        received: frames that arrived here; repeated: stamps that came again.
         psnr_db: mean over the frames compared with the rendered truth, one a second.
     """
 
@@ -52,8 +57,8 @@ class CameraFigures:
     waiting: int
     skipped: Mapping[str, int]
     balanced: bool
-    heard: int
-    twice: int
+    received: int
+    repeated: int
     psnr_db: float
 
 
@@ -89,7 +94,7 @@ def write_live_report(run: LiveRun, out: Path) -> tuple[str, list[str]]:
 
 
 def figures_of(record: CameraRecord, compared: list[Compared], simulated_s: float) -> CameraFigures:
-    """Figures of a camera, by what it published and what the node said last."""
+    """Return figures of a camera, from its frames and the node's last diagnostics."""
     values = record.statuses[-1][1]
     latencies = [latency for _, latency in record.latencies] or [float("nan")]
     return CameraFigures(
@@ -103,14 +108,14 @@ def figures_of(record: CameraRecord, compared: list[Compared], simulated_s: floa
         waiting=int(values[keys.WAITING]),
         skipped=keys.reasons(values, keys.SKIPPED),
         balanced=values[keys.BALANCED] == keys.TRUE,
-        heard=len(record.frames),
-        twice=len(record.frames) - len(set(record.frames)),
+        received=len(record.frames),
+        repeated=len(record.frames) - len(set(record.frames)),
         psnr_db=float(np.mean([c.psnr_db for c in compared])) if compared else float("nan"),
     )
 
 
 def compare(run: LiveRun, name: str) -> list[Compared]:
-    """The pictures of a camera whose pose is known, each beside what it would have seen."""
+    """Return the pictures of a camera whose pose is known, each beside the rendered truth."""
     record, found = run.cameras[name], []
     for stamp, image in sorted(run.cameras[name].pictures.items()):
         pose = record.poses.get(stamp)
@@ -126,12 +131,12 @@ def compare(run: LiveRun, name: str) -> list[Compared]:
 
 
 def _camera(image: NDArray[np.uint8]) -> Camera:
-    """Virtual cameras without intrinsics have those of their first source; the rig's are alike."""
+    """Return the intrinsics of the first source, which virtual cameras without their own have."""
     return STREET_RIG[0].camera.resized(image.shape[1], image.shape[0])
 
 
 def picture(run: LiveRun, compared: Mapping[str, list[Compared]]) -> NDArray[np.uint8]:
-    """Each camera over time with the truth below it, then PSNR, latency and rate over time."""
+    """Return each camera over time above the truth, then PSNR, latency and rate over time."""
     rows = []
     for name, all_frames in compared.items():
         places = np.linspace(0, len(all_frames) - 1, COLUMNS).round().astype(int)
@@ -164,29 +169,26 @@ def picture(run: LiveRun, compared: Mapping[str, list[Compared]]) -> NDArray[np.
 
 
 def table(run: LiveRun, figures: Mapping[str, CameraFigures]) -> str:
-    """For people."""
-    lines = [
-        f"model {run.model}, {run.simulated_s:g} s of simulated time in {run.wall_s:.0f} s",
-        f"{'camera':10}{'Hz':>6}{'asked':>7}{'latency s':>11}{'largest':>9}{'seen':>7}"
-        f"{'published':>11}{'waiting':>9}{'PSNR dB':>9}  skipped",
-    ]
+    """Return the figures for a terminal."""
+    title = f"model {run.model}, {run.simulated_s:g} s of simulated time in {run.wall_s:.0f} s"
+    rows: list[Sequence[object]] = [HEADER]
     for name, f in figures.items():
         skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(f.skipped.items()))
-        lines.append(
-            f"{name:10}{f.rate_hz:6.1f}{f.asked_hz:7g}{f.latency_s:11.2f}{f.max_latency_s:9.2f}"
-            f"{f.seen:7}{f.published:11}{f.waiting:9}{f.psnr_db:9.2f}  {skipped or 'none'}"
-        )
-    return "\n".join(lines)
+        rates = f"{f.rate_hz:.1f}", f"{f.asked_hz:g}"
+        counts = f.seen, f.published, f.waiting
+        latencies = f.latency_s, f.max_latency_s
+        rows.append([name, *rates, *latencies, *counts, f.psnr_db, skipped or "none"])
+    return "\n".join([title, *aligned(rows, left=(0, len(HEADER) - 1))])
 
 
 def faults(figures: Mapping[str, CameraFigures]) -> list[str]:
-    """What must not be, whatever the machine."""
+    """Return what must not be, whatever the machine."""
     found = []
     for name, f in figures.items():
         if not f.balanced:
             found.append(f"the ledger of '{name}' does not balance")
-        if f.twice:
-            found.append(f"'{name}' published {f.twice} stamps twice")
+        if f.repeated:
+            found.append(f"'{name}' published {f.repeated} stamps twice")
         if not f.published:
             found.append(f"'{name}' published nothing")
     return found

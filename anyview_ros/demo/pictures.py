@@ -25,7 +25,7 @@ class ContactSheet:
     """Rows of sources, and for each virtual camera of its frames and of the truth.
 
     Columns are spread evenly over the recording, however long it is: when `KEPT` moments are
-    kept, every second one is let go.
+    kept, every second one is dropped.
 
     Args:
         names: of the virtual cameras.
@@ -103,7 +103,7 @@ class ClipVideo:
 
 
 def _tile(moment: Moment, height: int) -> tuple[int, int]:
-    """(width, height) of a tile in the shape of the virtual images."""
+    """Return (width, height) of a tile in the shape of the virtual images."""
     rows, columns = moment[0].virtual.shape[:2]
     return round(height * columns / rows), height
 
@@ -111,7 +111,8 @@ def _tile(moment: Moment, height: int) -> tuple[int, int]:
 def _rows(
     name: str, moments: Sequence[Moment], with_truth: bool
 ) -> Iterator[tuple[str, list[Image | None]]]:
-    """Label and images over time of sources, virtual camera and truth; None where one lacks."""
+    """Yield labels and images over time of sources, virtual camera and truth; None for a missing
+    one."""
     frames = [next((f for f in moment if f.camera == name), None) for moment in moments]
     for source in dict.fromkeys(source for f in frames if f for source in f.sources):
         yield f"{source} (source)", [f.sources.get(source) if f else None for f in frames]

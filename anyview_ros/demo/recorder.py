@@ -78,10 +78,10 @@ class Recorder:
         with self._changed:
             if self._open:
                 self._open = False
-                self._tell_synthetic()
+                self._mark_synthetic()
                 self._writer.close()
 
-    def _tell_synthetic(self) -> None:
+    def _mark_synthetic(self) -> None:
         """Note in the bag's metadata.yaml which of its images no camera has made."""
         origins = [c.topic for c in self._writer.connections if c.msgtype == SYNTHESIS_INFO]
         if origins:
@@ -142,7 +142,7 @@ def _message_class(message_type: str) -> type:
 
 
 def _requested(offered: Sequence[QoSProfile]) -> QoSProfile:
-    """The strongest QoS that matches every publisher there is."""
+    """Return the strongest QoS that matches every publisher there is."""
     reliable = all(q.reliability == ReliabilityPolicy.RELIABLE for q in offered)
     latched = all(q.durability == DurabilityPolicy.TRANSIENT_LOCAL for q in offered)
     return QoSProfile(
@@ -153,7 +153,7 @@ def _requested(offered: Sequence[QoSProfile]) -> QoSProfile:
 
 
 def _offered(qos: QoSProfile) -> Qos:
-    """As rosbag2 stores it, so that a replay offers /tf_static latched again."""
+    """Return QoS as rosbag2 stores it, so that a replay offers /tf_static latched again."""
     return Qos(
         history=QosHistory(qos.history.value),
         depth=qos.depth,

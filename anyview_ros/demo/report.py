@@ -112,7 +112,7 @@ class Report:
     faults: tuple[str, ...]
 
     def write(self, file: Path) -> None:
-        """As JSON, every field under its own name."""
+        """Write JSON, every field under its own name."""
         file.write_text(json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
 
@@ -146,7 +146,7 @@ def report_of(
 
 
 def stream_figures(bag: Bag, topic: str, steady: bool) -> StreamFigures:
-    """Pairs and repeats of one camera, and gaps where images should come steadily."""
+    """Return pairs and repeats of one camera, and gaps where images should come steadily."""
     images, infos = bag.stamps(topic), bag.stamps(sibling(topic, "camera_info"))
     lonely = (Counter(images) - Counter(infos)) + (Counter(infos) - Counter(images))
     return StreamFigures(
@@ -160,7 +160,7 @@ def stream_figures(bag: Bag, topic: str, steady: bool) -> StreamFigures:
 
 
 def virtual_figures(bag: Bag, topic: str, quality: _Quality) -> VirtualFigures:
-    """All figures of one virtual camera."""
+    """Return all figures of one virtual camera."""
     provenance = list(bag.messages(sibling(topic, "synthesis_info")))
     by_stamp = {stamp_ns(info.header.stamp): info for info in provenance}
     recorded = {n: frozenset(bag.stamps(t)) for n, t in bag.sources().items()}
@@ -210,12 +210,14 @@ class _Quality:
 
 
 def _psnr(image: Image, truth: Image) -> float:
-    """Of 8-bit images, at most 99 dB: equal images would make every mean infinite."""
+    """Return the PSNR of 8-bit images, at most 99 dB: equal images would make every mean
+    infinite."""
     return min(psnr(image / 255.0, truth / 255.0), 99.0)
 
 
 def _is_source_stamp(stamp: int, provenance: Any, recorded: Mapping[str, frozenset[int]]) -> bool:
-    """Whether a frame has its first source's stamp, and all sources' stamps are recorded ones.
+    """Return whether a frame has its first source's stamp, and all sources' stamps are recorded
+    ones.
 
     Keyframes may be of before the recording.
     """
@@ -287,5 +289,5 @@ def _ledger_faults(ledgers: list[tuple[str, Ledger]]) -> Iterator[str]:
 
 
 def balanced(ledger: Ledger) -> bool:
-    """received = pending_tf + buffered + retired_used + retired_unused + all dropped."""
+    """Return whether received = pending_tf + buffered + retired_used + retired_unused + dropped."""
     return ledger[keys.RECEIVED] == sum(v for k, v in ledger.items() if k != keys.RECEIVED)

@@ -44,7 +44,7 @@ def write_report(bag_path: Path, out: Path) -> Report:
 
 
 def table(report: Report) -> str:
-    """The figures for a terminal."""
+    """Return the figures for a terminal."""
     virtual_streams = {name: figures.stream for name, figures in report.virtual.items()}
     streams = [
         [name, s.images, s.infos, s.unpaired, s.repeated_stamps, s.gaps]

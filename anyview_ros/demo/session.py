@@ -89,7 +89,7 @@ class Session:
                 raise AnyviewError("timeout", f"{what} did not come in {timeout_s:g} s; {remedy}")
 
     def answer(self, ask: Callable[[], Future], timeout_s: float, what: str) -> Any:
-        """The result of a call, from the main thread.
+        """Return the result of a call, from the main thread.
 
         Args:
             ask: starts the call. It runs on the session's thread: an action client drops an

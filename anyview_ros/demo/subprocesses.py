@@ -61,15 +61,15 @@ class Children:
         """Raise if a child has ended.
 
         Raises:
-            AnyviewError: `child_ended` with the last lines it said.
+            AnyviewError: `child_ended` with the last lines of its log.
         """
         for name, process in self._running.items():
             if process.poll() is not None:
-                said = self.log(name).read_text(errors="replace").splitlines()[-LAST_LINES:]
+                lines = self.log(name).read_text(errors="replace").splitlines()[-LAST_LINES:]
                 raise AnyviewError(
                     "child_ended",
                     f"'{name}' ended with status {process.returncode}; the end of its log "
-                    f"{self.log(name)}:\n" + "\n".join(said),
+                    f"{self.log(name)}:\n" + "\n".join(lines),
                 )
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ Seen = Callable[[Camera, NDArray[np.float64], int], NDArray[np.uint8] | None]
 
 
 class Truth:
-    """What any camera of a bag saw, if the bag says which world it shows.
+    """What any camera of a bag saw, if the bag names the world it shows.
 
     Args:
         seen: None where there is no truth.
@@ -63,7 +63,8 @@ class Truth:
         return self._seen is not None
 
     def image(self, info: Any) -> NDArray[np.uint8] | None:
-        """(H, W, 3) RGB that the camera of this camera info saw at its stamp; None without truth.
+        """Return (H, W, 3) RGB that the camera of this camera info saw at its stamp; None without
+        truth.
 
         Raises:
             AnyviewError: as `TransformBuffer.lookup` and `camera_from_info`; `unknown_world`;
@@ -79,7 +80,7 @@ class Truth:
 
 
 def _seen_in(named: dict[str, Any]) -> tuple[Seen, str]:
-    """What is seen in a world that a bag names, and where that is known from."""
+    """Return a view into the world that a bag names, and where that is known from."""
     if named["kind"] == MOTORCYCLE:
         return _right_eye(motorcycle()), "the right picture of the stereo pair, for its own camera"
     world = make_world(named["kind"], int(named["seed"]))
@@ -91,7 +92,7 @@ def _seen_in(named: dict[str, Any]) -> tuple[Seen, str]:
 
 
 def _right_eye(pair: StereoPair) -> Seen:
-    """Known is one picture: that of the right camera."""
+    """Return a view that knows one picture: that of the right camera."""
     world_from_right = STANDING_CAMERA @ pair.left_from_right
 
     def seen(

@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from anyview_ros import diagnostic_keys as keys
+from anyview_ros.text_table import aligned
 
 LEVELS = {b"\x00": " ", b"\x01": "!", b"\x02": "X", b"\x03": "?"}
 SOURCES = ("SOURCE", "RATE", "BUFFERED", "RECEIVED", "DROPPED", "TOPIC")
@@ -113,11 +114,7 @@ def _counts(values: Mapping[str, str], prefix: str) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as they must be; names are marked in their first two places."""
     rows = [("  " + head[0], *head[1:]), *rows] if rows else [("  " + head[0], "none")]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(r, widths, strict=True)) for r in rows
-    ]
-    return [line.rstrip() for line in lines]
+    return aligned(rows, left=range(len(head)))
 
 
 def _problems(report: NodeReport, width: int) -> list[str]:

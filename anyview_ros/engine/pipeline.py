@@ -97,12 +97,12 @@ class Pipeline:
         self.package = package
         self.provider = choose_provider(provider)
         check_fits(package, device_of(self.provider))
-        known_answers = SelfTest(package)
-        known_answers.ask_proofs(self.provider, threads)
+        self_test = SelfTest(package)
+        self_test.check_proxy_graphs(self.provider, threads)
         files = {name: package.graph(name) for name in package.contract.graphs}
         self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
         check_fused(self._graphs["denoise"].nodes, package.contract, self.provider)
-        known_answers.ask(self._graphs)
+        self_test.check(self._graphs)
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._conditioner = Conditioner(package.contract, self._graphs)

@@ -1,7 +1,6 @@
 """Diffusion sampling over any denoiser.
 
-The state is variance-exploding, y = x0 + sigma * n, as in the AnyView release. Flow matching is
-the same thing in other letters: with t = sigma / (1 + sigma), y / (1 + sigma) = (1 - t) x0 + t n.
+The state is variance-exploding, y = x0 + sigma * n, as in the AnyView release.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import Prediction, Solver
 from anyview_ros.engine.arithmetic import IN_MEMORY, Arithmetic, Array
+from anyview_ros.engine.flow import flow_state, flow_time, x0_of_velocity
 from anyview_ros.engine.step_cache import Denoiser, StepCache
 from anyview_ros.errors import AnyviewError
 
@@ -87,16 +87,17 @@ def schedule(sigmas: Sequence[float], steps: int) -> tuple[float, ...]:
 
 
 def denoiser_of(network: Network, prediction: Prediction) -> Denoiser:
-    """A denoiser from a network that predicts `x0` or the flow's `velocity`.
+    """Return a denoiser from a network that predicts `x0` or the flow's `velocity`.
 
-    With t in float32: c_in = c_skip = 1 - t, c_out = -t, c_noise = t, as in the AnyView release.
+    Times are float32, as in the AnyView release.
     """
 
     def denoise(y: Array, sigma: float) -> Array:
-        t = np.float32(sigma) / (np.float32(sigma) + np.float32(1))
-        z = (np.float32(1) - t) * y
-        predicted = network(z, np.array([t]))
-        return predicted if prediction == "x0" else z - t * predicted
+        t: Array = flow_time(np.array([sigma], np.float32))
+        z: Array = flow_state(y, t)
+        predicted = network(z, t)
+        x0: Array = predicted if prediction == "x0" else x0_of_velocity(predicted, z, t)
+        return x0
 
     return denoise
 
@@ -157,7 +158,7 @@ def sample_by(
     arithmetic: Arithmetic = IN_MEMORY,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Any:
-    """From the first state to a latent along falling noise levels.
+    """Return a latent, from the first state along falling noise levels.
 
     A schedule that does not end in 0 ends with one more call of the denoiser, the clean pass of
     the AnyView release. `on_step(done, steps)` is called before each step; it may raise to cancel.
@@ -166,12 +167,30 @@ def sample_by(
         denoiser: takes and gives arrays as the arithmetic has them.
         state: from `initial_state`, of the latent's shape, with or without a batch axis.
     """
-    sigmas, table = method.sigmas, coefficients(method.sigmas, method.solver)
-    usual = StepCache(denoiser, method.reuse, arithmetic) if method.reuse else denoiser
-    y, previous = state, None
+    cached = StepCache(denoiser, method.reuse, arithmetic) if method.reuse else denoiser
+    y = integrate(cached, state, method.sigmas, method.solver, arithmetic.blend, on_step)
+    return y if method.sigmas[-1] == 0 else denoiser(y, method.sigmas[-1])
+
+
+def integrate(
+    denoiser: Denoiser,
+    y: Any,
+    sigmas: Sequence[float],
+    solver: Solver,
+    blend: Callable[[Sequence[tuple[float, Any]]], Any],
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> Any:
+    """Return the state after a step from each noise level to the next.
+
+    Args:
+        y: state at the first level.
+        blend: sums weights times arrays, of which the first is the state before the step.
+        on_step: see `sample_by`.
+    """
+    table, previous = coefficients(sigmas, solver), None
     for index, (keep, add, add_previous) in enumerate(table):
         on_step(index, len(table))
-        x0 = usual(y, sigmas[index])
+        x0 = denoiser(y, sigmas[index])
         terms = [(keep, y), (add, x0)] + ([(add_previous, previous)] if add_previous else [])
-        y, previous = arithmetic.blend(terms), x0
-    return y if sigmas[-1] == 0 else denoiser(y, sigmas[-1])
+        y, previous = blend(terms), x0
+    return y

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera, View
-from anyview_ros.geometry import inverse, rays
+from anyview_ros.geometry import frustum_sides, inside, inverse, project, rays
 
 GRID = (32, 18)  # columns, rows of rays through the target's image: finer than LEAST_GAIN
 DEPTHS = np.array([0.25, 0.5, 1.0, 2.0])  # of the samples on each ray, in units of 1 / scene_scale
@@ -39,14 +39,7 @@ def seen_points(source: View, target: View, scene_scale: float) -> NDArray[np.bo
     points = _points(target, scene_scale)
     source_from_target = inverse(source.world_from_cam) @ target.world_from_cam
     turned = source_from_target[:, :3, :3] @ points.T + source_from_target[:, :3, 3:]
-    x, y, z = np.moveaxis(turned, 1, 0)
-    camera = source.camera
-    in_front = z > 0
-    z = np.where(in_front, z, 1.0)
-    u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-    inside_u = (u >= -0.5) & (u <= camera.width - 0.5)
-    inside_v = (v >= -0.5) & (v <= camera.height - 0.5)
-    return np.asarray(in_front & inside_u & inside_v)
+    return inside(project(np.moveaxis(turned, 1, -1), source.camera), source.camera)
 
 
 def seen_by_each(frames: Sequence[Seen], target: View, scene_scale: float) -> NDArray[np.bool_]:
@@ -62,12 +55,12 @@ def seen_by_each(frames: Sequence[Seen], target: View, scene_scale: float) -> ND
     seen = np.empty((len(frames), flat.shape[1]), np.bool_)
     for k in range(0, len(frames), AT_ONCE):
         few = frames[k : k + AT_ONCE]
-        normals = [_sides(frame.camera) @ frame.world_from_cam[:3, :3].T for frame in few]
+        normals = [frustum_sides(frame.camera) @ frame.world_from_cam[:3, :3].T for frame in few]
         away = [frame.world_from_cam[:3, 3] - origin for frame in few]
         offsets = [n @ a for n, a in zip(normals, away, strict=True)]
         sides = np.concatenate(normals).astype(np.float32) @ flat
-        inside = sides >= np.concatenate(offsets).astype(np.float32)[:, None]
-        np.all(inside.reshape(len(few), 4, -1), axis=1, out=seen[k : k + AT_ONCE])
+        within = sides >= np.concatenate(offsets).astype(np.float32)[:, None]
+        np.all(within.reshape(len(few), 4, -1), axis=1, out=seen[k : k + AT_ONCE])
     return seen.reshape(len(frames), *points.shape[:2])
 
 
@@ -75,11 +68,3 @@ def _points(target: View, scene_scale: float) -> NDArray[np.float64]:
     """(samples, 3) in the target's optical frame."""
     directions = rays(target.camera.resized(*GRID)).reshape(-1, 1, 3)
     return np.asarray((directions * (DEPTHS / scene_scale)[:, None]).reshape(-1, 3))
-
-
-def _sides(camera: Camera) -> NDArray[np.float64]:
-    """(4, 3) inward normals in the optical frame: left, right, top, bottom."""
-    left, top = (-0.5 - camera.cx) / camera.fx, (-0.5 - camera.cy) / camera.fy
-    right = (camera.width - 0.5 - camera.cx) / camera.fx
-    bottom = (camera.height - 0.5 - camera.cy) / camera.fy
-    return np.array([[1, 0, -left], [-1, 0, right], [0, 1, -top], [0, -1, bottom]])

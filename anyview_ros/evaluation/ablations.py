@@ -13,6 +13,7 @@ from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.evaluation.clip_metrics import sharpness, whole_clip
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.text_table import markdown
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.preview import generate
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
@@ -39,9 +40,9 @@ class HeldOut:
         ]
 
     def scores(self, run: RunConfig, network: OneWayDenoiser, codec: LinearCodec) -> Scores:
-        """Mean PSNR in dB of each speed, and sharpness, by kind of world.
+        """Return mean PSNR in dB of each speed, and sharpness, by kind of world.
 
-        Every view but the first is asked of the first.
+        Every view but the first is generated from the first.
         """
         rows: dict[str, list[dict[str, float]]] = {}
         for world, scale, scene in self._scenes:
@@ -80,14 +81,13 @@ def record(file: Path, variant: str, scores: Scores) -> dict[str, Scores]:
 
 
 def table(results: Mapping[str, Scores]) -> str:
-    """Markdown: a row a variant, the figures of each world; `-` where a variant has no such."""
+    """Return Markdown: a row a variant, figures of each world; `-` where a variant has none."""
     columns = sorted({(w, f) for scores in results.values() for w in scores for f in scores[w]})
-    lines = ["| variant | " + " | ".join(f"{w}, {f}" for w, f in columns) + " |"]
-    lines.append("| --- |" + " ---: |" * len(columns))
+    rows = [["variant", *(f"{w}, {f}" for w, f in columns)]]
     for variant, scores in results.items():
         cells = [f"{scores[w][f]:.2f}" if f in scores.get(w, {}) else "-" for w, f in columns]
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append([variant, *cells])
+    return "\n".join(markdown(rows)) + "\n"
 
 
 def trained_and_scored(

@@ -15,14 +15,19 @@ from anyview_ros.evaluation.baselines import (
 from anyview_ros.evaluation.evaluation import OTHER_SEED, WRONG_POSE, WRONG_SOURCE
 from anyview_ros.evaluation.results import Table
 
-PLAIN = (COPY, MEAN_IMAGE, MEAN_COLOUR, GROUND_WARP)  # baselines that are told nothing more
+PLAIN = (
+    COPY,
+    MEAN_IMAGE,
+    MEAN_COLOUR,
+    GROUND_WARP,
+)  # baselines that know no more
 POSE_COST_DB, SOURCE_COST_DB = 1.0, 2.0
 LEAST_SHARPNESS = 0.5
 SAME_LAYOUT = 0.9  # correlation of two seeds' thumbnails
 
 
 def shortfalls(table: Table, model: str) -> list[str]:
-    """Sentences for what is not reached, none for a model that shows everything.
+    """Return sentences for what is not reached, none for a model that shows everything.
 
     Args:
         table: of a group of synthetic splits.
@@ -55,14 +60,14 @@ def _absolute(table: Table, model: str) -> Iterator[str]:
 
 
 def notes(groups: Mapping[str, Table], model: str) -> list[str]:
-    """The shortfalls of every group, with its name."""
+    """Return the shortfalls of every group, with its name."""
     return [
         f"{group}: {text}" for group, table in groups.items() for text in shortfalls(table, model)
     ]
 
 
 def scores(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest's form of a run on worlds: figures of each kind of world."""
+    """Return the manifest's form of a run on worlds: figures of each kind of world."""
     suite = content["suite"]
     return {
         "metric": "anyview bench --worlds, means over episodes and splits; PSNR in dB",

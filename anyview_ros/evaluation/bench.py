@@ -12,7 +12,7 @@ from anyview_ros.evaluation.evaluation import Outcome
 from anyview_ros.evaluation.html_report import SHEET, write_page
 from anyview_ros.evaluation.results import summary
 from anyview_ros.evaluation.root_suite import RootSuite
-from anyview_ros.evaluation.run import Failure, Plan, Results, begin, evaluate_all
+from anyview_ros.evaluation.run import Failure, Plan, Results, begin, evaluate_missing
 from anyview_ros.evaluation.suite import Episode
 
 
@@ -22,13 +22,13 @@ def bench(
     """Evaluate what is missing of a run, and write its results; returns what results.json holds.
 
     Raises:
-        AnyviewError: as `begin` and `evaluate_all`; bad episodes are in the results instead.
+        AnyviewError: as `begin` and `evaluate_missing`; bad episodes are in the results instead.
     """
     begin(plan)
-    found = evaluate_all(plan, workers, on_episode)
+    found = evaluate_missing(plan, workers, on_episode)
     unmet: list[str] = []
     if not isinstance(plan.suite, RootSuite):
-        unmet = notes(summary(found, plan.suite.groups)["groups"], plan.asking.speeds[0])
+        unmet = notes(summary(found, plan.suite.groups)["groups"], plan.sampling.speeds[0])
     content = results_module.write(plan, found, unmet)
     _write_sheet(plan, found)
     write_page(plan.out, content)

@@ -18,7 +18,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def whole_clip(frames: Images, truth: Images) -> dict[str, float]:
-    """`psnr` in dB and `ssim`, means over the frames whose truth is not black."""
+    """Return `psnr` in dB and `ssim`, means over the frames whose truth is not black."""
     score = score_clip(frames / 255.0, truth / 255.0)
     rows = score.rows[score.rows[:, 0] > -MOST_DB]
     clipped = float(np.minimum(rows[:, 0], MOST_DB).mean()) if len(rows) else float("nan")
@@ -26,7 +26,8 @@ def whole_clip(frames: Images, truth: Images) -> dict[str, float]:
 
 
 def region_psnr(frames: Images, truth: Images, region: NDArray[np.bool_]) -> float:
-    """PSNR in dB over the pixels of a region (T, H, W) of the whole clip; nan if it is tiny."""
+    """Return PSNR in dB over the pixels of a region (T, H, W) of the whole clip; nan if it is
+    tiny."""
     if region.mean() < LEAST_SHARE:
         return float("nan")
     return min(psnr(frames[region] / 255.0, truth[region] / 255.0), MOST_DB)
@@ -45,7 +46,8 @@ def sharpness(frames: Images, truth: Images, region: NDArray[np.bool_] | None = 
 
 
 def unsteadiness(frames: Images, truth: Images, steps: Sequence[int] | None = None) -> float:
-    """Mean change of the error from one frame to the next, in 8-bit levels; lower is better.
+    """Return the mean change of the error from one frame to the next, in 8-bit levels; lower is
+    better.
 
     A clip that is wrong but moves as the truth moves has 0; flicker, seams and pictures that
     stand still while the world moves have more.
@@ -60,7 +62,8 @@ def unsteadiness(frames: Images, truth: Images, steps: Sequence[int] | None = No
 
 
 def layout(a: Images, b: Images) -> dict[str, float]:
-    """How far two clips agree at an eighth of the resolution: PSNR in dB, and correlation."""
+    """Return how far two clips agree at an eighth of the resolution: PSNR in dB, and
+    correlation."""
     small_a, small_b = _thumbnails(a), _thumbnails(b)
     deviations = [v - v.mean() for v in (small_a, small_b)]
     norm = float(np.sqrt(np.prod([np.sum(d**2) for d in deviations])))

@@ -1,4 +1,4 @@
-"""One episode: ask the model, score it beside its baselines and wrong questions, keep pictures."""
+"""Evaluate one episode: score the model beside baselines and negative controls, save pictures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Outcome:
 
     Args:
         rows: by method, then by figure; None where a figure cannot be had.
-        facts: of the question itself.
+        facts: of the task itself.
         calls: of the model.
     """
 
@@ -71,11 +71,11 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Asking:
-    """How the model is asked.
+class SamplingOptions:
+    """How the model samples.
 
     Args:
-        speeds: of the package; the first one makes the pictures and gets the wrong questions.
+        speeds: of the package; the first one makes the pictures and gets the negative controls.
         seed: of the noise, the same for every episode.
     """
 
@@ -92,86 +92,90 @@ class Evaluator:
     """
 
     def __init__(
-        self, suite: Suite, pipeline: Pipeline, asking: Asking, perceptual: Perceptual | None
+        self,
+        suite: Suite,
+        pipeline: Pipeline,
+        sampling: SamplingOptions,
+        perceptual: Perceptual | None,
     ) -> None:
-        self._suite, self._pipeline, self._asking = suite, pipeline, asking
+        self._suite, self._pipeline, self._sampling = suite, pipeline, sampling
         self._perceptual = perceptual
 
     def evaluate(self, episode: Episode, folder: Path) -> Outcome:
-        """Figures of an episode; `<name>.json`, `.mp4` and `.png` appear in the folder.
+        """Evaluate an episode; write `<name>.json`, `.mp4` and `.png` to the folder.
 
         Raises:
             AnyviewError: what the suite, or the model, refuses.
         """
-        question = self._suite.question(episode)
-        drawn = {s: self._answer(question, s) for s in self._asking.speeds}
-        if question.memory:
-            live = replace(question, memory=())
-            drawn[WITHOUT_MEMORY] = self._answer(live, self._asking.speeds[0])
-        made = baselines(question, self._mean_image(question))
-        rows = {name: self._scored(frames, question) for name, frames in (drawn | made).items()}
+        task = self._suite.task(episode)
+        drawn = {s: self._answer(task, s) for s in self._sampling.speeds}
+        if task.memory:
+            live = replace(task, memory=())
+            drawn[WITHOUT_MEMORY] = self._answer(live, self._sampling.speeds[0])
+        made = baselines(task, self._mean_image(task))
+        rows = {name: self._scored(frames, task) for name, frames in (drawn | made).items()}
         for speed, frames in drawn.items():
-            rows[speed] |= pose_figures(frames, question)
-        first = drawn[self._asking.speeds[0]]
-        wrong = dict(self._wrong(question, episode, first))
-        calls = len(windows(len(question.source), self._pipeline.package.contract.frames))
+            rows[speed] |= pose_figures(frames, task)
+        first = drawn[self._sampling.speeds[0]]
+        wrong = dict(self._negative_controls(task, episode, first))
+        calls = len(windows(len(task.source), self._pipeline.package.contract.frames))
         outcome = Outcome(
             episode.split,
             episode.name,
             {name: _rounded(row) for name, row in (rows | wrong).items()},
-            _rounded(_facts(question)),
+            _rounded(_facts(task)),
             calls * (len(drawn) + len(wrong)),
         )
         folder.mkdir(parents=True, exist_ok=True)
-        write_video(folder / f"{episode.name}.mp4", question, first, made[COPY])
-        pictures = made | {GENERATED: first, TRUTH: question.truth}
+        write_video(folder / f"{episode.name}.mp4", task, first, made[COPY])
+        pictures = made | {GENERATED: first, TRUTH: task.truth}
         pictures |= {name: drawn[name] for name in (WITHOUT_MEMORY,) if name in drawn}
         write_strip(folder / f"{episode.name}.png", pictures)
         outcome.write(folder / f"{episode.name}.json")
         return outcome
 
-    def _answer(self, question: Task, speed: str, seed_offset: int = 0) -> Images:
-        options = SynthesisOptions(speed=speed, seed=self._asking.seed + seed_offset)
-        return answer(self._pipeline, question, options)
+    def _answer(self, task: Task, speed: str, seed_offset: int = 0) -> Images:
+        options = SynthesisOptions(speed=speed, seed=self._sampling.seed + seed_offset)
+        return answer(self._pipeline, task, options)
 
-    def _scored(self, frames: Images, question: Task) -> dict[str, float]:
-        scores = clip_figures(frames, question, self._pipeline.package.contract.frames)
+    def _scored(self, frames: Images, task: Task) -> dict[str, float]:
+        scores = clip_figures(frames, task, self._pipeline.package.contract.frames)
         if self._perceptual is not None:
             picked = self._suite.perceptual_frames(len(frames))
-            scores["perceptual"] = self._perceptual(frames[picked], question.truth[picked])
+            scores["perceptual"] = self._perceptual(frames[picked], task.truth[picked])
         return scores
 
-    def _wrong(
-        self, question: Task, episode: Episode, right: Images
+    def _negative_controls(
+        self, task: Task, episode: Episode, right: Images
     ) -> Iterator[tuple[str, dict[str, float]]]:
-        """What changes with the pose, the source and the noise."""
-        stranger = self._suite.stranger(episode)
-        if stranger is None:
+        """Yield figures where the pose, the source or the noise is another one."""
+        control_scene = self._suite.control_scene(episode)
+        if control_scene is None:
             return
-        speed, lengths = self._asking.speeds[0], self._pipeline.package.contract.frames
-        own = figures.whole_clip(right, question.truth)["psnr"]
-        for name, asked in (
-            (WRONG_POSE, with_pose_of(question, stranger)),
-            (WRONG_SOURCE, with_images_of(question, stranger)),
+        speed, lengths = self._sampling.speeds[0], self._pipeline.package.contract.frames
+        own = figures.whole_clip(right, task.truth)["psnr"]
+        for name, control in (
+            (WRONG_POSE, with_pose_of(task, control_scene)),
+            (WRONG_SOURCE, with_images_of(task, control_scene)),
         ):
-            row = clip_figures(self._answer(asked, speed), question, lengths)
+            row = clip_figures(self._answer(control, speed), task, lengths)
             yield name, row | {"cost_db": own - row["psnr"]}
-        reseeded = self._answer(question, speed, seed_offset=1)
+        reseeded = self._answer(task, speed, seed_offset=1)
         layout = figures.layout(reseeded, right)
-        yield OTHER_SEED, clip_figures(reseeded, question, lengths) | layout
+        yield OTHER_SEED, clip_figures(reseeded, task, lengths) | layout
 
-    def _mean_image(self, question: Task) -> Images | None:
-        kind = question.world.kind if question.world else ""
+    def _mean_image(self, task: Task) -> Images | None:
+        kind = task.world.kind if task.world else ""
         return mean_image(self._pipeline.package, kind)
 
 
-def clip_figures(frames: Images, question: Task, lengths: tuple[int, ...]) -> dict[str, float]:
-    """Every figure that needs nothing but the frames and the question."""
-    truth = question.truth
+def clip_figures(frames: Images, task: Task, lengths: tuple[int, ...]) -> dict[str, float]:
+    """Return every figure that needs nothing but the frames and the task."""
+    truth = task.truth
     scores = figures.whole_clip(frames, truth)
     scores["sharpness"] = figures.sharpness(frames, truth)
-    if question.visibility is not None:
-        scores |= region_figures(frames, truth, question.visibility)
+    if task.visibility is not None:
+        scores |= region_figures(frames, truth, task.visibility)
     scores["unsteadiness"] = figures.unsteadiness(frames, truth)
     seams = [window.stop for window in windows(len(truth), lengths)[:-1]]
     if seams:
@@ -192,34 +196,34 @@ def region_figures(frames: Images, truth: Images, visibility: Visibility) -> dic
     return found
 
 
-def pose_figures(frames: Images, question: Task) -> dict[str, float]:
-    """Pose error at the middle frame, where the world is known."""
-    if question.world is None:
+def pose_figures(frames: Images, task: Task) -> dict[str, float]:
+    """Return the pose error at the middle frame; nothing if the world is unknown."""
+    if task.world is None:
         return {}
     k = len(frames) // 2
     rotation, translation = pose_error(
         frames[k],
-        question.world.scene_at(question.source[k].stamp_ns),
-        question.target.camera,
-        question.target.world_from_cam[k],
-        question.scene_scale,
+        task.world.scene_at(task.source[k].stamp_ns),
+        task.target.camera,
+        task.target.world_from_cam[k],
+        task.scene_scale,
     )
     return {"rotation_deg": rotation, "translation_m": translation}
 
 
-def _facts(question: Task) -> dict[str, float]:
-    frames, axes = float(len(question.truth)), question.between_axes_deg
-    facts = {"frames": frames, "between_axes_deg": axes, "scene_scale": question.scene_scale}
-    if (visibility := question.visibility) is not None:
+def _facts(task: Task) -> dict[str, float]:
+    frames, axes = float(len(task.truth)), task.between_axes_deg
+    facts = {"frames": frames, "between_axes_deg": axes, "scene_scale": task.scene_scale}
+    if (visibility := task.visibility) is not None:
         facts["overlap"] = float(visibility.covisible.mean())
         if visibility.remembered is not None:
             facts["remembered"] = float(visibility.remembered.mean())
-            facts["keyframes"] = float(len(question.memory))
+            facts["keyframes"] = float(len(task.memory))
     return facts
 
 
 def mean_image(package: ModelPackage, kind: str) -> Images | None:
-    """(H, W, 3), the mean of the model's training clips, where its package has it."""
+    """Return the mean of the training clips, (H, W, 3); None if the package has none."""
     for name in MEAN_IMAGES:
         file = package.path / name.format(kind=kind)
         if file.is_file():
@@ -227,14 +231,14 @@ def mean_image(package: ModelPackage, kind: str) -> Images | None:
     return None
 
 
-def write_video(file: Path, question: Task, drawn: Images, source: Images) -> None:
-    """source | generated | truth, at the pace of the stamps."""
-    height, width = question.truth.shape[1:3]
+def write_video(file: Path, task: Task, drawn: Images, source: Images) -> None:
+    """Write source | generated | truth, at the pace of the stamps."""
+    height, width = task.truth.shape[1:3]
     tile = (round(VIDEO_HEIGHT * width / height), VIDEO_HEIGHT)
     labels = [label(text, tile[0]) for text in ("source", "generated", "truth")]
 
     def side_by_side(k: int) -> Images:
-        return grid([labels, [fitted(clip[k], *tile) for clip in (source, drawn, question.truth)]])
+        return grid([labels, [fitted(clip[k], *tile) for clip in (source, drawn, task.truth)]])
 
     size = side_by_side(0).shape
     with (
@@ -242,7 +246,7 @@ def write_video(file: Path, question: Task, drawn: Images, source: Images) -> No
         VideoWriter(partial, (size[1], size[0]), WORDS[MIXED]) as video,
     ):
         for k in range(len(drawn)):
-            video.write(side_by_side(k), k * question.period_ns)
+            video.write(side_by_side(k), k * task.period_ns)
 
 
 def _rounded(row: dict[str, float]) -> Row:

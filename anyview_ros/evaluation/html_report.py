@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.evaluation.results import FIGURES, OVERALL, Table, cell, shown_figures
+from anyview_ros.evaluation.results import FIGURES, OVERALL, Table, cell, rows
 from anyview_ros.evaluation.run import EPISODES
 
 PAGE, SHEET = "index.html", "contact_sheet.png"
@@ -90,11 +90,10 @@ def _tables(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(table: Table, speeds: Iterable[str]) -> Iterator[str]:
-    columns = shown_figures(table)
-    headings = "".join(f"<th>{FIGURES[f]}</th>" for f in columns)
-    yield f'<div class="wide"><table><tr><th></th>{headings}</tr>'
-    for method, row in table.items():
-        cells = "".join(f"<td>{cell(f, row.get(f))}</td>" for f in columns)
+    headings, *methods = rows("", table)
+    yield f'<div class="wide"><table><tr>{"".join(f"<th>{h}</th>" for h in headings)}</tr>'
+    for method, *figures in methods:
+        cells = "".join(f"<td>{figure}</td>" for figure in figures)
         mark = ' class="model"' if method in speeds else ""
         yield f"<tr{mark}><td>{escape(method)}</td>{cells}</tr>"
     yield "</table></div>"

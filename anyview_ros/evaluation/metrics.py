@@ -17,7 +17,7 @@ EXCLUDED = -999.0
 
 
 def psnr(a: ArrayLike, b: ArrayLike) -> float:
-    """Peak signal-to-noise ratio in dB over all pixels and channels; inf for equal images.
+    """Return peak signal-to-noise ratio in dB over all pixels and channels; inf for equal images.
 
     Args:
         a, b: (H, W, 3) or any one shape, values in [0, 1].
@@ -31,7 +31,8 @@ def psnr(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def ssim(a: ArrayLike, b: ArrayLike) -> float:
-    """Structural similarity (Wang et al. 2004) with the defaults of scikit-image 0.26, in float64.
+    """Return structural similarity (Wang et al. 2004) with the defaults of scikit-image 0.26, in
+    float64.
 
     Uniform 7 x 7 window, sample covariance, each channel alone and then the mean; windows that
     would leave the image are not counted.
@@ -77,7 +78,7 @@ class ClipScore:
 
 
 def score_clip(predicted: ArrayLike, truth: ArrayLike) -> ClipScore:
-    """PSNR and SSIM of every frame and their means, without frames whose truth is black.
+    """Return PSNR and SSIM of every frame and their means, without frames whose truth is black.
 
     Args:
         predicted, truth: (T, H, W, 3), values in [0, 1].
@@ -104,7 +105,7 @@ def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _window_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over all whole windows: (H, W, C) -> (H - 6, W - 6, C)."""
+    """Return means over all whole windows, (H - 6, W - 6, C) of (H, W, C)."""
     border = SSIM_WINDOW // 2
     means = cv2.boxFilter(x, cv2.CV_64F, (SSIM_WINDOW, SSIM_WINDOW))
     # OpenCV drops the channel axis of one-channel images.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def with_section(text: str, name: str, title: str, lines: Iterable[str]) -> str:
-    """The card with `lines` between `<!-- name -->` and `<!-- /name -->`.
+    """Return the card with `lines` between `<!-- name -->` and `<!-- /name -->`.
 
     Where it has no such comments, they are added at its end below the heading `title`.
     """

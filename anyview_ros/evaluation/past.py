@@ -33,7 +33,7 @@ class Place:
     world_from_cam: NDArray[np.float64]
     around: tuple[Place, ...] = ()
 
-    def held(self, world: World, count: int) -> Clip:
+    def still_clip(self, world: World, count: int) -> Clip:
         """Return what it saw, standing still for `count` instants."""
         around = tuple(place.frame(world) for place in self.around)
         return Clip.held(self.frame(world), count, around)

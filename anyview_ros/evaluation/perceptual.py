@@ -40,7 +40,7 @@ class Perceptual:
     distance: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, frames: Images, truth: Images) -> float:
-        """Mean over (T, H, W, 3) frames; those whose truth is black are left out."""
+        """Return the mean over (T, H, W, 3) frames; those whose truth is black are left out."""
         import torch
 
         pairs = [(a, b) for a, b in zip(frames, truth, strict=True) if b.any()]
@@ -50,7 +50,7 @@ class Perceptual:
 
 
 def metric_name() -> str:
-    """Of the metric whose weights this installation has; `none` where it has none."""
+    """Return the name of the metric whose weights are installed; `none` if there is none."""
     if find_spec("torch") is None:
         return NONE
     from anyview_ros.training.feature_distance import shift_tolerant_weights
@@ -61,7 +61,7 @@ def metric_name() -> str:
 
 
 def load(name: str) -> Perceptual | None:
-    """The metric of that name, from `metric_name`; None for `none`."""
+    """Load the metric of that name, from `metric_name`; None for `none`."""
     if name == NONE:
         return None
     from anyview_ros.training.feature_distance import (
@@ -78,7 +78,7 @@ def load(name: str) -> Perceptual | None:
 
 
 def _tensor(image: Images) -> Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [-1, 1]."""
+    """Map (H, W, 3) uint8 to (1, 3, H, W) float32 in [-1, 1]."""
     import torch
 
     scaled = image.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
@@ -86,7 +86,7 @@ def _tensor(image: Images) -> Tensor:
 
 
 def _vgg_files() -> tuple[Path, ...]:
-    """VGG's weights and those on top of it, or nothing."""
+    """Return VGG's weights and those on top of it, or nothing."""
     import torch
 
     from anyview_ros.training.feature_distance import in_wheel

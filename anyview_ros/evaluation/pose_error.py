@@ -1,6 +1,6 @@
-"""How far the camera of a generated image is from where it was asked to be.
+"""How far the camera of a generated image is from the pose that was requested.
 
-The truth is rendered at places around the one that was asked for, and the place whose picture
+The truth is rendered at places around the requested one, and the place whose picture
 matches best is where the generated picture was "taken". The search is Levenberg-Marquardt over
 the six degrees of freedom together, for turning and moving sideways look much alike, with
 derivatives from renderings to both sides, on blurred pictures first.
@@ -35,7 +35,7 @@ Pattern = NDArray[np.float64]
 def pose_error(
     image: Images, scene: Scene, camera: Camera, world_from_cam: Pose, scene_scale: float
 ) -> tuple[float, float]:
-    """Rotation in degrees and translation in metres between the best match and `world_from_cam`.
+    """Return rotation in degrees and translation in metres from `world_from_cam` to the best match.
 
     Args:
         image: (H, W, 3), of the camera's size.
@@ -58,7 +58,7 @@ def pose_error(
 def best_pose(
     pattern: Callable[[Pose], Pattern], wanted: Pattern, start: Pose, shift: float
 ) -> Pose:
-    """The (4, 4) pose near `start` whose pattern is nearest to `wanted`.
+    """Return the (4, 4) pose near `start` whose pattern is nearest to `wanted`.
 
     Args:
         shift: unit of translation, in metres.
@@ -86,7 +86,7 @@ def _slope(
 
 
 def _step(slopes: Pattern, residual: Pattern, damping: float) -> NDArray[np.float64]:
-    """(6,) in units, the damped solution of slopes (N, 6) @ step = residual (N,)."""
+    """Return the damped solution, (6,) in units, of slopes (N, 6) @ step = residual (N,)."""
     normal = slopes.T @ slopes
     damped = normal + damping * np.diag(np.diag(normal) + 1e-12)
     step = np.asarray(np.linalg.solve(damped, slopes.T @ residual), np.float64)
@@ -94,7 +94,7 @@ def _step(slopes: Pattern, residual: Pattern, damping: float) -> NDArray[np.floa
 
 
 def _motion(units: NDArray[np.float64], shift: float) -> Pose:
-    """(4, 4) of a rotation vector and a translation, both in units."""
+    """Return the (4, 4) of a rotation vector and a translation, both in units."""
     angle = float(np.linalg.norm(units[:3]))
     if not angle:
         return rigid(np.eye(3), shift * units[3:])
@@ -112,7 +112,8 @@ def _shrunk(image: Images, camera: Camera) -> Images:
 
 
 def _pattern(image: Images, blur: float) -> Pattern:
-    """(N,): blurred, without its mean and of unit length, so that contrast does not matter."""
+    """Return the image's pattern (N,): blurred, without its mean and of unit length, so that
+    contrast does not matter."""
     blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), blur)
     centred = np.asarray(blurred - blurred.mean(axis=(0, 1)), np.float64).ravel()
     norm = float(np.linalg.norm(centred))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation.covisible import covisible, points
-from anyview_ros.evaluation.suite import Episode, chosen
+from anyview_ros.evaluation.suite import Episode, select
 from anyview_ros.evaluation.task import Task, Visibility
 from anyview_ros.frames import Frame, View
 from anyview_ros.geometry import STANDING_CAMERA, inverse
@@ -85,7 +85,7 @@ class RealSuite:
             AnyviewError: `unknown_split`; the first package's own where none is installed.
         """
         found, missing = [], []
-        for name in chosen(wanted, PICTURES, "split"):
+        for name in select(wanted, PICTURES, "split"):
             try:
                 PICTURES[name].find()
                 found.append(name)
@@ -120,18 +120,18 @@ class RealSuite:
             for name in PICTURES[split].names
         )
 
-    def question(self, episode: Episode) -> Task:
-        """Return a view as a question: a still, or a short clip, for as long as the model takes.
+    def task(self, episode: Episode) -> Task:
+        """Return a view as a task: a still, or a short clip, for as long as the model takes.
 
         Raises:
             AnyviewError: as the pictures' `view`.
         """
-        return self._asked(PICTURES[episode.split].view(episode.name.rpartition("_ep")[2]))
+        return self._task_of(PICTURES[episode.split].view(episode.name.rpartition("_ep")[2]))
 
-    def stranger(self, episode: Episode) -> Task | None:
+    def control_scene(self, episode: Episode) -> Task | None:
         return None
 
-    def _asked(self, view: RealView) -> Task:
+    def _task_of(self, view: RealView) -> Task:
         level = STANDING_CAMERA @ inverse(view.source[0].world_from_cam)
         picked = np.rint(np.linspace(0, len(view.source) - 1, self.frames)).astype(np.intp)
         source = tuple(

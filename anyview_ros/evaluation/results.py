@@ -43,7 +43,7 @@ Table = dict[str, Row]
 
 
 def summary(results: Results, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Table]]:
-    """Figures by method, of every split, of every group, and over all groups."""
+    """Return figures by method: of every split, of every group, and over all groups."""
     by_split: dict[str, list[Outcome]] = {}
     for outcome in results.outcomes:
         by_split.setdefault(outcome.split, []).append(outcome)
@@ -60,7 +60,7 @@ def summary(results: Results, groups: Mapping[str, Sequence[str]]) -> dict[str, 
 
 
 def _combined(tables: Iterable[Table], medians: bool = False) -> Table:
-    """The tables' mean, cell by cell, over those that have the cell."""
+    """Return the tables' mean, cell by cell, over those that have the cell."""
     tables = list(tables)
     methods = list(dict.fromkeys(method for table in tables for method in table))
     return {m: _row([t[m] for t in tables if m in t], medians) for m in methods}
@@ -97,25 +97,21 @@ def write(plan: Plan, results: Results, notes: Sequence[str]) -> dict[str, Any]:
 
 
 def lines(content: Mapping[str, Any]) -> list[str]:
-    """A table of every group for a terminal, and one over all where there are several."""
+    """Return a table of every group for a terminal, and one over all where there are several."""
     tables = dict(content["groups"])
     if len(tables) > 1:
         tables |= content["mean"]
-    return [line for name, table in tables.items() for line in (*_lines(name, table), "")]
+    return [line for name, table in tables.items() for line in (*aligned(rows(name, table)), "")]
 
 
-def shown_figures(table: Table) -> list[str]:
-    """Figures that any method of a table has."""
-    return [f for f in FIGURES if any(row.get(f) is not None for row in table.values())]
+def rows(name: str, table: Table) -> list[list[str]]:
+    """Return the heading, then a row a method; figures that no method has are left out."""
+    columns = [f for f in FIGURES if any(row.get(f) is not None for row in table.values())]
+    cells = [[m, *(cell(f, row.get(f)) for f in columns)] for m, row in table.items()]
+    return [[name, *(FIGURES[f] for f in columns)], *cells]
 
 
 def cell(figure: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if figure in IN_DB else f"{value:.3f}"
-
-
-def _lines(name: str, table: Table) -> list[str]:
-    columns = shown_figures(table)
-    rows = [[m, *(cell(f, row.get(f)) for f in columns)] for m, row in table.items()]
-    return aligned([[name, *(FIGURES[f] for f in columns)], *rows])

@@ -23,7 +23,7 @@ from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.datasets.scene_splits import SPLITS
 from anyview_ros.datasets.track import Track
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.suite import Episode, chosen
+from anyview_ros.evaluation.suite import Episode, select
 from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Camera, Frame, View
 from anyview_ros.imaging.resize import resize_camera, resize_image
@@ -42,7 +42,7 @@ class RootSuite:
         names: episodes of each split.
         groups: splits of each group.
         pixel_rule: the model's, by which intrinsics are scaled with the frames.
-        period_ns: between frames; what a model is told, for scenes do not say.
+        period_ns: between frames; what a model gets: scenes have no stamps.
     """
 
     root: Path
@@ -63,14 +63,14 @@ class RootSuite:
             AnyviewError: `invalid_benchmark`, `unknown_split`.
         """
         splits, groups = _read_splits(root / SPLITS)
-        picked = chosen(wanted, [*splits, *(g for g in groups if g not in splits)], "split")
+        picked = select(wanted, [*splits, *(g for g in groups if g not in splits)], "split")
         names = {s for name in picked for s in ((name,) if name in splits else groups[name])}
         splits = {name: split for name, split in splits.items() if name in names}
         return cls(
             root=root,
             folders={name: folder for name, (folder, _) in splits.items()},
             names={name: episodes for name, (_, episodes) in splits.items()},
-            groups=_kept(groups, splits),
+            groups=_known_groups(groups, splits),
             pixel_rule=contract.pixel_rule,
             period_ns=round(contract.frame_period * 1e9),
         )
@@ -85,8 +85,8 @@ class RootSuite:
     def episodes(self) -> tuple[Episode, ...]:
         return tuple(Episode(s, name) for s, names in self.names.items() for name in names)
 
-    def question(self, episode: Episode) -> Task:
-        """A scene as a question, at the size at which it is scored.
+    def task(self, episode: Episode) -> Task:
+        """Return a scene as a task, at the size at which it is scored.
 
         Raises:
             AnyviewError: `missing_episode`, `no_truth`, and what `SceneFolder` refuses.
@@ -108,7 +108,7 @@ class RootSuite:
             scene_scale=read.scene_scale,
         )
 
-    def stranger(self, episode: Episode) -> Task | None:
+    def control_scene(self, episode: Episode) -> Task | None:
         return None
 
     def _at_grid(self, images: Images, camera: Camera) -> tuple[Images, Camera]:
@@ -127,7 +127,7 @@ class RootSuite:
 def _read_splits(
     file: Path,
 ) -> tuple[dict[str, tuple[str, tuple[str, ...]]], dict[str, tuple[str, ...]]]:
-    """Folder and episodes of each split, and the splits of each group."""
+    """Read folder and episodes of each split, and the splits of each group."""
     try:
         read = json.loads(file.read_text())
         splits = {name: _split(name, split) for name, split in read["splits"].items()}
@@ -162,11 +162,11 @@ def _split(name: str, split: Any) -> tuple[str, tuple[str, ...]]:
     return str(split.get("dir", name)), tuple(dict.fromkeys(map(str, episodes)))
 
 
-def _kept(
+def _known_groups(
     groups: Mapping[str, tuple[str, ...]], splits: Mapping[str, Any]
 ) -> dict[str, tuple[str, ...]]:
-    """Groups of the splits that are there; a split of no group is one of its own."""
-    kept = {g: tuple(n for n in names if n in splits) for g, names in groups.items()}
-    grouped = {name for names in kept.values() for name in names}
+    """Return groups of the splits that are there; a split of no group is one of its own."""
+    known = {g: tuple(n for n in names if n in splits) for g, names in groups.items()}
+    grouped = {name for names in known.values() for name in names}
     alone = {name: (name,) for name in splits if name not in grouped}
-    return {group: names for group, names in (kept | alone).items() if names}
+    return {group: names for group, names in (known | alone).items() if names}

@@ -17,7 +17,7 @@ from typing import Any
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import perceptual
-from anyview_ros.evaluation.evaluation import Asking, Evaluator, Outcome
+from anyview_ros.evaluation.evaluation import Evaluator, Outcome, SamplingOptions
 from anyview_ros.evaluation.seal import identity
 from anyview_ros.evaluation.suite import Episode, Suite
 from anyview_ros.packages import ModelPackage
@@ -42,7 +42,7 @@ class Plan:
     Args:
         suite: what is evaluated.
         package: by which model.
-        asking: how it is asked.
+        sampling: its speeds and the seed.
         metric: perceptual distance, `perceptual.metric_name()` or `none`.
         provider: of the pipeline.
         out: folder of everything that is written.
@@ -52,7 +52,7 @@ class Plan:
 
     suite: Suite
     package: ModelPackage
-    asking: Asking
+    sampling: SamplingOptions
     metric: str
     provider: str
     out: Path
@@ -60,12 +60,12 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the figures depend on."""
+        """Return what the figures depend on."""
         contract = self.package.contract
         return {
             "model": {"name": contract.name, "sha256": identity(self.package)},
-            "speeds": {s: len(contract.sigmas[s]) - 1 for s in self.asking.speeds},
-            "seed": self.asking.seed,
+            "speeds": {s: len(contract.sigmas[s]) - 1 for s in self.sampling.speeds},
+            "seed": self.sampling.seed,
             "perceptual": self.metric,
             "suite": self.suite.settings,
         }
@@ -74,7 +74,7 @@ class Plan:
         return self.out / EPISODES / episode.split
 
     def done(self) -> dict[Episode, Outcome]:
-        """Episodes that an earlier call finished."""
+        """Return the episodes that an earlier call finished."""
         files = {e: self.folder(e) / f"{e.name}.json" for e in self.suite.episodes()}
         return {e: Outcome.read(file) for e, file in files.items() if file.is_file()}
 
@@ -104,7 +104,7 @@ def begin(plan: Plan) -> None:
     file.write_text(settings)
 
 
-def evaluate_all(
+def evaluate_missing(
     plan: Plan, workers: int, on_episode: Callable[[Outcome | Failure], None]
 ) -> Results:
     """Evaluate what is missing.
@@ -118,7 +118,7 @@ def evaluate_all(
     """
     found: dict[Episode, Outcome | Failure] = dict(plan.done())
     missing = [e for e in plan.suite.episodes() if e not in found]
-    for episode, result in _evaluated(plan, missing, workers):
+    for episode, result in _evaluate_in_processes(plan, missing, workers):
         found[episode] = result
         on_episode(result)
     ordered = [found[e] for e in plan.suite.episodes()]
@@ -128,7 +128,7 @@ def evaluate_all(
     )
 
 
-def _evaluated(
+def _evaluate_in_processes(
     plan: Plan, episodes: Sequence[Episode], workers: int
 ) -> Iterator[tuple[Episode, Outcome | Failure]]:
     count = max(1, min(workers, len(episodes)))
@@ -136,10 +136,10 @@ def _evaluated(
         return
     with _processes(plan, count) as pool:
         futures = {pool.submit(_evaluate, e, plan.folder(e)): e for e in episodes}
-        yield from _collected(futures)
+        yield from _collect(futures)
 
 
-def _collected(
+def _collect(
     futures: Mapping[Future[Outcome | Failure], Episode],
 ) -> Iterator[tuple[Episode, Outcome | Failure]]:
     for future in as_completed(futures):
@@ -155,7 +155,7 @@ def _collected(
 
 @contextmanager
 def _processes(plan: Plan, count: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes that end at once when the body does not."""
+    """Yield worker processes that end at once when the body does not."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, _open, (plan,))
     try:
@@ -180,7 +180,7 @@ def _open(plan: Plan) -> None:
 
 
 def open_evaluator(plan: Plan) -> Evaluator:
-    """What a worker has: the model and the perceptual metric."""
+    """Load what a worker needs: the model and the perceptual metric."""
     import numba
 
     numba.config.NUMBA_NUM_THREADS = plan.threads  # type: ignore[attr-defined]
@@ -189,16 +189,16 @@ def open_evaluator(plan: Plan) -> Evaluator:
 
         torch.set_num_threads(plan.threads)
     pipeline = Pipeline(plan.package, plan.provider, plan.threads)
-    return Evaluator(plan.suite, pipeline, plan.asking, perceptual.load(plan.metric))
+    return Evaluator(plan.suite, pipeline, plan.sampling, perceptual.load(plan.metric))
 
 
 def _evaluate(episode: Episode, folder: Path) -> Outcome | Failure:
     assert _evaluator is not None
-    return attempt(_evaluator, episode, folder)
+    return evaluate_or_fail(_evaluator, episode, folder)
 
 
-def attempt(evaluator: Evaluator, episode: Episode, folder: Path) -> Outcome | Failure:
-    """The outcome of an episode, or why there is none."""
+def evaluate_or_fail(evaluator: Evaluator, episode: Episode, folder: Path) -> Outcome | Failure:
+    """Evaluate an episode; return why it failed if it did."""
     try:
         return evaluator.evaluate(episode, folder)
     except AnyviewError as error:

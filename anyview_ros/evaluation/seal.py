@@ -15,7 +15,8 @@ CARD, SHEET = "README.md", "sheet.png"  # what people read
 
 
 def identity(package: ModelPackage) -> str:
-    """sha256 of what figures depend on: everything but the card, its picture and the scores."""
+    """Return the sha256 of what figures depend on: everything but the card, its picture and the
+    scores."""
     fields = asdict(package.contract)
     fields["files"] = {k: v for k, v in fields["files"].items() if k not in (CARD, SHEET)}
     del fields["scores"]

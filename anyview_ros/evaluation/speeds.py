@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import cast
 
+from anyview_ros import text_table
 from anyview_ros.contract import DEFAULT_SPEED, Contract, Sampling, Solver
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
@@ -21,7 +22,6 @@ from anyview_ros.evaluation.seal import CARD
 from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.packages import ModelPackage, sha256_of, write_manifest
-from anyview_ros.text_table import aligned
 from anyview_ros.worlds.world import World
 
 SECTION, TITLE = "tiers", "What each speed costs"
@@ -43,7 +43,7 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Trial:
-    """A clip that every speed is asked for.
+    """A clip that every speed synthesizes.
 
     Args:
         truth: (T, H, W, 3), None where it is not known.
@@ -57,19 +57,19 @@ class Trial:
     world: World | None = None
 
 
-def trial_of(question: Task, frames: int) -> Trial:
-    """The first clip of a question of the bench."""
+def trial_of(task: Task, frames: int) -> Trial:
+    """Return the first clip of a task of the bench."""
     return Trial(
-        Clip(question.source[:frames]),
-        View(question.target.camera, question.target.world_from_cam[:frames]),
-        question.scene_scale,
-        question.truth[:frames],
-        question.world,
+        Clip(task.source[:frames]),
+        View(task.target.camera, task.target.world_from_cam[:frames]),
+        task.scene_scale,
+        task.truth[:frames],
+        task.world,
     )
 
 
 def trial_of_scene(folder: Path, contract: Contract) -> Trial:
-    """The longest clip of a scene that the package takes.
+    """Return the longest clip of a scene that the package takes.
 
     Raises:
         AnyviewError: what `SceneFolder` refuses; `invalid_num_frames` for one that is too short.
@@ -107,7 +107,7 @@ class Candidate:
 
 
 def candidate(text: str, contract: Contract) -> Candidate:
-    """From `[NAME=]STEPS[,SOLVER[,REUSE]]`; levels as 80/20/0 may stand in place of STEPS.
+    """Parse `[NAME=]STEPS[,SOLVER[,REUSE]]`; levels as 80/20/0 may stand in place of STEPS.
 
     Raises:
         AnyviewError: `invalid_candidate`.
@@ -131,7 +131,7 @@ def candidate(text: str, contract: Contract) -> Candidate:
 
 
 def with_candidates(contract: Contract, candidates: Iterable[Candidate]) -> Contract:
-    """The contract with speeds added, or replaced."""
+    """Return the contract with speeds added, or replaced."""
     added = list(candidates)
     return replace(
         contract,
@@ -159,9 +159,9 @@ class Measurement:
     def add(self, trial: Trial) -> None:
         """Measure one trial."""
         if not self._warm:  # the first call of a session allocates
-            self._asked(replace(trial, scene_scale=2 * trial.scene_scale), self._speeds[-1])
+            self._synthesize(replace(trial, scene_scale=2 * trial.scene_scale), self._speeds[-1])
             self._warm = True
-        made = {speed: self._asked(trial, speed) for speed in self._speeds}
+        made = {speed: self._synthesize(trial, speed) for speed in self._speeds}
         # The first of them made what the others share.
         condition_s = max(each.condition_s for each in made.values())
         exact = made[DEFAULT_SPEED].frames
@@ -169,25 +169,25 @@ class Measurement:
             row: Row = {
                 "calls": each.calls,
                 "seconds": condition_s + each.denoise_s + each.decode_s,
-                **self._compared(each.frames, trial),
+                **self._against_truth(each.frames, trial),
             }
             if speed != DEFAULT_SPEED:
-                row |= self._apart(each.frames, exact)
+                row |= self._against_exact(each.frames, exact)
             self._rows[speed].append(row)
 
     def table(self) -> dict[str, Row]:
-        """Figures by speed: means over the trials, medians of seconds and of pose errors."""
-        table = {speed: _summed_up(rows) for speed, rows in self._rows.items()}
+        """Return figures by speed: means over the trials, medians of seconds and of pose errors."""
+        table = {speed: _summarize(rows) for speed, rows in self._rows.items()}
         for row in table.values():
             row["faster"] = table[DEFAULT_SPEED]["seconds"] / row["seconds"]
         return table
 
-    def _asked(self, trial: Trial, speed: str) -> Synthesis:
+    def _synthesize(self, trial: Trial, speed: str) -> Synthesis:
         options = SynthesisOptions(speed=speed, seed=self._seed, scene_scale=trial.scene_scale)
         return self._pipeline.synthesize([trial.clip], trial.target, options)
 
-    def _compared(self, frames: Images, trial: Trial) -> Row:
-        """With what is known of the trial."""
+    def _against_truth(self, frames: Images, trial: Trial) -> Row:
+        """Return figures against what is known of the trial."""
         row: Row = {}
         if trial.truth is not None:
             row["truth_psnr"] = figures.whole_clip(frames, trial.truth)["psnr"]
@@ -195,7 +195,7 @@ class Measurement:
             row |= _camera_error(frames, trial, trial.world)
         return row
 
-    def _apart(self, frames: Images, exact: Images) -> Row:
+    def _against_exact(self, frames: Images, exact: Images) -> Row:
         row: Row = {"psnr": figures.whole_clip(frames, exact)["psnr"]}
         if self._perceptual is not None:
             picked = [0, len(frames) // 2, len(frames) - 1]
@@ -204,7 +204,7 @@ class Measurement:
 
 
 def _camera_error(frames: Images, trial: Trial, world: World) -> Row:
-    """At the middle frame, against the pose that was asked for."""
+    """Return the pose error at the middle frame, against the target's pose."""
     k = len(frames) // 2
     turned, moved = pose_error(
         frames[k],
@@ -216,7 +216,7 @@ def _camera_error(frames: Images, trial: Trial, world: World) -> Row:
     return {"rotation_deg": turned, "translation_m": moved}
 
 
-def _summed_up(rows: Sequence[Row]) -> Row:
+def _summarize(rows: Sequence[Row]) -> Row:
     return {
         figure: (median if figure in MEDIANS else fmean)([row[figure] for row in rows])
         for figure in HEADINGS
@@ -225,20 +225,13 @@ def _summed_up(rows: Sequence[Row]) -> Row:
 
 
 def lines(table: Mapping[str, Row]) -> list[str]:
-    """For a terminal."""
-    shown = _shown(table)
-    cells = [[speed, *(_cell(f, row) for f in shown)] for speed, row in table.items()]
-    return aligned([["speed", *(HEADINGS[f] for f in shown)], *cells])
+    """Return the table for a terminal."""
+    return text_table.aligned(_rows(table))
 
 
-def markdown(table: Mapping[str, Row], note: str) -> Iterator[str]:
-    """For a card."""
-    shown = _shown(table)
-    yield from ("", f"| speed | {' | '.join(HEADINGS[f] for f in shown)} |")
-    yield f"| --- {'| --- ' * len(shown)}|"
-    for speed, row in table.items():
-        yield f"| {speed} | {' | '.join(_cell(f, row) for f in shown)} |"
-    yield from ("", note, "")
+def markdown(table: Mapping[str, Row], note: str) -> list[str]:
+    """Return the table for a card."""
+    return ["", *text_table.markdown(_rows(table)), "", note, ""]
 
 
 def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
@@ -256,8 +249,11 @@ def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
     write_manifest(package.path, replace(package.contract, files=hashes))
 
 
-def _shown(table: Mapping[str, Row]) -> list[str]:
-    return [figure for figure in HEADINGS if any(figure in row for row in table.values())]
+def _rows(table: Mapping[str, Row]) -> list[list[str]]:
+    """Return the heading, then a row a speed; figures that no speed has are left out."""
+    shown = [figure for figure in HEADINGS if any(figure in row for row in table.values())]
+    cells = [[speed, *(_cell(f, row) for f in shown)] for speed, row in table.items()]
+    return [["speed", *(HEADINGS[f] for f in shown)], *cells]
 
 
 def _cell(figure: str, row: Row) -> str:

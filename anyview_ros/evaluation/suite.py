@@ -12,7 +12,7 @@ from anyview_ros.evaluation.task import Task
 
 @dataclass(frozen=True)
 class Episode:
-    """A question's place: its split, and its name, unique in the suite."""
+    """A task's place: its split, and its name, unique in the suite."""
 
     split: str
     name: str
@@ -23,33 +23,35 @@ class Suite(Protocol):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it is made of, for the results; runs of other settings are not continued."""
+        """Return what it is made of, for the results; runs of other settings are not continued."""
         ...
 
     @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
-        """Splits of each group; every split is in at least one."""
+        """Return the splits of each group; every split is in at least one."""
         ...
 
     def perceptual_frames(self, count: int) -> list[int]:
-        """Which frames of a clip get a perceptual distance."""
+        """Return which frames of a clip get a perceptual distance."""
         ...
 
     def episodes(self) -> tuple[Episode, ...]: ...
 
-    def question(self, episode: Episode) -> Task:
-        """Raises:
-        AnyviewError: naming what is wrong with the episode.
+    def task(self, episode: Episode) -> Task:
+        """Return the task of an episode.
+
+        Raises:
+            AnyviewError: naming what is wrong with the episode.
         """
         ...
 
-    def stranger(self, episode: Episode) -> Task | None:
-        """Another scene's question, for wrong questions; None where none are asked."""
+    def control_scene(self, episode: Episode) -> Task | None:
+        """Return another scene's task, for negative controls; None if the suite has none."""
         ...
 
 
-def chosen(wanted: Sequence[str], known: Iterable[str], what: str) -> tuple[str, ...]:
-    """`wanted`, or everything that is known where nothing is.
+def select(wanted: Sequence[str], known: Iterable[str], what: str) -> tuple[str, ...]:
+    """Return `wanted`, or all that is known if nothing is wanted.
 
     Raises:
         AnyviewError: `unknown_<what>`.

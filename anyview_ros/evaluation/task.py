@@ -1,4 +1,4 @@
-"""A question to a model with its answer, and the frames a model gives for it."""
+"""A task with its truth, and the frames that a model makes for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Visibility:
-    """What the source shows of the points that a target truly sees; its depth tells.
+    """What the source shows of the points that a target truly sees, from its depth.
 
     Args:
         source_xy: (T, H, W, 2) float32, where the point that each target pixel sees lies in the
@@ -59,12 +59,12 @@ class Task:
 
     @property
     def source_images(self) -> Images:
-        """(T, H, W, 3)."""
+        """Return (T, H, W, 3) uint8."""
         return np.stack([frame.image for frame in self.source])
 
     @property
     def source_poses(self) -> NDArray[np.float64]:
-        """(T, 4, 4) world_from_cam."""
+        """Return (T, 4, 4) world_from_cam."""
         return np.stack([frame.world_from_cam for frame in self.source])
 
     @property
@@ -73,19 +73,19 @@ class Task:
 
     @property
     def between_axes_deg(self) -> float:
-        """Degrees between the optical axes of source and target at the first frame."""
+        """Return degrees between the optical axes of source and target at the first frame."""
         axes = self.source_poses[0, :3, 2], self.target.world_from_cam[0, :3, 2]
         return axis_angle_deg(axes[0], axes[1])
 
     @property
     def period_ns(self) -> int:
-        """Between frames; a second for a single frame."""
+        """Return nanoseconds between frames; a second for a single frame."""
         stamps = [frame.stamp_ns for frame in self.source]
         return (stamps[-1] - stamps[0]) // (len(stamps) - 1) if len(stamps) > 1 else 10**9
 
 
 def windows(total: int, lengths: tuple[int, ...]) -> list[range]:
-    """Frames that each call of a model makes, for a clip of `total` frames.
+    """Return the frames that each call of a model makes, for a clip of `total` frames.
 
     One call where the model takes that length. Else calls of the longest length that fits, one
     after the other; the last one ends with the clip, so it may make some frames again.
@@ -104,20 +104,20 @@ def windows(total: int, lengths: tuple[int, ...]) -> list[range]:
     return [range(start, start + length) for start in starts]
 
 
-def answer(pipeline: Pipeline, question: Task, options: SynthesisOptions) -> Images:
-    """(T, H, W, 3): what the model draws, call by call where the clip is longer than its clips.
+def answer(pipeline: Pipeline, task: Task, options: SynthesisOptions) -> Images:
+    """Return (T, H, W, 3), made call by call if the task is longer than a clip of the model.
 
     Raises:
         AnyviewError: as `windows` and `Pipeline.synthesize`.
     """
-    options = replace(options, scene_scale=question.scene_scale)
-    frames = np.empty_like(question.truth)
-    past = [clip.frames for clip in question.memory]
+    options = replace(options, scene_scale=task.scene_scale)
+    frames = np.empty_like(task.truth)
+    past = [clip.frames for clip in task.memory]
     made = 0
-    for window in windows(len(question.source), pipeline.package.contract.frames):
+    for window in windows(len(task.source), pipeline.package.contract.frames):
         picked = slice(window.start, window.stop)
-        clips = [Clip(frames[picked]) for frames in (question.source, *past)]
-        view = View(question.target.camera, question.target.world_from_cam[picked])
+        clips = [Clip(frames[picked]) for frames in (task.source, *past)]
+        view = View(task.target.camera, task.target.world_from_cam[picked])
         drawn = pipeline.synthesize(clips, view, options).frames
         frames[made : window.stop] = drawn[made - window.start :]
         made = window.stop
@@ -129,14 +129,14 @@ def axis_angle_deg(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
 
 
-def with_pose_of(question: Task, other: Task) -> Task:
-    """The target at the place, relative to the source, that another scene's target has."""
-    source_from_other = question.source_poses[0] @ inverse(other.source_poses[0])
+def with_pose_of(task: Task, other: Task) -> Task:
+    """Return the task with the target where another task's is, relative to its source."""
+    source_from_other = task.source_poses[0] @ inverse(other.source_poses[0])
     poses = source_from_other @ other.target.world_from_cam
-    return replace(question, target=View(other.target.camera, poses))
+    return replace(task, target=View(other.target.camera, poses))
 
 
-def with_images_of(question: Task, other: Task) -> Task:
-    """The source's poses and times with another scene's images."""
-    pairs = zip(question.source, other.source, strict=True)
-    return replace(question, source=tuple(replace(own, image=o.image) for own, o in pairs))
+def with_images_of(task: Task, other: Task) -> Task:
+    """Return the task with another task's source images; poses and times stay."""
+    pairs = zip(task.source, other.source, strict=True)
+    return replace(task, source=tuple(replace(own, image=o.image) for own, o in pairs))

@@ -1,4 +1,4 @@
-"""Synthetic splits from seeds: every question's truth, depth and co-visibility are rendered."""
+"""Synthetic splits from seeds: every task's truth, depth and co-visibility are rendered."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Change:
 
     @property
     def earliest_s(self) -> float:
-        """Seconds after the world's beginning at which a clip may start."""
+        """Return seconds after the world's beginning at which a clip may start."""
         return SECONDS if self.remembered else 1.0
 
     def fits(self, rotation: float, overlap: float, remembered: float) -> bool:
@@ -103,7 +103,7 @@ class WorldSuite:
             size: (H, W) of frames; None = the model's.
 
         Raises:
-            AnyviewError: `invalid_seeds` for less than two: wrong questions need another scene.
+            AnyviewError: `invalid_seeds` for less than two: negative controls need another scene.
         """
         if not 0 <= seeds[0] < seeds[1] - 1:
             raise AnyviewError(
@@ -130,27 +130,27 @@ class WorldSuite:
         return {kind: tuple(f"{kind}_{c}" for c in self.changes) for kind in self.kinds}
 
     def perceptual_frames(self, count: int) -> list[int]:
-        """First, middle and last: the network behind it is slower than most models here."""
+        """Return first, middle and last: the metric's network is slower than most models here."""
         return [0, count // 2, count - 1]
 
     def episodes(self) -> tuple[Episode, ...]:
         splits = [split for group in self.groups.values() for split in group]
         return tuple(Episode(s, f"{s}_ep{seed:06d}") for s in splits for seed in range(*self.seeds))
 
-    def question(self, episode: Episode) -> Task:
-        """Everything of an episode, rendered: a pure function of kind, change and seed."""
+    def task(self, episode: Episode) -> Task:
+        """Render the task of an episode: a pure function of kind, change and seed."""
         kind, change = episode.split.rsplit("_", 1)
         seed = int(episode.name.rpartition("_ep")[2])
         return self._filmed(make_world(kind, seed), change)
 
-    def stranger(self, episode: Episode) -> Task | None:
-        """Return the next seed's question of the same split; None for long clips and memory."""
+    def control_scene(self, episode: Episode) -> Task | None:
+        """Return the next seed's task of the same split; None for long clips and memory."""
         change = CHANGES[episode.split.rsplit("_", 1)[1]]
         if change.clips > 1 or change.remembered:
             return None
         split, seed = episode.split, int(episode.name.rpartition("_ep")[2])
         following = seed + 1 if seed + 1 < self.seeds[1] else self.seeds[0]
-        return self.question(Episode(split, f"{split}_ep{following:06d}"))
+        return self.task(Episode(split, f"{split}_ep{following:06d}"))
 
     def _filmed(self, world: World, name: str) -> Task:
         change = CHANGES[name]
@@ -181,7 +181,7 @@ class WorldSuite:
             return ()
         scale = world.scene_scale
         chosen = choose_keyframes(target, [Clip(live)], past, scale, self.keyframes)
-        return tuple(place.held(world, len(live)) for place in chosen)
+        return tuple(place.still_clip(world, len(live)) for place in chosen)
 
 
 def _camera_pair(

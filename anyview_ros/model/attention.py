@@ -16,7 +16,7 @@ _fused = ContextVar("fused", default=False)
 
 @contextmanager
 def fused_attention() -> Iterator[None]:
-    """Within it `attention` is traced as one node of ONNX Runtime, whose scores take no memory.
+    """Trace `attention` as one node of ONNX Runtime, whose scores take no memory, in the body.
 
     ONNX Runtime fuses no subgraph of ours into it by itself; the subgraph writes all N x M scores,
     14 GB at 15,000 tokens and 16 heads.
@@ -29,7 +29,8 @@ def fused_attention() -> Iterator[None]:
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention of each head: query (B, N, heads, d), others (B, M, ..) -> (B, N, C)."""
+    """Return softmax attention of each head: query (B, N, heads, d), others (B, M, ..) -> (B, N,
+    C)."""
     if _fused.get():
         heads = query.shape[2]
         merged = [part.flatten(2) for part in (query, key, value)]

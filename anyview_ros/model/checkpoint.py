@@ -32,7 +32,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one part, without its name before theirs."""
+        """Return the tensors of one part, without its name before theirs."""
         prefix = f"{name}/"
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
@@ -81,7 +81,8 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
 
 
 def _spread(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
-    """Tensors in order, in as many groups as keep each under the limit; one group without."""
+    """Return tensors in order, in as many groups as keep each under the limit; one group
+    without."""
     groups: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, tensor in tensors.items():
@@ -111,5 +112,5 @@ def _read(path: Path, device: str) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def parts(**named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of several parts under `<part>/<name>`."""
+    """Return tensors of several parts under `<part>/<name>`."""
     return {f"{part}/{k}": v for part, tensors in named.items() for k, v in tensors.items()}

@@ -48,7 +48,7 @@ class LinearCodec(nn.Module):
             self.register_buffer(f"{name}_std", torch.ones(()))
 
     def encode(self, frames: Tensor) -> Tensor:
-        """(B, 3, T, H, W) in [-1, 1] -> latent (B, C, T', H/4, W/4)."""
+        """Encode (B, 3, T, H, W) in [-1, 1] into a latent (B, C, T', H/4, W/4)."""
         first = (blocks(frames[:, :, :1]) - self.first_mean) @ self.first_basis.T / self.first_std
         if frames.shape[2] == 1:
             return first.permute(0, 4, 1, 2, 3)
@@ -56,7 +56,7 @@ class LinearCodec(nn.Module):
         return torch.cat([first, group], dim=1).permute(0, 4, 1, 2, 3)
 
     def encode_bytes(self, clips: Tensor) -> Tensor:
-        """`encode` of (B, T, H, W, 3) uint8 clips in `training_dtype`, quicker: for training."""
+        """Encode (B, T, H, W, 3) uint8 clips in `training_dtype`, quicker than `encode`."""
         dtype = training_dtype(clips.device.type)
         parts = []
         for name, part in (("first", slice(0, 1)), ("group", slice(1, None))):
@@ -67,7 +67,7 @@ class LinearCodec(nn.Module):
         return torch.cat(parts, dim=1).permute(0, 4, 1, 2, 3)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """latent (B, C, T', H', W') -> (B, 3, T, 4H', 4W'), not clamped."""
+        """Decode a latent (B, C, T', H', W') into (B, 3, T, 4H', 4W'), not clamped."""
         code = latent.permute(0, 2, 3, 4, 1)
         first = (code[:, :1] * self.first_std) @ self.first_basis + self.first_mean
         if code.shape[1] == 1:
@@ -76,7 +76,8 @@ class LinearCodec(nn.Module):
         return torch.cat([images(first, 1), images(group, TIME_FACTOR)], dim=2)
 
     def pixel_weight(self, latent_frames: int) -> Tensor:
-        """(T',): the latent error (a - b)^2 times this, averaged, is the mean pixel error.
+        """Return (T',) weights: the latent error (a - b)^2 times them, averaged, is the mean pixel
+        error.
 
         The bases are orthonormal, so a squared distance in un-normalised latents is the squared
         distance of the decoded pixels.
@@ -87,7 +88,7 @@ class LinearCodec(nn.Module):
 
 
 def blocks(frames: Tensor) -> Tensor:
-    """(B, 3, T, H, W) -> (B, T/t, H/4, W/4, 3*t*16): t = 1 for a single frame, else 4."""
+    """Cut (B, 3, T, H, W) into (B, T/t, H/4, W/4, 3*t*16): t = 1 for a single frame, else 4."""
     batch, colours, time, height, width = frames.shape
     step, side = min(time, TIME_FACTOR), SPACE_FACTOR
     cut = frames.reshape(
@@ -99,7 +100,7 @@ def blocks(frames: Tensor) -> Tensor:
 
 
 def images(values: Tensor, step: int) -> Tensor:
-    """Inverse of `blocks`: (B, T', H', W', 3*step*16) -> (B, 3, T'*step, 4H', 4W')."""
+    """Undo `blocks`: (B, T', H', W', 3*step*16) to (B, 3, T'*step, 4H', 4W')."""
     batch, time, height, width, _ = values.shape
     side = SPACE_FACTOR
     cut = values.reshape(batch, time, height, width, 3, step, side, side)
@@ -109,7 +110,7 @@ def images(values: Tensor, step: int) -> Tensor:
 
 
 def fit_codec(clips: Sequence[Tensor], channels: int) -> LinearCodec:
-    """Principal components of the blocks of training clips.
+    """Return the codec of the principal components of blocks of training clips.
 
     Args:
         clips: (N, 3, T, H, W) in [-1, 1] each, T > 1; sizes may differ.
@@ -129,7 +130,8 @@ def fit_codec(clips: Sequence[Tensor], channels: int) -> LinearCodec:
 
 
 def latent_variance(codec: LinearCodec, clips: Sequence[Tensor]) -> Tensor:
-    """(2, C): variances of the channels, of latent frame 0 and of later ones; clips as above."""
+    """Return (2, C) variances of the channels, of latent frame 0 and of later ones; clips as
+    above."""
     latents = [codec.encode(clip.to(codec.first_mean)) for clip in clips]
     first = torch.cat([latent[:, :, :1].transpose(0, 1).flatten(1) for latent in latents], dim=1)
     later = torch.cat([latent[:, :, 1:].transpose(0, 1).flatten(1) for latent in latents], dim=1)

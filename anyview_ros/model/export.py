@@ -22,9 +22,9 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.exporter_log_filter import quiet_exporter
-from anyview_ros.model.known_answers import known_answer
 from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS
 from anyview_ros.model.one_way.network import OneWayDenoiser
+from anyview_ros.model.self_test_cases import self_test_case
 from anyview_ros.model.weights import STORED_AS_16_BITS, WEIGHTS, SharedWeights
 from anyview_ros.packages import MANIFEST, sha256_of, write_manifest
 
@@ -134,7 +134,7 @@ def write_package(folder: Path, contract: Contract, specs: Mapping[str, GraphSpe
 def write_graphs(folder: Path, specs: Mapping[str, GraphSpec], weights: SharedWeights) -> None:
     """Write the graphs alone, their weights beside them."""
     for name, spec in specs.items():
-        model = traced(spec)
+        model = trace_graph(spec)
         weights.take_from(model)
         onnx.save(as_proto(model), folder / f"{name}.onnx")
 
@@ -152,7 +152,7 @@ def write_self_test(folder: Path, specs: Mapping[str, GraphSpec]) -> None:
     write_cases(
         folder,
         {
-            name: known_answer(spec.module, spec.inputs, list(spec.outputs))
+            name: self_test_case(spec.module, spec.inputs, list(spec.outputs))
             for name, spec in specs.items()
         },
     )
@@ -161,7 +161,7 @@ def write_self_test(folder: Path, specs: Mapping[str, GraphSpec]) -> None:
 def check(
     folder: Path, specs: Mapping[str, GraphSpec], tolerance: float = TOLERANCE
 ) -> dict[str, float]:
-    """What `compare` finds.
+    """Compare ONNX Runtime with torch, and return what `compare` finds.
 
     Raises:
         AnyviewError: `export_differs` where it is too much; the folder is no package then.
@@ -185,7 +185,7 @@ def graph_specs(
     size: tuple[int, int] = (0, 0),
     sources: int = 1,
 ) -> dict[str, GraphSpec]:
-    """The four graphs with random inputs of a fixed seed.
+    """Return the four graphs with random inputs of a fixed seed.
 
     Args:
         size: (H, W) of the inputs; (0, 0) is the contract's first.
@@ -209,7 +209,7 @@ def graph_specs(
     denoise = {"noisy": noisy, "t": levels, "rays": target_rays, "keys": keys, "values": values}
     if planes := network.config.planes:
         denoise["sweep"] = normal(1, planes, channels + SWEEP_MARKS, *grid)
-    said = ["prediction", "weights"] if planes else ["prediction"]
+    outputs = ["prediction", "weights"] if planes else ["prediction"]
     in_cells, in_pixels = _free_sizes(contract, network.config.patch)
     tokens = {3: Dim("tokens", min=4)}
     free = {
@@ -225,13 +225,13 @@ def graph_specs(
         "condition": GraphSpec(
             condition, {"latent": latent, "rays": rays}, ["keys", "values"], view
         ),
-        "denoise": GraphSpec(Denoise(network), denoise, said, denoise_free),
+        "denoise": GraphSpec(Denoise(network), denoise, outputs, denoise_free),
         "decode": GraphSpec(Decode(codec), {"latent": latent}, ["frames"], {"latent": in_cells}),
     }
 
 
 def _free_sizes(contract: Contract, patch: int) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Axes 3 and 4 of latents and of videos: as many tokens a side as a size needs."""
+    """Return axes 3 and 4 of latents and of videos: as many tokens a side as a size needs."""
     latent = contract.latent
     if len(contract.sizes) == 1:
         return {}, {}
@@ -241,7 +241,8 @@ def _free_sizes(contract: Contract, patch: int) -> tuple[dict[int, Any], dict[in
 
 
 def compare(folder: Path, specs: Mapping[str, GraphSpec]) -> dict[str, float]:
-    """Largest difference between ONNX Runtime and torch by graph, over the largest value."""
+    """Return the largest difference between ONNX Runtime and torch by graph, over the largest
+    value."""
     errors = {}
     for name, spec in specs.items():
         graph = Graph(folder / f"{name}.onnx", "cpu")  # one at a time is in memory
@@ -273,12 +274,12 @@ def _large(module: nn.Module) -> Iterator[Tensor]:
 
 
 def onnx_model(spec: GraphSpec) -> onnx.ModelProto:
-    """The graph with its weights in it."""
-    return as_proto(traced(spec))
+    """Return the graph with its weights in it."""
+    return as_proto(trace_graph(spec))
 
 
-def traced(spec: GraphSpec) -> ir.Model:
-    """The graph, whose weights are still those of the module."""
+def trace_graph(spec: GraphSpec) -> ir.Model:
+    """Return the graph, whose weights are still those of the module."""
     with quiet_exporter(), fused_attention():
         program = torch.onnx.export(
             spec.module.eval(),

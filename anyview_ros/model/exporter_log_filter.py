@@ -1,4 +1,4 @@
-"""What torch's ONNX exporter says on every export, of itself rather than of the network."""
+"""Leave out what torch's ONNX exporter logs on every export, about itself and not the network."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-# Logger -> how the messages begin. Anything else these loggers say is heard.
-CHATTER = {
+# Logger -> how the messages begin. All other messages pass.
+KNOWN_WARNINGS = {
     # Its operators are looked up on every export, also where no network uses them.
     "torch.onnx._internal.exporter._registration": "torchvision is not installed",
     # A Split that is not folded is computed at run time, and weights that are not shared here are
@@ -23,23 +23,23 @@ DEPRECATED_WITHIN_TORCH = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Leave out the messages of `CHATTER`, and warnings of torch about its own code or our axes."""
+    """Leave out `KNOWN_WARNINGS`, and warnings of torch about its own code or our axes."""
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", DEPRECATED_WITHIN_TORCH, FutureWarning)
         warnings.filterwarnings("ignore", SHARED_AXES, UserWarning)
-        for name, beginning in CHATTER.items():
+        for name, beginning in KNOWN_WARNINGS.items():
             stack.enter_context(_without(logging.getLogger(name), beginning))
         yield
 
 
 @contextmanager
 def _without(logger: logging.Logger, beginning: str) -> Iterator[None]:
-    def heard(record: logging.LogRecord) -> bool:
+    def passes(record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith(beginning)
 
-    logger.addFilter(heard)
+    logger.addFilter(passes)
     try:
         yield
     finally:
-        logger.removeFilter(heard)
+        logger.removeFilter(passes)

@@ -86,7 +86,7 @@ def _is_place(place: object) -> bool:
 
 
 def _initializers(folder: Path, graph: str) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of floats in a graph, in 32 bits."""
+    """Yield every tensor of floats in a graph, in 32 bits."""
     model = onnx.load(str(folder / f"{graph}.onnx"))
     for tensor in model.graph.initializer:
         if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):

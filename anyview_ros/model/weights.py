@@ -57,15 +57,9 @@ class SharedWeights:
 
     @property
     def size(self) -> int:
-        """Bytes written, all of them on the disk."""
+        """Return the bytes written, all of them on the disk."""
         self._file.flush()
         return self._file.tell()
-
-    def forget_from(self, size: int) -> None:
-        """Cut off what was written after `size` bytes."""
-        self._places = {digest: at for digest, at in self._places.items() if at < size}
-        self._file.seek(size)
-        self._file.truncate()
 
     def take_from(self, model: ir.Model) -> None:
         """Move the large weights of a graph here; those narrowed are followed by a cast to 32 bits.
@@ -98,7 +92,7 @@ class SharedWeights:
         del graph.initializers[str(value.name)]
 
     def _narrowed(self, weight: Tensor) -> Tensor:
-        """The weight as it is stored; where bfloat16 would change it, as it is."""
+        """Return the weight as it is stored; as it is if bfloat16 would change it."""
         if weight.dtype != torch.float32:
             return weight
         narrow = weight.to(self._stored_as)
@@ -107,7 +101,7 @@ class SharedWeights:
         return narrow
 
     def _placed(self, name: str, weight: Tensor) -> ir.Value:
-        """An initializer whose values are in the file."""
+        """Return an initializer whose values are in the file."""
         raw = weight.contiguous().reshape(-1).view(torch.uint8).numpy().data
         digest = sha256(raw).digest()
         if digest not in self._places:
@@ -128,7 +122,8 @@ class SharedWeights:
 
 
 def _as_read(value: ir.Value, weight: Tensor) -> tuple[list[ir.Node], Tensor]:
-    """The casts and transposes that a weight goes through before it is used, and it after them."""
+    """Return the casts and transposes that a weight goes through before it is used, and the weight
+    after them."""
     passed: list[ir.Node] = []
     while len(uses := value.uses()) == 1:
         node = next(iter(uses)).node
@@ -144,7 +139,8 @@ def _as_read(value: ir.Value, weight: Tensor) -> tuple[list[ir.Node], Tensor]:
 
 
 def as_torch(tensor: ir.TensorProtocol) -> Tensor:
-    """The values of a graph's tensor, shared where torch has them already, mapped ones too."""
+    """Return the values of a graph's tensor, shared with torch's if it has them, mapped ones
+    too."""
     raw = tensor.raw if isinstance(tensor, ir.Tensor) else None
     if isinstance(raw, Tensor):
         return raw.detach()

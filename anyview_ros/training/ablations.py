@@ -14,7 +14,8 @@ REFERENCE = "reference"
 
 
 def variants(run: RunConfig, steps: int) -> dict[str, RunConfig]:
-    """The run and its ablations (AnyView, arXiv 2601.16982, section 5), each of `steps` steps.
+    """Return the run and its ablations (AnyView, arXiv 2601.16982, section 5), each of `steps`
+    steps.
 
     Stages and pools shrink with the number of steps. A kind of supervision that is left out gives
     its share to the others of its stage.
@@ -40,7 +41,7 @@ def variants(run: RunConfig, steps: int) -> dict[str, RunConfig]:
 
 
 def shortened(run: RunConfig, steps: int) -> RunConfig:
-    """The run with its stages and pools squeezed into `steps` steps."""
+    """Return the run with its stages and pools squeezed into `steps` steps."""
     share = steps / run.training.steps
     stages = tuple(replace(s, until=max(1, round(s.until * share))) for s in run.stages)
     pool_steps = max(1, round(run.training.pool_steps * share))
@@ -49,28 +50,28 @@ def shortened(run: RunConfig, steps: int) -> RunConfig:
 
 
 def without(run: RunConfig, left_out: Callable[[str], bool]) -> RunConfig:
-    """The run without the names of its mixtures for which `left_out` holds.
+    """Return the run without the names of its mixtures for which `left_out` holds.
 
     A stage that would be empty takes the mixture of the next one that is not.
 
     Raises:
         AnyviewError: `nothing_left` when no stage has anything else.
     """
-    kept = [
+    remaining = [
         {name: share for name, share in stage.mixture.items() if not left_out(name)}
         for stage in run.stages
     ]
-    if not any(kept):
+    if not any(remaining):
         raise AnyviewError("nothing_left", "the config's stages hold only what is to be left out")
     stages = [
-        Stage(stage.until, mixture or _nearest(kept, i))
-        for i, (stage, mixture) in enumerate(zip(run.stages, kept, strict=True))
+        Stage(stage.until, mixture or _nearest(remaining, i))
+        for i, (stage, mixture) in enumerate(zip(run.stages, remaining, strict=True))
     ]
     return replace(run, stages=tuple(stages))
 
 
 def _nearest(mixtures: list[dict[str, float]], index: int) -> Mapping[str, float]:
-    """The first mixture after `index` that holds something, else the last one before it."""
+    """Return the first mixture after `index` that holds something, else the last one before it."""
     later = [m for m in mixtures[index:] if m]
     return later[0] if later else [m for m in mixtures if m][-1]
 

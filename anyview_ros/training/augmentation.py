@@ -19,27 +19,27 @@ VIGNETTE = 0.4  # most that the corners lose
 BLUR = 0.8  # largest standard deviation, pixels
 SHOT_NOISE, READ_NOISE = 3e-3, 6e-3  # largest variance over light, and deviation; white is 1
 JPEG_SHARE, JPEG_QUALITY = 0.5, (40, 96)
-GREY, RESTYLED = 0.15, 0.35  # shares of images that `restyled` changes
+GREY, RESTYLED = 0.15, 0.35  # shares of images that `restyle` changes
 STYLE_KERNELS = (1, 3, 5)  # pixels
 MIRROR_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])
 MIRROR_WORLD = np.diag([1.0, -1.0, 1.0, 1.0])
 
 
-def augmented(rng: Generator, scene: SceneViews) -> SceneViews:
-    """The scene under another light, and every other one mirrored; all views alike."""
-    changed = lit(rng, scene)
-    return mirrored(changed) if rng.random() < 0.5 else changed
+def augment(rng: Generator, scene: SceneViews) -> SceneViews:
+    """Return the scene under another light, every other one mirrored; all views alike."""
+    changed = relight(rng, scene)
+    return mirror(changed) if rng.random() < 0.5 else changed
 
 
-def lit(rng: Generator, scene: SceneViews) -> SceneViews:
-    """The scene under another light; all views alike."""
+def relight(rng: Generator, scene: SceneViews) -> SceneViews:
+    """Return the scene under another light; all views alike."""
     flat = scene.images.reshape(-1, 1, 3)
     images = np.asarray(cv2.LUT(flat, light_curve(rng)), np.uint8).reshape(scene.images.shape)
     return replace(scene, images=images)
 
 
-def through_cameras(rng: Generator, scene: SceneViews, views: Sequence[int]) -> SceneViews:
-    """The scene with some of its views, the sources, as real cameras would have taken them.
+def simulate_cameras(rng: Generator, scene: SceneViews, views: Sequence[int]) -> SceneViews:
+    """Return the scene with some of its views, the sources, as real cameras would have taken them.
 
     In the order of a camera: lens (vignetting, blur), sensor (gain, shot and read noise), image
     (white balance, JPEG). All but the noise stays the same over a clip. The others, targets among
@@ -47,12 +47,12 @@ def through_cameras(rng: Generator, scene: SceneViews, views: Sequence[int]) -> 
     """
     images = scene.images.copy()
     for view in views:
-        images[view] = taken(rng, scene.images[view])
+        images[view] = simulate_camera(rng, scene.images[view])
     return replace(scene, images=images)
 
 
-def taken(rng: Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the frames (T, H, W, 3) as one camera would have taken them, see `through_cameras`."""
+def simulate_camera(rng: Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return frames (T, H, W, 3) as one camera would have taken them, see `simulate_cameras`."""
     _, height, width, _ = frames.shape
     light = np.square(frames.astype(np.float32) / 255)
     light *= _vignette(height, width, rng.uniform(0, VIGNETTE))[..., None]
@@ -64,15 +64,15 @@ def taken(rng: Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     deviation = np.sqrt(np.float32(shot) * light + np.float32(read**2))
     light += deviation * rng.standard_normal(light.shape, np.float32)
     light *= np.exp(rng.normal(0, CAMERA_TINT, 3)).astype(np.float32)
-    taken = np.asarray(np.rint(255 * np.sqrt(light.clip(0, 1))), np.uint8)
+    images = np.asarray(np.rint(255 * np.sqrt(light.clip(0, 1))), np.uint8)
     if rng.random() < JPEG_SHARE:
         quality = int(rng.integers(*JPEG_QUALITY))
-        return np.stack([_compressed(frame, quality) for frame in taken])
-    return taken
+        return np.stack([_compressed(frame, quality) for frame in images])
+    return images
 
 
 def _vignette(height: int, width: int, loss: float) -> NDArray[np.float32]:
-    """(H, W) share of the light that arrives: all in the middle, 1 - loss in the corners."""
+    """Return (H, W) share of the light that arrives: all in the middle, 1 - loss in the corners."""
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
     return np.asarray(1 - loss * (x**2 + y**2) / 2, np.float32)
 
@@ -82,8 +82,8 @@ def _compressed(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def mirrored(scene: SceneViews) -> SceneViews:
-    """The scene in a mirror, y of the world reversed: the ground stays where it is."""
+def mirror(scene: SceneViews) -> SceneViews:
+    """Return the scene in a mirror, y of the world reversed: the ground stays where it is."""
     return SceneViews(
         scene.images[:, :, :, ::-1],
         tuple(
@@ -96,14 +96,14 @@ def mirrored(scene: SceneViews) -> SceneViews:
 
 
 def light_curve(rng: Generator) -> NDArray[np.uint8]:
-    """(1, 256, 3): gain, gamma and tint as a table."""
+    """Return gain, gamma and tint as a table, (1, 256, 3)."""
     levels = np.arange(256)[:, None] / 255
     gain = np.exp(rng.normal(0, GAIN) + rng.normal(0, TINT, 3))
     curve = gain * levels ** np.exp(rng.normal(0, GAMMA))
     return np.asarray(np.rint(255 * curve.clip(0, 1)), np.uint8)[None]
 
 
-def restyled(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def restyle(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return an image (H, W, 3) with the same shapes in other colours and textures, or in grey.
 
     Most are left alone. A random convolution, mixed with the image and brought to its mean and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,25 +15,17 @@ from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.plane_sweep import Candidates, plane_sweep
 from anyview_ros.engine.surfaces.composite import composite
-from anyview_ros.training.augmentation import augmented, lit, mirrored, through_cameras
+from anyview_ros.training.augmentation import augment, mirror, relight, simulate_cameras
 from anyview_ros.training.composites import Composer, Shown
 from anyview_ros.training.config import MONOCULAR, Run, RunConfig, TrainingConfig
-from anyview_ros.training.monocular import turned_views
-from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.monocular import cut_views
+from anyview_ros.training.scenes import SceneSet, SceneSetConfig, SceneViews
 
 SIGMA_MAX = 80.0
 LEVEL_MEAN, LEVEL_STD = -1.0, 1.4  # of log(sigma) below the highest noise level
 KNOWN_NOISE = 0.3  # highest sigma of frames that are given
 SHORT = 5  # frames of a short clip
 ANY_SOURCE = 0.3  # share of scenes whose sources are any views, not first those of a rig
-
-
-class Scenes(Protocol):
-    """A set of scenes: rendered ones (store) or ones from files."""
-
-    config: SceneConfig
-
-    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Example:
-    """Which views of a scene are sources, and which are asked for; what the targets show of them,
+    """Which views of a scene are sources and which are targets; what the targets show of them,
     where the run has composites."""
 
     scene: SceneViews
@@ -83,18 +75,18 @@ class Example:
 
     def mirrored(self) -> Example:
         shown = None if self.shown is None else self.shown.mirrored()
-        return replace(self, scene=mirrored(self.scene), shown=shown)
+        return replace(self, scene=mirror(self.scene), shown=shown)
 
 
 def draw_batch(
     run: RunConfig,
     contract: Contract,
-    stores: Mapping[str, Scenes],
+    stores: Mapping[str, SceneSet],
     step: int,
     share: tuple[int, int] = (0, 1),
     composer: Composer | None = None,
 ) -> Batch:
-    """The batch of a step: the same at every call, whatever was drawn before.
+    """Draw the batch of a step: the same at every call, whatever was drawn before.
 
     Args:
         share: (i, n): every n-th scene from the i-th, for one of n processes.
@@ -102,14 +94,14 @@ def draw_batch(
     """
     training = run.training
     rng = np.random.default_rng([training.seed, step])
-    drawn = draw_questions(rng, run, stores, step, share, composer)
+    drawn = draw_examples(rng, run, stores, step, share, composer)
     latent_frames = contract.latent.of(drawn.frames, *drawn.scenes.size)[1]
     shape = training.scenes_per_step, training.targets_per_scene, latent_frames
     levels, known = draw_levels(rng, shape, training)
     mine = slice(share[0], None, share[1])
-    return assembled(
+    return collate(
         contract,
-        drawn.questions,
+        drawn.examples,
         drawn.scenes.scene_scale,
         levels=levels[mine].flatten(0, 1),
         known=known[mine].flatten(0, 1),
@@ -118,37 +110,37 @@ def draw_batch(
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The questions of a step, or of a process's share of it.
+class DrawnExamples:
+    """The examples of a step, or of a process's share of it.
 
     Args:
         scenes: the set they are of.
         frames: T of each.
-        noise_seeds: one a question.
+        noise_seeds: one an example.
     """
 
-    scenes: SceneConfig
+    scenes: SceneSetConfig
     frames: int
-    questions: Sequence[Example]
+    examples: Sequence[Example]
     noise_seeds: tuple[int, ...]
 
 
-def draw_questions(
+def draw_examples(
     rng: np.random.Generator,
     run: Run,
-    stores: Mapping[str, Scenes],
+    stores: Mapping[str, SceneSet],
     step: int,
     share: tuple[int, int],
     composer: Composer | None = None,
-) -> Drawn:
-    """What a step asks: the same whatever was drawn before.
+) -> DrawnExamples:
+    """Draw the examples of a step: the same whatever was drawn before.
 
     Args:
         rng: of the step.
         share, composer: see `draw_batch`.
     """
     training = run.training
-    name = drawn_name(run, step, rng)
+    name = draw_set_name(run, step, rng)
     store = stores[name.removesuffix(MONOCULAR)]
     sources = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
     pool = training.pool(step, store.config.count)
@@ -157,8 +149,8 @@ def draw_questions(
     seeds = rng.integers(2**62, size=len(chosen))
     frames = SHORT if rng.random() < training.short else store.config.frames
     mine = slice(share[0], None, share[1])
-    questions = [
-        draw_question(
+    examples = [
+        draw_example(
             np.random.default_rng(int(seed)),
             store,
             name,
@@ -169,21 +161,21 @@ def draw_questions(
         )
         for index, seed in zip(chosen[mine], seeds[mine], strict=True)
     ]
-    return Drawn(store.config, frames, questions, tuple(seeds[mine].tolist()))
+    return DrawnExamples(store.config, frames, examples, tuple(seeds[mine].tolist()))
 
 
-def draw_question(
+def draw_example(
     rng: np.random.Generator,
-    store: Scenes,
+    store: SceneSet,
     name: str,
     index: int,
     counts: tuple[int, int],
     training: TrainingConfig,
     composer: Composer | None = None,
 ) -> Example:
-    """Views of a scene in a drawn light, and which of them are sources and targets.
+    """Draw views of a scene in another light, and which of them are sources and targets.
 
-    With composites a scene has one question for each number of sources and of frames, whatever
+    With composites a scene has one example for each number of sources and of frames, whatever
     the step: what its targets show takes long to find.
 
     Args:
@@ -195,10 +187,10 @@ def draw_question(
     first = int(chance.integers(len(whole.stamps_ns) - frames + 1))
     scene = whole.cut(first, frames)
     if composer is None:
-        scene = augmented(rng, scene)
+        scene = augment(rng, scene)
     if name.endswith(MONOCULAR):
         cuts = sources + training.targets_per_scene - 1
-        scene = turned_views(chance, scene, int(chance.integers(len(scene.cameras))), cuts)
+        scene = cut_views(chance, scene, int(chance.integers(len(scene.cameras))), cuts)
         order = chance.permutation(len(scene.cameras))
     else:
         order = _order(chance, store.config, len(scene.cameras))
@@ -207,29 +199,29 @@ def draw_question(
         sources = min(sources, store.config.views - 1)
     # Again from the first where there are few.
     targets = np.resize(order[sources:], training.targets_per_scene)
-    question = Example(scene, order[:sources].tolist(), targets.tolist())
+    example = Example(scene, order[:sources].tolist(), targets.tolist())
     if composer is not None:
-        shown = composer.shown(scene, question.sources, question.targets, store.config.scene_scale)
-        question = replace(question, scene=lit(rng, scene), shown=shown)
+        shown = composer.shown(scene, example.sources, example.targets, store.config.scene_scale)
+        example = replace(example, scene=relight(rng, scene), shown=shown)
         if rng.random() < 0.5:
-            question = question.mirrored()
+            example = example.mirrored()
     if rng.random() < training.camera_effects:
-        return replace(question, scene=through_cameras(rng, question.scene, question.sources))
-    return question
+        return replace(example, scene=simulate_cameras(rng, example.scene, example.sources))
+    return example
 
 
-def assembled(
-    contract: Contract, questions: Sequence[Example], scene_scale: float, **others: Any
+def collate(
+    contract: Contract, examples: Sequence[Example], scene_scale: float, **others: Any
 ) -> Batch:
-    """The tensors of questions; `others` are the fields of `Batch` that are drawn."""
-    parts = [scene_tensors(contract, q.scene, q.sources, q.targets, scene_scale) for q in questions]
+    """Return the tensors of examples; `others` are the fields of `Batch` that are drawn."""
+    parts = [scene_tensors(contract, q.scene, q.sources, q.targets, scene_scale) for q in examples]
     source, source_rays, target, target_rays = (
         torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)
     )
     depths = [scene_scale * depth for depth in contract.plane_sweep]
     swept = []
-    for question in questions if depths else ():
-        swept += candidates_of(contract, question, depths)
+    for example in examples if depths else ():
+        swept += candidates_of(contract, example, depths)
     return Batch(
         source,
         source_rays,
@@ -242,22 +234,22 @@ def assembled(
 
 
 def candidates_of(
-    contract: Contract, question: Example, inverse_depths: Sequence[float]
+    contract: Contract, example: Example, inverse_depths: Sequence[float]
 ) -> list[Candidates]:
     """Return the plane sweep of each target, with its composite where the run has one."""
-    clips = [question.scene.clip(view) for view in question.sources]
+    clips = [example.scene.clip(view) for view in example.sources]
     found = []
-    for k, view in enumerate(question.scene.view(place) for place in question.targets):
+    for k, view in enumerate(example.scene.view(place) for place in example.targets):
         candidates = plane_sweep(clips, view, inverse_depths, contract.latent)
-        if question.shown is not None:
-            one_more = composite(question.shown.choices(k), clips, view, contract.latent)
+        if example.shown is not None:
+            one_more = composite(example.shown.choices(k), clips, view, contract.latent)
             candidates = candidates.with_more(one_more)
         found.append(candidates)
     return found
 
 
-def drawn_name(run: Run, step: int, rng: np.random.Generator) -> str:
-    """The scene set of a step, one name of the stage's mixture."""
+def draw_set_name(run: Run, step: int, rng: np.random.Generator) -> str:
+    """Draw the scene set of a step, one name of the stage's mixture."""
     mixture = run.stage(step).mixture
     shares = np.array(list(mixture.values()))
     return str(rng.choice(list(mixture), p=shares / shares.sum()))
@@ -270,7 +262,7 @@ def scene_tensors(
     targets: Sequence[int],
     scene_scale: float,
 ) -> tuple[NDArray[np.generic], ...]:
-    """Source video and rays, target video and rays of one scene, as in `Batch`."""
+    """Return source video and rays, target video and rays of one scene, as in `Batch`."""
     anchor_from_world = conditioning.anchor(
         contract, scene.world_from_cam[sources[0]], scene.world_from_cam[targets[0]]
     )
@@ -295,7 +287,7 @@ def scene_tensors(
 def draw_levels(
     rng: np.random.Generator, shape: tuple[int, int, int], training: TrainingConfig
 ) -> tuple[Tensor, Tensor]:
-    """(G, K, T') noise levels, and which frames are known.
+    """Draw (G, K, T') noise levels, and which frames are known.
 
     A share of targets is at the highest level, the others are log-normal below it; the first
     latent frames of a share are known, half of those without any noise.
@@ -310,8 +302,8 @@ def draw_levels(
     return torch.from_numpy(levels.astype(np.float32)), torch.from_numpy(known)
 
 
-def _order(rng: np.random.Generator, config: SceneConfig, views: int) -> NDArray[np.int64]:
-    """Views in an order of which the first are sources: mostly the rig's, where there is one."""
+def _order(rng: np.random.Generator, config: SceneSetConfig, views: int) -> NDArray[np.int64]:
+    """Draw an order of views of which the first are sources: mostly the rig's, if there is one."""
     if not config.sources or rng.random() < ANY_SOURCE:
         return rng.permutation(views)
     rig, free = np.arange(config.sources), np.arange(config.sources, config.views)

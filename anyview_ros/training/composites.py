@@ -1,7 +1,7 @@
-"""Composites of training questions: which surfaces their targets show, found once and kept.
+"""Composites of training examples: which surfaces their targets show, found once and cached.
 
-Finding them takes several times as long as the rest of a training step, so the questions of a run
-with composites are few (`batches.draw_question`), and what was chosen for each is kept in the cache
+Finding them takes several times as long as the rest of a training step, so the examples of a run
+with composites are few (`batches.draw_example`), and what was chosen for each lies in the cache
 of scenes.
 """
 
@@ -27,12 +27,12 @@ from anyview_ros.packages import load_package
 from anyview_ros.training.scenes import SceneViews
 from anyview_ros.whole_file import whole_file
 
-SHARE = 255  # steps of a share that is kept
+SHARE = 255  # steps of a stored share
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Which surfaces the targets of a question show.
+    """Which surfaces the targets of an example show.
 
     Args:
         inverse_depth: (K, T, H, W) float16, 1 / metres.
@@ -54,7 +54,7 @@ class Shown:
         ]
 
     def mirrored(self) -> Shown:
-        """Return what the mirrored question's targets show."""
+        """Return what the mirrored example's targets show."""
         return Shown(self.inverse_depth[..., ::-1], self.share[..., ::-1], self.owner[..., ::-1])
 
 
@@ -84,10 +84,10 @@ class Composer:
         targets: Sequence[int],
         scene_scale: float,
     ) -> Shown:
-        """Return what targets show, found now or when the same was asked before."""
-        kept = self._folder / f"{_key(scene, sources, targets, scene_scale)}.npz"
-        if kept.exists():
-            with np.load(kept) as found:
+        """Return what targets show, from the cache if they were found before."""
+        file = self._folder / f"{_key(scene, sources, targets, scene_scale)}.npz"
+        if file.exists():
+            with np.load(file) as found:
                 return Shown(found["inverse_depth"], found["share"], found["owner"])
         clips = [scene.clip(view) for view in sources]
         chosen = [
@@ -104,8 +104,8 @@ class Composer:
             np.array([[np.rint(SHARE * c.share) for c in each] for each in chosen], np.uint8),
             np.array([[c.owner for c in each] for each in chosen], np.uint8),
         )
-        with whole_file(kept, shared=True) as file:
-            np.savez(file, inverse_depth=shown.inverse_depth, share=shown.share, owner=shown.owner)
+        with whole_file(file, shared=True) as part:
+            np.savez(part, inverse_depth=shown.inverse_depth, share=shown.share, owner=shown.owner)
         return shown
 
     def _chooser(self) -> Chooser:
@@ -120,7 +120,7 @@ class Composer:
 def _key(
     scene: SceneViews, sources: Sequence[int], targets: Sequence[int], scene_scale: float
 ) -> str:
-    """Return the name of a question: all that its answer depends on."""
+    """Return the name of an example: all that its surfaces depend on."""
     views = [*sources, *targets]
     cameras = repr([astuple(scene.cameras[view]) for view in views])
     images = [np.ascontiguousarray(scene.images[view]) for view in sources]

@@ -41,7 +41,7 @@ class TrainingConfig:
         pure_noise: share of samples at the highest noise level, where sampling starts.
         codec_scenes: scenes of each set that the codec is fitted to.
         camera_effects: share of scenes whose sources come from real cameras, so to say; see
-            `augmentation.through_cameras`.
+            `augmentation.simulate_cameras`.
     """
 
     seed: int
@@ -62,12 +62,12 @@ class TrainingConfig:
     camera_effects: float = 0.0
 
     def pool(self, step: int, count: int) -> int:
-        """Number of scenes that step `step` draws from, of `count`."""
-        grown = (count - self.first_pool) * min(1.0, step / self.pool_steps)
-        return min(count, self.first_pool + int(grown))
+        """Return how many of `count` scenes a step draws from."""
+        more = (count - self.first_pool) * min(1.0, step / self.pool_steps)
+        return min(count, self.first_pool + int(more))
 
     def rate(self, step: int) -> float:
-        """Learning rate: a short rise, a plateau, a straight fall to nothing."""
+        """Return the learning rate: a short rise, a plateau, a straight fall to 0."""
         rise = min(1.0, (step + 1) / self.warmup_steps)
         fall = min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
         return self.learning_rate * rise * max(0.0, fall)
@@ -94,9 +94,9 @@ class Run:
     Args:
         name: of the package.
         scenes: sets of scenes by name, rendered or from files.
-        stages: in order; the last one goes on to the end.
+        stages: in order; the last one continues to the end.
         training: see there.
-        text: the file it was read from, kept in checkpoints and packages.
+        text: the file it was read from; checkpoints and packages hold it.
     """
 
     # What may change in the middle of a run, or is compared otherwise.
@@ -113,8 +113,8 @@ class Run:
         return next((s for s in self.stages if step < s.until), self.stages[-1])
 
     def changes(self, other: Run) -> list[str]:
-        """Names of what differs, but for what may change in the middle of a run: the length and
-        the fall of the learning rate, the last stages, the package's name and the like."""
+        """Return names of what differs, but for what may change in the middle of a run: the length
+        and the fall of the learning rate, the last stages, the package's name and the like."""
         fixed = {f.name for f in fields(self)} - self.FREE
         changed = [name for name in fixed if getattr(self, name) != getattr(other, name)]
         mine = self.training
@@ -138,7 +138,7 @@ class RunConfig(Run):
 
     Args:
         licence: of the package, an SPDX identifier.
-        scene_scale: multiplies Plücker moments, 1 / metres, where a request says nothing.
+        scene_scale: multiplies Plücker moments, 1 / metres, if a request gives none.
         plane_sweep: inverse depths of the planes over scene_scale; empty: rays only.
         network: see there; it gets its planes from `plane_sweep`.
         speeds: falling noise levels by speed, for the package.
@@ -146,9 +146,9 @@ class RunConfig(Run):
         choice: of detail among the candidates of the plane sweep, in use; see `one_way.sweep`.
         max_sources: in use; 0 = as many as it is trained with. Cameras of now and keyframes share
             them.
-        composite: package, by name or path, whose surface network says what targets show of their
+        composite: package, by name or path, whose surface network finds what targets show of their
             sources: one more candidate of the plane sweep; empty: none.
-        student: None, but for what `anyview distill` makes of a run; see `taught`.
+        student: None, but for what `anyview distill` makes of a run; see `student_of`.
     """
 
     FREE = Run.FREE | {"licence", "speeds", "temperature", "choice", "max_sources"}
@@ -165,7 +165,8 @@ class RunConfig(Run):
     composite: str = ""
 
     def contract(self) -> Contract:
-        """The promises of the package that this run makes, its files and scores still empty."""
+        """Return the contract of the package that this run makes; its files and scores are still
+        empty."""
         first = next(iter(self.scenes.values()))
         return Contract(
             name=self.name,
@@ -211,7 +212,7 @@ def read_config(path: Path) -> RunConfig:
 
 
 def parse_config(text: str) -> RunConfig:
-    """A run's config from the text of its TOML file; errors as `read_config`."""
+    """Return a run's config from the text of its TOML file; errors as `read_config`."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -246,11 +247,12 @@ def parse_config(text: str) -> RunConfig:
     _check(run)
     if "student" not in raw:
         return run
-    return taught(run, read_section(StudentConfig, tuples(raw["student"]), "student"))
+    return student_of(run, read_section(StudentConfig, tuples(raw["student"]), "student"))
 
 
-def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
-    """The run of a student, where its teacher's ended: the last mixture, all scenes, new draws."""
+def student_of(run: RunConfig, student: StudentConfig) -> RunConfig:
+    """Return the run of a student, which begins where its teacher's ended: the last mixture, all
+    scenes, new draws."""
     teacher = run.training
     training = replace(
         teacher,
@@ -263,7 +265,7 @@ def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
     )
     return replace(
         run,
-        name=student.named(run.name, run.speeds["exact"]),
+        name=student.package_name(run.name, run.speeds["exact"]),
         stages=run.stages[-1:],
         training=training,
         speeds=student.speeds,
@@ -272,7 +274,7 @@ def taught(run: RunConfig, student: StudentConfig) -> RunConfig:
 
 
 def read_scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:
-    """A set with a `root` is of files."""
+    """Read a set of scenes; one with a `root` is from files."""
     values, place = tuples(values), f"scenes.{name}"
     if "root" in values:
         return read_section(FileConfig, values, place)
@@ -280,12 +282,12 @@ def read_scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:
 
 
 def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML's lists as tuples."""
+    """Return TOML's lists as tuples."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def read_section(section: type[Section], values: Mapping[str, Any], name: str) -> Section:
-    """A dataclass from the values of a section.
+    """Read a dataclass from the values of a section.
 
     Raises:
         AnyviewError: `invalid_config` when one is missing or unknown.
@@ -300,7 +302,7 @@ def read_section(section: type[Section], values: Mapping[str, Any], name: str) -
 
 
 def _check(run: RunConfig) -> None:
-    """One clip length for all scenes, and mixtures of scenes that there are."""
+    """Require one clip length for all scenes, and mixtures of scenes that there are."""
     lengths = {(scenes.frames, scenes.frame_period) for scenes in run.scenes.values()}
     if len(lengths) != 1:
         raise AnyviewError(

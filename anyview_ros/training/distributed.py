@@ -13,7 +13,7 @@ from anyview_ros.errors import AnyviewError
 
 
 def rank_and_processes() -> tuple[int, int]:
-    """This process's number and how many there are: (0, 1) without `torchrun`."""
+    """Return this process's number and how many there are: (0, 1) without `torchrun`."""
     if not distributed.is_initialized():
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
@@ -31,8 +31,8 @@ def require_even(scenes: int) -> None:
 
 
 @contextmanager
-def joined(device: torch.device, alone: bool = False) -> Iterator[torch.device]:
-    """This process's own of such devices, after it has met the others that `torchrun` started.
+def process_group(device: torch.device, alone: bool = False) -> Iterator[torch.device]:
+    """Join the processes that `torchrun` started, and yield this process's own device.
 
     Args:
         alone: whether a process without others is a group too, as sharded networks need one.
@@ -57,8 +57,8 @@ def joined(device: torch.device, alone: bool = False) -> Iterator[torch.device]:
         distributed.destroy_process_group()
 
 
-def gathered(share: Tensor) -> Tensor:
-    """The rows of all processes, in every process."""
+def gather(share: Tensor) -> Tensor:
+    """Return the rows of all processes, in every process."""
     _, processes = rank_and_processes()
     if processes == 1:
         return share
@@ -77,8 +77,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         distributed.all_reduce(parameter.grad)
 
 
-def agreed(stopped: bool, device: torch.device) -> bool:
-    """Whether any process wants to stop: all must leave the loop at the same step."""
+def any_process(stopped: bool, device: torch.device) -> bool:
+    """Return whether any process wants to stop: all must leave the loop at the same step."""
     if rank_and_processes()[1] == 1:
         return stopped
     vote = torch.tensor(float(stopped), device=device)

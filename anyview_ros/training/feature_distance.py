@@ -28,25 +28,25 @@ VGG_CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  #
 
 
 def in_wheel(package: str, file: str) -> Path | None:
-    """A file of an installed package, which need not be imported: these need torchvision."""
+    """Return a file of an installed package without importing it: these need torchvision."""
     spec = find_spec(package)
     folders = (spec.submodule_search_locations or []) if spec else []
     return next((path for f in folders if (path := Path(f) / file).is_file()), None)
 
 
 def shift_tolerant_weights() -> Path | None:
-    """Those of ST-LPIPS, where they are installed."""
+    """Return the path of the ST-LPIPS weights; None if the wheel is not installed."""
     return in_wheel("stlpips_pytorch", ST_FILE)
 
 
 def lpips_vgg(network: Path, heads: Path) -> Distance:
-    """LPIPS version 0.1 from the weights of VGG-16 and those of the wheel lpips."""
+    """Return LPIPS version 0.1 from the weights of VGG-16 and those of the wheel lpips."""
     weights = _loaded(network)
     return _distance(lambda images: _vgg_layers(images, weights), _heads(_loaded(heads)))
 
 
 def shift_tolerant(file: Path, device: torch.device = CPU) -> Distance:
-    """ST-LPIPS version 0.0 from its weights; of images on a device, with gradients."""
+    """Return ST-LPIPS version 0.0 from its weights, for images on a device, with gradients."""
     weights = {name: weight.to(device) for name, weight in _loaded(file).items()}
     return _distance(lambda images: _alexnet_layers(images, weights), _heads(weights))
 
@@ -64,12 +64,12 @@ def _distance(layers: Callable[[Tensor], list[Tensor]], heads: Sequence[Tensor])
 
 
 def _unit(layer: Tensor) -> Tensor:
-    """Of unit length over channels."""
+    """Return features of unit length over channels."""
     return layer / (layer.square().sum(dim=1, keepdim=True).sqrt() + EPSILON)
 
 
 def _vgg_layers(images: Tensor, weights: Weights) -> list[Tensor]:
-    """The last activation before each pooling, and the last of all."""
+    """Return the last activation before each pooling, and the last of all."""
     x, layers = (images - SHIFT.to(images)) / SCALE.to(images), []
     for k, convolutions in enumerate(VGG_CONVOLUTIONS):
         x = functional.max_pool2d(x, 2) if k else x
@@ -80,7 +80,7 @@ def _vgg_layers(images: Tensor, weights: Weights) -> list[Tensor]:
 
 
 def _alexnet_layers(images: Tensor, weights: Weights) -> list[Tensor]:
-    """Activations of AlexNet's five convolutions; the first is blurred before its own.
+    """Return activations of AlexNet's five convolutions; the first is blurred before its own.
 
     Every stride of 2 comes after a blur.
     """

@@ -1,7 +1,7 @@
 """Scenes from files: clips of the scenes below a folder, at the size of the model.
 
 The folder holds scenes in the unified layout (docs/data.md) at any depth; a scene with one camera
-is of the 2D kind. Nothing is decoded before it is asked for, but what the names of the files and
+is of the 2D kind. Images are decoded when they are read, but what the names of the files and
 the metadata tell is checked when the folder is opened, before hours of training.
 """
 
@@ -20,7 +20,7 @@ from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.resize import resize_camera, resize_image
-from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.scenes import SceneSetConfig, SceneViews
 
 PACE_TOLERANCE = 0.25  # of the period: 24 frames a second pass for every third of 10 a second
 
@@ -104,19 +104,19 @@ class FileScenes:
         return len(self._windows)
 
     def __getitem__(self, index: int) -> SceneViews:
-        """A clip as all its cameras saw it, see `load`."""
+        """Return a clip as all its cameras saw it, see `load`."""
         return self.load(index, range(len(self.cameras(index))))
 
     def cameras(self, index: int) -> tuple[str, ...]:
-        """Names of the cameras of a clip, in the order of its views."""
+        """Return names of the cameras of a clip, in the order of its views."""
         return self._windows[index].cameras
 
     def scene(self, index: int) -> SceneFolder:
-        """The scene of a clip: its path, its scene scale."""
+        """Return the scene of a clip: its path, its scene scale."""
         return self._windows[index].scene
 
     def load(self, index: int, views: Sequence[int]) -> SceneViews:
-        """A clip as some of its cameras saw it; the others are not decoded.
+        """Load a clip as some of its cameras saw it; the others are not decoded.
 
         Raises:
             AnyviewError: `incomplete_scene`, `unreadable_image`, `unreadable_video`,
@@ -131,7 +131,7 @@ class FileScenes:
     def _view(
         self, window: Window, name: str
     ) -> tuple[NDArray[np.uint8], Camera, NDArray[np.float64]]:
-        """Images (T, H, W, 3), the camera at their size and its poses (T, 4, 4)."""
+        """Return images (T, H, W, 3), the camera at their size and its poses (T, 4, 4)."""
         scene, places = window.scene, window.places
         resampler, pixel_rule = self.resizing
         track = scene.track(name, places, scene.storage.size(name))
@@ -149,7 +149,7 @@ class FileScenes:
         return [Window(scene, cameras, range(a, a + span, step)) for a in starts]
 
     def _step(self, scene: SceneFolder) -> int:
-        """Frames of the scene from one frame of a clip to the next."""
+        """Return how many frames of the scene lie from one frame of a clip to the next."""
         if scene.framerate is None:
             return 1
         step = max(1, round(self.period * scene.framerate))
@@ -178,22 +178,18 @@ class FileStore:
             self.folder, config.frames, config.frame_period, config.size, resizing
         )
         views = min(len(self._clips.cameras(i)) for i in range(len(self._clips)))
-        # As if rendered: no camera is more of a source than the others.
-        self.config = SceneConfig(
-            world="files",
-            still=False,
+        self.config = SceneSetConfig(
             scene_scale=config.scene_scale,
-            first_seed=0,
             count=len(self._clips),
             frames=config.frames,
             frame_period=config.frame_period,
             size=config.size,
-            sources=0,
+            sources=0,  # no camera is more of a source than the others
             targets=views,
         )
 
     def has(self, scenes: int) -> bool:
-        """Always: a run that asks for more clips than there are gets some of them twice."""
+        """Return True: a run that draws more clips than there are gets some of them twice."""
         return True
 
     def __getitem__(self, index: int) -> SceneViews:
@@ -201,7 +197,7 @@ class FileStore:
 
 
 def scene_folders(root: Path) -> list[Path]:
-    """Every folder with scene metadata at or below a folder, sorted.
+    """Return every folder with scene metadata at or below a folder, sorted.
 
     Raises:
         AnyviewError: `no_scenes`.
@@ -217,28 +213,28 @@ def scene_folders(root: Path) -> list[Path]:
 
 
 def _is_visible(file: Path, root: Path) -> bool:
-    """Not in a hidden folder, as scenes are while they are written."""
+    """Return whether a file is in no hidden folder; scenes that are being written are in one."""
     return not any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
 def _checked_length(scene: SceneFolder, cameras: tuple[str, ...]) -> int:
-    """Number of frames, once all cameras and the metadata agree on it."""
+    """Return the number of frames, once all cameras and the metadata agree on it."""
     if not cameras:
         raise AnyviewError("incomplete_scene", f"{scene.path}: none of its cameras has images")
     for name in cameras:
         scene.check_files(name)
     counts = {name: scene.storage.num_poses(name) for name in cameras}
-    told = {} if scene.num_frames is None else {"metadata.json": scene.num_frames}
-    if len({*counts.values(), *told.values()}) > 1:
+    listed = {} if scene.num_frames is None else {"metadata.json": scene.num_frames}
+    if len({*counts.values(), *listed.values()}) > 1:
         raise AnyviewError(
             "incomplete_scene",
-            f"{scene.path}: all cameras need as many frames, got {counts | told}",
+            f"{scene.path}: all cameras need as many frames, got {counts | listed}",
         )
     return min(counts.values())
 
 
 def _stamps(window: Window, camera: str) -> NDArray[np.int64]:
-    """(T,) acquisition times; from the frame rate where they are not recorded."""
+    """Return (T,) acquisition times; from the frame rate if none are recorded."""
     recorded = window.scene.storage.lowdim(camera, window.places).stamps_ns
     if recorded is not None:
         return recorded

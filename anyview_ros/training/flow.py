@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from anyview_ros.engine.flow import flow_time
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.precision import training_autocast, training_dtype
@@ -15,15 +16,15 @@ LOWEST = 0.05  # sigma below which weights rise no more
 
 
 def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Tensor:
-    """(G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
+    """Return (G * K,) mean squared pixel errors, in [-1, 1] units, of the predicted target clips.
 
-    On the straight path z = (1 - t) x0 + t n with t = sigma / (1 + sigma) (arXiv 2209.03003).
+    On the straight path z = (1 - t) x0 + t n of `engine.flow`.
     Only the coded part of the pixels counts: what the codec drops, no prediction can change.
     Known frames have no loss. The network runs in `training_dtype` where that is safe.
     """
     with torch.no_grad():
         source, x0 = codec.encode(batch.source), codec.encode(batch.target)
-        t = batch.levels / (1 + batch.levels)
+        t: Tensor = flow_time(batch.levels)
         share = t[:, None, :, None, None]
         noisy = (1 - share) * x0 + share * noise_like(x0, batch.noise_seeds)
         sweep = sweep_latents(codec, batch) if network.sweep is not None else None
@@ -34,7 +35,8 @@ def flow_losses(network: OneWayDenoiser, codec: LinearCodec, batch: Batch) -> Te
 
 
 def pixel_losses(codec: LinearCodec, latent: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """(B,) mean squared pixel errors between latents (B, C, T', H', W'), known frames left out."""
+    """Return (B,) mean squared pixel errors between latents (B, C, T', H', W'), known frames left
+    out."""
     errors = (latent - wanted).square().mean(dim=(1, 3, 4)) * codec.pixel_weight(wanted.shape[2])
     unknown = (~known).float()
     losses: Tensor = (errors * unknown).sum(dim=1) / unknown.sum(dim=1)
@@ -42,7 +44,7 @@ def pixel_losses(codec: LinearCodec, latent: Tensor, wanted: Tensor, known: Tens
 
 
 def level_weights(levels: Tensor) -> Tensor:
-    """(N,) weights of samples with levels (N, T'), of which the last frame's is never given.
+    """Return (N,) weights of samples with levels (N, T'), of which the last frame's is never given.
 
     The error of an answer falls with the square of the noise; weighted so, levels count alike.
     """
@@ -61,7 +63,7 @@ class FlowLoss(nn.Module):
 
 
 def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
-    """(G * K, P, C + 2, T', H', W') `training_dtype`: what the network takes, marks last.
+    """Return (G * K, P, C + 2, T', H', W') in `training_dtype`: candidates, their marks last.
 
     Cells that no source sees are 0. One target at a time, so that the pixels stay in the cache.
     """
@@ -78,7 +80,7 @@ def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
 def source_cache(
     network: OneWayDenoiser, source: Tensor, batch: Batch
 ) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of the sources of each target, those of several sources end to end."""
+    """Return keys and values of the sources of each target, those of several sources end to end."""
     scenes = len(batch.noise_seeds)
     repeats = len(batch.target) // scenes
 
@@ -91,7 +93,7 @@ def source_cache(
 
 
 def noise_like(like: Tensor, seeds: tuple[int, ...]) -> Tensor:
-    """Standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
+    """Return standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
 
     Drawn on the CPU, so that every device gets the same numbers.
     """

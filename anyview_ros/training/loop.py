@@ -1,4 +1,4 @@
-"""The training loop: draws, steps, averages, saves; stops on time and goes on where it stopped."""
+"""The training loop: draws, steps, averages, saves; stops on time and resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, write_checkpoint
 from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.model.one_way.sweep import grown
+from anyview_ros.model.one_way.sweep import with_more_candidates
 from anyview_ros.packages import find_package
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
 from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import Run, RunConfig, parse_config
-from anyview_ros.training.distributed import agreed, gathered, rank_and_processes, require_even
+from anyview_ros.training.distributed import any_process, gather, rank_and_processes, require_even
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.package import CONFIG_FILE, parameters_of
@@ -40,7 +40,7 @@ MAX_GRADIENT_NORM = 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """What one step tells.
+    """Figures of one step.
 
     Args:
         step: updates done.
@@ -77,21 +77,21 @@ class Learner(Protocol):
 
     @property
     def step(self) -> int:
-        """Updates done."""
+        """Return how many updates are done."""
         ...
 
     def fit(self) -> None:
-        """What a new run makes of its first scenes."""
+        """Make what a new run needs of its first scenes."""
         ...
 
     def draw(self, step: int) -> Any:
-        """The batch of a step, or this process's share of it; called from other threads."""
+        """Draw the batch of a step, or this process's share of it; called from other threads."""
         ...
 
     def train_step(self, batch: Any) -> Progress: ...
 
     def checkpoint(self) -> Checkpoint:
-        """All that the next step depends on; whole in the first process."""
+        """Return all that the next step depends on; whole in the first process."""
         ...
 
     def restore(self, checkpoint: Checkpoint) -> None: ...
@@ -145,7 +145,7 @@ class Trainer:
         """
         network, codec = parameters_of(package)
         if self.run.composite and self.network.sweep is not None:
-            network = grown(network, self.network.sweep)
+            network = with_more_candidates(network, self.network.sweep)
         try:
             for own in (self.network, self.ema):
                 own.load_state_dict(network)
@@ -159,7 +159,7 @@ class Trainer:
         self._begun = True
 
     def _first_clips(self, store: Store) -> Tensor:
-        """(N, 3, T, H, W) in [-1, 1]."""
+        """Return clips (N, 3, T, H, W) in [-1, 1]."""
         count = min(self.run.training.codec_scenes, store.config.count)
         images = np.concatenate([store[i].images for i in range(count)])
         return torch.from_numpy(np.concatenate([conditioning.video_tensor(c) for c in images]))
@@ -169,7 +169,7 @@ class Trainer:
         return draw_batch(self.run, self.contract, self.stores, step, share, self.composer)
 
     def train_step(self, batch: Batch) -> Progress:
-        """One update on the batch of this step, or on this process's share of it."""
+        """Make one update on the batch of this step, or on this process's share of it."""
         batch = batch.to(self.device)
         losses = self.loss(self.codec, batch)
         (losses * level_weights(batch.levels)).mean().backward()
@@ -177,7 +177,7 @@ class Trainer:
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         average(self.run.training.ema, self.step, self.ema.parameters(), self.network.parameters())
-        losses, levels = gathered(losses.detach()), gathered(batch.levels)
+        losses, levels = gather(losses.detach()), gather(batch.levels)
         pure = losses[levels[:, -1] == SIGMA_MAX]
         return Progress(self.step, float(losses.mean()), float(pure.mean()), len(losses))
 
@@ -213,7 +213,7 @@ class Trainer:
 
 
 def _composer(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:
-    """Return what finds the composites of a run; they are kept beside its rendered scenes."""
+    """Return what finds the composites of a run; they are cached beside its rendered scenes."""
     if not run.composite:
         return None
     caches = [store.cache for store in stores.values() if isinstance(store, SceneStore)]
@@ -249,7 +249,7 @@ def train(
     numbers as one that was never stopped.
 
     Raises:
-        AnyviewError: `run_exists` when `out` holds a run and `resume` is not asked for.
+        AnyviewError: `run_exists` when `out` holds a run without `resume`.
     """
     latest = out / LATEST
     if latest.exists() and not resume:
@@ -266,7 +266,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
 
     def save() -> float:
-        """Seconds until it is worth while again."""
+        """Save the state, and return the seconds until it is worth while again."""
         started = time.monotonic()
         state = trainer.checkpoint()
         if trainer.rank == 0:
@@ -277,11 +277,11 @@ def train(
     with Prefetcher(trainer.draw, trainer.step, loaders) as batches:
         while trainer.step < trainer.run.training.steps:
             ready(trainer.step + loaders + 1)
-            if agreed(stopped(), trainer.device):
+            if any_process(stopped(), trainer.device):
                 break
             progress = trainer.train_step(batches.next())
             on_step(replace(progress, waited_s=batches.waited_s))
-            if agreed(time.monotonic() - saved > pause, trainer.device):
+            if any_process(time.monotonic() - saved > pause, trainer.device):
                 pause = save()
                 saved = time.monotonic()
     save()

@@ -21,8 +21,8 @@ TRIES = 20  # each with 15 % smaller angles: the last ones are hardly turned, an
 SHRINK = 0.85
 
 
-def turned_views(rng: Generator, scene: SceneViews, view: int, cuts: int) -> SceneViews:
-    """The frames of `view`, then `cuts` cameras that see parts of them."""
+def cut_views(rng: Generator, scene: SceneViews, view: int, cuts: int) -> SceneViews:
+    """Return the frames of `view`, then `cuts` cameras that see parts of them."""
     images, cameras, poses = (
         [scene.images[view]],
         [scene.cameras[view]],
@@ -37,7 +37,7 @@ def turned_views(rng: Generator, scene: SceneViews, view: int, cuts: int) -> Sce
 
 
 def _inside(rng: Generator, camera: Camera, frames: int) -> tuple[Camera, NDArray[np.float64]]:
-    """A longer lens, and (T, 4, 4) full_from_cut turns that keep it inside the full view."""
+    """Return a longer lens, and (T, 4, 4) full_from_cut turns that keep it inside the full view."""
     zoom = rng.uniform(*ZOOM)
     centre = (camera.width - 1) / 2, (camera.height - 1) / 2
     cut = Camera(camera.width, camera.height, zoom * camera.fx, zoom * camera.fy, *centre)
@@ -79,5 +79,5 @@ def _cut(
 
 
 def _homographies(camera: Camera, cut: Camera, turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, 3, 3) from pixels of the cut to pixels of the full view."""
+    """Return (T, 3, 3) maps from pixels of the cut to pixels of the full view."""
     return camera.matrix @ turns[:, :3, :3] @ np.linalg.inv(cut.matrix)

@@ -25,7 +25,7 @@ class Optimizers:
         self._named = {"muon": (self._muon, list(hidden)), "adamw": (self._adamw, list(rest))}
 
     def step(self, rate: float) -> None:
-        """One update at a learning rate; gradients are then gone."""
+        """Make one update at a learning rate, and drop the gradients."""
         for optimizer in (self._muon, self._adamw):
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -33,7 +33,7 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next step depends on, by `<optimizer>.<entry>.<parameter>`."""
+        """Return everything that the next step depends on, by `<optimizer>.<entry>.<parameter>`."""
         return {
             f"{kind}.{key}": value
             for kind, (optimizer, names) in self._named.items()
@@ -49,7 +49,7 @@ class Optimizers:
 
 
 def state_of(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
-    """Everything that its next step depends on, by `<entry>.<parameter>`."""
+    """Return everything that its next step depends on, by `<entry>.<parameter>`."""
     return {
         f"{entry}.{names[index]}": value
         for index, entries in optimizer.state_dict()["state"].items()

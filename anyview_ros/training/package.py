@@ -26,7 +26,7 @@ NETWORK, CODEC = "network", "codec"  # first part of their parameters' names
 
 
 def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoiser, LinearCodec]:
-    """The averaged weights of a checkpoint, as a package runs them.
+    """Return the averaged weights of a checkpoint, as a package runs them.
 
     Raises:
         AnyviewError: `invalid_checkpoint` when the checkpoint is of another network than the
@@ -40,7 +40,7 @@ def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoi
         raise AnyviewError(
             "invalid_checkpoint", f"the checkpoint is of another network: {error}"
         ) from None
-    network.decide(run.choice)
+    network.set_choice(run.choice)
     return network.requires_grad_(False), codec
 
 
@@ -81,7 +81,7 @@ def parameters_of(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def _write_mean_images(folder: Path, run: RunConfig, means: dict[str, Tensor]) -> list[str]:
-    """The mean image of each kind of world, of its first set of scenes; returns their names.
+    """Write the mean image of each kind of world, of its first set of scenes; return their names.
 
     Args:
         means: (3, T, H, W) in [-1, 1] by the name of a set.

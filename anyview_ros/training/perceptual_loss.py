@@ -3,7 +3,7 @@
 Squared errors ask for the mean of all that may be there, and a network that cannot tell depths to
 the pixel blurs even what the sources show. Features of a network that knows pictures (ST-LPIPS)
 prefer one sharp answer to the mean of several. But where no source looked any texture pleases them,
-so there they are not asked, and texture costs more than it does by squared errors alone.
+so there they do not count, and texture costs more than it does by squared errors alone.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ SEED = 1  # added to the seed of a scene's noise
 NEIGHBOURS = 5  # cells a side over which candidates and truth are compared
 EXPLAINED, SOFTNESS = 0.5, 0.1  # share of the truth's variance that a candidate may leave, and edge
 FLAT = 0.3  # added to that variance, of all channels: where nothing is, a little more may be left
-ROUGHNESS = 2.0  # weight of texture that is told by no source
+ROUGHNESS = 2.0  # weight of texture that no source shows
 COLOURS = 3  # first channels: the mean colour of a cell
 UNSEEN = 1e3  # error of a candidate that no source sees
 
 
-def looking(run: RunConfig, device: torch.device) -> Distance:
-    """ST-LPIPS, for the clips of a run.
+def load_distance(run: RunConfig, device: torch.device) -> Distance:
+    """Load ST-LPIPS for the clips of a run.
 
     Raises:
-        AnyviewError: `invalid_config` where it cannot be asked, `missing_weights`.
+        AnyviewError: `invalid_config` if the run cannot have it, `missing_weights`.
     """
     smallest = min(min(scenes.size) for scenes in run.scenes.values())
     if not run.network.planes or smallest < SMALLEST:
@@ -55,8 +55,8 @@ def looking(run: RunConfig, device: torch.device) -> Distance:
     return shift_tolerant(file, device)
 
 
-def told(sweep: Tensor, truth: Tensor) -> Tensor:
-    """(B, T', H', W') 0..1: whether a candidate of the plane sweep shows what is true there.
+def explained_mask(sweep: Tensor, truth: Tensor) -> Tensor:
+    """Return (B, T', H', W') 0..1: whether a candidate of the plane sweep shows what is true there.
 
     Args:
         sweep: (B, P, C + 2, T', H', W') latents and marks of candidates.
@@ -72,7 +72,7 @@ def told(sweep: Tensor, truth: Tensor) -> Tensor:
     return torch.sigmoid((EXPLAINED - least / (variance + FLAT)) / SOFTNESS)
 
 
-def look_losses(
+def perceptual_losses(
     distance: Distance,
     codec: LinearCodec,
     answer: Tensor,
@@ -80,7 +80,7 @@ def look_losses(
     certain: Tensor,
     seeds: Sequence[int],
 ) -> Tensor:
-    """(G,) of scenes: how unlike the truth answers look, and how rough they are where none tells.
+    """Return (G,) losses: perceptual distance where candidates show the truth, roughness elsewhere.
 
     Args:
         answer: (G * K, C, T', H', W').
@@ -91,16 +91,16 @@ def look_losses(
     columns = (tensor.chunk(len(seeds)) for tensor in (answer, target, certain))
     return torch.stack(
         [
-            _look_loss(distance, codec.decode(latent), truth, sure, seed)
+            _scene_loss(distance, codec.decode(latent), truth, sure, seed)
             for latent, truth, sure, seed in zip(*columns, seeds, strict=True)
         ]
     )
 
 
-def _look_loss(
+def _scene_loss(
     distance: Distance, made: Tensor, truth: Tensor, certain: Tensor, seed: int
 ) -> Tensor:
-    """Of (K, 3, T, H, W) clips; `certain` (K, T', H', W')."""
+    """Return the loss of clips (K, 3, T, H, W); `certain` is (K, T', H', W')."""
     draw = torch.Generator().manual_seed(seed + SEED)
     frames = torch.randint(truth.shape[2], (FRAMES,), generator=draw)
     made, truth = (clip[:, :, frames].transpose(1, 2).flatten(0, 1) for clip in (made, truth))
@@ -114,7 +114,7 @@ def _look_loss(
 
 
 def _closer(draw: torch.Generator, *images: Tensor) -> list[Tensor]:
-    """A quarter of images (N, 3, H, W), twice as large: fine patterns show that are hidden else."""
+    """Return a quarter of images (N, 3, H, W), twice as large: so fine patterns count too."""
     height, width = (side // 2 for side in images[0].shape[-2:])
     top, left = (int(torch.randint(side + 1, (), generator=draw)) for side in (height, width))
     quarters = (image[..., top : top + height, left : left + width] for image in images)
@@ -122,7 +122,7 @@ def _closer(draw: torch.Generator, *images: Tensor) -> list[Tensor]:
 
 
 def _fine(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) without what is smooth over a cell."""
+    """Return images (N, 3, H, W) without what is smooth over a cell."""
     before = SPACE_FACTOR // 2
     after = SPACE_FACTOR - 1 - before
     padded = functional.pad(images, (before, after, before, after), mode="reflect")
@@ -130,7 +130,7 @@ def _fine(images: Tensor) -> Tensor:
 
 
 def _about(cells: Tensor) -> Tensor:
-    """Means of (..., H', W') over the neighbours of each cell."""
+    """Return means of (..., H', W') over the neighbours of each cell."""
     rows = cells.flatten(0, -3)[:, None]
     means = functional.avg_pool2d(rows, NEIGHBOURS, 1, NEIGHBOURS // 2, count_include_pad=False)
     return means.reshape(cells.shape)

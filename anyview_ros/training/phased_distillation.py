@@ -11,28 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 from torch import Tensor
 
 from anyview_ros.contract import Solver
-from anyview_ros.engine.sampler import coefficients
-from anyview_ros.training.student import FewSteps
+from anyview_ros.engine.sampler import integrate
+from anyview_ros.training.student import DistillationConfig
 
 EARLIER_EVERY = 4  # steps, of which one is for the phases before the last one
 
 Denoiser = Callable[[Tensor, float], Tensor]  # (y, level) -> x0
 
 
-class Asked(Protocol):
-    """The questions of a batch, coded: what sampling starts from, and what it may not change."""
+class EncodedExamples(Protocol):
+    """Encoded examples: what sampling starts from, and what it may not change."""
 
     def start(self, level: float) -> Tensor:
-        """y at the first level, (B, C, T', H', W')."""
+        """Return y at the first level, (B, C, T', H', W')."""
         ...
 
-    def kept(self, y: Tensor, moved: Tensor) -> Tensor:
-        """`moved`, with what is given of `y` as it is there."""
+    def keep_given(self, y: Tensor, moved: Tensor) -> Tensor:
+        """Return `moved`, with what is given of `y` as it is there."""
         ...
 
 
@@ -41,7 +43,7 @@ class TrainingPair:
     """One answer that a student is to learn.
 
     Args:
-        y, level: what it is asked with, where its own steps lead.
+        y, level: its input, where its own steps lead.
         wanted: the answer whose one step ends where the teacher's steps end.
     """
 
@@ -51,52 +53,61 @@ class TrainingPair:
 
 
 def phase_of(step: int, phases: int) -> int:
-    """Which phase a step is for: mostly the last, which has most to learn; the others in turn."""
+    """Return which phase a step is for: mostly the last, which has most to learn; the others in
+    turn."""
     last = phases - 1
     turn, place = divmod(step, EARLIER_EVERY)
     return turn % last if last and place == 0 else last
 
 
 def training_pair(
-    asked: Asked, own: Denoiser, teacher: Denoiser, student: FewSteps, phase: int, solver: Solver
+    encoded: EncodedExamples,
+    own: Denoiser,
+    teacher: Denoiser,
+    student: DistillationConfig,
+    phase: int,
+    solver: Solver,
 ) -> TrainingPair:
-    """What is to be learnt of a phase; asked without gradients.
+    """Return what is to be learnt of a phase; call it without gradients.
 
     Args:
         solver: of the teacher's steps, see `engine.sampler.coefficients`.
     """
-    y = student_rollout(asked, own, student.levels[: phase + 1])
-    wanted = teacher_target(asked, teacher, y, student.phases[phase], solver)
+    y = student_rollout(encoded, own, student.levels[: phase + 1])
+    wanted = teacher_target(encoded, teacher, y, student.phases[phase], solver)
     return TrainingPair(y, student.levels[phase], wanted)
 
 
-def student_rollout(asked: Asked, own: Denoiser, levels: Sequence[float]) -> Tensor:
-    """y where the student's own steps lead from noise."""
-    return integrated(asked, own, asked.start(levels[0]), levels)
+def student_rollout(encoded: EncodedExamples, own: Denoiser, levels: Sequence[float]) -> Tensor:
+    """Return y where the student's own steps lead from noise."""
+    return integrate_unknown(encoded, own, encoded.start(levels[0]), levels)
 
 
 def teacher_target(
-    asked: Asked, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: Solver
+    encoded: EncodedExamples, teacher: Denoiser, y: Tensor, way: Sequence[float], solver: Solver
 ) -> Tensor:
-    """The answer whose one step ends where the teacher's steps end.
+    """Return the answer whose one step ends where the teacher's steps end.
 
     A way that ends in 0 ends with the teacher's answer at the level before it: after the lowest
     level of the release that is its clean pass.
     """
-    end = integrated(asked, teacher, y, way, solver)
+    end = integrate_unknown(encoded, teacher, y, way, solver)
     left = way[-1] / way[0]
     return (end - left * y) / (1 - left)
 
 
-def integrated(
-    asked: Asked, denoise: Denoiser, y: Tensor, levels: Sequence[float], solver: Solver = "euler"
+def integrate_unknown(
+    encoded: EncodedExamples,
+    denoise: Denoiser,
+    y: Tensor,
+    levels: Sequence[float],
+    solver: Solver = "euler",
 ) -> Tensor:
-    """y after a step from each level to the next, as `engine.sampler` takes them."""
-    previous = None
-    for level, (keep, add, add_previous) in zip(levels, coefficients(levels, solver), strict=False):
-        x0 = denoise(y, level)
-        moved = keep * y + add * x0
-        if previous is not None:
-            moved = moved + add_previous * previous
-        y, previous = asked.kept(y, moved), x0
-    return y
+    """Return y after the sampler's steps along levels; what is given stays as it is."""
+
+    def blend(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
+        moved = reduce(add, (weight * tensor for weight, tensor in terms))
+        return encoded.keep_given(terms[0][1], moved)
+
+    ended: Tensor = integrate(denoise, y, levels, solver, blend)
+    return ended

@@ -39,7 +39,7 @@ class Prefetcher(Generic[Batch]):
         self._pool.shutdown(cancel_futures=True)
 
     def next(self) -> Batch:
-        """The batch of the next step, in order."""
+        """Return the batch of the next step, in order."""
         while len(self._coming) <= self._loaders:
             self._coming.append(self._pool.submit(self._draw, self._step))
             self._step += 1

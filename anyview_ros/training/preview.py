@@ -1,4 +1,4 @@
-"""Pictures of held-out scenes while a run goes on."""
+"""Pictures of held-out scenes of a run in progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Image = NDArray[np.uint8]
 
 
 class Preview:
-    """The same few questions at every call: rows of source, truth, and one image a speed.
+    """The same few examples at every call: rows of source, truth, and one image a speed.
 
     Args:
         run: whose sets of moving, rendered scenes are shown.
@@ -77,7 +77,8 @@ def generate(
     network: OneWayDenoiser,
     codec: LinearCodec,
 ) -> Image:
-    """(T, H, W, 3): view `target` of a scene from its first view, by the network itself."""
+    """Generate view `target` of a scene from its first view, (T, H, W, 3), by the network
+    itself."""
     device = next(network.parameters()).device
 
     def tensor(array: NDArray[np.generic]) -> Tensor:

@@ -6,6 +6,7 @@ Everything follows from (config, seed): which cameras, where, when, and the pixe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +24,41 @@ LATEST_START_S = 60.0
 WIDE_SHARE = 0.7  # of cameras that are 16:9, the others are 4:3
 
 
-@dataclass(frozen=True)
-class SceneConfig:
+@dataclass(frozen=True, kw_only=True)
+class SceneSetConfig:
+    """What a run knows of a set of scenes, rendered or from files.
+
+    Args:
+        scene_scale: multiplies Plücker moments, 1 / metres.
+        count: number of scenes.
+        frames: T of a clip.
+        frame_period: seconds between frames.
+        size: (H, W) in pixels.
+        sources: cameras like those of a rig, first in a scene's views; 0 = none is preferred.
+        targets: cameras at any place, after them; the fewest of a scene.
+    """
+
+    scene_scale: float
+    count: int
+    frames: int
+    frame_period: float
+    size: tuple[int, int]
+    sources: int
+    targets: int
+
+    @property
+    def views(self) -> int:
+        return self.sources + self.targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneConfig(SceneSetConfig):
     """Clips of procedural worlds, seen by several cameras at once.
 
     Args:
         world: kind of world, `worlds.make_world`.
         still: the world stands still while the cameras move: 3D supervision, otherwise 4D.
-        scene_scale: multiplies Plücker moments, 1 / metres.
-        first_seed, count: scene i is world seed first_seed + i.
-        frames: T of a clip.
-        frame_period: seconds between frames.
-        size: (H, W) in pixels.
-        sources: cameras like those of a rig, first in a scene's views.
-        targets: cameras at any place, after them.
+        first_seed: scene i is world seed first_seed + i.
         depth: whether scenes have the inverse depth of every view.
         photographs: share of surfaces and skies that are photographs, 0 to 1.
         photographs_from: packages whose pictures they are, `worlds.photographs`.
@@ -44,21 +66,10 @@ class SceneConfig:
 
     world: str
     still: bool
-    scene_scale: float
     first_seed: int
-    count: int
-    frames: int
-    frame_period: float
-    size: tuple[int, int]
-    sources: int
-    targets: int
     depth: bool = False
     photographs: float = 0.0
     photographs_from: tuple[str, ...] = tuple(PACKAGES)
-
-    @property
-    def views(self) -> int:
-        return self.sources + self.targets
 
     @property
     def period_ns(self) -> int:
@@ -85,7 +96,7 @@ class SceneViews:
     inverse_depth: NDArray[np.float16] | None = None
 
     def cut(self, first: int, frames: int) -> SceneViews:
-        """The scene from frame `first` on."""
+        """Return the scene from frame `first` on."""
         part = slice(first, first + frames)
         return SceneViews(
             self.images[:, part],
@@ -109,8 +120,17 @@ class SceneViews:
         return View(self.cameras[view], self.world_from_cam[view])
 
 
+class SceneSet(Protocol):
+    """A set of scenes, read by index."""
+
+    @property
+    def config(self) -> SceneSetConfig: ...
+
+    def __getitem__(self, index: int) -> SceneViews: ...
+
+
 def render_scene(config: SceneConfig, seed: int) -> SceneViews:
-    """The scene of a seed. Sources come first among the views.
+    """Render the scene of a seed. Sources come first among the views.
 
     Raises:
         AnyviewError: as `read_photographs`.
@@ -138,13 +158,14 @@ def render_scene(config: SceneConfig, seed: int) -> SceneViews:
 
 
 def _poses(world: World, mount: Mount, stamps_ns: list[int]) -> NDArray[np.float64]:
-    """(T, 4, 4) world_from_cam."""
+    """Return (T, 4, 4) world_from_cam."""
     links = [world.world_from_link(mount.link, stamp) for stamp in stamps_ns]
     return mount.world_from_cam(np.stack(links))
 
 
 def _camera(mount: Mount, size: tuple[int, int], rng: np.random.Generator) -> Camera:
-    """The mount's camera as the robot's resizing leaves it: 16:9 or 4:3, squeezed to the size."""
+    """Return the mount's camera as the robot's resizing leaves it: 16:9 or 4:3, squeezed to the
+    size."""
     height, width = size
     wide = rng.random() < WIDE_SHARE
     return mount.camera(16, 9 if wide else 12).resized(width, height)

@@ -23,7 +23,7 @@ from anyview_ros.frames import Camera
 from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
-from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
+from anyview_ros.training.scenes import SceneConfig, SceneSet, SceneViews, render_scene
 from anyview_ros.whole_file import whole_file
 from anyview_ros.worlds.photographs import read_photographs
 
@@ -32,22 +32,20 @@ POLL_S = 1.0
 DEFAULTS = {f.name: f.default for f in fields(SceneConfig) if f.default is not MISSING}
 
 
-class Store(Protocol):
+class Store(SceneSet, Protocol):
     """A set of scenes of which some may still be missing."""
 
-    config: SceneConfig
-    folder: Path
+    @property
+    def folder(self) -> Path: ...
 
     @property
     def shards(self) -> int:
-        """How many there are to render."""
+        """Return how many shards there are to render."""
         ...
 
     def has(self, scenes: int) -> bool:
-        """Whether the first `scenes` scenes are there."""
+        """Return whether the first `scenes` scenes are there."""
         ...
-
-    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class SceneStore:
         return -(-self.config.count // SHARD)
 
     def has(self, scenes: int) -> bool:
-        """Whether the first `scenes` scenes are rendered."""
+        """Return whether the first `scenes` scenes are rendered."""
         return all(self.has_shard(s) for s in range(-(-scenes // SHARD)))
 
     def has_shard(self, shard: int) -> bool:
@@ -149,7 +147,8 @@ class SceneStore:
 
 
 def open_stores(run: Run, cache: Path) -> dict[str, Store]:
-    """The sets of scenes of a run by name: rendered ones in the cache, others from their files.
+    """Open the sets of scenes of a run by name: rendered ones in the cache, others from their
+    files.
 
     Raises:
         AnyviewError: as `FileStore` and `SceneStore`; `too_few_views` when scenes of one camera
@@ -173,7 +172,7 @@ def open_stores(run: Run, cache: Path) -> dict[str, Store]:
 
 @contextmanager
 def renderers(stores: Mapping[str, Store], workers: int) -> Iterator[None]:
-    """Processes that render the missing shards, the first of every set first, while the body runs.
+    """Render missing shards in processes, the first of every set first, while the body runs.
 
     They yield to everything else on the machine and end with the body; what is complete stays.
     """
@@ -233,7 +232,7 @@ def wait_for(
 
 
 def default_cache() -> Path:
-    """Where rendered scenes are kept: below the user's cache folder."""
+    """Return the folder of rendered scenes, below the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "anyview" / "scenes"
 

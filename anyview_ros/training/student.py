@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from anyview_ros.errors import AnyviewError
 
-MOST_STEPS = 4
+MAX_STEPS = 4
 
 
 @dataclass(frozen=True)
-class FewSteps:
+class DistillationConfig:
     """A distillation of any family, see `training.phased_distillation`.
 
     Args:
@@ -37,10 +37,10 @@ class FewSteps:
                 raise AnyviewError(
                     "invalid_levels", f"{name} must be noise levels that fall, got {list(levels)}"
                 )
-        if not 1 <= len(self.levels) <= MOST_STEPS:
+        if not 1 <= len(self.levels) <= MAX_STEPS:
             raise AnyviewError(
                 "invalid_levels",
-                f"a student takes 1..{MOST_STEPS} steps, got levels for {len(self.levels)}",
+                f"a student takes 1..{MAX_STEPS} steps, got levels for {len(self.levels)}",
             )
         if self.levels[0] != self.teacher_levels[0] or self.teacher_levels[-1] != 0:
             raise AnyviewError(
@@ -57,7 +57,8 @@ class FewSteps:
 
     @property
     def phases(self) -> list[tuple[float, ...]]:
-        """The teacher's way of each of the student's steps: from its level to the next one."""
+        """Return the teacher's way of each of the student's steps: from its level to the next
+        one."""
         ends = [*self.levels[1:], 0.0]
         return [
             (level, *[s for s in self.teacher_levels if end < s < level], end)
@@ -66,14 +67,14 @@ class FewSteps:
 
     @property
     def speeds(self) -> dict[str, tuple[float, ...]]:
-        """`exact` takes all steps, `draft` the first one alone, to the end."""
+        """Return the speeds: `exact` takes all steps, `draft` the first one alone, to the end."""
         speeds = {"exact": (*self.levels, 0.0)}
         if len(self.levels) > 1:
             speeds["draft"] = (self.levels[0], 0.0)
         return speeds
 
-    def named(self, teacher: str, exact: tuple[float, ...]) -> str:
-        """A student that takes its teacher's own steps has its name: nothing else about it is new.
+    def package_name(self, teacher: str, exact: tuple[float, ...]) -> str:
+        """Return the package's name: the teacher's if the student takes the same steps.
 
         Args:
             exact: noise levels of that speed of the teacher's.
@@ -83,14 +84,14 @@ class FewSteps:
 
     @property
     def section(self) -> str:
-        """The section of a run's TOML file that says so."""
+        """Return the section of a run's TOML file with these values."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         return "\n".join(["", "[student] # made by anyview distill", *lines, ""])
 
 
 @dataclass(frozen=True)
-class StudentConfig(FewSteps):
+class StudentConfig(DistillationConfig):
     """Of the one-way family, see `training.distillation`.
 
     Args:

@@ -42,7 +42,7 @@ def compute(setting: Setting) -> Outputs:
         if setting.mode == "bf16":
             ours[p + "dec01_bf16"] = to_unit(network.decode(latent))
         if setting.mode == "f32":
-            ours[p + "mu_unnormalised"] = network.code(video)
+            ours[p + "mu_unnormalised"] = network.encode_mean(video)
             ours[p + "latent_f32_bf16const"] = rounded.encode(video)
             ours[p + "dec_raw_f32_bf16const"] = rounded.decode(latent)
             ours[p + "dec_raw_f32"] = network.decode(latent)
@@ -60,7 +60,7 @@ def constants(setting: Setting) -> Outputs:
 
 
 def to_unit(frames: Array) -> Array:
-    """Frames about [-1, 1] -> [0, 1]."""
+    """Map frames about [-1, 1] to [0, 1]."""
     return np.clip((frames + 1) / 2, 0, 1)
 
 

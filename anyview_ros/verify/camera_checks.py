@@ -70,7 +70,7 @@ class Posed:
 
 
 def posed(given: Inputs, p: str, view: str, size: str) -> Posed:
-    """A view of a pair; `size` ends the names of the arrays that hold its sizes."""
+    """Return a view of a pair; `size` ends the names of the arrays that hold its sizes."""
     anchor = inverse(given[f"{p}c2w_target"][0].astype(np.float64))
     world_from_cam = given[f"{p}c2w_{view}"].astype(np.float64)
     camera = scaled(
@@ -80,19 +80,19 @@ def posed(given: Inputs, p: str, view: str, size: str) -> Posed:
 
 
 def plucker_video(view: Posed, scene_scale: float) -> Array:
-    """(6, T, H, W) float32: rays, then moments, scaled and clamped."""
+    """Return (6, T, H, W) float32: rays, then moments, scaled and clamped."""
     values, _ = ray_video(view.camera, view.anchor_from_cam, scene_scale)
     return np.ascontiguousarray(values.transpose(3, 0, 1, 2))
 
 
 def camera_latent(autoencoder: Autoencoder, plucker: Array) -> Array:
-    """(6, T, H, W) -> (32, T', H', W'): rays and moments coded as two videos."""
+    """Map (6, T, H, W) to (32, T', H', W'): rays and moments coded as two videos."""
     latents = autoencoder.encode(np.stack([plucker[:3], plucker[3:]]))
     return latents.reshape(-1, *latents.shape[2:])
 
 
 def packed(rgb: Array, cameras: Array, view: int) -> Array:
-    """The stream of a view from its image latent and its 32 camera channels."""
+    """Return the stream of a view from its image latent and its 32 camera channels."""
     rays, moments = np.split(cameras, [LATENT_CHANNELS], axis=1)
     return stream(rgb, rays, moments, generated=view == 0)
 

@@ -34,11 +34,11 @@ class Setting:
 
     @property
     def precision(self) -> str:
-        """The precision our networks compute in for this mode."""
+        """Return the precision our networks compute in for this mode."""
         return self.networks.mode(self.mode)
 
     def weights(self, file: str = "") -> Weights:
-        """Sizes and state dict of this file, or of another one."""
+        """Return sizes and state dict of this file, or of another one."""
         inputs = self.golden.inputs(file) if file else self.inputs
         return Weights(inputs.config(), inputs.state())
 
@@ -74,7 +74,7 @@ class Golden:
         self._checks = checks
 
     def roles(self, file: str) -> Roles:
-        """Every array the file must hold.
+        """Return every array the file must hold.
 
         Raises:
             AnyviewError: `missing_array` or `invalid_golden` for a header that cannot be read.
@@ -83,7 +83,7 @@ class Golden:
         return check.roles(Inputs(self._existing(file), check.header))
 
     def inputs(self, file: str) -> Inputs:
-        """The inputs of a file, and nothing else of it."""
+        """Return the inputs of a file, and nothing else of it."""
         roles = self.roles(file)
         readable = [name for name, role in roles.items() if isinstance(role, Input)]
         return Inputs(self._existing(file), readable)
@@ -103,7 +103,7 @@ def references(mode: str, tolerance: Any, *names: str) -> Roles:
 
 
 def group_indices(names: frozenset[str], prefix: str) -> range:
-    """0..n of the groups `<prefix><i>/` that a file holds; at least one."""
+    """Return 0..n of the groups `<prefix><i>/` that a file holds; at least one."""
     found = {name.split("/")[0].removeprefix(prefix) for name in names if name.startswith(prefix)}
     numbers = [int(text) for text in found if text.isdigit()]
     return range(max(numbers, default=0) + 1)

@@ -83,7 +83,7 @@ def run_chain(setting: Setting, episode: Episode, stages: tuple[int, ...]) -> Ch
 
 
 def at_network_size(track: Track, anchor: Track, stages: tuple[int, ...]) -> Posed:
-    """A camera at its own network size, posed relative to frame 0 of `anchor`."""
+    """Return a camera at its own network size, posed relative to frame 0 of `anchor`."""
     size = staged((track.camera.height, track.camera.width), *stages)
     camera = resize.resize_camera(track.camera, size, "integer_grid")
     anchor_from_world = inverse(anchor.world_from_cam[0])
@@ -91,7 +91,7 @@ def at_network_size(track: Track, anchor: Track, stages: tuple[int, ...]) -> Pos
 
 
 def sampled(setting: Setting, source: Array, target_rays: Array, source_rays: Array) -> Array:
-    """The target's latent (1, 16, T', H', W')."""
+    """Return the target's latent (1, 16, T', H', W')."""
     given = setting.inputs
     transformer = setting.networks.transformer(setting.weights("dit_tiny_a.npz"), setting.precision)
     empty = np.zeros_like(target_rays[:, : official.LATENT_CHANNELS])
@@ -102,7 +102,7 @@ def sampled(setting: Setting, source: Array, target_rays: Array, source_rays: Ar
 
 
 def roles(header: Inputs) -> Roles:
-    """`e2e_tiny.npz`: everything of every mode, at sizes of its own stages."""
+    """Return the roles of `e2e_tiny.npz`: all of every mode, at sizes of its own stages."""
     found = {**_common_roles(), **inputs(*STAGES)}
     found |= references("f32", tolerance.EXACT, "resized_input_video01")
     found |= references("f32", tolerance.END_TO_END["f32"], "f32/frames01")
@@ -114,7 +114,8 @@ def roles(header: Inputs) -> Roles:
 
 
 def full_size_roles(header: Inputs) -> Roles:
-    """`e2e_fullres.npz`: results of every mode, latents that lead to them in f32 alone."""
+    """Return the roles of `e2e_fullres.npz`: results of every mode, latents before them in f32
+    alone."""
     found = _common_roles()
     found |= references("f32", tolerance.END_TO_END["f32"], *(f"f32/{name}" for name in LATENTS))
     for mode in MODES:
@@ -132,7 +133,7 @@ def _common_roles() -> Roles:
 
 
 def episode_of(given: Inputs) -> Episode:
-    """The episode that an end-to-end file holds as arrays."""
+    """Return the episode that an end-to-end file holds as arrays."""
     images = given["frames_uint8"]
     sizes = {"input": images.shape[1:3], "target": given["hw_target_native"].tolist()}
     source, target = (
@@ -143,7 +144,7 @@ def episode_of(given: Inputs) -> Episode:
 
 
 def episode_arrays(episode: Episode) -> Outputs:
-    """An episode under the names of an end-to-end file."""
+    """Return an episode under the names of an end-to-end file."""
     source, target = episode.source, episode.target
     return {
         "frames_uint8": episode.images,

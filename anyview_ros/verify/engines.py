@@ -24,7 +24,7 @@ ENGINES: dict[str, Callable[[], Networks]] = {"torch": _torch, "onnx": _onnx}
 
 
 def open_networks(engine: str) -> Networks:
-    """The networks of `torch` or `onnx`.
+    """Return the networks of `torch` or `onnx`.
 
     Raises:
         AnyviewError: `unknown_engine`, or `no_torch` where torch is not installed.

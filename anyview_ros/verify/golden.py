@@ -66,11 +66,11 @@ class Inputs:
 
     @property
     def names(self) -> frozenset[str]:
-        """Names of all arrays, references included: what a file holds is no secret."""
+        """Return names of all arrays, references included: what a file holds is no secret."""
         return frozenset(self._arrays.files)
 
     def __getitem__(self, name: str) -> Array:
-        """Raises AnyviewError `reference_refused` or `missing_array`."""
+        """Read an input. Raises AnyviewError `reference_refused` or `missing_array`."""
         if name not in self.names:
             raise AnyviewError("missing_array", f"{self.file.name} holds no '{name}'")
         if name not in self._readable:
@@ -81,14 +81,15 @@ class Inputs:
         return np.asarray(self._arrays[name])
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of any array, references included: how much there is to compute is no secret."""
+        """Return shape of any array, references included: how much there is to compute is no
+        secret."""
         return tuple(self._arrays[name].shape)
 
     def number(self, name: str) -> int:
         return int(self[name])
 
     def config(self) -> Mapping[str, Any]:
-        """The array `config`, a JSON object."""
+        """Return the array `config`, a JSON object."""
         try:
             config = json.loads(str(self["config"]))
         except ValueError as error:
@@ -98,18 +99,18 @@ class Inputs:
         return config
 
     def state(self) -> dict[str, Array]:
-        """The weights, `sd/<key>`, by key."""
+        """Return the weights, `sd/<key>`, by key."""
         names = sorted(name for name in self.names if name.startswith("sd/"))
         return {name.removeprefix("sd/"): self[name] for name in names}
 
 
 def weights(names: Collection[str]) -> Roles:
-    """The roles of a file that holds weights: loading them says whether any is missing."""
+    """Return the roles of a file that holds weights: loading them says whether any is missing."""
     return {"config": Input(), **{name: Input() for name in names if name.startswith("sd/")}}
 
 
 def open_arrays(file: Path) -> NpzFile:
-    """The arrays of an npz by name.
+    """Return the arrays of an npz by name.
 
     Raises:
         AnyviewError: `invalid_golden`.

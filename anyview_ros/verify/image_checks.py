@@ -49,20 +49,20 @@ def compute_sizes(setting: Setting) -> Outputs:
 
 
 def staged(size: tuple[int, int], *stages: int) -> tuple[int, int]:
-    """(H, W) after stages other than the release's."""
+    """Return (H, W) after stages other than the release's."""
     for longer_side in stages:
         size = official.stage_size(*size, longer_side)
     return size
 
 
 def resized(images: Array, size: tuple[int, int]) -> Array:
-    """(T, H, W, 3) uint8 -> (3, T, H, W) float32 in [0, 1] of another size."""
+    """Map (T, H, W, 3) uint8 to (3, T, H, W) float32 in [0, 1] of another size."""
     frames = [resize.resize_image(image, size, "pillow_lanczos") for image in images]
     return (np.stack(frames) / np.float32(255)).transpose(3, 0, 1, 2)
 
 
 def scaled(matrix: Array, from_hw: Array, to_hw: Array) -> Camera:
-    """A camera at another size by the release's pixel rule."""
+    """Return a camera at another size by the release's pixel rule."""
     (height, width), (to_height, to_width) = from_hw.tolist(), to_hw.tolist()
     k = matrix.astype(np.float64)
     native = Camera(width, height, k[0, 0], k[1, 1], k[0, 2], k[1, 2])

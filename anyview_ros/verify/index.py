@@ -15,7 +15,8 @@ ARRAY = re.compile(r"(\S+)\s+(\([\d, ]*\))\s+\S+.*")
 
 
 def index_faults(file: Path) -> list[str]:
-    """Arrays that the index has and the files have not, or the other way round, or misshapen."""
+    """Return arrays that the index has and the files have not, or the other way round, or
+    misshapen."""
     faults: list[str] = []
     listed: dict[str, dict[str, str]] = {}
     for number, line in enumerate(file.read_text().splitlines(), start=1):

@@ -65,7 +65,7 @@ def compute_transformer(setting: Setting) -> Outputs:
 
 
 def frame_times(t: Array) -> Array:
-    """(B, 1, 1 or T', 1, 1), as the golden files hold them -> (B, 1 or T')."""
+    """Map (B, 1, 1 or T', 1, 1), as the golden files hold them, to (B, 1 or T')."""
     return t.reshape(t.shape[0], -1)
 
 

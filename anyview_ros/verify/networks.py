@@ -39,29 +39,30 @@ class Call:
 
 class Transformer(Protocol):
     def outputs(self, call: Call) -> Pair:
-        """Both output streams (B, 52, T', H', W')."""
+        """Return both output streams (B, 52, T', H', W')."""
         ...
 
     def activations(self, call: Call) -> Mapping[str, Array]:
-        """What the golden files hold under `mid/`, by name."""
+        """Return what the golden files hold under `mid/`, by name."""
         ...
 
     def network(self, streams: Pair, text: Array) -> Network:
-        """The velocity of the target's image latent, given clean streams and the text (1, M, C)."""
+        """Return the velocity of the target's image latent, given clean streams and the text (1, M,
+        C)."""
         ...
 
 
 class Autoencoder(Protocol):
-    def code(self, video: Array) -> Array:
-        """Frames (B, 3, T, H, W) in [-1, 1] -> latents before they are normalised."""
+    def encode_mean(self, video: Array) -> Array:
+        """Encode frames (B, 3, T, H, W) in [-1, 1] into latents before they are normalised."""
         ...
 
     def encode(self, video: Array) -> Array:
-        """Frames (B, 3, T, H, W) in [-1, 1] -> latents (B, 16, T', H/8, W/8)."""
+        """Encode frames (B, 3, T, H, W) in [-1, 1] into latents (B, 16, T', H/8, W/8)."""
         ...
 
     def decode(self, latent: Array) -> Array:
-        """Latents -> frames (B, 3, T, H, W), about [-1, 1]."""
+        """Decode latents into frames (B, 3, T, H, W), about [-1, 1]."""
         ...
 
 
@@ -73,7 +74,7 @@ class Networks(Protocol):
     """
 
     def mode(self, asked: str) -> str:
-        """The precision mode that stands in for the one asked for; itself where it can run."""
+        """Return the precision mode that stands in for a mode; itself if it can run."""
         ...
 
     def transformer(self, weights: Weights, mode: str) -> Transformer: ...
@@ -83,13 +84,14 @@ class Networks(Protocol):
     ) -> Autoencoder: ...
 
     def rotary_angles(self, grid: tuple[int, int, int], head_width: int, mode: str) -> Array:
-        """(N, head_width / 2) radians of the tokens of a (T', rows, columns) grid."""
+        """Return (N, head_width / 2) radians of the tokens of a (T', rows, columns) grid."""
         ...
 
     def latent_constants(self, rounds: bool) -> tuple[Array, Array, Array]:
-        """Mean, standard deviation and its inverse, (16,) each, of the autoencoder's latents."""
+        """Return mean, standard deviation and its inverse, (16,) each, of the autoencoder's
+        latents."""
         ...
 
     def loss(self, weights: Weights, clean: Pair, text: Array, draws: Mapping[str, Array]) -> Pair:
-        """Noise levels (B,) and training loss () of given random draws, in f32."""
+        """Return noise levels (B,) and training loss () of given random draws, in f32."""
         ...

@@ -30,7 +30,7 @@ class Observed(nn.Module):
     def forward(
         self, target: Tensor, source: Tensor, t_target: Tensor, t_source: Tensor, text: Tensor
     ) -> tuple[Tensor, ...]:
-        """See `JointTransformer.forward`; a tensor for each of `names`."""
+        """Return as `JointTransformer.forward`: a tensor for each of `names`."""
         network, streams, times = self.network, (target, source), (t_target, t_source)
         grids = [grid_of(stream) for stream in streams]
         taken = self._taken(streams, times, text)
@@ -51,7 +51,7 @@ class Observed(nn.Module):
         )
 
     def _taken(self, streams: Any, times: Any, text: Tensor) -> dict[str, Tensor]:
-        """What passes through block 0, and what leaves the last block."""
+        """Return what passes through block 0, and what leaves the last block."""
         taken: dict[str, Tensor] = {}
         block = cast(Block, self.network.blocks[0])
 
@@ -84,11 +84,11 @@ def _count(grid: Grid) -> int:
 
 
 def _by_grid(tokens: Tensor, grids: list[Grid]) -> list[Tensor]:
-    """(B, N of both, D) -> (B, T', rows, columns, D) of each view."""
+    """Map (B, N of both, D) to (B, T', rows, columns, D) of each view."""
     parts = torch.split(tokens, [_count(grid) for grid in grids], dim=1)
     return [part.reshape(len(part), *grid, -1) for part, grid in zip(parts, grids, strict=True)]
 
 
 def _doubled(angles: Tensor) -> Tensor:
-    """(N, d/2) -> (N, d): the golden files repeat the angle of each pair."""
+    """Map (N, d/2) to (N, d): the golden files repeat the angle of each pair."""
     return torch.cat([angles, angles], dim=-1)

@@ -47,7 +47,7 @@ class Sessions:
         self._graphs: dict[object, Graph] = {}
 
     def graph(self, key: object, spec: Callable[[], GraphSpec]) -> Graph:
-        """The graph of a key; `spec` makes it the first time."""
+        """Return the graph of a key; `spec` makes it the first time."""
         if key not in self._graphs:
             file = Path(self._folder.name) / f"{len(self._graphs)}.onnx"
             with torch.no_grad():
@@ -98,7 +98,7 @@ class OnnxNetworks(TorchConstants):
 
 
 def digest(weights: Weights) -> bytes:
-    """What tells one set of weights from another."""
+    """Return what tells one set of weights from another."""
     whole = sha256(repr(sorted(weights.config.items())).encode())
     for name, value in sorted(weights.state.items()):
         whole.update(name.encode() + np.ascontiguousarray(value).tobytes())
@@ -145,7 +145,8 @@ class OnnxTransformer:
         return [found[name] for name in outputs]
 
     def network(self, streams: Pair, text: Array) -> Network:
-        """By the graphs of a package, one sample of the batch after the other."""
+        """Return the network by the graphs of a package, one sample of the batch after the
+        other."""
         graphs = self._package_graphs(streams, text)
         rays, source_rays = (stream[:, RAYS:RAYS_GIVEN] for stream in streams)
         latent = streams[1][:, :LATENT_CHANNELS]
@@ -164,7 +165,7 @@ class OnnxTransformer:
         return velocity
 
     def _package_graphs(self, streams: Pair, text: Array) -> dict[str, Graph]:
-        """`condition` and `denoise` for these shapes and this text."""
+        """Return `condition` and `denoise` for these shapes and this text."""
         target, source = (grid_of(torch.from_numpy(stream)) for stream in streams)
 
         def spec(name: str) -> GraphSpec:
@@ -186,7 +187,7 @@ class Code(nn.Module):
         self.autoencoder = autoencoder
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.autoencoder.code(frames)
+        return self.autoencoder.encode_mean(frames)
 
 
 class OnnxAutoencoder:
@@ -194,7 +195,7 @@ class OnnxAutoencoder:
         self._module = module
         self._sessions = Sessions()
 
-    def code(self, video: Array) -> Array:
+    def encode_mean(self, video: Array) -> Array:
         def spec() -> GraphSpec:
             frames = {"frames": torch.from_numpy(video[:1])}
             return GraphSpec(Code(self._module), frames, ["latent"])
@@ -218,7 +219,7 @@ class OnnxAutoencoder:
 
 
 def each(graph: Graph, **batch: Array) -> Array:
-    """A graph of batch 1 and one output, called for each sample of one input."""
+    """Call a graph of batch 1 and one output for each sample of one input."""
     ((name, samples),) = batch.items()
     results = [graph(**{name: sample[None]}) for sample in np.asarray(samples, np.float32)]
     return np.concatenate([next(iter(result.values())) for result in results])

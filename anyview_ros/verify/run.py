@@ -90,7 +90,7 @@ class Line:
 
 
 def verify(path: Path, networks: Networks) -> Iterator[Line]:
-    """A line for each file and mode of a directory laid out as tests/golden is.
+    """Yield a line for each file and mode of a directory laid out as tests/golden is.
 
     Files and arrays that are unknown or missing fail.
 
@@ -110,7 +110,7 @@ def verify(path: Path, networks: Networks) -> Iterator[Line]:
 
 
 def verify_scene(golden: Golden) -> Line:
-    """The scene folder, read as a scene, against the same clip in arrays."""
+    """Compare the scene folder, read as a scene, with the same clip in arrays."""
     expected = {name: Reference(ANY, EXACT) for name in EPISODE_ARRAYS}
 
     def found() -> Comparison:
@@ -124,7 +124,7 @@ def verify_scene(golden: Golden) -> Line:
 
 
 def verify_file(check: Check, golden: Golden, networks: Networks) -> Iterator[Line]:
-    """A line for each mode the file has references of."""
+    """Yield a line for each mode the file has references of."""
     opened, fault = attempted(lambda: (golden.roles(check.file), golden.inputs(check.file)))
     if opened is None:
         yield Line(check.file, ANY, faults=fault)
@@ -147,13 +147,13 @@ def verify_file(check: Check, golden: Golden, networks: Networks) -> Iterator[Li
 def computed_and_compared(
     check: Check, setting: Setting, expected: Mapping[str, Reference]
 ) -> Comparison:
-    """Ours of one mode, computed before any reference is read, against the references."""
+    """Compare ours of one mode, computed before any reference is read, with the references."""
     ours = check.compute(setting)
     return compare(open_arrays(setting.inputs.file), expected, ours)
 
 
 def misfits(roles: Roles, names: frozenset[str]) -> tuple[str, ...]:
-    """Arrays that are missing or unknown."""
+    """Return arrays that are missing or unknown."""
     return (
         *(f"{name} is missing" for name in sorted(roles.keys() - names)),
         *(f"{name} is unknown" for name in sorted(names - roles.keys())),
@@ -161,7 +161,7 @@ def misfits(roles: Roles, names: frozenset[str]) -> tuple[str, ...]:
 
 
 def attempted(call: Callable[[], Result]) -> tuple[Result | None, tuple[str, ...]]:
-    """The result of a call, or why there is none."""
+    """Return the result of a call, or why there is none."""
     try:
         return call(), ()
     except AnyviewError as error:
@@ -192,7 +192,7 @@ def compare(
 
 
 def measured(ours: Array, reference: Array, role: Reference) -> tuple[tuple[Measure, ...], str]:
-    """The figures of one array, and what is wrong with them."""
+    """Return the figures of one array, and what is wrong with them."""
     if ours.shape != reference.shape:
         return (), f"shape {ours.shape}, not {reference.shape}"
     try:
@@ -203,7 +203,8 @@ def measured(ours: Array, reference: Array, role: Reference) -> tuple[tuple[Meas
 
 
 def used(measures: tuple[Measure, ...]) -> float:
-    """Share of the tolerance that the first figure uses up; a nan counts as all of it and more.
+    """Return the share of the tolerance that the first figure uses up; a nan counts as all and
+    more.
 
     The others are limits that a single element reaches, such as one step of a grid.
     """

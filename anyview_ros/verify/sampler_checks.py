@@ -100,7 +100,8 @@ def compute_schedule(setting: Setting) -> Outputs:
 
 
 def preconditioning(sigma: float) -> tuple[float, ...]:
-    """c_skip, c_out, c_in and c_noise of the denoiser, by what it does with ones and zeros."""
+    """Return c_skip, c_out, c_in and c_noise of the denoiser, by what it does with ones and
+    zeros."""
     one, zero, calls = np.ones(1, np.float32), np.zeros(1, np.float32), []
 
     def answering(answer: Array) -> Denoiser:
@@ -187,11 +188,11 @@ class Run:
         return self._network(noisy, t)
 
     def time(self, step: int) -> Array:
-        """(1, 1, 1, 1, 1), as the golden files hold it."""
+        """Return (1, 1, 1, 1, 1), as the golden files hold it."""
         return self._calls[step][1].reshape(1, 1, 1, 1, 1)
 
     def network_call(self, step: int) -> dict[str, Array]:
-        """What entered and what left the network at a step, whole streams."""
+        """Return what entered and what left the network at a step, whole streams."""
         noisy, t = self._calls[step]
         target = np.concatenate([noisy, self._streams[0][:, LATENT_CHANNELS:]], axis=1)
         times = np.broadcast_to(t, (len(noisy), 1))
@@ -205,7 +206,8 @@ class Run:
 
 
 def packing(streams: Pair) -> dict[str, Array]:
-    """Streams and masks as the golden file names them; only generated channels are supervised."""
+    """Return streams and masks as the golden file names them; only generated channels are
+    supervised."""
     ours = {"stream_v0": streams[0], "stream_v1": streams[1], "f32/net_in_v1": streams[1]}
     for view in (0, 1):
         given, made = stream_masks(generated=view == 0)

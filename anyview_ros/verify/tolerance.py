@@ -35,7 +35,7 @@ class Measure:
 
     @property
     def used(self) -> float:
-        """Share of the tolerance that is used up: 1 is the limit."""
+        """Return the share of the tolerance that is used up: 1 is the limit."""
         top, bottom = (self.limit, self.value) if self.at_least else (self.value, self.limit)
         return top / bottom if bottom else (np.inf if top else 0.0)
 
@@ -46,7 +46,7 @@ class Measure:
 
 class Tolerance(Protocol):
     def measure(self, ours: Array, reference: Array) -> tuple[Measure, ...]:
-        """Figures for two arrays of one shape."""
+        """Return figures for two arrays of one shape."""
         ...
 
 
@@ -180,7 +180,8 @@ class PeakRatio:
 
 
 def bf16_rank(values: Array) -> NDArray[np.int64]:
-    """Where each bfloat16 value stands in the order of them all; neighbours differ by one."""
+    """Return the place of each bfloat16 value in the order of them all; neighbours differ by
+    one."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     if (bits & 0xFFFF).any():
         raise ValueError("values are not bfloat16")

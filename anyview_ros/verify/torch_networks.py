@@ -98,8 +98,8 @@ class TorchAutoencoder:
     def __init__(self, module: Autoencoder) -> None:
         self._module = module
 
-    def code(self, video: Array) -> Array:
-        return on_arrays(lambda x: [self._module.code(x).float()], video)[0]
+    def encode_mean(self, video: Array) -> Array:
+        return on_arrays(lambda x: [self._module.encode_mean(x).float()], video)[0]
 
     def encode(self, video: Array) -> Array:
         return on_arrays(lambda x: [self._module.encode(x)], video)[0]
@@ -117,7 +117,7 @@ def on_arrays(function: Callable[..., object], *arrays: Array) -> list[Array]:
 
 
 def joint_transformer(weights: Weights, mode: str) -> JointTransformer:
-    """The transformer of a golden file."""
+    """Return the transformer of a golden file."""
     c = weights.config
     try:
         sizes = (c["D"], c["blocks"], c["heads"], c["lora"], c["ctx"], c["tokens"])
@@ -135,7 +135,7 @@ def joint_transformer(weights: Weights, mode: str) -> JointTransformer:
 def joint_autoencoder(
     weights: Weights, mode: str, rounded_constants: bool | None = None
 ) -> Autoencoder:
-    """The autoencoder of a golden file."""
+    """Return the autoencoder of a golden file."""
     c = weights.config
     try:
         config = AutoencoderConfig(
@@ -157,7 +157,7 @@ def tensors(state: Mapping[str, Array]) -> dict[str, Tensor]:
 
 
 def draws_from(draws: Mapping[str, Array]) -> Draws:
-    """The draws of a training loss, under their names in the golden file."""
+    """Return the draws of a training loss, under their names in the golden file."""
     t = tensors(draws)
     return Draws(
         normal=t["log_sigma_normal_f64"],

@@ -54,7 +54,7 @@ def frames_of(images: NDArray[np.uint8], places: NDArray[np.float64]) -> tuple[F
     return tuple(Frame((k + 1) * PERIOD_NS, i, camera, p) for k, (i, p) in enumerate(pairs))
 
 
-def noise_question(seed: int) -> Task:
+def noise_task(seed: int) -> Task:
     """Images of noise: nothing of it can be guessed."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (2, FRAMES, HEIGHT, WIDTH, 3)).astype(np.uint8)
@@ -62,11 +62,11 @@ def noise_question(seed: int) -> Task:
 
 
 class Oracle:
-    """A pipeline that knows the answers of some questions, and paints grey for any other."""
+    """A pipeline that knows the answers of some tasks, and paints grey for any other."""
 
-    def __init__(self, folder: Path, *questions: Task) -> None:
+    def __init__(self, folder: Path, *tasks: Task) -> None:
         self.package = load_package(make_package(folder / "oracle"))
-        self.questions = questions
+        self.tasks = tasks
         self.asked: list[SynthesisOptions] = []
         self.sources: list[int] = []
 
@@ -75,13 +75,13 @@ class Oracle:
         self.sources.append(len(sources))
         shape = (len(sources[0]), target.camera.height, target.camera.width, 3)
         frames = np.full(shape, 128, np.uint8)
-        for question in self.questions:
-            for start in range(len(question.truth) - len(sources[0]) + 1):
+        for task in self.tasks:
+            for start in range(len(task.truth) - len(sources[0]) + 1):
                 part = slice(start, start + len(sources[0]))
-                same = np.array_equal(sources[0].images, question.source_images[part])
-                poses = question.target.world_from_cam[part]
+                same = np.array_equal(sources[0].images, task.source_images[part])
+                poses = task.target.world_from_cam[part]
                 if same and np.allclose(target.world_from_cam, poses):
-                    frames = question.truth[part]
+                    frames = task.truth[part]
         no_spread = np.empty((0, *shape[1:3]), np.uint8)
         rest = ("exact", 1, shape[1:3], options.scene_scale, 0.0, 0.0, 0.0, 0.0, 1)
         no_depth = np.empty((0, *frames.shape[1:3]), np.float32)

@@ -16,7 +16,7 @@ from tests.evaluation.scenes import (
     CAMERA,
     FRAMES,
     frames_of,
-    noise_question,
+    noise_task,
     poses,
     texture,
     world_suite,
@@ -36,13 +36,13 @@ def painted_ground() -> Task:
 
 
 def test_the_ground_plane_warp_is_exact_on_the_ground() -> None:
-    question = painted_ground()
-    warped, colour = b.ground_plane_warp(question), b.mean_colour(question)
+    task = painted_ground()
+    warped, colour = b.ground_plane_warp(task), b.mean_colour(task)
     filled = (warped == colour).all(axis=-1)
     assert 0.02 < filled.mean() < 0.7
-    assert region_psnr(warped, question.truth, ~filled) > 40
-    moved = replace(question, target=View(question.target.camera, poses(0.8, height=5.0)))
-    assert region_psnr(b.ground_plane_warp(moved), question.truth, ~filled) < 33
+    assert region_psnr(warped, task.truth, ~filled) > 40
+    moved = replace(task, target=View(task.target.camera, poses(0.8, height=5.0)))
+    assert region_psnr(b.ground_plane_warp(moved), task.truth, ~filled) < 33
 
 
 def test_rays_that_miss_the_ground_have_no_point() -> None:
@@ -57,34 +57,34 @@ def test_rays_that_miss_the_ground_have_no_point() -> None:
 def test_the_true_depth_warp_shows_the_truth_where_it_can() -> None:
     """Street lamps and leaves are thinner than pixels: it is never exact there."""
     suite = world_suite()
-    question = suite.question(suite.episodes()[0])
-    assert question.visibility is not None
-    seen = question.visibility.covisible
-    warped = b.true_depth_warp(question, question.visibility)
-    assert (warped[~seen] == b.mean_colour(question)).all()
-    exact = region_psnr(warped, question.truth, seen)
+    task = suite.task(suite.episodes()[0])
+    assert task.visibility is not None
+    seen = task.visibility.covisible
+    warped = b.true_depth_warp(task, task.visibility)
+    assert (warped[~seen] == b.mean_colour(task)).all()
+    exact = region_psnr(warped, task.truth, seen)
     assert exact > 20
-    assert exact > region_psnr(b.ground_plane_warp(question), question.truth, seen) + 2
-    shifted = replace(question.visibility, source_xy=question.visibility.source_xy + np.float32(2))
-    assert region_psnr(b.true_depth_warp(question, shifted), question.truth, seen) < exact - 1.5
+    assert exact > region_psnr(b.ground_plane_warp(task), task.truth, seen) + 2
+    shifted = replace(task.visibility, source_xy=task.visibility.source_xy + np.float32(2))
+    assert region_psnr(b.true_depth_warp(task, shifted), task.truth, seen) < exact - 1.5
 
 
 def test_the_colour_baselines() -> None:
-    question = noise_question(3)
+    task = noise_task(3)
     mean_image = np.full((48, 64, 3), (10, 20, 30), np.uint8)
-    made = b.baselines(question, mean_image)
+    made = b.baselines(task, mean_image)
     assert list(made) == [b.COPY, b.MEAN_IMAGE, b.MEAN_COLOUR]
-    assert np.array_equal(made[b.COPY], question.source_images)
-    assert made[b.MEAN_IMAGE].shape == question.truth.shape
+    assert np.array_equal(made[b.COPY], task.source_images)
+    assert made[b.MEAN_IMAGE].shape == task.truth.shape
     assert made[b.MEAN_IMAGE][0, 0, 0].tolist() == [10, 20, 30]
-    colour = question.source_images.reshape(-1, 3).mean(axis=0)
+    colour = task.source_images.reshape(-1, 3).mean(axis=0)
     np.testing.assert_allclose(made[b.MEAN_COLOUR][1, 2, 3], colour, atol=0.5)
-    assert b.MEAN_IMAGE not in b.baselines(question, None)
+    assert b.MEAN_IMAGE not in b.baselines(task, None)
 
 
 @pytest.mark.parametrize("size", [(12, 16), (48, 64)])
 def test_a_source_of_another_size_is_copied_at_the_targets(size: tuple[int, int]) -> None:
     flat = np.full((FRAMES, *size, 3), 77, np.uint8)
-    question = replace(noise_question(0), source=frames_of(flat, poses(0.0)))
-    assert (b.baselines(question, None)[b.COPY] == 77).all()
-    assert b.baselines(question, None)[b.COPY].shape == question.truth.shape
+    task = replace(noise_task(0), source=frames_of(flat, poses(0.0)))
+    assert (b.baselines(task, None)[b.COPY] == 77).all()
+    assert b.baselines(task, None)[b.COPY].shape == task.truth.shape

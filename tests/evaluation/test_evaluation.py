@@ -1,4 +1,4 @@
-"""An episode's figures: an oracle gets what is best, and wrong questions cost it everything."""
+"""An episode's figures: an oracle gets what is best, and negative controls cost it everything."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from anyview_ros.evaluation.evaluation import (
     OTHER_SEED,
     WRONG_POSE,
     WRONG_SOURCE,
-    Asking,
     Evaluator,
     Outcome,
+    SamplingOptions,
     clip_figures,
     mean_image,
 )
@@ -42,9 +42,11 @@ SHEET = (b.COPY, "generated", "truth", b.DEPTH_WARP)
 def evaluated(folder: Path, split: str) -> tuple[Outcome, Path]:
     """The first episode of a split, answered by one who knows."""
     episode = next(e for e in SUITE.episodes() if e.split == split)
-    oracle: Any = Oracle(folder, SUITE.question(episode))
+    oracle: Any = Oracle(folder, SUITE.task(episode))
     Image.fromarray(np.full((9, 16, 3), 99, np.uint8)).save(oracle.package.path / "mean.png")
-    outcome = Evaluator(SUITE, oracle, Asking(("exact", "draft")), None).evaluate(episode, folder)
+    outcome = Evaluator(SUITE, oracle, SamplingOptions(("exact", "draft")), None).evaluate(
+        episode, folder
+    )
     assert outcome == Outcome.read(folder / f"{episode.name}.json")
     return outcome, folder / episode.name
 
@@ -79,10 +81,12 @@ def test_an_oracle_has_the_best_of_every_figure(tmp_path: Path) -> None:
 def test_memory_is_given_to_the_model_and_taken_away(tmp_path: Path) -> None:
     suite = memory_suite((7, 9))
     episode = suite.episodes()[0]
-    question = suite.question(episode)
-    oracle: Any = Oracle(tmp_path, question)
-    outcome = Evaluator(suite, oracle, Asking(("exact", "draft")), None).evaluate(episode, tmp_path)
-    with_memory = 1 + len(question.memory)
+    task = suite.task(episode)
+    oracle: Any = Oracle(tmp_path, task)
+    outcome = Evaluator(suite, oracle, SamplingOptions(("exact", "draft")), None).evaluate(
+        episode, tmp_path
+    )
+    with_memory = 1 + len(task.memory)
     assert with_memory > 1
     assert oracle.sources == [with_memory, with_memory, 1]
     assert list(outcome.rows)[:3] == ["exact", "draft", WITHOUT_MEMORY]
@@ -109,7 +113,7 @@ def test_a_sheet_of_unlike_episodes_leaves_their_rows_empty(tmp_path: Path) -> N
     assert last_row[-TILE[0] - 4 - TILE[0] // 2].tolist() == [120] * 3
 
 
-def test_long_clips_have_seams_and_no_wrong_questions(tmp_path: Path) -> None:
+def test_long_clips_have_seams_and_no_negative_controls(tmp_path: Path) -> None:
     outcome, _ = evaluated(tmp_path, "street_long")
     assert outcome.rows["exact"]["seam_unsteadiness"] == 0
     assert outcome.rows[b.MEAN_COLOUR]["seam_unsteadiness"] > 1  # type: ignore[operator]
@@ -139,9 +143,9 @@ def test_the_mean_image_of_the_kind_or_of_all(
 
 def test_seams_are_where_one_call_takes_over_from_the_other() -> None:
     """15 frames by calls of 9: the second starts at 6, but its frames are taken from 9 on."""
-    question = SUITE.question(SUITE.episodes()[-1])
-    seamed = np.clip(question.truth.astype(int), 0, 200).astype(np.uint8)
-    question = replace(question, truth=seamed.copy())
+    task = SUITE.task(SUITE.episodes()[-1])
+    seamed = np.clip(task.truth.astype(int), 0, 200).astype(np.uint8)
+    task = replace(task, truth=seamed.copy())
     seamed[9:] += 10
-    assert clip_figures(seamed, question, (5, 9))["seam_unsteadiness"] == 10
-    assert "seam_unsteadiness" not in clip_figures(seamed, question, (15,))
+    assert clip_figures(seamed, task, (5, 9))["seam_unsteadiness"] == 10
+    assert "seam_unsteadiness" not in clip_figures(seamed, task, (15,))

@@ -17,16 +17,16 @@ SUITE = world_suite()
 
 def errors(degrees: float, metres: float, blur: float = 0.0) -> tuple[float, float]:
     """Of a picture taken that far from the place that was asked for, in a world."""
-    question = SUITE.question(SUITE.episodes()[1])
-    assert question.world is not None
-    scene = question.world.scene_at(question.source[0].stamp_ns)
-    camera, asked = question.target.camera, question.target.world_from_cam[0]
+    task = SUITE.task(SUITE.episodes()[1])
+    assert task.world is not None
+    scene = task.world.scene_at(task.source[0].stamp_ns)
+    camera, asked = task.target.camera, task.target.world_from_cam[0]
     axis, direction = np.array([0.6, 0.8, 0]), np.array([0.8, -0.6, 0])
     moved = rigid(axangle2mat(axis, np.radians(degrees)), metres * direction)
     image = render(scene, camera, asked @ moved)
     if blur:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
-    return pose_error(image, scene, camera, asked, question.scene_scale)
+    return pose_error(image, scene, camera, asked, task.scene_scale)
 
 
 def test_the_truth_is_where_it_should_be() -> None:
@@ -49,10 +49,10 @@ def test_blur_alone_moves_it_little() -> None:
 
 
 def test_a_picture_without_content_has_no_pose_and_does_no_harm() -> None:
-    question = SUITE.question(SUITE.episodes()[1])
-    assert question.world is not None
-    scene = question.world.scene_at(question.source[0].stamp_ns)
-    grey = np.full_like(question.truth[0], 128)
-    pose = question.target.world_from_cam[0]
-    found = pose_error(grey, scene, question.target.camera, pose, question.scene_scale)
+    task = SUITE.task(SUITE.episodes()[1])
+    assert task.world is not None
+    scene = task.world.scene_at(task.source[0].stamp_ns)
+    grey = np.full_like(task.truth[0], 128)
+    pose = task.target.world_from_cam[0]
+    found = pose_error(grey, scene, task.target.camera, pose, task.scene_scale)
     assert np.isfinite(found).all()

@@ -22,7 +22,7 @@ from anyview_ros.evaluation.baselines import (
     baselines,
 )
 from anyview_ros.evaluation.clip_metrics import region_psnr
-from anyview_ros.evaluation.evaluation import Asking, Evaluator
+from anyview_ros.evaluation.evaluation import Evaluator, SamplingOptions
 from anyview_ros.evaluation.real_suite import DISTANCES, PICTURES, Pictures, RealSuite
 from anyview_ros.evaluation.results import write
 from anyview_ros.evaluation.run import Results, begin
@@ -85,12 +85,12 @@ def test_a_still_is_held_for_a_clip_and_its_depth_tells_what_is_seen(
 ) -> None:
     suite = suite_of(monkeypatch, tmp_path, found)
     assert [e.name for e in suite.episodes()] == ["walls_epa", "walls_epb", "others_epc"]
-    question = suite.question(suite.episodes()[0])
-    assert len(question.source) == len(question.truth) == suite.frames
-    assert question.period_ns == suite.period_ns
-    assert question.scene_scale == pytest.approx(1 / (DISTANCES * FAR_M))
-    assert question.source_poses[0, :3, 3].tolist() == [0, 0, 1.6]
-    seen = question.visibility
+    task = suite.task(suite.episodes()[0])
+    assert len(task.source) == len(task.truth) == suite.frames
+    assert task.period_ns == suite.period_ns
+    assert task.scene_scale == pytest.approx(1 / (DISTANCES * FAR_M))
+    assert task.source_poses[0, :3, 3].tolist() == [0, 0, 1.6]
+    seen = task.visibility
     assert seen is not None
     unknown = ~(seen.covisible | seen.hidden)
     assert unknown[0, :8, :8].all()
@@ -108,13 +108,13 @@ def test_the_true_depth_warp_is_the_truth_and_there_is_no_ground(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     suite = suite_of(monkeypatch, tmp_path, found, frames=5)
-    question = suite.question(suite.episodes()[0])
-    assert question.visibility is not None
-    made = baselines(question, None)
+    task = suite.task(suite.episodes()[0])
+    assert task.visibility is not None
+    made = baselines(task, None)
     assert GROUND_WARP not in made
-    seen = question.visibility.covisible
-    exact = region_psnr(made[DEPTH_WARP], question.truth, seen)
-    assert exact > region_psnr(made[COPY], question.truth, seen) + 8
+    seen = task.visibility.covisible
+    exact = region_psnr(made[DEPTH_WARP], task.truth, seen)
+    assert exact > region_psnr(made[COPY], task.truth, seen) + 8
 
 
 def test_it_is_evaluated_like_a_world_without_a_camera_to_find(
@@ -122,8 +122,10 @@ def test_it_is_evaluated_like_a_world_without_a_camera_to_find(
 ) -> None:
     suite = suite_of(monkeypatch, tmp_path, found)
     episode = suite.episodes()[0]
-    oracle: Any = Oracle(tmp_path, suite.question(episode))
-    outcome = Evaluator(suite, oracle, Asking(("exact",)), None).evaluate(episode, tmp_path)
+    oracle: Any = Oracle(tmp_path, suite.task(episode))
+    outcome = Evaluator(suite, oracle, SamplingOptions(("exact",)), None).evaluate(
+        episode, tmp_path
+    )
     assert list(outcome.rows) == ["exact", COPY, MEAN_COLOUR, DEPTH_WARP]
     row = outcome.rows["exact"]
     assert [row[f] for f in ("psnr", "covisible_psnr", "hidden_psnr")] == [99, 99, 99]
@@ -165,11 +167,11 @@ def test_what_is_not_installed_is_left_out_by_name(
 def test_the_motorcycle_is_seen_by_the_other_eye(tmp_path: Path) -> None:
     contract = load_package(make_package(tmp_path / "tiny")).contract
     suite = RealSuite.of(contract, ("motorcycle",))
-    question = suite.question(suite.episodes()[0])
-    seen = question.visibility
+    task = suite.task(suite.episodes()[0])
+    seen = task.visibility
     assert seen is not None
     assert 0.8 < seen.covisible[0].mean() < 0.9
     assert 0.03 < seen.hidden[0].mean() < 0.1
-    warped = baselines(question, None)[DEPTH_WARP]
-    assert region_psnr(warped, question.truth, seen.covisible) > 25
+    warped = baselines(task, None)[DEPTH_WARP]
+    assert region_psnr(warped, task.truth, seen.covisible) > 25
     assert PICTURES["motorcycle"].names == ("left",)

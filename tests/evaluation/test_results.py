@@ -20,8 +20,8 @@ from anyview_ros.evaluation.evaluation import (
     OTHER_SEED,
     WRONG_POSE,
     WRONG_SOURCE,
-    Asking,
     Outcome,
+    SamplingOptions,
 )
 from anyview_ros.evaluation.html_report import write_page
 from anyview_ros.evaluation.publish import publish
@@ -112,7 +112,9 @@ class Links(HTMLParser):
 @pytest.fixture
 def written(tmp_path: Path) -> tuple[Plan, dict[str, Any]]:
     package = load_package(make_package(tmp_path / "tiny"))
-    plan = Plan(world_suite(), package, Asking(("exact",)), "none", "cpu", tmp_path / "out")
+    plan = Plan(
+        world_suite(), package, SamplingOptions(("exact",)), "none", "cpu", tmp_path / "out"
+    )
     plan.out.mkdir()
     rows = [outcome("street_narrow", f"street_narrow_ep{k}", 10.0 + k) for k in range(2)]
     failure = Failure("street_long", "street_long_ep0", "not_finite", "a <b> & c")

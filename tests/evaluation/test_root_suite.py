@@ -35,7 +35,7 @@ def test_splits_and_groups(contract: Contract, tmp_path: Path) -> None:
     names = ["ddad_FL_ep000", "ddad_FL_ep001", "ddad_FR_ep000", "alone_ep000"]
     assert [e.name for e in suite.episodes()] == names
     for episode in suite.episodes():
-        assert len(suite.question(episode).truth) == 5
+        assert len(suite.task(episode).truth) == 5
     assert [e.name for e in of(contract, root, "DDAD").episodes()] == names[:3]
     part = of(contract, root, "ddad_FR")
     assert part.groups == {"DDAD": ("ddad_FR",)}
@@ -49,14 +49,14 @@ def test_frames_and_intrinsics_go_to_the_grid_of_the_release(
     """180 x 320 is 720 x 1280 in small: 304 x 576, by Lanczos, K scaled side by side."""
     write_scene(tmp_path / "s" / "s_ep000", 5, size=(180, 320))
     (tmp_path / "splits.json").write_text(json.dumps({"splits": {"s": ["s_ep000"]}}))
-    question = of(contract, tmp_path).question(Episode("s", "s_ep000"))
-    assert question.truth.shape == (5, 304, 576, 3)
+    task = of(contract, tmp_path).task(Episode("s", "s_ep000"))
+    assert task.truth.shape == (5, 304, 576, 3)
     with Image.open(tmp_path / "s" / "s_ep000" / "rgb" / "cam1" / f"{0:010d}.png") as native:
         expected = np.asarray(native.resize((576, 304), Image.Resampling.LANCZOS))
-    assert np.array_equal(question.source_images[0], expected)
-    camera = question.target.camera
+    assert np.array_equal(task.source_images[0], expected)
+    camera = task.target.camera
     assert (camera.cx, camera.cy) == pytest.approx((159.5 * 576 / 320, 89.5 * 304 / 180))
-    assert question.scene_scale == 1 / 16
+    assert task.scene_scale == 1 / 16
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_an_episode_without_a_folder_or_a_truth(contract: Contract, tmp_path: Pa
     root = write_root(tmp_path / "root")
     suite = of(contract, root)
     with pytest.raises(AnyviewError, match="names 'ddad_FR_ep007', but there is no") as e:
-        suite.question(Episode("ddad_FR", "ddad_FR_ep007"))
+        suite.task(Episode("ddad_FR", "ddad_FR_ep007"))
     assert e.value.code == "missing_episode"
     for image in (root / "alone" / "alone_ep000" / "rgb" / "cam0").iterdir():
         image.unlink()
     with pytest.raises(AnyviewError, match="no images of its target") as e:
-        suite.question(Episode("alone", "alone_ep000"))
+        suite.task(Episode("alone", "alone_ep000"))
     assert e.value.code == "no_truth"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.evaluation import Asking
-from anyview_ros.evaluation.run import Failure, Plan, attempt, begin, evaluate_all
+from anyview_ros.evaluation.evaluation import SamplingOptions
+from anyview_ros.evaluation.run import Failure, Plan, begin, evaluate_missing, evaluate_or_fail
 from anyview_ros.evaluation.seal import identity, seal
 from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.task import Task
@@ -40,34 +40,34 @@ class DeadlySuite:
     def episodes(self) -> tuple[Episode, ...]:
         return (EPISODE,)
 
-    def question(self, episode: Episode) -> Task:
+    def task(self, episode: Episode) -> Task:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
 
 def plan(tmp_path: Path, suite: Any) -> Plan:
     package = load_package(make_package(tmp_path / "tiny"))
-    return Plan(suite, package, Asking(("exact",)), "none", "cpu", tmp_path / "out")
+    return Plan(suite, package, SamplingOptions(("exact",)), "none", "cpu", tmp_path / "out")
 
 
 def test_an_episode_with_an_unknown_fault_is_one_failure(capsys: Any, tmp_path: Path) -> None:
     odd: Any = Odd()
-    failure = attempt(odd, EPISODE, tmp_path)
+    failure = evaluate_or_fail(odd, EPISODE, tmp_path)
     assert failure == Failure("s", "s_ep0", "unexpected", "ZeroDivisionError: of what?")
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_a_killed_worker_is_named(tmp_path: Path) -> None:
     with pytest.raises(AnyviewError, match="a worker process ended before its episode") as e:
-        evaluate_all(plan(tmp_path, DeadlySuite()), 1, lambda result: None)
+        evaluate_missing(plan(tmp_path, DeadlySuite()), 1, lambda result: None)
     assert e.value.code == "worker_died"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"asking": Asking(("exact",), seed=1)},
-        {"asking": Asking(("draft",))},
+        {"asking": SamplingOptions(("exact",), seed=1)},
+        {"asking": SamplingOptions(("draft",))},
         {"metric": "ST-LPIPS (AlexNet)"},
         {"suite": world_suite((7, 10))},
         {"suite": replace(world_suite(), size=(96, 160))},

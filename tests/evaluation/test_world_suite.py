@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.covisible import inside, points, project
+from anyview_ros.evaluation.covisible import points, project_from_world
 from anyview_ros.evaluation.past import SECONDS, Place, left_standing, past_of
 from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.world_suite import CHANGES, LONG_CLIPS, WorldSuite
 from anyview_ros.frames import Camera
-from anyview_ros.geometry import inverse, look_at
+from anyview_ros.geometry import inside, inverse, look_at
 from anyview_ros.packages import load_package
 from anyview_ros.worlds.render.raycast import render, render_depth
 from anyview_ros.worlds.rigs import BASE, Mount
@@ -29,50 +29,50 @@ MEMORY = memory_suite((7, 9))
 
 def test_a_question_is_a_function_of_its_name() -> None:
     for episode in SUITE.episodes():
-        one, again = SUITE.question(episode), world_suite((0, 99)).question(episode)
+        one, again = SUITE.task(episode), world_suite((0, 99)).task(episode)
         assert np.array_equal(one.truth, again.truth)
         assert np.array_equal(one.source_images, again.source_images)
         assert np.array_equal(one.target.world_from_cam, again.target.world_from_cam)
-    truths = [SUITE.question(e).truth[:1].tobytes() for e in SUITE.episodes()]
+    truths = [SUITE.task(e).truth[:1].tobytes() for e in SUITE.episodes()]
     assert len(set(truths)) == len(truths) == 6
 
 
 def test_the_truth_is_what_the_target_camera_sees() -> None:
-    question = SUITE.question(SUITE.episodes()[2])
-    assert question.world is not None
-    stamp = question.source[3].stamp_ns
-    assert stamp - question.source[2].stamp_ns == question.period_ns == PERIOD_NS
-    scene, pose = question.world.scene_at(stamp), question.target.world_from_cam[3]
-    assert np.array_equal(question.truth[3], render(scene, question.target.camera, pose))
+    task = SUITE.task(SUITE.episodes()[2])
+    assert task.world is not None
+    stamp = task.source[3].stamp_ns
+    assert stamp - task.source[2].stamp_ns == task.period_ns == PERIOD_NS
+    scene, pose = task.world.scene_at(stamp), task.target.world_from_cam[3]
+    assert np.array_equal(task.truth[3], render(scene, task.target.camera, pose))
 
 
 @pytest.mark.parametrize("seed", range(20, 24))
 def test_splits_change_the_view_as_much_as_they_say(seed: int) -> None:
     suite = replace(world_suite((seed, seed + 2)), frames=1)
     for episode in suite.episodes():
-        question = suite.question(episode)
-        assert question.visibility is not None
+        task = suite.task(episode)
+        assert task.visibility is not None
         change = CHANGES[episode.split.removeprefix("street_")]
         # Measured at a quarter of the resolution when they were chosen.
-        overlap = float(question.visibility.covisible[0].mean())
+        overlap = float(task.visibility.covisible[0].mean())
         assert change.overlap[0] - 0.1 < overlap < change.overlap[1] + 0.1
-        assert change.rotation[0] <= question.between_axes_deg <= change.rotation[1]
+        assert change.rotation[0] <= task.between_axes_deg <= change.rotation[1]
 
 
-def test_long_episodes_are_several_clips_and_get_no_wrong_questions() -> None:
+def test_long_episodes_are_several_clips_and_get_no_negative_controls() -> None:
     by_split = {e.split: e for e in SUITE.episodes()}
-    assert len(SUITE.question(by_split["street_long"]).truth) == LONG_CLIPS * FRAMES
-    assert SUITE.stranger(by_split["street_long"]) is None
-    stranger = SUITE.stranger(by_split["street_narrow"])
-    assert stranger is not None
+    assert len(SUITE.task(by_split["street_long"]).truth) == LONG_CLIPS * FRAMES
+    assert SUITE.control_scene(by_split["street_long"]) is None
+    control_scene = SUITE.control_scene(by_split["street_narrow"])
+    assert control_scene is not None
     first = next(e for e in SUITE.episodes() if e.split == "street_narrow")
-    assert np.array_equal(stranger.truth, SUITE.question(first).truth)
+    assert np.array_equal(control_scene.truth, SUITE.task(first).truth)
 
 
 def test_an_episode_has_the_same_cameras_at_every_size() -> None:
     for episode in (SUITE.episodes()[0], MEMORY.episodes()[1]):
         suite = SUITE if episode in SUITE.episodes() else MEMORY
-        small, large = suite.question(episode), replace(suite, size=(96, 144)).question(episode)
+        small, large = suite.task(episode), replace(suite, size=(96, 144)).task(episode)
         assert np.array_equal(small.target.world_from_cam, large.target.world_from_cam)
         assert large.truth.shape == (FRAMES, 96, 144, 3)
         assert large.source_images.shape == large.truth.shape
@@ -86,37 +86,37 @@ def test_an_episode_has_the_same_cameras_at_every_size() -> None:
 
 @pytest.mark.parametrize("episode", MEMORY.episodes())
 def test_memory_asks_for_what_the_source_saw_and_does_not_see(episode: Episode) -> None:
-    question = MEMORY.question(episode)
-    assert question.visibility is not None
-    assert question.world is not None
-    before, hidden = question.visibility.remembered, question.visibility.hidden
+    task = MEMORY.task(episode)
+    assert task.visibility is not None
+    assert task.world is not None
+    before, hidden = task.visibility.remembered, task.visibility.hidden
     assert before is not None
     assert before[0].mean() > CHANGES["memory"].remembered - 0.1
     assert not (before & ~hidden).any()
-    assert 1 <= len(question.memory) <= MEMORY.keyframes
-    now_ns = question.source[0].stamp_ns
-    for clip in question.memory:
+    assert 1 <= len(task.memory) <= MEMORY.keyframes
+    now_ns = task.source[0].stamp_ns
+    for clip in task.memory:
         assert clip.is_held
         old = clip.frames[0]
         assert 0 < now_ns - old.stamp_ns <= SECONDS * 10**9
-        scene = question.world.scene_at(old.stamp_ns)
+        scene = task.world.scene_at(old.stamp_ns)
         assert np.array_equal(old.image, render(scene, old.camera, old.world_from_cam))
-    assert MEMORY.stranger(episode) is None
+    assert MEMORY.control_scene(episode) is None
 
 
 def test_remembered_pixels_are_what_rays_from_the_past_meet() -> None:
     """A camera of one pixel at each place of the past looks at the point: is it there?"""
     agreed = asked = 0
     for episode in MEMORY.episodes():
-        question = MEMORY.question(episode)
-        world, seen, camera = question.world, question.visibility, question.target.camera
+        task = MEMORY.task(episode)
+        world, seen, camera = task.world, task.visibility, task.target.camera
         assert world is not None
         assert seen is not None
         assert seen.remembered is not None
-        pose, scene = question.target.world_from_cam[0], world.scene_at(question.source[0].stamp_ns)
+        pose, scene = task.target.world_from_cam[0], world.scene_at(task.source[0].stamp_ns)
         met = points(render_depth(scene, camera, pose), camera, pose)
         mount = _source_mount(MEMORY, episode)
-        past = past_of(world, mount, question.source_camera, question.source[0].stamp_ns)
+        past = past_of(world, mount, task.source_camera, task.source[0].stamp_ns)
         rows, columns = np.nonzero(seen.hidden[0])
         for k in np.random.default_rng(1).integers(0, len(rows), 15):
             point = met[rows[k], columns[k]]
@@ -128,15 +128,15 @@ def test_remembered_pixels_are_what_rays_from_the_past_meet() -> None:
 
 def _source_mount(suite: WorldSuite, episode: Episode) -> Mount:
     """The source's, from the pose that it has."""
-    question = suite.question(episode)
-    assert question.world is not None
+    task = suite.task(episode)
+    assert task.world is not None
     link = HAND if episode.split.startswith("table") else BASE
-    at = question.world.world_from_link(link, question.source[0].stamp_ns)
-    return Mount(inverse(at) @ question.source_poses[0], 1.0, link=link)
+    at = task.world.world_from_link(link, task.source[0].stamp_ns)
+    return Mount(inverse(at) @ task.source_poses[0], 1.0, link=link)
 
 
 def _met_by_a_ray(world: World, place: Place, point: np.ndarray) -> bool:
-    xy, z = project(point, place.camera, place.world_from_cam)
+    xy, z = project_from_world(point, place.camera, place.world_from_cam)
     if not (z > 0 and inside(xy, place.camera)):
         return False
     origin = place.world_from_cam[:3, 3]

@@ -188,7 +188,7 @@ def test_a_short_live_demo(tmp_path: Path, model: Path) -> None:
     assert set(figures["cameras"]) == {"vehicle", "world", "orbit", "hand"}
     for camera in figures["cameras"].values():
         assert camera["balanced"]
-        assert camera["twice"] == 0
+        assert camera["repeated"] == 0
         assert 0 < camera["published"] <= camera["seen"]
         assert camera["asked_hz"] == 10
         assert camera["latency_s"] > 0

@@ -12,7 +12,7 @@ import torch
 from anyview_ros.cli import distill
 from anyview_ros.cli.__main__ import main
 from anyview_ros.model.checkpoint import read_checkpoint
-from anyview_ros.training.distributed import joined
+from anyview_ros.training.distributed import process_group
 from anyview_ros.training.joint.config import parse_joint
 from anyview_ros.training.joint.distillation import JointDistiller
 from anyview_ros.training.loop import LATEST, train
@@ -59,7 +59,7 @@ def test_two_processes_go_on_where_one_stopped_as_one_would(folder: Path) -> Non
     assert run(*command(folder, "alone")).returncode == 0
     whole = read_checkpoint(folder / "alone" / LATEST)
     config = parse_joint(whole.config)
-    with joined(torch.device("cpu"), alone=True) as device:
+    with process_group(torch.device("cpu"), alone=True) as device:
         stores = open_stores(config, folder / "cache")
         teacher = distill._imported(str(folder / "models" / "fake"))
         trainer = JointDistiller(config, stores, device, teacher)

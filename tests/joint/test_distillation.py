@@ -28,19 +28,19 @@ from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.packages import load_package
 from anyview_ros.training import distributed
 from anyview_ros.training.batches import Example
-from anyview_ros.training.distributed import joined
-from anyview_ros.training.joint.config import JointRun, parse_joint, student_text, teachers_way
+from anyview_ros.training.distributed import process_group
+from anyview_ros.training.joint.config import JointRun, parse_joint, student_text, teacher_schedule
 from anyview_ros.training.joint.distillation import JointDistiller, denoiser
-from anyview_ros.training.joint.questions import JointAsked, coded, joint_question
+from anyview_ros.training.joint.examples import EncodedExample, encode_example, joint_example
 from anyview_ros.training.loop import LATEST, Progress, train
-from anyview_ros.training.phased_distillation import integrated
+from anyview_ros.training.phased_distillation import integrate_unknown
 from tests.joint.tiny_student import CONFIG, STUDENT, distiller, fake_import, tiny_run
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.set_num_threads(1)
-    with joined(torch.device("cpu"), alone=True):
+    with process_group(torch.device("cpu"), alone=True):
         yield tmp_path_factory.mktemp("distillation")
 
 
@@ -66,12 +66,12 @@ def test_one_step_of_a_student_comes_nearer_to_many_steps_of_its_teacher(
     for _ in range(24):
         stepped(trainer)
     take(trainer, trainer.ema)
-    asked = [coded(q, trainer.autoencoder, trainer.device) for q in trainer.draw(1000)]
+    encoded = [encode_example(q, trainer.autoencoder, trainer.device) for q in trainer.draw(1000)]
 
     @torch.no_grad()
     def clips(network: torch.nn.Module, levels: tuple[float, ...], solver: str) -> Tensor:
-        of = [(denoiser(network, a, trainer.text), a) for a in asked]  # type: ignore[arg-type]
-        return torch.cat([integrated(a, f, a.start(80.0), levels, solver) for f, a in of])
+        of = [(denoiser(network, a, trainer.text), a) for a in encoded]  # type: ignore[arg-type]
+        return torch.cat([integrate_unknown(a, f, a.start(80.0), levels, solver) for f, a in of])
 
     wanted = clips(trainer.teacher, STUDENT.teacher_levels, "ab2")
     student, few = (
@@ -84,8 +84,8 @@ def test_one_step_of_a_student_comes_nearer_to_many_steps_of_its_teacher(
 def test_the_teachers_way_is_the_sampler_of_the_release() -> None:
     """35 steps and the clean pass, against the engine; a denoiser that is no network."""
     noise = torch.randn(1, 16, 2, 4, 6, generator=torch.Generator().manual_seed(0))
-    asked = JointAsked(noise, noise, noise)
-    levels, solver = teachers_way("exact")
+    encoded = EncodedExample(noise, noise, noise)
+    levels, solver = teacher_schedule("exact")
     assert len(levels) == 37  # 36 calls
     for level, usual in zip(levels, sampler.karras_sigmas(35), strict=False):
         assert level == pytest.approx(usual, rel=1e-12)
@@ -96,7 +96,7 @@ def test_the_teachers_way_is_the_sampler_of_the_release() -> None:
     def numpy_denoise(y: NDArray[np.float32], level: float) -> NDArray[np.float32]:
         return denoise(torch.from_numpy(y), level).numpy()
 
-    ended = integrated(asked, denoise, asked.start(80.0), levels, solver)
+    ended = integrate_unknown(encoded, denoise, encoded.start(80.0), levels, solver)
     usual_end = sampler.sample(numpy_denoise, noise.numpy(), levels[:-1], "ab2")
     np.testing.assert_allclose(ended.numpy(), usual_end, atol=2e-5)
 
@@ -104,15 +104,15 @@ def test_the_teachers_way_is_the_sampler_of_the_release() -> None:
 def test_shards_have_the_gradients_of_the_whole_network(folder: Path, teacher: Import) -> None:
     """bfloat16 from float32 weights; blocks that are run again; questions one by one."""
     trainer = distiller(folder, teacher)
-    questions = trainer.draw(1)
-    for question in questions:
-        trainer._learn(question, 1, len(questions))
+    examples = trainer.draw(1)
+    for example in examples:
+        trainer._learn(example, 1, len(examples))
     plain = network_of(teacher, PRECISIONS["bf16"]).float().requires_grad_(True)
-    for question in questions:
-        asked = coded(question, trainer.autoencoder, trainer.device)
-        learnt = trainer._lesson(asked, 1)
-        answer = denoiser(plain, asked, trainer.text)(learnt.y, learnt.level)
-        ((answer - learnt.wanted).square().mean() / len(questions)).backward()
+    for example in examples:
+        encoded = encode_example(example, trainer.autoencoder, trainer.device)
+        pair = trainer._training_pair(encoded, 1)
+        answer = denoiser(plain, encoded, trainer.text)(pair.y, pair.level)
+        ((answer - pair.wanted).square().mean() / len(examples)).backward()
     for name, weight in plain.named_parameters():
         share = trainer._weights[name].grad
         if weight.grad is None:
@@ -129,12 +129,12 @@ def test_blocks_keep_nothing_of_their_own_until_they_run_again(
 ) -> None:
     trainer = distiller(folder, teacher)
     plain = network_of(teacher, PRECISIONS["bf16"]).float().requires_grad_(True)
-    asked = coded(trainer.draw(0)[0], trainer.autoencoder, trainer.device)
+    encoded = encode_example(trainer.draw(0)[0], trainer.autoencoder, trainer.device)
 
     def kept_bytes(network: JointTransformer) -> int:
         kept: list[int] = []
         with saved_tensors_hooks(lambda t: kept.append(t.nbytes), lambda nothing: nothing):
-            denoiser(network, asked, trainer.text)(asked.start(80.0), 80.0)
+            denoiser(network, encoded, trainer.text)(encoded.start(80.0), 80.0)
         return sum(kept)
 
     assert kept_bytes(trainer.network) < 0.2 * kept_bytes(plain)
@@ -144,8 +144,8 @@ def test_a_student_that_goes_its_teachers_way_has_nothing_to_learn(
     folder: Path, teacher: Import
 ) -> None:
     trainer = distiller(folder, teacher, teacher_levels=(80.0, 2.0, 0.0))
-    (question, _) = trainer.draw(0)
-    losses = [float(trainer._learn(question, phase, 1)) for phase in (0, 1)]
+    (example, _) = trainer.draw(0)
+    losses = [float(trainer._learn(example, phase, 1)) for phase in (0, 1)]
     assert max(losses) < 1e-9
 
 
@@ -206,20 +206,20 @@ def test_a_package_makes_what_the_student_made_in_training(
     pipeline = Pipeline(package, "cpu", 1)
     encoded = videos_seen(monkeypatch)
     made = pipeline.synthesize([scene.clip(0)], scene.view(2), options)
-    question = joint_question(Example(scene, [0], [2]), 0.0625, 0)
-    asked = coded(question, trainer.autoencoder, trainer.device)
-    noise = sampler.unit_noise(3, asked.noise.shape[1:])[None]
-    asked = replace(asked, noise=torch.from_numpy(noise))
+    example = joint_example(Example(scene, [0], [2]), 0.0625, 0)
+    encoded = encode_example(example, trainer.autoencoder, trainer.device)
+    noise = sampler.unit_noise(3, encoded.noise.shape[1:])[None]
+    encoded = replace(encoded, noise=torch.from_numpy(noise))
     take(trainer, trainer.ema)
     with torch.no_grad():
-        denoise = denoiser(trainer.network, asked, trainer.text)
-        latent = integrated(asked, denoise, asked.start(80.0), (80.0, 2.0, 0.0))
+        denoise = denoiser(trainer.network, encoded, trainer.text)
+        latent = integrate_unknown(encoded, denoise, encoded.start(80.0), (80.0, 2.0, 0.0))
         frames = conditioning.images_of(trainer.autoencoder.decode(latent).numpy())
     assert np.abs(frames.astype(float) - made.frames).mean() < 0.6  # one step alone: 0.76
 
     # The network says little about cameras this random, so what is coded is compared too.
-    rays = question.source_rays, question.target_rays
-    for video in (question.source, *(part for r in rays for part in r.split(3, dim=1))):
+    rays = example.source_rays, example.target_rays
+    for video in (example.source, *(part for r in rays for part in r.split(3, dim=1))):
         apart = [float(np.abs(video.numpy() - seen).max()) for seen in encoded]
         assert sorted(apart)[0] < 1e-5 < 1e-2 < sorted(apart)[1]
     assert len(encoded) == 5

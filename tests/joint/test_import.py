@@ -12,13 +12,13 @@ import torch
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model import whole_folder
+from anyview_ros.model import atomic_directory
 from anyview_ros.model.joint import imported as importing
 from anyview_ros.model.joint.checkpoint import ByteStream
-from anyview_ros.model.joint.fake_release import write_fake_release
 from anyview_ros.model.joint.imported import import_release, open_import
 from anyview_ros.model.joint.package import find_import, size_of_camera
 from anyview_ros.model.joint.release import AUTOENCODER, NETWORK, NOTICE, RELEASE, TEXT
+from tests.joint.fake_release import write_fake_release
 from tests.joint.networks import CODER, SIZES
 
 
@@ -269,7 +269,7 @@ def test_a_model_is_not_written_over(files, models):
 def test_a_disk_without_room_is_told_and_nothing_is_left(files, models, monkeypatch):
     usage = shutil.disk_usage(models.parent)
     with monkeypatch.context() as patch:
-        patch.setattr(whole_folder.shutil, "disk_usage", lambda path: usage._replace(free=9))
+        patch.setattr(atomic_directory.shutil, "disk_usage", lambda path: usage._replace(free=9))
         assert refusal(files, models).code == "disk_full"
 
     def full(path: Path, *arguments):

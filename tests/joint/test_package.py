@@ -178,15 +178,15 @@ def test_16_bit_packages_compute_in_16_bits(imported, tmp_path, monkeypatch, pre
     contract = joint_contract("small", (5, 48, 64), 1 / 8, "-", precision=precision)
     made = package_import(imported, tmp_path, contract)
     assert len(made.differences) == (4 if precision == "fp16" else 0)
-    proofs = {f"proof-{name}" for name in GRAPHS}
-    assert {file.stem for file in made.folder.glob("*.onnx")} == {*GRAPHS, *proofs}
+    proxies = {f"proxy-{name}" for name in GRAPHS}
+    assert {file.stem for file in made.folder.glob("*.onnx")} == {*GRAPHS, *proxies}
     loaded = load_package(made.folder)
     assert loaded.contract.precision == precision
     assert loaded.contract.call_bytes > 0
-    asked = SelfTest(loaded)
-    assert asked._cases.keys() == proofs
+    self_test = SelfTest(loaded)
+    assert self_test._cases.keys() == proxies
     if precision == "fp16":
-        asked.ask({name: Graph(made.folder / f"{name}.onnx", "cpu") for name in proofs})
+        self_test.check({name: Graph(made.folder / f"{name}.onnx", "cpu") for name in proxies})
     graph = onnx.load(made.folder / "denoise.onnx").graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     types = {inner.name: inner.type.tensor_type.elem_type for inner in graph.value_info}

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from anyview_ros.model.joint.config import AutoencoderConfig, JointConfig
-from anyview_ros.model.joint.fake_release import write_fake_release
 from anyview_ros.model.joint.imported import Import, import_release
 from anyview_ros.model.joint.release import RELEASE
 from anyview_ros.training.joint.config import JointRun, JointStudent, parse_joint, student_text
 from anyview_ros.training.joint.distillation import JointDistiller
 from anyview_ros.training.store import Store
+from tests.joint.fake_release import write_fake_release
 from tests.training.tiny import PaintedStore
 
 NETWORK = JointConfig(width=48, blocks=2, heads=2, lora=8, text_width=12, text_tokens=5)
@@ -75,6 +75,6 @@ def painted(run: JointRun) -> Mapping[str, Store]:
 
 
 def distiller(folder: Path, teacher: Import, **changes: object) -> JointDistiller:
-    """Needs a group of processes, see `distributed.joined`."""
+    """Needs a group of processes, see `distributed.process_group`."""
     run = tiny_run(folder, teacher, **changes)
     return JointDistiller(run, painted(run), torch.device("cpu"), teacher)

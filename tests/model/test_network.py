@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.one_way.block import normalised
+from anyview_ros.model.one_way.block import rms_normalize
 from anyview_ros.model.one_way.config import RAY_VALUES, SWEEP_MARKS, NetworkConfig
 from anyview_ros.model.one_way.detail import UNSAID
 from anyview_ros.model.one_way.network import OneWayDenoiser
@@ -63,21 +63,21 @@ def joint_forward(
     )
     for block in net.stack:
         shift1, scale1, gate1, shift2, scale2, gate2 = (level + block.table).unbind(2)
-        mixed = block.qkv(normalised(x) * (1 + scale1) + shift1)
+        mixed = block.qkv(rms_normalize(x) * (1 + scale1) + shift1)
         outputs = []
         for head in range(CONFIG.heads):
             part = slice(head * CONFIG.head_width, (head + 1) * CONFIG.head_width)
             query, key, value = (m[..., part] for m in mixed.chunk(3, dim=-1))
-            query = turned(normalised(query) * block.query_scale)
-            key = turned(normalised(key) * block.key_scale)
+            query = turned(rms_normalize(query) * block.query_scale)
+            key = turned(rms_normalize(key) * block.key_scale)
             scores = query @ key.transpose(1, 2) / math.sqrt(CONFIG.head_width)
             outputs.append(scores.masked_fill(hidden, -math.inf).softmax(-1) @ value)
         x = x + (1 + gate1) * block.out(torch.cat(outputs, dim=-1))
-        hidden_values = block.expand(normalised(x) * (1 + scale2) + shift2)
+        hidden_values = block.expand(rms_normalize(x) * (1 + scale2) + shift2)
         x = x + (1 + gate2) * block.shrink(
             torch.nn.functional.gelu(hidden_values, approximate="tanh")
         )
-    said = unpatchify(net.head(normalised(x[:, count:]), GRID[0]), latent.shape, CONFIG.patch)
+    said = unpatchify(net.head(rms_normalize(x[:, count:]), GRID[0]), latent.shape, CONFIG.patch)
     level = (sigma / (1 + sigma)).expand(-1, 1, *GRID)
     seen = torch.cat([said, visible, level], dim=1)
     layers = [net.detail.first, *[net.detail.later] * (GRID[0] - 1)]
@@ -220,7 +220,7 @@ def test_in_use_detail_is_of_one_candidate_and_colours_are_mixed(sweeping: OneWa
         part.bias[2 * 4 : 3 * 4] = 0.1  # plane 1, after nothing and plane 0; 2 x 2 cells a token
     sweep = candidates()
     learned = swept(sweeping, sweep)
-    sweeping.decide(1e4)
+    sweeping.set_choice(1e4)
     answer = swept(sweeping, sweep)
     assert torch.allclose(answer[:, :COLOURS], learned[:, :COLOURS], atol=1e-5)
     assert torch.allclose(answer[:, COLOURS:], sweep[:, 1, COLOURS:-SWEEP_MARKS], atol=1e-4)

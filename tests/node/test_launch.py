@@ -203,12 +203,6 @@ def test_a_world_that_there_is_not_is_named() -> None:
         asked("demo.launch.py", "demo", world="moon")
 
 
-@pytest.mark.parametrize("world", KINDS)
-def test_each_world_has_a_demo(world: str) -> None:
-    _, (include,) = described(f"demo_{world}.launch.py")
-    assert included(include) == ("demo.launch.py", {"world": world})
-
-
 def test_two_robots_share_no_name() -> None:
     _, actions = described("demo_two_robots.launch.py")
     spaces, seeds = [], []

@@ -17,9 +17,9 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import transform_from_pose
 from anyview_ros.media.video import open_footage
+from anyview_ros.model.atomic_directory import new_model_directory
 from anyview_ros.model.joint.export import require_clip
 from anyview_ros.model.joint.release import require_acceptance
-from anyview_ros.model.whole_folder import named_folder
 from anyview_ros.packages import find_package
 from anyview_ros.release import SCENE_SCALES, scene_scale
 from tests.packages import make_package
@@ -63,7 +63,7 @@ def attention_on_the_cpu(folder: Path) -> None:
 
 
 @does("engine.onnx.memory", "Export it in fp16, for shorter clips or smaller images")
-@does("model.whole_folder", "ask for fp16, a shorter clip or smaller images")
+@does("model.atomic_directory", "ask for fp16, a shorter clip or smaller images")
 def smaller_export(folder: Path) -> None:
     exported("--precision", "fp16", "--frames", "13", "--size", "4:3", "--exact-size", "128", "160")
     require_clip((13, 128, 160))
@@ -132,13 +132,15 @@ def accepted_licence(folder: Path) -> None:
     require_acceptance(parsed("import", *files, "--accept-license").accept_license)
 
 
-@does("model.whole_folder", "choose another --name")
+@does("model.atomic_directory", "choose another --name")
 def another_model_name(folder: Path) -> None:
     (folder / "there").mkdir()
-    assert code_of(named_folder, folder, "there") == "model_exists"
+    assert code_of(new_model_directory, folder, "there") == "model_exists"
     for command in (("export", "w"), ("import", "--dit", "a", "--tokenizer", "b", "--text", "c")):
-        assert named_folder(folder, parsed(*command, "--name", "other").name)
+        assert new_model_directory(folder, parsed(*command, "--name", "other").name)
 
 
 is_outside("the machine's", "engine.onnx.self_test", "update the driver and ONNX Runtime")
-is_outside("the shell's", "model.whole_folder", "let XDG_DATA_HOME name a folder on another disk")
+is_outside(
+    "the shell's", "model.atomic_directory", "let XDG_DATA_HOME name a folder on another disk"
+)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from anyview_ros.training.config import parse_config
-from anyview_ros.training.distillation import teachers_run
+from anyview_ros.training.distillation import teacher_run
 from anyview_ros.training.loop import train
 from anyview_ros.training.surfaces.config import read_surfaces
 from anyview_ros.worlds.photograph_packages import PACKAGES
@@ -53,7 +53,7 @@ def config_of_the_checkpoint(folder: Path) -> None:
 @does("training.distillation", "take the checkpoint it came from")
 def teacher_of_a_student(folder: Path) -> None:
     teacher: Any = SimpleNamespace(config=CONFIG)
-    assert teachers_run(teacher).text == CONFIG
+    assert teacher_run(teacher).text == CONFIG
 
 
 @does("training.files", "lower the number of frames or the period")

@@ -15,7 +15,7 @@ from anyview_ros.training.batches import (
     SIGMA_MAX,
     draw_batch,
     draw_levels,
-    drawn_name,
+    draw_set_name,
     scene_tensors,
 )
 from anyview_ros.training.config import parse_config
@@ -77,7 +77,7 @@ def test_all_scenes_are_in_the_pool_after_pool_steps() -> None:
 def test_stages_mix_what_they_say() -> None:
     run = tiny_run()
     first, last = (
-        Counter(drawn_name(run, step, np.random.default_rng(seed)) for seed in range(400))
+        Counter(draw_set_name(run, step, np.random.default_rng(seed)) for seed in range(400))
         for step in (3, 4)
     )
     assert set(last) == {"street"}

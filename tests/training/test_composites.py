@@ -76,10 +76,10 @@ def test_in_a_mirror_targets_show_the_mirror_image(eyes: Path, tmp_path: Path) -
     contract = run.contract()
     scene = painted(run)["street"][0]
     shown = Composer(eyes, tmp_path).shown(scene, [0, 1], [2, 3], 0.0625)
-    question = Example(scene, [0, 1], [2, 3], shown)
+    example = Example(scene, [0, 1], [2, 3], shown)
     pairs = zip(
-        candidates_of(contract, question, [0.0]),
-        candidates_of(contract, question.mirrored(), [0.0]),
+        candidates_of(contract, example, [0.0]),
+        candidates_of(contract, example.mirrored(), [0.0]),
         strict=True,
     )
     for here, there in pairs:
@@ -87,7 +87,7 @@ def test_in_a_mirror_targets_show_the_mirror_image(eyes: Path, tmp_path: Path) -
         apart = np.abs(there_again - here.images[-1])
         assert (apart > 3).mean() < 0.02  # pixels at the border of a source may flip
         np.testing.assert_allclose(there.marks[-1, 1][..., ::-1], here.marks[-1, 1], atol=0.05)
-    wrong = replace(question.mirrored(), shown=shown)
+    wrong = replace(example.mirrored(), shown=shown)
     assert np.abs(candidates_of(contract, wrong, [0.0])[0].images[-1] - there.images[-1]).any()
 
 

@@ -19,7 +19,7 @@ from anyview_ros.training.config import parse_config
 from anyview_ros.training.distillation import Distiller, denoiser, student_run
 from anyview_ros.training.flow import pixel_losses
 from anyview_ros.training.loop import LATEST, Progress, train
-from anyview_ros.training.perceptual_loss import looking
+from anyview_ros.training.perceptual_loss import load_distance
 from anyview_ros.training.phased_distillation import student_rollout, teacher_target
 from anyview_ros.training.student import StudentConfig
 from tests.training.tiny import CONFIG, painted, stepped, tiny_trainer
@@ -58,13 +58,13 @@ def distiller(**changes: object) -> Distiller:
 @torch.no_grad()
 def walked(trainer: Distiller, network: str, levels: tuple[float, ...], step: int) -> Tensor:
     """Clips that a network makes of the questions of a step, by the engine's sampler."""
-    asked = trainer._asked(trainer.draw(step))
-    denoise = denoiser(getattr(trainer, network), asked)
+    encoded = trainer._encode(trainer.draw(step))
+    denoise = denoiser(getattr(trainer, network), encoded)
 
     def numpy_denoise(y: NDArray[np.float32], level: float) -> NDArray[np.float32]:
         return denoise(torch.from_numpy(y), level).numpy()
 
-    made = sampler.sample(numpy_denoise, asked.noise.numpy(), levels)
+    made = sampler.sample(numpy_denoise, encoded.noise.numpy(), levels)
     return torch.from_numpy(made)
 
 
@@ -95,14 +95,14 @@ def test_one_step_of_a_student_comes_nearer_to_many_steps_of_its_teacher() -> No
 def test_what_is_wanted_ends_where_the_teachers_steps_end() -> None:
     """Against the engine's sampler, over both phases; the student is its teacher at first."""
     trainer = without_known_frames(distiller())
-    asked = trainer._asked(trainer.draw(0))
+    encoded = trainer._encode(trainer.draw(0))
     first, second = STUDENT.phases
     with torch.no_grad():
-        teacher = denoiser(trainer.teacher, asked)
-        y = student_rollout(asked, teacher, STUDENT.levels[:1])
-        wanted = teacher_target(asked, teacher, y, first, "euler")
+        teacher = denoiser(trainer.teacher, encoded)
+        y = student_rollout(encoded, teacher, STUDENT.levels[:1])
+        wanted = teacher_target(encoded, teacher, y, first, "euler")
         y = wanted + 0.5 / 3.0 * (y - wanted)
-        ended = teacher_target(asked, teacher, y, second, "euler")
+        ended = teacher_target(encoded, teacher, y, second, "euler")
     assert torch.allclose(ended, walked(trainer, "teacher", WAY, 0), atol=1e-4)
 
 
@@ -117,20 +117,20 @@ def test_later_phases_start_where_the_student_leads() -> None:
     trainer = without_known_frames(distiller())
     for parameter in trainer.network.parameters():
         parameter.data.mul_(0.9)  # not its teacher any more
-    asked = trainer._asked(trainer.draw(0))
+    encoded = trainer._encode(trainer.draw(0))
     with torch.no_grad():
-        y = student_rollout(asked, denoiser(trainer.network, asked), STUDENT.levels)
+        y = student_rollout(encoded, denoiser(trainer.network, encoded), STUDENT.levels)
     answer = walked(trainer, "network", (3.0, 0.0), 0)
-    assert torch.allclose(y, answer + 0.5 / 3.0 * (3.0 * asked.noise - answer), atol=1e-5)
+    assert torch.allclose(y, answer + 0.5 / 3.0 * (3.0 * encoded.noise - answer), atol=1e-5)
 
 
 def test_a_student_starts_at_the_temperature_of_its_package() -> None:
     trainer = without_known_frames(distiller())
     trainer.run = replace(trainer.run, temperature=0.25)
-    asked = trainer._asked(trainer.draw(0))
+    encoded = trainer._encode(trainer.draw(0))
     method = sampler.SamplerSettings((3.0, 0.5, 0.0), temperature=0.25)
-    wanted = sampler.initial_state(method, asked.noise.numpy())
-    np.testing.assert_allclose(asked.start(3.0).numpy(), wanted, rtol=1e-6)
+    wanted = sampler.initial_state(method, encoded.noise.numpy())
+    np.testing.assert_allclose(encoded.start(3.0).numpy(), wanted, rtol=1e-6)
 
 
 def test_known_frames_stay_as_they_are() -> None:
@@ -138,20 +138,20 @@ def test_known_frames_stay_as_they_are() -> None:
     batch = trainer.draw(0)
     batch = replace(batch, known=torch.tensor([True, False]).expand_as(batch.known))
     batch = replace(batch, levels=torch.where(batch.known, 0.0, batch.levels))
-    asked = trainer._asked(batch)
+    encoded = trainer._encode(batch)
     with torch.no_grad():
-        y = student_rollout(asked, denoiser(trainer.network, asked), STUDENT.levels)
-    assert torch.equal(y[:, :, 0], asked.truth[:, :, 0])
-    assert not torch.allclose(y[:, :, 1], asked.truth[:, :, 1], atol=0.1)
+        y = student_rollout(encoded, denoiser(trainer.network, encoded), STUDENT.levels)
+    assert torch.equal(y[:, :, 0], encoded.truth[:, :, 0])
+    assert not torch.allclose(y[:, :, 1], encoded.truth[:, :, 1], atol=0.1)
 
 
 def test_given_frames_are_taken_for_true() -> None:
     trainer = distiller(look=1.0)
     batch = trainer.draw(0)
     batch = replace(batch, known=torch.tensor([True, False]).expand_as(batch.known))
-    asked = trainer._asked(batch)
-    answer = asked.truth.clone().requires_grad_()
-    (trainer._look(asked, 0.5 * answer).sum()).backward()
+    encoded = trainer._encode(batch)
+    answer = encoded.truth.clone().requires_grad_()
+    (trainer._perceptual_loss(encoded, 0.5 * answer).sum()).backward()
     assert answer.grad is not None
     assert answer.grad[:, :, 0].abs().max() == 0
     assert answer.grad[:, :, 1].abs().max() > 0
@@ -164,12 +164,14 @@ def test_a_student_that_looks_comes_nearer_to_how_true_clips_look() -> None:
         student = without_known_frames(distiller(look=weight, levels=(3.0,), steps=60))
         for _ in range(60):
             stepped(student)
-        student.distance = looking(student.run, torch.device("cpu"))
+        student.distance = load_distance(student.run, torch.device("cpu"))
         found = []
         for step in range(1000, 1004):
-            asked = student._asked(student.draw(step))
+            encoded = student._encode(student.draw(step))
             with torch.no_grad():
-                found.append(student._look(asked, walked(student, "ema", (3.0, 0.0), step)))
+                found.append(
+                    student._perceptual_loss(encoded, walked(student, "ema", (3.0, 0.0), step))
+                )
         return float(torch.cat(found).mean())
 
     assert look(1.0) < 0.9 * look(0.0)

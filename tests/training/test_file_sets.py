@@ -94,7 +94,7 @@ def test_scenes_of_different_rigs_have_as_many_sources(tmp_path: Path) -> None:
 def test_a_batch_shows_what_the_scene_does(
     converted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "augmented", lambda rng, scene: scene)
+    monkeypatch.setattr(batches, "augment", lambda rng, scene: scene)
     run = run_on(converted, "street")
     stores = open_stores(run, converted)
     batch = draw_batch(run, run.contract(), stores, 0)

@@ -83,7 +83,7 @@ def test_stopped_before_the_scenes_are_there_saves_nothing(tmp_path: Path) -> No
 
 def test_one_scene_can_be_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the highest noise the answer can come from source and rays alone."""
-    monkeypatch.setattr(batches, "augmented", lambda rng, scene: scene)
+    monkeypatch.setattr(batches, "augment", lambda rng, scene: scene)
     run = tiny_run(
         pure_noise=1.0,
         known=0.0,

@@ -8,9 +8,9 @@ from typing import Any
 
 from anyview_ros.evaluation import perceptual
 from anyview_ros.evaluation.acceptance import PLAIN, shortfalls
-from anyview_ros.evaluation.evaluation import Asking
+from anyview_ros.evaluation.evaluation import SamplingOptions
 from anyview_ros.evaluation.results import summary
-from anyview_ros.evaluation.run import Plan, Results, attempt, open_evaluator
+from anyview_ros.evaluation.run import Plan, Results, evaluate_or_fail, open_evaluator
 from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.packages import load_package
 
@@ -75,9 +75,9 @@ def test_it_beats_the_baselines_on_worlds_it_never_saw(tmp_path: Path) -> None:
     """A few worlds beyond those of the card: margins are wide there too."""
     package = load_package(PACKAGE)
     suite = WorldSuite.of(package.contract, KINDS, ("narrow",), (950000, 950004))
-    plan = Plan(suite, package, Asking(("exact",)), perceptual.NONE, "cpu", tmp_path)
+    plan = Plan(suite, package, SamplingOptions(("exact",)), perceptual.NONE, "cpu", tmp_path)
     evaluator = open_evaluator(plan)
-    outcomes = tuple(attempt(evaluator, e, plan.folder(e)) for e in suite.episodes())
+    outcomes = tuple(evaluate_or_fail(evaluator, e, plan.folder(e)) for e in suite.episodes())
     for kind in KINDS:
         table = summary(Results(outcomes, ()), suite.groups)["groups"][kind]  # type: ignore[arg-type]
         for name in PLAIN:

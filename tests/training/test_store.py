@@ -11,7 +11,7 @@ import pytest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import rays
 from anyview_ros.training import store as module
-from anyview_ros.training.augmentation import mirrored
+from anyview_ros.training.augmentation import mirror
 from anyview_ros.training.scenes import SceneViews, render_scene
 from anyview_ros.training.store import SceneStore, open_stores, renderers, wait_for
 from anyview_ros.worlds.photographs import read_photographs
@@ -53,8 +53,8 @@ def test_depth_is_that_of_the_world_along_the_ray_of_each_pixel() -> None:
 
 def test_a_mirrored_scene_has_the_mirrored_points() -> None:
     scene = render_scene(replace(SCENES, depth=True, frames=1), 5)
-    for seen, mirror in zip(points(scene), points(mirrored(scene)), strict=True):
-        np.testing.assert_allclose(mirror[:, ::-1], seen * (1, -1, 1), atol=1e-5)
+    for seen, mirrored in zip(points(scene), points(mirror(scene)), strict=True):
+        np.testing.assert_allclose(mirrored[:, ::-1], seen * (1, -1, 1), atol=1e-5)
 
 
 def points(scene: SceneViews) -> list[np.ndarray]:

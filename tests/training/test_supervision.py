@@ -10,8 +10,8 @@ from anyview_ros.contract import LatentShape
 from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at
-from anyview_ros.training.augmentation import lit, mirrored, through_cameras
-from anyview_ros.training.monocular import turned_views
+from anyview_ros.training.augmentation import mirror, relight, simulate_cameras
+from anyview_ros.training.monocular import cut_views
 from anyview_ros.training.scenes import SceneViews
 
 CAMERA = Camera(64, 48, 40.0, 42.0, 30.0, 25.0)
@@ -33,7 +33,7 @@ def test_a_cut_is_what_a_turned_camera_sees() -> None:
     """The sweep's plane at infinity takes the full view to each cut: depth plays no part."""
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        views = turned_views(rng, smooth_scene(seed), 1, cuts=3)
+        views = cut_views(rng, smooth_scene(seed), 1, cuts=3)
         assert views.images.shape == (4, 5, 48, 64, 3)
         for cut in (1, 2, 3):
             sweep = plane_sweep([views.clip(0)], views.view(cut), [0.0], LatentShape(3, 4, 4, 4))
@@ -45,7 +45,7 @@ def test_a_cut_is_what_a_turned_camera_sees() -> None:
 
 def test_cuts_differ_and_some_pan_over_time() -> None:
     rng = np.random.default_rng(1)
-    scenes = [turned_views(rng, smooth_scene(), 0, cuts=2) for _ in range(8)]
+    scenes = [cut_views(rng, smooth_scene(), 0, cuts=2) for _ in range(8)]
     pans = [np.ptp(s.world_from_cam[1:, :, 0, 0], axis=1).max() > 1e-3 for s in scenes]
     assert 2 <= sum(pans) <= 8
     zooms = {round(s.cameras[1].fx, 3) for s in scenes}
@@ -55,7 +55,7 @@ def test_cuts_differ_and_some_pan_over_time() -> None:
 def test_a_mirrored_scene_obeys_the_same_geometry() -> None:
     """Warping over a plane and mirroring commute."""
     scene = smooth_scene()
-    other = mirrored(scene)
+    other = mirror(scene)
     assert np.allclose(np.linalg.det(other.world_from_cam[..., :3, :3]), 1.0)
     shape = LatentShape(3, 4, 4, 4)
     sweep = plane_sweep([scene.clip(0)], scene.view(1), [0.0, 0.2], shape).images
@@ -66,7 +66,7 @@ def test_a_mirrored_scene_obeys_the_same_geometry() -> None:
 
 def test_light_changes_all_views_alike_and_geometry_not_at_all() -> None:
     scene = smooth_scene()
-    found = [lit(np.random.default_rng(s), scene) for s in range(12)]
+    found = [relight(np.random.default_rng(s), scene) for s in range(12)]
     for changed in found:
         images = changed.images
         np.testing.assert_array_equal(changed.world_from_cam, scene.world_from_cam)
@@ -83,9 +83,9 @@ def test_a_camera_changes_its_own_view_by_noise_and_by_what_stays() -> None:
     still = replace(scene, images=scene.images[:, :1].repeat(40, axis=1))
     noises, residues = [], []
     for seed in range(8):
-        taken = through_cameras(np.random.default_rng(seed), still, [1])
+        taken = simulate_cameras(np.random.default_rng(seed), still, [1])
         np.testing.assert_array_equal(taken.images[0], still.images[0])  # the truth
-        again = through_cameras(np.random.default_rng(seed), still, [1])
+        again = simulate_cameras(np.random.default_rng(seed), still, [1])
         np.testing.assert_array_equal(taken.images, again.images)
         frames = taken.images[1].astype(float)
         noises.append(frames.std(axis=0).mean())

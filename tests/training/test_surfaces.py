@@ -30,7 +30,7 @@ from anyview_ros.training.surfaces.config import (
 )
 from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
 from anyview_ros.training.surfaces.package import package_surfaces
-from anyview_ros.training.surfaces.sightings import LEVEL, PER_SCENE, Sighting, sighting
+from anyview_ros.training.surfaces.sightings import LEVEL, PER_SCENE, Sighting, load_sighting
 from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 from tests.packages import make_package
 
@@ -126,11 +126,11 @@ def test_a_batch_follows_from_its_step_alone(cache: Path) -> None:
 
 def test_costs_from_the_disk_are_those_that_were_computed(cache: Path) -> None:
     made = stores(cache, parse_surfaces(CONFIG))["street"]
-    computed = [sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
+    computed = [load_sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
     kept = sorted((made.folder / "sightings-12-7.0-1.0-0.0625").glob("00002-*.npy"))
     assert kept
     assert len(kept) <= PER_SCENE
-    again = [sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
+    again = [load_sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
     for one, other in zip(computed, again, strict=True):
         assert (one.costs == other.costs).all()
         assert (one.truth == other.truth).all()
@@ -159,7 +159,7 @@ def test_a_mirrored_frame_has_the_same_pixels_elsewhere() -> None:
 def test_a_frame_alone_has_seen_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "ALONE", 1.0)
     made = stores(cache, parse_surfaces(CONFIG))["table"]
-    found = sighting(made, 0, 0, RANGE)
+    found = load_sighting(made, 0, 0, RANGE)
     assert (found.costs / LEVEL == MOST).all()
     assert not found.smooth.any()
 
@@ -168,7 +168,7 @@ def test_disturbed_frames_are_about_where_they_were(cache: Path) -> None:
     scene = stores(cache, parse_surfaces(CONFIG))["street"][0]
     frames = [sightings.frame_of(scene, (0, t)) for t in range(9)]
     for seed in range(8):
-        found = sightings.disturbed(np.random.default_rng(seed), frames)
+        found = sightings.perturb(np.random.default_rng(seed), frames)
         assert (found[0].world_from_cam == frames[0].world_from_cam).all()
         for one, other in zip(found, frames, strict=True):
             assert np.abs(one.world_from_cam - other.world_from_cam).max() < 0.5

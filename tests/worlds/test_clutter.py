@@ -57,7 +57,19 @@ def test_things_move_in_some_and_the_hand_sways_smoothly() -> None:
 
 
 def test_cameras_see_things_near_and_far_and_seldom_nothing() -> None:
-    config = SceneConfig("clutter", False, 0.25, 0, 1, 1, 0.1, (32, 48), 2, 2, True)
+    config = SceneConfig(
+        world="clutter",
+        still=False,
+        scene_scale=0.25,
+        first_seed=0,
+        count=1,
+        frames=1,
+        frame_period=0.1,
+        size=(32, 48),
+        sources=2,
+        targets=2,
+        depth=True,
+    )
     depths = [render_scene(config, seed).inverse_depth for seed in range(8)]
     seen = np.stack(depths).astype(np.float32)
     assert 0.02 < (seen == 0).mean() < 0.5  # the open sky

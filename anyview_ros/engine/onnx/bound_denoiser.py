@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Prediction
+from anyview_ros.engine.flow import flow_time
 from anyview_ros.engine.onnx.runtime import Graph, OnDevice
 from anyview_ros.errors import AnyviewError
 
@@ -90,9 +91,10 @@ class BoundDenoiser:
             AnyviewError: `not_finite`, `inference_failed`.
         """
         self.calls += 1
-        t = np.float32(sigma) / (np.float32(sigma) + np.float32(1))
+        times: Array = flow_time(np.array([sigma], np.float32))
+        t, share = float(times[0]), float((1 - times)[0])
         levels = np.full(self._levels, t, np.float32)
-        self._device.blend([(float(np.float32(1) - t), y)], out=self._blended)
+        self._device.blend([(share, y)], out=self._blended)  # as `flow.flow_state`
         if self._known is not None and sigma < self._known_below:
             levels[:, : self._known_frames] = 0
             self._device.overlay(self._known, self._blended, out=self._noisy)
@@ -103,9 +105,10 @@ class BoundDenoiser:
         if not math.isfinite(self._device.apart(self._prediction, self._noisy)):
             raise AnyviewError(
                 "not_finite",
-                f"model '{self._model}' made values that are not finite at t = {float(t):.4f}; "
+                f"model '{self._model}' made values that are not finite at t = {t:.4f}; "
                 "it may know the noise levels of its own speeds only: leave steps at 0",
             )
         if self._predicts_x0:
             return self._device.blend([(1.0, self._prediction)])
-        return self._device.blend([(1.0, self._blended), (-float(t), self._prediction)])
+        # as `flow.x0_of_velocity`
+        return self._device.blend([(1.0, self._blended), (-t, self._prediction)])

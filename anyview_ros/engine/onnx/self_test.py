@@ -1,8 +1,8 @@
-"""Known answers of a package's graphs, asked when it is loaded: does this machine compute them?
+"""The self-test of a package at load: does this machine compute what its graphs must answer?
 
 A driver, a library or a kernel that is wrong gives pictures that look like pictures. Inputs are
 noise that any machine makes again; of the answers, written by the export from torch, a few
-hundred values are kept.
+hundred values are in the package.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import ModelPackage
 
 SELF_TEST = "selftest.json"
-KEPT = 256  # values of each output, evenly spread
-# Of the largest value that is kept: what may be apart from torch.
+COMPARED = 256  # values of each output, evenly spread
+# Largest difference from torch, over the largest value that is compared.
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2}
 
 Array = NDArray[np.float32]
 
 
 def noise(inputs: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """Inputs of these shapes, the same everywhere and always."""
+    """Return inputs of these shapes, the same everywhere and always."""
     return {name: normal_noise(k, shape) for k, (name, shape) in enumerate(inputs.items())}
 
 
-def kept(output: Array) -> Array:
-    """The values of an output that are compared."""
+def compared_values(output: Array) -> Array:
+    """Return the values of an output that are compared, (256,) at most."""
     flat = np.ravel(output)
-    return np.asarray(flat[:: max(1, len(flat) // KEPT)][:KEPT], np.float32)
+    return np.asarray(flat[:: max(1, len(flat) // COMPARED)][:COMPARED], np.float32)
 
 
 class SelfTest:
-    """The known answers of a package; of one that has none, nothing is asked."""
+    """Cases of a package's self-test; a package without any passes."""
 
     def __init__(self, package: ModelPackage) -> None:
         self._package = package
@@ -48,29 +48,29 @@ class SelfTest:
         listed = SELF_TEST in package.contract.files
         self._cases: dict[str, Any] = json.loads(file.read_text()) if listed else {}
 
-    def ask_proofs(self, provider: str, threads: int) -> None:
-        """Ask graphs that are there for this alone, made small because the package's are large.
+    def check_proxy_graphs(self, provider: str, threads: int) -> None:
+        """Check the graphs that are there for this alone, small because the package's are large.
 
-        They are of the package's weights: on a processor, where nothing is doubtful, loading
-        those twice is not worth it.
+        They have the package's weights. On a processor, where nothing is doubtful, loading
+        those twice is not worth it: nothing is done.
 
         Raises:
             AnyviewError: `self_test_failed`.
         """
         if provider != "cpu":
             for name in self._cases.keys() - set(self._package.contract.graphs):
-                self._ask(name, Graph(self._package.path / f"{name}.onnx", provider, threads))
+                self._check(name, Graph(self._package.path / f"{name}.onnx", provider, threads))
 
-    def ask(self, graphs: Mapping[str, Graph]) -> None:
-        """Ask the package's own graphs.
+    def check(self, graphs: Mapping[str, Graph]) -> None:
+        """Check the package's own graphs.
 
         Raises:
             AnyviewError: `self_test_failed`.
         """
         for name in self._cases.keys() & graphs.keys():
-            self._ask(name, graphs[name])
+            self._check(name, graphs[name])
 
-    def _ask(self, name: str, graph: Graph) -> None:
+    def _check(self, name: str, graph: Graph) -> None:
         case = self._cases[name]
         shapes = {key: tuple(shape) for key, shape in case["inputs"].items()}
         given = noise(shapes) | {k: np.array(v, np.float32) for k, v in case["values"].items()}
@@ -80,7 +80,7 @@ class SelfTest:
         bound()
         for key, made in case["outputs"].items():
             expected = np.array(made["kept"], np.float32)
-            found = kept(np.array(bound.buffers[key].numpy()))
+            found = compared_values(np.array(bound.buffers[key].numpy()))
             self._compare(f"{name}.{key}", found, expected, graph.provider)
 
     def _compare(self, what: str, found: Array, expected: Array, provider: str) -> None:
@@ -96,5 +96,5 @@ class SelfTest:
 
 
 def write_cases(folder: Path, cases: Mapping[str, Any]) -> None:
-    """Write the known answers of a package."""
+    """Write the cases of a package's self-test."""
     (folder / SELF_TEST).write_text(json.dumps(cases, allow_nan=False) + "\n")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.frames import Camera, Frame
-from anyview_ros.geometry import inverse, rays
+from anyview_ros.geometry import frustum_sides, inverse, rays
 
 NEAR, FAR = 0.125, 4.0  # metres from the target's centre, in units of 1 / scene_scale
 SAMPLES = 16
@@ -72,7 +72,7 @@ def _inside(
     through the source's centre, inside where n . x >= 0, bounds s from one side.
     """
     source_from_target = inverse(source.world_from_cam) @ world_from_cam
-    normals = _frustum(source.camera)
+    normals = np.vstack([frustum_sides(source.camera), (0.0, 0.0, 1.0)])  # and the front
     at_origin = normals @ source_from_target[:3, 3]
     slopes = normals @ source_from_target[:3, :3] @ directions.T
     first = np.zeros(len(directions))
@@ -84,15 +84,3 @@ def _inside(
         if offset < 0:  # a ray that keeps its distance from this plane never comes inside
             last[slope == 0] = -np.inf
     return first, last
-
-
-def _frustum(camera: Camera) -> NDArray[np.float64]:
-    """(5, 3) inward normals in the optical frame: left, right, top, bottom, and the front.
-
-    The image spans from half a pixel before its first pixel's centre to half a pixel behind its
-    last one's.
-    """
-    left, top = (-0.5 - camera.cx) / camera.fx, (-0.5 - camera.cy) / camera.fy
-    right = (camera.width - 0.5 - camera.cx) / camera.fx
-    bottom = (camera.height - 0.5 - camera.cy) / camera.fy
-    return np.array([[1, 0, -left], [-1, 0, right], [0, 1, -top], [0, -1, bottom], [0, 0, 1.0]])

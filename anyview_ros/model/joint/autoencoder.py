@@ -61,8 +61,8 @@ class Encoder(nn.Module):
         self.head = head(widths[-1], 2 * LATENT_CHANNELS)
 
     def forward(self, frames: Tensor, past: Past) -> Tensor:
-        """(B, 3, T, H, W) -> (B, 32, T', H/8, W/8)."""
-        return through((self.conv1, *self.downsamples, *self.middle, *self.head), frames, past)
+        """Map (B, 3, T, H, W) to (B, 32, T', H/8, W/8)."""
+        return apply_layers((self.conv1, *self.downsamples, *self.middle, *self.head), frames, past)
 
 
 class Decoder(nn.Module):
@@ -85,8 +85,8 @@ class Decoder(nn.Module):
         self.head = head(widths[-1], COLOURS)
 
     def forward(self, code: Tensor, past: Past) -> Tensor:
-        """(B, 16, T', H', W') -> (B, 3, T, 8 H', 8 W')."""
-        return through((self.conv1, *self.middle, *self.upsamples, *self.head), code, past)
+        """Map (B, 16, T', H', W') to (B, 3, T, 8 H', 8 W')."""
+        return apply_layers((self.conv1, *self.middle, *self.upsamples, *self.head), code, past)
 
 
 class Autoencoder(nn.Module):
@@ -118,7 +118,7 @@ class Autoencoder(nn.Module):
             self.register_buffer(name, shaped, persistent=False)
 
     def encode(self, frames: Tensor, piece: int = 0) -> Tensor:
-        """(B, 3, T, H, W) in [-1, 1] -> latents (B, 16, T', H/8, W/8), float32.
+        """Encode (B, 3, T, H, W) in [-1, 1] into latents (B, 16, T', H/8, W/8), float32.
 
         Args:
             piece: latent frames made at a time, 0 = all. Any number gives the same latents.
@@ -126,11 +126,11 @@ class Autoencoder(nn.Module):
         Raises:
             AnyviewError: `invalid_num_frames`, `invalid_size`.
         """
-        latent = (self.code(frames, piece) - self.mean) * self.inverse_std
+        latent = (self.encode_mean(frames, piece) - self.mean) * self.inverse_std
         return (latent.bfloat16() if self.precision.rounds else latent).float()
 
-    def code(self, frames: Tensor, piece: int = 0) -> Tensor:
-        """As `encode`, before the latents are normalised: the mean the encoder predicts."""
+    def encode_mean(self, frames: Tensor, piece: int = 0) -> Tensor:
+        """Encode as `encode`, before the latents are normalised: the mean the encoder predicts."""
         check_frames(frames.shape)
         x, past = self.precision.entering(frames), Past()
         sizes = piece_sizes(x.shape[2], piece * TIME_FACTOR, first=(piece - 1) * TIME_FACTOR + 1)
@@ -140,7 +140,8 @@ class Autoencoder(nn.Module):
         return torch.cat(codes, dim=2)[:, :LATENT_CHANNELS]
 
     def decode(self, latent: Tensor, piece: int = 0) -> Tensor:
-        """Latents (B, 16, T', H', W') -> frames (B, 3, T, 8 H', 8 W') about [-1, 1], float32.
+        """Decode latents (B, 16, T', H', W') into frames (B, 3, T, 8 H', 8 W') about [-1, 1],
+        float32.
 
         Args:
             piece: latent frames read at a time, 0 = all. Any number gives the same frames; the
@@ -153,7 +154,7 @@ class Autoencoder(nn.Module):
 
 
 def latent_constants(rounds: bool) -> tuple[Tensor, Tensor]:
-    """Mean and inverse standard deviation of the latents, (16,) float32 each.
+    """Return mean and inverse standard deviation of the latents, (16,) float32 each.
 
     Args:
         rounds: as the release holds them: mean, deviation and its inverse each in bfloat16, so
@@ -165,7 +166,7 @@ def latent_constants(rounds: bool) -> tuple[Tensor, Tensor]:
 
 
 def check_frames(shape: Sequence[int]) -> None:
-    """Raises AnyviewError `invalid_num_frames` or `invalid_size` for clips that cannot be coded.
+    """Refuse clips that cannot be coded: AnyviewError `invalid_num_frames` or `invalid_size`.
 
     Args:
         shape: (B, 3, T, H, W).
@@ -183,7 +184,8 @@ def check_frames(shape: Sequence[int]) -> None:
 
 
 def piece_sizes(total: int, size: int, first: int) -> list[int]:
-    """Lengths of the pieces of `total` frames: `first`, then `size` each; size 0 = one piece."""
+    """Return lengths of the pieces of `total` frames: `first`, then `size` each; size 0 = one
+    piece."""
     if size <= 0:
         return [total]
     sizes = [min(first, total)]
@@ -193,10 +195,11 @@ def piece_sizes(total: int, size: int, first: int) -> list[int]:
 
 
 def one_by_one(coded: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -> list[Tensor]:
-    """Pieces, each begun when the one before is done.
+    """Encode or decode pieces, each begun when the one before is done.
 
-    In a graph nothing else says so: ONNX Runtime would take all of them through the first layer,
-    then through the next, and hold them all. So a number of the one before goes along with each.
+    In a graph nothing else fixes that order: ONNX Runtime would take all of them through the
+    first layer, then through the next, and hold them all. So a number of the one before goes
+    along with each.
     """
     made: list[Tensor] = []
     for part in parts:
@@ -217,8 +220,8 @@ def head(width: int, channels: int) -> nn.ModuleList:
     return nn.ModuleList([ChannelNorm(width), nn.SiLU(), CausalConv(width, channels)])
 
 
-def through(layers: Iterable[nn.Module], x: Tensor, past: Past) -> Tensor:
-    """One layer after the other; those that look back get the past."""
+def apply_layers(layers: Iterable[nn.Module], x: Tensor, past: Past) -> Tensor:
+    """Apply one layer after the other; those that look back get the past."""
     for layer in layers:
         x = layer(x, past) if isinstance(layer, Causal) else layer(x)
     return x

@@ -154,6 +154,6 @@ class Upsample(Causal):
 
 
 def each_frame(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer of single frames (N, C, H, W), applied to every frame of (B, C, T, H, W)."""
+    """Apply a layer of single frames (N, C, H, W) to every frame of (B, C, T, H, W)."""
     frames: Tensor = layer(x.transpose(1, 2).flatten(0, 1))
     return frames.reshape(x.shape[0], -1, *frames.shape[1:]).transpose(1, 2)

@@ -39,7 +39,7 @@ class ByteStream:
 
 
 def read_state(path: Path, file: ReleasedFile) -> dict[str, Tensor]:
-    """The tensors of a released file that its network reads, without the release's prefix.
+    """Read the tensors of a released file that its network uses, without the release's prefix.
 
     Either the tensors themselves or a dict that holds them under `model`. Nothing in the file is
     executed, and its tensors are mapped, not read: memory is that of what is used of them.
@@ -66,7 +66,7 @@ def read_state(path: Path, file: ReleasedFile) -> dict[str, Tensor]:
 
 
 def read_text(path: Path) -> Tensor:
-    """The text embedding (1, M, C) of the empty prompt, float32.
+    """Read the text embedding (1, M, C) of the empty prompt, float32.
 
     Raises:
         AnyviewError: as `read_state`; `checkpoint_mismatch`; `not_finite`.
@@ -105,7 +105,7 @@ def require_fit(
 
 
 def load_state(network: Network, state: Mapping[str, Tensor], source: str = "it") -> Network:
-    """The network with the weights of `state`, ready for inference.
+    """Return the network with the weights of `state`, ready for inference.
 
     The network may have been made on torch's `meta` device: what needs no cast is then shared with
     `state`, mapped files included. A `Matrix` needs none if it is stored in bfloat16.
@@ -126,7 +126,7 @@ def load_state(network: Network, state: Mapping[str, Tensor], source: str = "it"
 
 
 def mismatch(path: Path | str, part: str, faults: Iterable[str]) -> AnyviewError:
-    """Every kind of fault, those of all blocks told as one."""
+    """Return every kind of fault; those of all blocks are one."""
     kinds: dict[str, list[str]] = {}
     for fault in faults:
         kinds.setdefault(re.sub(r"\.\d+\.", ".*.", fault), []).append(fault)
@@ -197,15 +197,16 @@ def _read(path: Path) -> Mapping[Any, Any]:
     return content
 
 
-def _refusal(path: Path, said: str) -> AnyviewError:
-    """Torch's own text advises to load the file without protection: that is not passed on."""
-    if foreign := re.search(r"GLOBAL (\S+)|(?:function|class) (\S+)", said):
+def _refusal(path: Path, message: str) -> AnyviewError:
+    """Return the reason in our words: torch's own text advises to load the file without
+    protection."""
+    if foreign := re.search(r"GLOBAL (\S+)|(?:function|class) (\S+)", message):
         return AnyviewError(
             "unsafe_checkpoint",
             f"{path} asks to call {foreign[1] or foreign[2]} while it is read; a checkpoint is "
             "numbers alone, so it is refused, and nothing of it was run",
         )
-    lines = [line for line in said.splitlines() if line.strip() and "weights_only" not in line]
+    lines = [line for line in message.splitlines() if line.strip() and "weights_only" not in line]
     return AnyviewError(
         "invalid_checkpoint",
         f"{path} cannot be read as a torch checkpoint, perhaps it is not whole "

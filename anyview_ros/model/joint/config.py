@@ -120,16 +120,16 @@ class Precision:
 
     @property
     def rotary_dtype(self) -> torch.dtype:
-        """In which the rotary table is evaluated."""
+        """Return the type in which the rotary table is evaluated."""
         return torch.bfloat16 if self.rounds else torch.float32
 
     @property
     def tokens_dtype(self) -> torch.dtype:
-        """Of tokens between blocks, which grow beyond what float16 holds."""
+        """Return the type of tokens between blocks, which grow beyond what float16 holds."""
         return torch.float32 if self.dtype == torch.float16 else self.dtype
 
     def entering(self, x: Tensor) -> Tensor:
-        """`x` as a network of this precision receives it."""
+        """Return `x` as a network of this precision receives it."""
         return (x.bfloat16() if self.rounds else x).to(self.dtype)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.contract import Contract, FusedAttention, LatentShape, Precision, Sampling
+from anyview_ros.engine.flow import flow_time
 from anyview_ros.engine.sampler import karras_sigmas
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import (
@@ -81,7 +82,7 @@ def joint_contract(
     frame_period: float = 0.1,
     precision: Precision = "fp32",
 ) -> Contract:
-    """The contract of a package of this family; `exact` is sampled as the release does.
+    """Return the contract of a package of this family; `exact` is sampled as the release does.
 
     Args:
         clip: (T, H, W) of source and target: T = 1 + 4k, sides multiples of 16.
@@ -159,30 +160,30 @@ def export_joint_package(
     """
     specs, work = graph_specs(contract, model), operations(contract, model)
     large = work > min(MOST_ASKED, MOST_COMPARED)
-    proofs = proof_specs(contract, model) if large else {}
-    compared = specs if work <= MOST_COMPARED else proofs
+    proxies = proxy_specs(contract, model) if large else {}
+    compared = specs if work <= MOST_COMPARED else proxies
     tolerance = TOLERANCES.get(contract.precision)
     with SharedWeights(folder, torch.bfloat16) as weights:
-        write_graphs(folder, specs | proofs, weights)
+        write_graphs(folder, specs | proxies, weights)
         assert weights.size  # whose asking writes what is buffered
         differences = check(folder, compared, tolerance) if tolerance is not None else {}
-    write_self_test(folder, proofs or specs)
+    write_self_test(folder, proxies or specs)
     sized = replace(
         contract,
         call_bytes=call_bytes(contract, model),
         attention=fused_attention(contract, model.network.config),
     )
-    return seal(folder, sized, specs | proofs), differences
+    return seal(folder, sized, specs | proxies), differences
 
 
-def proof_specs(contract: Contract, model: JointModel) -> dict[str, GraphSpec]:
-    """Graphs of the same weights that a processor can run, in place of larger ones."""
+def proxy_specs(contract: Contract, model: JointModel) -> dict[str, GraphSpec]:
+    """Return graphs of the same weights that a processor can run, in place of larger ones."""
     small = replace(contract, frames=(PROOF[0],), sizes=(PROOF[1:],))
-    return {f"proof-{name}": spec for name, spec in graph_specs(small, model).items()}
+    return {f"proxy-{name}": spec for name, spec in graph_specs(small, model).items()}
 
 
 def operations(contract: Contract, model: JointModel) -> float:
-    """About how many multiplications and additions the four graphs take."""
+    """Return about how many multiplications and additions the four graphs take."""
     (frames,), ((height, width),) = contract.frames, contract.sizes
     cells = math.prod(contract.latent.of(frames, height, width)[1:])
     coder = CODER_OPERATIONS * model.autoencoder.encoder.conv1.out_channels**2
@@ -190,7 +191,7 @@ def operations(contract: Contract, model: JointModel) -> float:
 
 
 def denoiser_operations(config: JointConfig, cells: int) -> float:
-    """Of one call, for as many latent cells of the target and as many of the source."""
+    """Return the operations of one call, by latent cells of the target and of the source."""
     tokens = 2 * cells / PATCH**2
     # Query, key, value, output, the text's query, and the two of the MLP.
     matrices = config.blocks * (5 + 2 * MLP_RATIO) * config.width**2
@@ -198,7 +199,7 @@ def denoiser_operations(config: JointConfig, cells: int) -> float:
 
 
 def fused_attention(contract: Contract, config: JointConfig) -> FusedAttention | None:
-    """That of all tokens to all, where their scores are many."""
+    """Return the attention of all tokens to all, if their scores are many."""
     (frames,), ((height, width),) = contract.frames, contract.sizes
     tokens = 2 * math.prod(contract.latent.of(frames, height, width)[1:]) // PATCH**2
     if config.heads * tokens**2 < MANY_SCORES:
@@ -207,7 +208,7 @@ def fused_attention(contract: Contract, config: JointConfig) -> FusedAttention |
 
 
 def call_bytes(contract: Contract, model: JointModel) -> int:
-    """About what the largest of the four graphs needs beside its weights."""
+    """Return about what the largest of the four graphs needs beside its weights."""
     (frames,), ((height, width),) = contract.frames, contract.sizes
     latent = contract.latent.of(frames, height, width)
     config, wide = model.network.config, contract.precision == "fp32"
@@ -248,7 +249,7 @@ class Condition(nn.Module):
 
 
 def graph_specs(contract: Contract, model: JointModel) -> dict[str, GraphSpec]:
-    """The four graphs at the contract's size, with random inputs of a fixed seed."""
+    """Return the four graphs at the contract's size, with random inputs of a fixed seed."""
     (frames,), ((height, width),) = contract.frames, contract.sizes
     cells = contract.latent.of(frames, height, width)[1:]
     times = noise_times(contract) if model.tabulated else ()
@@ -264,7 +265,7 @@ def graph_specs(contract: Contract, model: JointModel) -> dict[str, GraphSpec]:
 def autoencoder_specs(
     autoencoder: Autoencoder, clip: tuple[int, int, int], piece: int = 0
 ) -> dict[str, GraphSpec]:
-    """`encode` and `decode` of clips of (T, H, W)."""
+    """Return `encode` and `decode` of clips of (T, H, W)."""
     video = normal(1, COLOURS, *clip).clamp(-1, 1)
     latent = normal(*(1, *LATENT.of(*clip)))
     return {
@@ -276,7 +277,7 @@ def autoencoder_specs(
 def denoiser_specs(
     denoiser: FoldedDenoiser, target: Grid, source: Grid, t: float = 0.7
 ) -> dict[str, GraphSpec]:
-    """`condition` and `denoise` for token grids of the target and of the source.
+    """Return `condition` and `denoise` for token grids of the target and of the source.
 
     Args:
         t: noise time of the example, one that the denoiser knows.
@@ -297,18 +298,18 @@ def denoiser_specs(
 
 
 def noise_times(contract: Contract) -> tuple[float, ...]:
-    """t = sigma / (1 + sigma) of every speed, in float32 as the sampler has them."""
+    """Return the flow's times of every speed, in float32 as the sampler has them."""
     sigmas = {sigma for levels in contract.sigmas.values() for sigma in levels}
     levels = torch.tensor(sorted(sigmas), dtype=torch.float32)
-    times: Sequence[float] = (levels / (levels + 1)).tolist()
+    times: Sequence[float] = flow_time(levels).tolist()
     return tuple(times)
 
 
 def cells_of(grid: Grid) -> Grid:
-    """Latent cells (T', H', W') of a token grid."""
+    """Return latent cells (T', H', W') of a token grid."""
     return grid[0], grid[1] * PATCH, grid[2] * PATCH
 
 
 def normal(*shape: int) -> Tensor:
-    """The same random numbers at every call."""
+    """Return the same random numbers at every call."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -35,10 +35,10 @@ from anyview_ros.model.joint.layers import (
     PatchEmbed,
     Patches,
     Terms,
-    added,
+    add_gated,
     modulate,
 )
-from anyview_ros.model.joint.position import Grid, Rotation, rotation_by
+from anyview_ros.model.joint.position import Grid, Rotation, rotation_of
 from anyview_ros.model.joint.transformer import (
     Block,
     BlockTerms,
@@ -85,7 +85,7 @@ class FoldedDenoiser(nn.Module):
         super().__init__()
         self.precision = network.precision
         self.grid = target
-        rotation = rotation_by(network.angles([target, source]))
+        rotation = rotation_of(network.angles([target, source]))
         self.register_buffer("cosine", rotation.cosine)
         self.register_buffer("sine", rotation.sine)
         source_embedder = cast(PatchEmbed, network.x_embedder_newviews[0])
@@ -100,14 +100,14 @@ class FoldedDenoiser(nn.Module):
         self.head = folded_head(network.final_layer.linear, dtype)
 
     def condition(self, latent: Tensor, rays: Tensor) -> Tensor:
-        """Tokens of the source (1, N, D), from its latents (1, 16, ..) and rays (1, 32, ..).
+        """Return tokens of the source (1, N, D), from its latents (1, 16, ..) and rays (1, 32, ..).
 
         They are float32, as everything is that goes in or out of a graph.
         """
         return self._embedded(self.embed_source, latent, rays).float()
 
     def forward(self, noisy: Tensor, t: Tensor, rays: Tensor, source: Tensor) -> Tensor:
-        """Velocity (1, 16, T', H', W').
+        """Return velocity (1, 16, T', H', W').
 
         Args:
             noisy: (1, 16, T', H', W'), (x0 + sigma * noise) / (1 + sigma).
@@ -121,8 +121,8 @@ class FoldedDenoiser(nn.Module):
         terms: AllTerms = self.levels(t)
         last = len(self.blocks) - 1
         for index, (block, own) in enumerate(zip(self.blocks, terms.blocks, strict=True)):
-            kept = target.shape[1] if index == last else x.shape[1]
-            x = block(x, own, rotation, kept)
+            count = target.shape[1] if index == last else x.shape[1]
+            x = block(x, own, rotation, count)
         patches = self.head(modulate(x, terms.final))
         return unpatchify(patches, self.grid, LATENT_CHANNELS).float()
 
@@ -141,17 +141,17 @@ class FoldedBlock(nn.Module):
         self.read_text = folded_text(block.cross_attn, text)
         self.mlp = block.mlp
 
-    def forward(self, x: Tensor, terms: BlockTerms, rotation: Rotation, kept: int) -> Tensor:
-        """Tokens (1, N, D) to the first `kept` of them."""
+    def forward(self, x: Tensor, terms: BlockTerms, rotation: Rotation, count: int) -> Tensor:
+        """Map tokens (1, N, D) to the first `count` of them."""
         mixed = modulate(x, terms.self_attn)
-        attended = self.self_attn(mixed[:, :kept], mixed, rotation)
-        x = added(x[:, :kept], terms.self_attn.gate, attended)
-        x = added(x, terms.mlp.gate, self.read_text(modulate(x, terms.cross_attn)))
-        return added(x, terms.mlp.gate, self.mlp(modulate(x, terms.mlp)))
+        attended = self.self_attn(mixed[:, :count], mixed, rotation)
+        x = add_gated(x[:, :count], terms.self_attn.gate, attended)
+        x = add_gated(x, terms.mlp.gate, self.read_text(modulate(x, terms.cross_attn)))
+        return add_gated(x, terms.mlp.gate, self.mlp(modulate(x, terms.mlp)))
 
 
 def folded_text(attention: Attention, text: Tensor) -> nn.Module:
-    """Attention to a text (1, M, C) that never changes."""
+    """Return attention to a text (1, M, C) that never changes."""
     if text.shape[1] > 1 and not text[:, 1:].any():
         return OneTokenText(attention, text)
     return ConstantText(attention, text)
@@ -222,7 +222,7 @@ class Levels(nn.Module):
         self.network = network
 
     def forward(self, t: Tensor) -> AllTerms:
-        """t (1,)."""
+        """Return the modulations at time t (1,)."""
         level = self.network.level(t[None])
         blocks = cast(Sequence[Block], self.network.blocks)
         return AllTerms(
@@ -251,7 +251,7 @@ class LevelTable(nn.Module):
         self.register_buffer("final", _with_unknown(torch.stack(final)))
 
     def forward(self, t: Tensor) -> AllTerms:
-        """t (1,)."""
+        """Return the modulations at time t (1,)."""
         apart, nearest = (self.times - t).abs().min(dim=0)
         index = torch.where(apart <= TIME_TOLERANCE, nearest, len(self.times))
         blocks = [
@@ -262,21 +262,22 @@ class LevelTable(nn.Module):
 
 
 def _rows(parts: Sequence[Tensor]) -> Tensor:
-    """(1, 1, D) each -> (n, D)."""
+    """Map (1, 1, D) each to (n, D)."""
     return torch.cat([part[0] for part in parts])
 
 
 def _with_unknown(table: Tensor) -> Tensor:
-    """One more row, of nan."""
+    """Return a table with one more row, of nan."""
     return torch.cat([table, torch.full_like(table[:1], torch.nan)])
 
 
 def folded_embed(embed: PatchEmbed, made_or_given: int, dtype: torch.dtype) -> nn.Linear:
-    """The embedding of image latent and rays alone; channels that are always 1 become a bias.
+    """Return the embedding of image latent and rays alone; channels that are always 1 become a
+    bias.
 
     Args:
         made_or_given: which mask of the image is 1.
-        dtype: in which it is computed and kept.
+        dtype: in which it is computed and stored.
     """
     stored = cast(nn.Linear, embed.proj[1]).weight.to(dtype)
     weight = torch.unflatten(stored, 1, (STREAM_CHANNELS, -1))
@@ -286,7 +287,7 @@ def folded_embed(embed: PatchEmbed, made_or_given: int, dtype: torch.dtype) -> n
 
 
 def folded_head(linear: nn.Linear, dtype: torch.dtype) -> nn.Linear:
-    """The rows of the final layer that make the image latent."""
+    """Return the rows of the final layer that make the image latent."""
     weight = torch.unflatten(linear.weight.to(dtype), 0, (PATCH**2, STREAM_CHANNELS))
     return _linear(weight[:, :LATENT_CHANNELS].flatten(0, 1))
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.atomic_directory import atomic_directory, new_model_directory
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.checkpoint import (
     mismatch,
@@ -37,7 +38,6 @@ from anyview_ros.model.joint.release import (
 )
 from anyview_ros.model.joint.transformer import JointTransformer
 from anyview_ros.model.tensor_file import write_tensors
-from anyview_ros.model.whole_folder import named_folder, whole_folder
 from anyview_ros.packages import sha256_of
 
 RECORD = "import.json"
@@ -72,22 +72,22 @@ class Import:
     origins: Mapping[str, Origin]
 
     @property
-    def what(self) -> str:
-        """In words, for a card."""
+    def description(self) -> str:
+        """Describe the weights in words, for a card."""
         return "The AnyView network"
 
     @property
-    def papers(self) -> dict[str, str]:
-        """Texts that go with the weights wherever they go, by file name."""
+    def licence_texts(self) -> dict[str, str]:
+        """Return texts that go with the weights wherever they go, by file name."""
         return {LICENCES: (self.folder / LICENCES).read_text()}
 
     @property
     def bytes(self) -> int:
-        """Of all tensors, about."""
+        """Return about the bytes of all tensors."""
         return sum(tensor.nbytes for file in STORED for tensor in self.state(file).values())
 
     def state(self, file: ReleasedFile) -> dict[str, Tensor]:
-        """The tensors of a part, mapped."""
+        """Return the tensors of a part, mapped."""
         return _tensors(self.folder / f"{STORED[file]}.safetensors")
 
 
@@ -102,9 +102,9 @@ def import_release(
         any_size: take the networks' sizes from the files, where they are not the released ones.
 
     Raises:
-        AnyviewError: of `read_state`, `require_fit` and `whole_folder`; nothing is left then.
+        AnyviewError: of `read_state`, `require_fit` and `atomic_directory`; nothing is left then.
     """
-    folder = named_folder(models, name)
+    folder = new_model_directory(models, name)
     states: dict[ReleasedFile, State] = {
         file: read_state(files[file], file) for file in (NETWORK, AUTOENCODER)
     }
@@ -114,7 +114,7 @@ def import_release(
     _require_all_fit(files, states, network, autoencoder)
     origins = {STORED[file]: _origin(files[file], file) for file in RELEASE}
     size = sum(path.stat().st_size for path in files.values())
-    with whole_folder(folder, size) as partial:
+    with atomic_directory(folder, size) as partial:
         hashes = {}
         for file, state in states.items():
             for tensor in state:
@@ -135,7 +135,7 @@ def import_release(
 
 
 def open_import(folder: Path) -> Import:
-    """What `import_release` wrote, its files checked against their hashes.
+    """Open what `import_release` wrote; check its files against their hashes.
 
     Raises:
         AnyviewError: `invalid_import`, `model_damaged`.

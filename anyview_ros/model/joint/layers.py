@@ -71,7 +71,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Sequential(Patches(), Matrix(values, config.width))
 
     def forward(self, stream: Tensor) -> Tensor:
-        """(B, 52, T', H', W') -> (B, N, D)."""
+        """Map (B, 52, T', H', W') to (B, N, D)."""
         tokens: Tensor = self.proj(stream)
         return tokens
 
@@ -132,7 +132,7 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_width)
 
     def forward(self, x: Tensor, context: Tensor, rotation: Rotation | None = None) -> Tensor:
-        """x (B, N, D) attends to context (B, M, C).
+        """Let x (B, N, D) attend to context (B, M, C).
 
         Args:
             rotation: of the M tokens of the context, where positions count; the N tokens of x are
@@ -160,11 +160,11 @@ class MLP(nn.Module):
 
 
 def modulate(x: Tensor, terms: Terms) -> Tensor:
-    """Layer norm without weights, then scale and shift; as wide as the terms at the end."""
+    """Apply layer norm without weights, then scale and shift; as wide as the terms at the end."""
     normed = functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
     return (normed * (1 + terms.scale) + terms.shift).to(terms.shift.dtype)
 
 
-def added(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:
-    """Tokens with a gated change, as wide as the tokens: float16 could not hold every product."""
+def add_gated(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:
+    """Add a gated change to tokens, as wide as the tokens: float16 could not hold every product."""
     return x + gate.to(x.dtype) * change

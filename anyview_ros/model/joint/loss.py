@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from anyview_ros.engine.flow import flow_state, flow_time, x0_of_velocity
 from anyview_ros.model.joint.config import LATENT_CHANNELS
 from anyview_ros.model.joint.transformer import Views
 
@@ -39,7 +40,8 @@ class Draws:
 
 
 def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
-    """(B,) float32 sigmas: log-normal, longer clips noisier; or log-uniform in the high range."""
+    """Return (B,) float32 sigmas: log-normal, longer clips noisier; or log-uniform in the high
+    range."""
     usual = draws.normal.exp() * latent_frames**0.5
     low, high = (torch.tensor(s, dtype=torch.float64).log() for s in HIGH_SIGMAS)
     unusual = (low + draws.high_position * (high - low)).exp()
@@ -47,7 +49,7 @@ def noise_levels(draws: Draws, latent_frames: int) -> Tensor:
 
 
 def training_loss(network: Transformer, clean: Views, text: Tensor, draws: Draws) -> Tensor:
-    """Weighted squared error of the target's x0.
+    """Return weighted squared error of the target's x0.
 
     Args:
         clean: streams (B, 52, T', H', W') of target and source, the target's true image included.
@@ -66,9 +68,7 @@ def training_loss(network: Transformer, clean: Views, text: Tensor, draws: Draws
 def clean_image(
     network: Transformer, y: Tensor, sigma: Tensor, given: Tensor, source: Tensor, text: Tensor
 ) -> Tensor:
-    """x0 of the target's image from y = x0 + sigma * noise, (B, 16, T', H', W').
-
-    With t = sigma / (1 + sigma): c_in = c_skip = 1 - t, c_out = -t, c_noise = t, as released.
+    """Return x0 of the target's image from y = x0 + sigma * noise, (B, 16, T', H', W').
 
     Args:
         sigma: (B,).
@@ -76,8 +76,10 @@ def clean_image(
         source: (B, 52, T', H', W').
         text: (1, M, C) or (B, M, C).
     """
-    times = (sigma / (sigma + 1))[:, None]
+    times: Tensor = flow_time(sigma)[:, None]
     t = times[..., None, None, None]
-    seen = torch.cat([(1 - t) * y, given], dim=1)
-    velocity = network([seen, source], [times, times], text.expand(len(y), -1, -1))[0]
-    return (1 - t) * y - t * velocity[:, :LATENT_CHANNELS]
+    z: Tensor = flow_state(y, t)
+    target = torch.cat([z, given], dim=1)
+    velocity = network([target, source], [times, times], text.expand(len(y), -1, -1))[0]
+    x0: Tensor = x0_of_velocity(velocity[:, :LATENT_CHANNELS], z, t)
+    return x0

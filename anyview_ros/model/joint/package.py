@@ -11,6 +11,7 @@ import torch
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.atomic_directory import atomic_directory, new_model_directory
 from anyview_ros.model.joint.autoencoder import Autoencoder
 from anyview_ros.model.joint.checkpoint import load_state
 from anyview_ros.model.joint.config import PRECISIONS, Precision
@@ -18,7 +19,6 @@ from anyview_ros.model.joint.export import JointModel, export_joint_package
 from anyview_ros.model.joint.imported import LICENCES, RECORD, Import, open_import
 from anyview_ros.model.joint.release import AUTOENCODER, NETWORK, TEXT
 from anyview_ros.model.joint.transformer import JointTransformer
-from anyview_ros.model.whole_folder import named_folder, whole_folder
 from anyview_ros.packages import search_path
 from anyview_ros.release import network_size
 
@@ -50,7 +50,7 @@ class Packaged:
 
 
 def find_import(name_or_path: str) -> Import:
-    """Imported weights by folder, or by name where packages are looked for.
+    """Find imported weights by folder, or by name where packages are looked for.
 
     Raises:
         AnyviewError: `unknown_weights`, or as `open_import`.
@@ -67,7 +67,7 @@ def find_import(name_or_path: str) -> Import:
 
 
 def model_of(imported: Import, precision: Precision) -> JointModel:
-    """The networks of imported weights; bfloat16 matrices stay mapped from their file."""
+    """Return the networks of imported weights; bfloat16 matrices stay mapped from their file."""
     with torch.device("meta"):  # without memory of its own: the file's tensors take the places
         autoencoder = Autoencoder(imported.autoencoder, precision)
     load_state(autoencoder, imported.state(AUTOENCODER))
@@ -77,7 +77,7 @@ def model_of(imported: Import, precision: Precision) -> JointModel:
 
 
 def network_of(imported: Import, precision: Precision) -> JointTransformer:
-    """The transformer of imported weights, as in `model_of`."""
+    """Return the transformer of imported weights, as in `model_of`."""
     with torch.device("meta"):
         network = JointTransformer(imported.network, precision)
     return load_state(network, imported.state(NETWORK))
@@ -98,25 +98,25 @@ def package_import(
     Raises:
         AnyviewError: `model_exists`, `disk_full`, `export_differs`.
     """
-    folder = named_folder(models, contract.name)
+    folder = new_model_directory(models, contract.name)
     model = model_of(imported, PRECISIONS[MODES[contract.precision]])
     model = replace(model, piece=piece, tabulated=tabulated)
-    with whole_folder(folder, imported.bytes) as partial:
+    with atomic_directory(folder, imported.bytes) as partial:
         written, differences = export_joint_package(partial, contract, model)
-        for name, text in imported.papers.items():
+        for name, text in imported.licence_texts.items():
             (partial / name).write_text(text)
         (partial / "README.md").write_text(card(written, imported, differences))
     return Packaged(folder, written, differences)
 
 
 def package_name(name: str, clip: tuple[int, int, int], precision: str) -> str:
-    """What a package is called: weights, shape, and the precision where it is not fp32."""
+    """Return the name of a package: weights, shape, and the precision unless it is fp32."""
     shape = "x".join(map(str, clip))
     return f"{name}-{shape}" + (f"-{precision}" if precision != "fp32" else "")
 
 
 def size_of_camera(text: str) -> tuple[int, int]:
-    """(H, W) at which the network sees a camera, given as '16:9' or as '1920x1080' (W x H).
+    """Return (H, W) at which the network sees a camera, given as '16:9' or as '1920x1080' (W x H).
 
     Raises:
         AnyviewError: `invalid_size`.
@@ -134,17 +134,17 @@ def size_of_camera(text: str) -> tuple[int, int]:
 
 
 def card(contract: Contract, imported: Import, differences: Mapping[str, float]) -> str:
-    """The README of a package."""
+    """Return the README of a package."""
     (frames,), ((height, width),) = contract.frames, contract.sizes
     origins = [
         f"- {origin.name}: sha256 {origin.sha256}"
         + (", the published file" if origin.published else ", NOT the published file")
         for origin in imported.origins.values()
     ]
-    apart = [f"{name.removeprefix('proof-')} {error:.1e}" for name, error in differences.items()]
+    apart = [f"{name.removeprefix('proxy-')} {error:.1e}" for name, error in differences.items()]
     return CARD.format(
         name=contract.name,
-        what=imported.what,
+        what=imported.description,
         frames=frames,
         height=height,
         width=width,

@@ -1,6 +1,6 @@
 """Rotary positions of tokens in time, row and column, with the rounding of the release.
 
-Each view counts its own positions from 0; only the embedding tells the two views apart.
+Each view counts its own positions from 0; only the embedding distinguishes the two views.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ Grid = tuple[int, int, int]  # T', token rows, token columns
 
 
 def axis_widths(head_width: int) -> Grid:
-    """Values of a head that follow time, row and column; each pair of values is one angle."""
+    """Return how many values of a head follow time, row and column; each pair of values is one
+    angle."""
     space = head_width // 6 * 2
     return head_width - 2 * space, space, space
 
 
 def axis_angles(count: int, width: int, stretch: float, dtype: torch.dtype) -> Tensor:
-    """(count, width / 2) float32 radians of positions 0, 1, ... along one axis.
+    """Return (count, width / 2) float32 radians of positions 0, 1, ... along one axis.
 
     Every step is rounded to `dtype`. The release holds its tables in bfloat16, which moves angles
     by up to 0.09 rad, and was trained and scored that way.
@@ -40,7 +41,8 @@ def axis_angles(count: int, width: int, stretch: float, dtype: torch.dtype) -> T
 
 
 def rotary_angles(grid: Grid, head_width: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(N, head_width / 2) float32 radians of the N tokens of a grid: time, row, column angles.
+    """Return (N, head_width / 2) float32 radians of the N tokens of a grid: time, row, column
+    angles.
 
     Args:
         grid: (T', rows, columns) of tokens, numbered row-major.
@@ -71,12 +73,12 @@ class Rotation(NamedTuple):
     sine: Tensor
 
     def first(self, count: int) -> Rotation:
-        """That of the first tokens alone."""
+        """Return the rotation of the first tokens alone."""
         return Rotation(self.cosine[:count], self.sine[:count])
 
 
-def rotation_by(angles: Tensor) -> Rotation:
-    """From angles (N, head_width / 2)."""
+def rotation_of(angles: Tensor) -> Rotation:
+    """Return the rotation of angles (N, head_width / 2)."""
     return Rotation(angles.cos()[:, None], angles.sin()[:, None])
 
 

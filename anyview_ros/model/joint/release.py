@@ -21,7 +21,7 @@ class ReleasedFile:
         holds: what is in it, in words.
         mark: a key that the file has, after the prefix, and neither of the two others.
         sha256: what the hash of the published file begins with.
-        licence: what the release says of its use.
+        licence: the terms of its use.
     """
 
     option: str

@@ -33,10 +33,10 @@ from anyview_ros.model.joint.layers import (
     SharedModulation,
     Sinusoid,
     Terms,
-    added,
+    add_gated,
     modulate,
 )
-from anyview_ros.model.joint.position import Grid, Rotation, rotary_angles, rotation_by
+from anyview_ros.model.joint.position import Grid, Rotation, rotary_angles, rotation_of
 
 Views = Sequence[Tensor]  # the same thing of the target, then of the source
 
@@ -76,7 +76,7 @@ class Block(nn.Module):
         self.adaln_modulation_mlp = Modulation(config, 3)
 
     def terms(self, level: NoiseLevel) -> BlockTerms:
-        """The modulations, (B, F, D) each: one a frame."""
+        """Return the modulations, (B, F, D) each: one a frame."""
         networks = (
             self.adaln_modulation_self_attn,
             self.adaln_modulation_cross_attn,
@@ -89,7 +89,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, level: NoiseLevel, frames: Tensor, text: Tensor, rotation: Rotation
     ) -> Tensor:
-        """Tokens of both views (B, N, D) to the same; text (B, M, C).
+        """Map tokens of both views (B, N, D) to the same; text (B, M, C).
 
         Args:
             level: of all frames. Their modulations are spread over tokens in here: a block that is
@@ -98,10 +98,10 @@ class Block(nn.Module):
         """
         terms = BlockTerms(*[at_tokens(t, frames) for t in self.terms(level)])
         mixed = modulate(x, terms.self_attn)
-        x = added(x, terms.self_attn.gate, self.self_attn(mixed, mixed, rotation))
-        # The release gates what the text says by the gate of the MLP, not by its own.
-        x = added(x, terms.mlp.gate, self.cross_attn(modulate(x, terms.cross_attn), text))
-        return added(x, terms.mlp.gate, self.mlp(modulate(x, terms.mlp)))
+        x = add_gated(x, terms.self_attn.gate, self.self_attn(mixed, mixed, rotation))
+        # The release gates the attention to the text by the gate of the MLP, not by its own.
+        x = add_gated(x, terms.mlp.gate, self.cross_attn(modulate(x, terms.cross_attn), text))
+        return add_gated(x, terms.mlp.gate, self.mlp(modulate(x, terms.mlp)))
 
 
 class FinalLayer(nn.Module):
@@ -113,13 +113,13 @@ class FinalLayer(nn.Module):
         self.adaln_modulation = Modulation(config, 2)
 
     def terms(self, level: NoiseLevel) -> Terms:
-        """The modulation, (B, F, D) each; there is no gate."""
+        """Return the modulation, (B, F, D) each; there is no gate."""
         own: Tensor = self.adaln_modulation(level.raw)
         shift, scale = (own + level.shared[..., : own.shape[-1]]).chunk(2, dim=-1)
         return Terms(shift, scale, torch.ones_like(scale))
 
     def forward(self, x: Tensor, terms: Terms) -> Tensor:
-        """Tokens of one view (B, N, D) -> (B, N, 4 * 52)."""
+        """Map tokens of one view (B, N, D) to (B, N, 4 * 52)."""
         values: Tensor = self.linear(modulate(x, terms))
         return values
 
@@ -150,7 +150,7 @@ class JointTransformer(nn.Module):
         self.to(precision.dtype)
 
     def forward(self, streams: Views, times: Views, text: Tensor) -> Views:
-        """Output streams (B, 52, T', H', W') of both views, float32.
+        """Return output streams (B, 52, T', H', W') of both views, float32.
 
         Args:
             streams: (B, 52, T', H', W') of each view; H' and W' even.
@@ -162,7 +162,7 @@ class JointTransformer(nn.Module):
         """
         grids = [grid_of(stream) for stream in streams]
         text = self.precision.entering(text)
-        rotation = rotation_by(self.angles(grids).to(text.device))
+        rotation = rotation_of(self.angles(grids).to(text.device))
         t = torch.cat([t.expand(-1, grid[0]) for t, grid in zip(times, grids, strict=True)], 1)
         level = self.level(t)
         frames = frame_of_token(grids).to(text.device)
@@ -185,7 +185,7 @@ class JointTransformer(nn.Module):
         return outputs
 
     def tokens(self, streams: Views) -> list[Tensor]:
-        """(B, N of the view, D) of each view."""
+        """Return tokens (B, N of the view, D) of each view."""
         target, source = (self.precision.entering(stream) for stream in streams)
         embedded = self.x_embedder_newviews[0](source) + self.view_embs_newviews[0]
         return [
@@ -193,19 +193,19 @@ class JointTransformer(nn.Module):
         ]
 
     def level(self, t: Tensor) -> NoiseLevel:
-        """The noise level of frames, from their times (B, F)."""
+        """Return the noise level of frames, from their times (B, F)."""
         sinusoid, shared = self.t_embedder_newviews[0].children()
         raw = sinusoid(self.precision.entering(t)).to(self.precision.dtype)
         return NoiseLevel(raw, self.t_embedding_norm(raw), shared(raw))
 
     def angles(self, grids: Sequence[Grid]) -> Tensor:
-        """(N of all views, head width / 2) rotary angles; each view counts from 0."""
+        """Return (N of all views, head width / 2) rotary angles; each view counts from 0."""
         width, dtype = self.config.head_width, self.precision.rotary_dtype
         return torch.cat([rotary_angles(grid, width, dtype) for grid in grids])
 
 
 def grid_of(stream: Tensor) -> Grid:
-    """(T', rows, columns) of the tokens of a stream (B, 52, T', H', W').
+    """Return (T', rows, columns) of the tokens of a stream (B, 52, T', H', W').
 
     Raises:
         AnyviewError: `odd_latent`.
@@ -221,7 +221,8 @@ def grid_of(stream: Tensor) -> Grid:
 
 
 def frame_of_token(grids: Sequence[Grid]) -> Tensor:
-    """(N of all views,) which of all frames each token belongs to; frames count on over views."""
+    """Return which of all frames each token belongs to, (N of all views,); frames count on over
+    views."""
     first = [sum(grid[0] for grid in grids[:view]) for view in range(len(grids))]
     return torch.cat(
         [
@@ -232,12 +233,12 @@ def frame_of_token(grids: Sequence[Grid]) -> Tensor:
 
 
 def at_tokens(terms: Terms, frames: Tensor) -> Terms:
-    """Terms of frames (B, F, D) -> of tokens (B, N, D); frames (N,)."""
+    """Map terms of frames (B, F, D) to those of tokens (B, N, D); frames (N,)."""
     return Terms(*[part[:, frames] for part in terms])
 
 
 def unpatchify(patches: Tensor, grid: Grid, channels: int) -> Tensor:
-    """(B, N, 4 C), ordered (row, column, channel) -> (B, C, T', H', W').
+    """Map (B, N, 4 C), ordered (row, column, channel), to (B, C, T', H', W').
 
     Not the inverse of `Patches`: the release orders what comes out the other way round.
     """

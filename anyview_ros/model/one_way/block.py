@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.model.one_way.position import rotate
-from anyview_ros.model.one_way.tokens import silent
+from anyview_ros.model.one_way.tokens import zero_init
 
 
 class Block(nn.Module):
@@ -26,12 +26,12 @@ class Block(nn.Module):
         self.query_scale = nn.Parameter(torch.ones(config.head_width))
         self.key_scale = nn.Parameter(torch.ones(config.head_width))
         self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = silent(nn.Linear(width, width, bias=False))
+        self.out = zero_init(nn.Linear(width, width, bias=False))
         self.expand = nn.Linear(width, 4 * width)
-        self.shrink = silent(nn.Linear(4 * width, width))
+        self.shrink = zero_init(nn.Linear(4 * width, width))
 
     def modulation(self, level: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-        """Six (B, N, width): shift, scale, gate of the attention, then of the MLP.
+        """Return six (B, N, width): shift, scale, gate of the attention, then of the MLP.
 
         Args:
             level: (B, T', 6, width) of the latent frames.
@@ -45,35 +45,35 @@ class Block(nn.Module):
     def heads_of(
         self, x: Tensor, angles: Tensor, modulation: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values (B, heads, N, head width) of tokens x (B, N, width)."""
+        """Return queries, keys, values (B, heads, N, head width) of tokens x (B, N, width)."""
         shift, scale = modulation[:2]
-        mixed = self.qkv(normalised(x) * (1 + scale) + shift)
+        mixed = self.qkv(rms_normalize(x) * (1 + scale) + shift)
         parts = torch.unflatten(mixed, -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind()
         return (
-            rotate(normalised(query) * self.query_scale.to(query), angles),
-            rotate(normalised(key) * self.key_scale.to(key), angles),
+            rotate(rms_normalize(query) * self.query_scale.to(query), angles),
+            rotate(rms_normalize(key) * self.key_scale.to(key), angles),
             value,
         )
 
     def forward(
         self, x: Tensor, qkv: tuple[Tensor, Tensor, Tensor], modulation: tuple[Tensor, ...]
     ) -> Tensor:
-        """Tokens x (B, N, width) after attention with `qkv` and the MLP."""
+        """Return tokens x (B, N, width) after attention with `qkv` and the MLP."""
         _, _, attention_gate, shift, scale, mlp_gate = modulation
         x = x + (1 + attention_gate) * self.out(attend(*qkv).transpose(1, 2).flatten(2))
-        hidden = self.expand(normalised(x) * (1 + scale) + shift)
+        hidden = self.expand(rms_normalize(x) * (1 + scale) + shift)
         added: Tensor = self.shrink(functional.gelu(hidden, approximate="tanh"))
         return x + (1 + mlp_gate) * added
 
 
-def normalised(x: Tensor) -> Tensor:
-    """x over its root mean square along the last axis."""
+def rms_normalize(x: Tensor) -> Tensor:
+    """Return x over its root mean square along the last axis."""
     return torch.rms_norm(x, x.shape[-1:], eps=1e-6)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention written out: in bf16 on a CPU it trains 3-5 times faster than the fused
-    kernel at these lengths, and it exports to plain operators."""
+    """Return softmax attention, written out: in bf16 on a CPU it trains 3-5 times faster than the
+    fused kernel at these lengths, and it exports to plain operators."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return torch.matmul(scores.softmax(dim=-1), value)

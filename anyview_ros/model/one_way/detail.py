@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.model.one_way.estimate import linear_estimate, noise_power, of_frames
-from anyview_ros.model.one_way.tokens import silent
+from anyview_ros.model.one_way.tokens import zero_init
 
 WIDTH = 64
 UNSAID = 0.4  # standard deviation, in latents, of what a fresh network's x0 leaves out
@@ -27,10 +27,10 @@ class Detail(nn.Module):
         self.log_unsaid = nn.Parameter(torch.full((2, channels), UNSAID**2).log())
 
     def forward(self, x0: Tensor, noisy: Tensor, visible: Tensor, t: Tensor) -> Tensor:
-        """The answer (B, C, T', H', W').
+        """Return the answer (B, C, T', H', W').
 
         Args:
-            x0: said by the tokens, of the answer's shape.
+            x0: estimated by the tokens, of the answer's shape.
             noisy: (1 - t) x0 + t noise.
             visible: linear estimate from `noisy`.
             t: (B, 1, T', 1, 1).
@@ -38,11 +38,11 @@ class Detail(nn.Module):
         level = t.expand(-1, -1, -1, *x0.shape[3:])
         x0 = x0 + self._added(torch.cat([x0, visible, level], dim=1))
         unsaid = of_frames(self.log_unsaid.exp(), x0.shape[2])
-        said: Tensor = x0 * (t**2 / noise_power(t, unsaid))
-        return linear_estimate(noisy, t, unsaid) + said
+        estimate: Tensor = x0 * (t**2 / noise_power(t, unsaid))
+        return linear_estimate(noisy, t, unsaid) + estimate
 
     def _added(self, seen: Tensor) -> Tensor:
-        """(B, 2C + 1, T', H', W') to (B, C, T', H', W'); frame 0 has a code, so layers, of its
+        """Map (B, 2C + 1, T', H', W') to (B, C, T', H', W'); frame 0 has a code, so layers, of its
         own."""
         frames = seen.transpose(1, 2)
         first = self.first(frames[:, 0])[:, None]
@@ -54,5 +54,5 @@ def _layers(channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(2 * channels + 1, WIDTH, 3, padding=1),
         nn.GELU(approximate="tanh"),
-        silent(nn.Conv2d(WIDTH, channels, 3, padding=1)),
+        zero_init(nn.Conv2d(WIDTH, channels, 3, padding=1)),
     )

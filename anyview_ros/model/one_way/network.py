@@ -13,13 +13,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.model.one_way.block import Block, normalised
+from anyview_ros.model.one_way.block import Block, rms_normalize
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.model.one_way.detail import Detail
 from anyview_ros.model.one_way.estimate import linear_estimate, of_frames
 from anyview_ros.model.one_way.position import rotary_angles
 from anyview_ros.model.one_way.sweep import Sweep
-from anyview_ros.model.one_way.tokens import FramewiseLinear, Tokens, silent, unpatchify
+from anyview_ros.model.one_way.tokens import FramewiseLinear, Tokens, unpatchify, zero_init
 
 TIME_OCTAVES = 10
 
@@ -47,23 +47,23 @@ class OneWayDenoiser(nn.Module):
         self.sweep = Sweep(config) if config.planes else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.level = nn.Sequential(
-            nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), silent(nn.Linear(width, 6 * width))
+            nn.Linear(2 * TIME_OCTAVES, width), nn.SiLU(), zero_init(nn.Linear(width, 6 * width))
         )
         self.head = FramewiseLinear(width, config.channels * config.patch**2)
-        self.head.silence()
+        self.head.zero_init()
         self.detail = Detail(config.channels)
 
     @property
     def stack(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))
 
-    def decide(self, choice: float) -> None:
-        """Copy detail from one candidate of a plane sweep rather than from several, see `Sweep`."""
+    def set_choice(self, choice: float) -> None:
+        """Set how far detail is copied from one candidate of a plane sweep, see `Sweep`."""
         if self.sweep is not None:
             self.sweep.choice = choice
 
     def condition(self, latent: Tensor, rays: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of the source, computed once.
+        """Return keys and values of the source, computed once.
 
         Args:
             latent: (B, C, T', H', W') of the source.
@@ -116,7 +116,7 @@ class OneWayDenoiser(nn.Module):
         x = self.target_tokens(visible, rays)
         if self.sweep is not None:
             assert sweep is not None
-            x = x + self.sweep.seen(sweep)
+            x = x + self.sweep.embed(sweep)
         angles = self._angles(noisy)
         level = self._level(t)
         for block, (source_key, source_value) in zip(self.stack, source, strict=True):
@@ -125,16 +125,16 @@ class OneWayDenoiser(nn.Module):
             key = torch.cat([source_key.to(key), key], dim=2)
             value = torch.cat([source_value.to(value), value], dim=2)
             x = block(x, (query, key, value), modulation)
-        x = normalised(x)
+        x = rms_normalize(x)
         x0 = unpatchify(self.head(x, noisy.shape[2]), noisy.shape, self.config.patch)
         weights = None
         if self.sweep is not None and sweep is not None:
             scores = self.sweep.scores(x, sweep)
-            x0, weights = x0 + self.sweep.copied(scores, sweep), scores.softmax(dim=1)
+            x0, weights = x0 + self.sweep.copy(scores, sweep), scores.softmax(dim=1)
         return self.detail(x0, noisy, visible, share), weights
 
     def _level(self, t: Tensor) -> Tensor:
-        """(B, T') -> modulation (B, T', 6, width)."""
+        """Map (B, T') to modulation (B, T', 6, width)."""
         octaves = 2.0 ** torch.arange(TIME_OCTAVES, device=t.device)
         phase = t[..., None] * (0.5 * math.pi * octaves)
         level = self.level(torch.cat([phase.sin(), phase.cos()], dim=-1))

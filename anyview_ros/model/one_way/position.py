@@ -9,7 +9,7 @@ BASE = 100.0  # grids have tens of cells, not thousands: a short longest wavelen
 
 
 def rotary_angles(grid: tuple[int, int, int], head_width: int, device: torch.device) -> Tensor:
-    """(N, head_width / 2) radians for the tokens of a (T', rows, columns) grid, row-major.
+    """Return (N, head_width / 2) radians for the tokens of a (T', rows, columns) grid, row-major.
 
     A quarter of the angles follows time, the rest is shared by rows and columns.
     """

@@ -35,12 +35,12 @@ class Sweep(nn.Module):
         self.look = FramewiseLinear(cells * planes * (COARSE + SWEEP_MARKS), config.width)
         self.weigh = FramewiseLinear(config.width, cells * (planes + 1))
         self.like = FramewiseLinear(config.width, cells * COARSE)
-        self.weigh.silence()
-        self.like.silence()
+        self.weigh.zero_init()
+        self.like.zero_init()
         self.choice = 1.0
 
-    def seen(self, sweep: Tensor) -> Tensor:
-        """Candidates (B, P, C + 2, T', H', W') to tokens (B, N, width)."""
+    def embed(self, sweep: Tensor) -> Tensor:
+        """Map candidates (B, P, C + 2, T', H', W') to tokens (B, N, width)."""
         coarse = torch.cat([sweep[:, :, :COARSE], sweep[:, :, -SWEEP_MARKS:]], dim=2).flatten(1, 2)
         tokens: Tensor = self.look(patchify(coarse, self.config.patch), sweep.shape[3])
         return tokens
@@ -58,17 +58,19 @@ class Sweep(nn.Module):
         match = (liked[:, None] * latents[:, :, :COARSE]).sum(dim=2)
         return torch.cat([scores[:, :1], scores[:, 1:] + match - UNSEEN * (1 - seen)], dim=1)
 
-    def copied(self, scores: Tensor, sweep: Tensor) -> Tensor:
+    def copy(self, scores: Tensor, sweep: Tensor) -> Tensor:
         """Return the mixture (B, C, T', H', W') of the candidates by their scores."""
         latents = sweep[:, :, :-SWEEP_MARKS]
         if self.choice == 1:
-            return mixed(scores, latents)
-        colours = mixed(scores, latents[:, :, :COLOURS])
-        return torch.cat([colours, mixed(self.choice * scores, latents[:, :, COLOURS:])], dim=1)
+            return mix_candidates(scores, latents)
+        colours = mix_candidates(scores, latents[:, :, :COLOURS])
+        return torch.cat(
+            [colours, mix_candidates(self.choice * scores, latents[:, :, COLOURS:])], dim=1
+        )
 
 
-def mixed(scores: Tensor, candidates: Tensor) -> Tensor:
-    """The mixture (B, C, T', H', W') of P candidates and nothing, whose score is the first one.
+def mix_candidates(scores: Tensor, candidates: Tensor) -> Tensor:
+    """Return the mixture (B, C, T', H', W') of P candidates and nothing, whose score is the first.
 
     Args:
         scores: (B, P + 1, T', H', W').
@@ -79,20 +81,20 @@ def mixed(scores: Tensor, candidates: Tensor) -> Tensor:
     return mixture
 
 
-def grown(state: Mapping[str, Tensor], sweep: Sweep) -> dict[str, Tensor]:
+def with_more_candidates(state: Mapping[str, Tensor], sweep: Sweep) -> dict[str, Tensor]:
     """Return the state of a network whose sweep has fewer candidates, with more of them.
 
     The new ones come last; tokens do not see them at first, and cells hardly show them.
     """
     cells, values = sweep.config.patch**2, COARSE + SWEEP_MARKS
-    grown = dict(state)
+    padded = dict(state)
     for part in ("first", "later"):
         look, weigh, bias = (
             f"sweep.{name}"
             for name in (f"look.{part}.weight", f"weigh.{part}.weight", f"weigh.{part}.bias")
         )
         more = cells * (sweep.config.planes - state[look].shape[1] // (cells * values))
-        grown[look] = functional.pad(state[look], (0, more * values))
-        grown[weigh] = functional.pad(state[weigh], (0, 0, 0, more))
-        grown[bias] = functional.pad(state[bias], (0, more), value=-NEW)
-    return grown
+        padded[look] = functional.pad(state[look], (0, more * values))
+        padded[weigh] = functional.pad(state[weigh], (0, 0, 0, more))
+        padded[bias] = functional.pad(state[bias], (0, more), value=-NEW)
+    return padded

@@ -26,12 +26,12 @@ class FramewiseLinear(nn.Module):
         self.first = nn.Linear(inputs, outputs)
         self.later = nn.Linear(inputs, outputs)
 
-    def silence(self) -> None:
+    def zero_init(self) -> None:
         for part in (self.first, self.later):
-            silent(part)
+            zero_init(part)
 
     def forward(self, x: Tensor, latent_frames: int) -> Tensor:
-        """Tokens (B, N, inputs) of `latent_frames` frames -> (B, N, outputs)."""
+        """Map tokens (B, N, inputs) of `latent_frames` frames to (B, N, outputs)."""
         cells = x.shape[1] // latent_frames
         return torch.cat([self.first(x[:, :cells]), self.later(x[:, cells:])], dim=1)
 
@@ -51,7 +51,7 @@ class Tokens(nn.Module):
         )
 
     def forward(self, latent: Tensor, rays: Tensor) -> Tensor:
-        """latent (B, C, T', H', W'), rays (B, R, T', H', W') -> (B, N, width)."""
+        """Map latent (B, C, T', H', W') and rays (B, R, T', H', W') to tokens (B, N, width)."""
         ray_tokens = patchify(rays if self.seeing else torch.zeros_like(rays), self.patch)
         features = torch.cat([ray_tokens, self._fourier(ray_tokens)], dim=-1)
         seen: Tensor = self.latent(patchify(latent, self.patch), latent.shape[2])
@@ -59,15 +59,15 @@ class Tokens(nn.Module):
         return seen + where
 
     def _fourier(self, ray_tokens: Tensor) -> Tensor:
-        """Sines and cosines of the token's mean ray: fine differences of pose, made visible."""
+        """Return sines and cosines of the token's mean ray: they tell fine differences of pose."""
         mean = torch.unflatten(ray_tokens, -1, (6, -1)).mean(-1)
         octaves = 2.0 ** torch.arange(RAY_OCTAVES, device=mean.device)
         phase = (mean[..., None] * (0.5 * math.pi * octaves)).flatten(-2)
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 
-def silent(layer: Layer) -> Layer:
-    """Residual branches and heads start at zero, so training starts from a known point."""
+def zero_init(layer: Layer) -> Layer:
+    """Set a layer to zero, and return it: residual branches and heads start from a known point."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -75,7 +75,7 @@ def silent(layer: Layer) -> Layer:
 
 
 def patchify(x: Tensor, patch: int) -> Tensor:
-    """(B, C, T', H', W') -> tokens (B, T'*H'/p*W'/p, C*p*p), channels first in a token."""
+    """Map (B, C, T', H', W') to tokens (B, T'*H'/p*W'/p, C*p*p), channels first in a token."""
     batch, channels, time, height, width = x.shape
     cut = x.reshape(batch, channels, time, height // patch, patch, width // patch, patch)
     return cut.permute(0, 2, 3, 5, 1, 4, 6).reshape(
@@ -84,7 +84,7 @@ def patchify(x: Tensor, patch: int) -> Tensor:
 
 
 def unpatchify(tokens: Tensor, shape: torch.Size, patch: int) -> Tensor:
-    """Inverse of `patchify` for a latent of `shape`."""
+    """Undo `patchify` for a latent of `shape`."""
     batch, channels, time, height, width = shape
     cut = tokens.reshape(batch, time, height // patch, width // patch, channels, patch, patch)
     return cut.permute(0, 4, 1, 2, 5, 3, 6).reshape(batch, channels, time, height, width)

@@ -1,1 +1,1 @@
-"""The network that says how far away the surface of each pixel of a source is."""
+"""The network that estimates how far away the surface of each pixel of a source is."""

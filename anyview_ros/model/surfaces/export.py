@@ -17,15 +17,15 @@ from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
 from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, check, round_to_fp16, write_graphs
-from anyview_ros.model.known_answers import known_answer
 from anyview_ros.model.parameters import write_parameters
+from anyview_ros.model.self_test_cases import self_test_case
 from anyview_ros.model.surfaces.network import STRIDE, SurfaceNetwork
 from anyview_ros.model.weights import SharedWeights
 from anyview_ros.packages import load_package, sha256_of, write_manifest
 
 GRAPH, WEIGHTS, PARAMETERS = (f"{SURFACES}.{suffix}" for suffix in ("onnx", "bin", "json"))
 PART = "network"  # first part of the parameters' names
-TESTED_FRAMES = (2, 1, 3)  # asked at once; the first is traced
+TESTED_FRAMES = (2, 1, 3)  # frames of one call; the first is traced
 
 
 def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str]) -> Contract:
@@ -58,7 +58,9 @@ def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str
         for frames in TESTED_FRAMES:
             for size in sizes:
                 check(made, {SURFACES: surface_spec(network, size, frames)})
-        write_cases(made, {**known_answers(folder, contract), **_known_answer(network, sizes[0])})
+        write_cases(
+            made, {**self_test_cases(folder, contract), **_self_test_case(network, sizes[0])}
+        )
         write_parameters(made, {PART: network}, [SURFACES], PARAMETERS)
         for file, text in beside.items():
             (made / file).write_text(text)
@@ -99,7 +101,7 @@ def surface_files(folder: Path) -> SurfaceFiles:
             "config/training/surfaces.toml and add it with 'anyview export ... --into'",
         )
     names = [name for name in contract.files if name.startswith(f"{SURFACES}.")]
-    answers = known_answers(folder, contract)
+    answers = self_test_cases(folder, contract)
     return SurfaceFiles(
         contract.surfaces,
         {name: (folder / name).read_bytes() for name in names},
@@ -112,7 +114,7 @@ def put_surfaces(folder: Path, found: SurfaceFiles) -> Contract:
     contract = load_package(folder).contract
     for name, content in found.files.items():
         (folder / name).write_bytes(content)
-    write_cases(folder, {**known_answers(folder, contract), **found.answers})
+    write_cases(folder, {**self_test_cases(folder, contract), **found.answers})
     files = {name: sha256_of(folder / name) for name in (*found.files, SELF_TEST)}
     sealed = replace(contract, surfaces=found.surfaces, files={**contract.files, **files})
     write_manifest(folder, sealed)
@@ -139,13 +141,13 @@ def surface_spec(network: SurfaceNetwork, size: tuple[int, int], frames: int = 2
     return GraphSpec(network, inputs, [SURFACES], dict.fromkeys(inputs, free))
 
 
-def known_answers(folder: Path, contract: Contract) -> dict[str, object]:
+def self_test_cases(folder: Path, contract: Contract) -> dict[str, object]:
     """Return the known answers that a package has."""
     if SELF_TEST not in contract.files:
         return {}
     return dict(json.loads((folder / SELF_TEST).read_text()))
 
 
-def _known_answer(network: SurfaceNetwork, size: tuple[int, int]) -> dict[str, object]:
+def _self_test_case(network: SurfaceNetwork, size: tuple[int, int]) -> dict[str, object]:
     spec = surface_spec(network, size, frames=1)
-    return {SURFACES: known_answer(spec.module, spec.inputs, list(spec.outputs))}
+    return {SURFACES: self_test_case(spec.module, spec.inputs, list(spec.outputs))}

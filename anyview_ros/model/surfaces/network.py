@@ -104,7 +104,7 @@ class SurfaceNetwork(nn.Module):
         """Return (N, B, H, W), of which `forward` takes the softmax.
 
         Args:
-            pixels: rows and columns that are asked for; the others cost no memory at full size.
+            pixels: rows and columns that are computed; the others cost no memory at full size.
         """
         seen = self.see(torch.cat([image, ground / self.surfaces.nearest], dim=1))
         matches = functional.relu(1 - smooth * (1 / MATCH_LEVELS))

@@ -1,6 +1,6 @@
 """A distillation of the joint family, read from a TOML file and from what it is taught by.
 
-The file says what is learnt from; `anyview distill` adds the teacher and the student to its text,
+The file names the scenes; `anyview distill` adds the teacher and the student to its text,
 which then goes into checkpoints and packages.
 """
 
@@ -30,13 +30,13 @@ from anyview_ros.training.config import (
     tuples,
 )
 from anyview_ros.training.files import Resizing
-from anyview_ros.training.student import FewSteps
+from anyview_ros.training.student import DistillationConfig
 
 FAMILY = "joint"
 
 
 @dataclass(frozen=True)
-class JointStudent(FewSteps):
+class JointStudent(DistillationConfig):
     """A student of the joint family.
 
     Args:
@@ -84,18 +84,18 @@ class JointRun(Run):
     student: JointStudent
 
 
-def teachers_way(speed: str) -> tuple[tuple[float, ...], Solver]:
-    """Noise levels and solver by which the teacher goes at a speed; its clean pass ends in 0."""
+def teacher_schedule(speed: str) -> tuple[tuple[float, ...], Solver]:
+    """Return noise levels and solver of a speed of the teacher; its clean pass ends in 0."""
     usual = joint_contract("teacher", (1, STRIDE, STRIDE), 1.0, "")  # schedules fit all shapes
     # Of the highest level the formula gives all but the last digits.
     return (SIGMA_MAX, *usual.sigmas[speed][1:], 0.0), usual.solver_of(speed)
 
 
 def student_text(path: Path, teacher: Import, student: JointStudent) -> str:
-    """The text of a distillation: a TOML file, and who teaches whom.
+    """Return the text of a distillation: a TOML file, with its teacher and its student.
 
     Raises:
-        AnyviewError: `invalid_config` when the file cannot be read, or says so already.
+        AnyviewError: `invalid_config` when the file cannot be read, or has these sections already.
     """
     try:
         text = path.read_text()
@@ -115,12 +115,12 @@ def student_text(path: Path, teacher: Import, student: JointStudent) -> str:
 
 
 def is_joint(text: str) -> bool:
-    """Whether the text of a checkpoint's config is of this family."""
+    """Return whether the text of a checkpoint's config is of this family."""
     return bool(tomllib.loads(text).get("family") == FAMILY)
 
 
 def parse_joint(text: str) -> JointRun:
-    """A distillation from `student_text`.
+    """Parse a distillation from `student_text`.
 
     Raises:
         AnyviewError: `invalid_config`; `invalid_num_frames`, `too_many_frames`, `invalid_size` for
@@ -138,7 +138,7 @@ def parse_joint(text: str) -> JointRun:
     student = read_section(JointStudent, tuples(raw["student"]), "student")
     teacher = _teacher(raw["teacher"])
     run = JointRun(
-        name=student.named(teacher.name, student.teacher_levels),
+        name=student.package_name(teacher.name, student.teacher_levels),
         scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
         stages=(Stage(0, raw["mixture"]),),
         training=_training(pace, student),
@@ -151,7 +151,8 @@ def parse_joint(text: str) -> JointRun:
 
 
 def _training(pace: Pace, student: JointStudent) -> TrainingConfig:
-    """One source and one target of a scene, nothing of the target given."""
+    """Return the loop's config: one source and one target of a scene, nothing of the target
+    given."""
     return TrainingConfig(
         **asdict(pace),
         steps=student.steps,

@@ -1,4 +1,4 @@
-"""Distillation of the joint family: lessons of the teacher's steps, spread over devices.
+"""Distillation of the joint family: the teacher's steps, spread over devices.
 
 True clips take no part. What the teacher makes in many steps is what the release is for, and its
 noise decides every detail of it, so a regression need not blur it. And the true clips at hand are
@@ -20,16 +20,21 @@ from anyview_ros.model.joint.loss import clean_image
 from anyview_ros.model.joint.package import model_of, network_of
 from anyview_ros.model.joint.release import AUTOENCODER, TEXT
 from anyview_ros.model.joint.transformer import JointTransformer
-from anyview_ros.training.distributed import gathered, rank_and_processes, require_even
+from anyview_ros.training.distributed import gather, rank_and_processes, require_even
 from anyview_ros.training.joint.config import JointRun, parse_joint
-from anyview_ros.training.joint.questions import JointAsked, JointQuestion, coded, draw_joint
+from anyview_ros.training.joint.examples import (
+    EncodedExample,
+    JointExample,
+    draw_joint,
+    encode_example,
+)
 from anyview_ros.training.joint.sharding import (
+    gather_whole,
     mesh_of,
     shard_student,
     shard_teacher,
     share_of,
     take_shares,
-    whole,
 )
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, average
 from anyview_ros.training.optimizers import load_state, state_of
@@ -39,12 +44,12 @@ from anyview_ros.training.store import Store
 BETAS = 0.9, 0.99  # of AdamW, as the release was trained; weights do not decay: they were trained
 
 
-def denoiser(network: JointTransformer, asked: JointAsked, text: Tensor) -> Denoiser:
-    """The network as a function of the noise alone."""
+def denoiser(network: JointTransformer, encoded: EncodedExample, text: Tensor) -> Denoiser:
+    """Return the network as a function of the noise alone."""
 
     def denoise(y: Tensor, level: float) -> Tensor:
         sigma = torch.full((len(y),), level, device=y.device)
-        return clean_image(network, y, sigma, asked.target, asked.source, text)
+        return clean_image(network, y, sigma, encoded.target, encoded.source, text)
 
     return denoise
 
@@ -85,15 +90,15 @@ class JointDistiller:
         self.step = 0
 
     def fit(self) -> None:
-        """Nothing: all is the teacher's."""
+        """Do nothing: all is the teacher's."""
 
-    def draw(self, step: int) -> list[JointQuestion]:
+    def draw(self, step: int) -> list[JointExample]:
         return draw_joint(self.run, self.stores, step, (self.rank, self.processes))
 
-    def train_step(self, batch: Sequence[JointQuestion]) -> Progress:
-        """One update, on this process's questions and those of the others."""
+    def train_step(self, batch: Sequence[JointExample]) -> Progress:
+        """Make one update, on this process's examples and those of the others."""
         phase = phase_of(self.step, len(self.student.phases))
-        losses = torch.stack([self._learn(question, phase, len(batch)) for question in batch])
+        losses = torch.stack([self._learn(example, phase, len(batch)) for example in batch])
         nn.utils.clip_grad_norm_(self._weights.values(), MAX_GRADIENT_NORM)
         for group in self._optimizer.param_groups:
             group["lr"] = self.run.training.rate(self.step)
@@ -101,30 +106,30 @@ class JointDistiller:
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
         average(self.run.training.ema, self.step, self.ema.values(), self._weights.values())
-        losses = gathered(losses)
+        losses = gather(losses)
         loss = float(losses.mean())
         return Progress(self.step, loss, loss if phase == 0 else float("nan"), len(losses))
 
-    def _learn(self, question: JointQuestion, phase: int, questions: int) -> Tensor:
-        """Add the gradients of a question; its mean squared error, of latents of unit variance."""
-        asked = coded(question, self.autoencoder, self.device)
-        learnt = self._lesson(asked, phase)
-        answer = denoiser(self.network, asked, self.text)(learnt.y, learnt.level)
-        loss = (answer - learnt.wanted).square().mean()
-        torch.autograd.backward(loss / questions)
+    def _learn(self, example: JointExample, phase: int, examples: int) -> Tensor:
+        """Add the gradients of an example; return its mean squared error in latents."""
+        encoded = encode_example(example, self.autoencoder, self.device)
+        pair = self._training_pair(encoded, phase)
+        answer = denoiser(self.network, encoded, self.text)(pair.y, pair.level)
+        loss = (answer - pair.wanted).square().mean()
+        torch.autograd.backward(loss / examples)
         return loss.detach()
 
     @torch.no_grad()
-    def _lesson(self, asked: JointAsked, phase: int) -> TrainingPair:
-        own, teacher = (denoiser(n, asked, self.text) for n in (self.network, self.teacher))
-        return training_pair(asked, own, teacher, self.student, phase, self.student.solver)
+    def _training_pair(self, encoded: EncodedExample, phase: int) -> TrainingPair:
+        own, teacher = (denoiser(n, encoded, self.text) for n in (self.network, self.teacher))
+        return training_pair(encoded, own, teacher, self.student, phase, self.student.solver)
 
     def checkpoint(self) -> Checkpoint:
-        """Gathered in the first process, and empty in others; all call it together."""
+        """Gather a checkpoint in the first process; empty in others. All call it together."""
         tensors = parts(
-            network=whole(self._weights),
-            ema=whole(self.ema),
-            optimizer=whole(state_of(self._optimizer, list(self._weights))),
+            network=gather_whole(self._weights),
+            ema=gather_whole(self.ema),
+            optimizer=gather_whole(state_of(self._optimizer, list(self._weights))),
             **self._kept,
         )
         return Checkpoint(self.step, self.run.text, tensors)

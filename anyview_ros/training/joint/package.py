@@ -27,22 +27,22 @@ class StudentWeights(Import):
     checkpoint: Checkpoint
 
     @property
-    def what(self) -> str:
+    def description(self) -> str:
         return f"A student, made by `anyview distill`, of {self.run.teacher.name}: AnyView"
 
     @property
-    def papers(self) -> dict[str, str]:
+    def licence_texts(self) -> dict[str, str]:
         return {LICENCES: NOTICE, CONFIG_FILE: self.run.text}
 
     def state(self, file: ReleasedFile) -> dict[str, Tensor]:
-        """The tensors of a part; the averaged weights, as the bfloat16 that they are used in."""
+        """Return the tensors of a part; averaged weights in bfloat16, as they are used."""
         if file is not NETWORK:
             return self.checkpoint.part(STORED[file])
         return {name: tensor.bfloat16() for name, tensor in self.checkpoint.part("ema").items()}
 
 
 def student_weights(path: Path, checkpoint: Checkpoint) -> StudentWeights:
-    """Those of the checkpoint that was read from a path."""
+    """Return the weights of a student from the checkpoint that was read from a path."""
     run = parse_joint(checkpoint.config)
     teacher = run.teacher
     return StudentWeights(
@@ -51,5 +51,5 @@ def student_weights(path: Path, checkpoint: Checkpoint) -> StudentWeights:
 
 
 def student_contract(contract: Contract, run: JointRun) -> Contract:
-    """The contract of its teacher's package with the schedule of the student."""
+    """Return the contract of its teacher's package with the schedule of the student."""
     return replace(contract, sigmas=run.student.speeds, solver="euler", sampling={})

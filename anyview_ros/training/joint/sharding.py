@@ -26,7 +26,7 @@ POLICY = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs
 
 
 def mesh_of(device: torch.device) -> DeviceMesh:
-    """All processes in a row."""
+    """Return the mesh of all processes in a row."""
     return init_device_mesh(device.type, (rank_and_processes()[1],))
 
 
@@ -43,14 +43,15 @@ def shard_student(network: JointTransformer, mesh: DeviceMesh) -> None:
 
 
 def _shard(network: JointTransformer, mesh: DeviceMesh, dtype: torch.dtype) -> None:
-    """Block by block, of which one at a time is in memory beside the file it is mapped from."""
+    """Shard block by block: one at a time is in memory beside the file it is mapped from."""
     for part in (*network.blocks, network):
         # Otherwise the root would stay gathered, and be stale after an update.
         fully_shard(part.to(dtype), mesh=mesh, reshard_after_forward=True, mp_policy=POLICY)
 
 
-def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Gathered from the shares of all processes, which call this together; on the CPU of the first.
+def gather_whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gather whole tensors from the shares of all processes, on the CPU of the first; all call it
+    together.
 
     Other processes get nothing.
     """
@@ -65,7 +66,7 @@ def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def take_shares(shares: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """Set shares to those of whole tensors, as `whole` gave them.
+    """Set shares to those of whole tensors, as `gather_whole` gave them.
 
     Raises:
         AnyviewError: `invalid_checkpoint` where names or shapes are others.
@@ -84,7 +85,7 @@ def take_shares(shares: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
 
 
 def share_of(tensor: Tensor, like: Tensor) -> Tensor:
-    """This process's share of a whole tensor, spread as another of its shape is.
+    """Return this process's share of a whole tensor, spread as another of its shape is.
 
     Of another shape is an optimizer's count of updates, which is whole everywhere.
     """

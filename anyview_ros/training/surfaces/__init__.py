@@ -1,1 +1,1 @@
-"""Training of the network that says how far away the surface of each pixel of a source is."""
+"""Training of the network that estimates how far away the surface of each pixel of a source is."""

@@ -13,19 +13,19 @@ from torch import Tensor
 
 from anyview_ros.engine.surfaces.network import image_tensor
 from anyview_ros.model.precision import training_dtype
-from anyview_ros.training.augmentation import light_curve, restyled, taken
-from anyview_ros.training.batches import drawn_name
+from anyview_ros.training.augmentation import light_curve, restyle, simulate_camera
+from anyview_ros.training.batches import draw_set_name
+from anyview_ros.training.store import SceneStore
 from anyview_ros.training.surfaces.config import SurfaceRun
 from anyview_ros.training.surfaces.sightings import (
     LEVEL,
     PER_SCENE,
-    Scenes,
     Sighting,
-    sighting,
+    load_sighting,
 )
 
-EVERY = 2  # rows, and columns, of which one is asked for
-REAL_CAMERAS = 0.5  # share of images that come from one, see `augmentation.through_cameras`
+EVERY = 2  # rows, and columns, of which one is trained on
+REAL_CAMERAS = 0.5  # share of images that come from one, see `augmentation.simulate_cameras`
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SurfaceBatch:
         costs, smooth: (N, B, H, W) uint8, `LEVEL` steps a grey level.
         ground: (N, 1, H, W) float32.
         truth: (N, H, W) float32 inverse depth over scene_scale.
-        phase: row and column of the first pixel that is asked for; then every `EVERY`-th is. At
+        phase: row and column of the first pixel that is trained on; then every `EVERY`-th is. At
             full size the network's answer takes more time than all else, and neighbours say alike.
     """
 
@@ -50,7 +50,7 @@ class SurfaceBatch:
 
     @property
     def pixels(self) -> tuple[slice, slice]:
-        """Rows and columns."""
+        """Return the rows and columns that are trained on."""
         row, column = self.phase
         return slice(row, None, EVERY), slice(column, None, EVERY)
 
@@ -71,7 +71,7 @@ class SurfaceBatch:
 
 
 def draw_surfaces(
-    run: SurfaceRun, stores: Mapping[str, Scenes], step: int, share: tuple[int, int] = (0, 1)
+    run: SurfaceRun, stores: Mapping[str, SceneStore], step: int, share: tuple[int, int] = (0, 1)
 ) -> list[SurfaceBatch]:
     """Return the frames of a step, those of each size together: the same at every call.
 
@@ -81,29 +81,29 @@ def draw_surfaces(
     rng = np.random.default_rng([run.training.seed, step])
     drawn = []
     for _ in range(run.training.scenes_per_step):
-        store = stores[drawn_name(run, step, rng)]
+        store = stores[draw_set_name(run, step, rng)]
         index = int(rng.integers(run.training.pool(step, store.config.count)))
         drawn.append((store, index, int(rng.integers(PER_SCENE)), int(rng.integers(2**62))))
     seen = []
     for store, index, number, seed in drawn[share[0] :: share[1]]:
-        found = sighting(store, index, number, run.surfaces)
-        seen.append(augmented(np.random.default_rng(seed), found))
+        found = load_sighting(store, index, number, run.surfaces)
+        seen.append(augment(np.random.default_rng(seed), found))
     sizes = dict.fromkeys(found.truth.shape for found in seen)
     phase = int(rng.integers(EVERY)), int(rng.integers(EVERY))
     alike = [[found for found in seen if found.truth.shape == size] for size in sizes]
-    return [assembled(frames, phase) for frames in alike]
+    return [collate(frames, phase) for frames in alike]
 
 
-def augmented(rng: Generator, found: Sighting) -> Sighting:
+def augment(rng: Generator, found: Sighting) -> Sighting:
     """Return the sighting by another camera, in another light or look, every other one mirrored."""
-    image = np.asarray(cv2.LUT(restyled(rng, found.image), light_curve(rng)), np.uint8)
+    image = np.asarray(cv2.LUT(restyle(rng, found.image), light_curve(rng)), np.uint8)
     if rng.random() < REAL_CAMERAS:
-        image = taken(rng, image[None])[0]
+        image = simulate_camera(rng, image[None])[0]
     changed = replace(found, image=image)
     return changed.mirrored() if rng.random() < 0.5 else changed
 
 
-def assembled(seen: Sequence[Sighting], phase: tuple[int, int]) -> SurfaceBatch:
+def collate(seen: Sequence[Sighting], phase: tuple[int, int]) -> SurfaceBatch:
     """Return sightings of one size as tensors, channels last in memory; costs stay bytes."""
     images = torch.from_numpy(image_tensor(np.stack([found.image for found in seen])))
     return SurfaceBatch(

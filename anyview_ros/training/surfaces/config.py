@@ -50,7 +50,7 @@ class SurfaceRun(Run):
     Sets of scenes may be added in the middle of a run, for its last stages.
 
     Args:
-        surfaces: the inverse depths that it tells apart.
+        surfaces: the inverse depths that it distinguishes.
         network: see there.
     """
 
@@ -60,14 +60,14 @@ class SurfaceRun(Run):
     FREE = Run.FREE | {"scenes"}
 
     def changes(self, other: Run) -> list[str]:
-        """See `Run.changes`; sets of scenes that are new are no change."""
+        """Return as `Run.changes`; new sets of scenes are no change."""
         common = self.scenes.keys() & other.scenes.keys()
         changed = any(self.scenes[name] != other.scenes[name] for name in common)
         return sorted([*super().changes(other), *(["scenes"] if changed else [])])
 
 
 def is_surfaces(text: str) -> bool:
-    """Whether the text of a config is of this family; one that cannot be read is of none."""
+    """Return whether the text of a config is of this family; one that cannot be read is of none."""
     try:
         return bool(tomllib.loads(text).get("family") == FAMILY)
     except tomllib.TOMLDecodeError:
@@ -110,7 +110,7 @@ def parse_surfaces(text: str) -> SurfaceRun:
 
 
 def _training(pace: SurfacePace) -> TrainingConfig:
-    """The loop's, without what only sources and targets need."""
+    """Return the loop's config, with no sources and targets."""
     unused: dict[str, Any] = {
         "targets_per_scene": 1,
         "more_sources": (),
@@ -134,7 +134,7 @@ def _training(pace: SurfacePace) -> TrainingConfig:
 
 
 def _check(run: SurfaceRun) -> None:
-    """Scenes whose depth is known, of sizes that the network takes."""
+    """Require scenes whose depth is known, of sizes that the network takes."""
     for name, scenes in run.scenes.items():
         if not isinstance(scenes, SceneConfig) or not scenes.depth:
             raise AnyviewError(

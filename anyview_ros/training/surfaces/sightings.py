@@ -1,15 +1,13 @@
 """Sightings: a frame of a scene, and how it matches others that a robot might have beside it.
 
 What matching costs cost, 0.06 s a frame, is more than all else of a training step. So each scene
-has a few sightings, the same for all runs and steps, whose costs are kept on disk.
+has a few sightings, the same for all runs and steps, whose costs are cached on disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
@@ -27,8 +25,9 @@ from anyview_ros.engine.surfaces.network import (
 from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
-from anyview_ros.training.augmentation import taken
-from anyview_ros.training.scenes import SceneConfig, SceneViews
+from anyview_ros.training.augmentation import simulate_camera
+from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.store import SceneStore
 from anyview_ros.whole_file import whole_file
 
 PER_SCENE = 6
@@ -36,27 +35,15 @@ USUAL_TIMES, USUAL = (1, 4, 7), 0.7  # frames of a clip that the engine asks abo
 ALONE = 0.15  # share of sightings without other frames
 MOST_SOURCES = 3  # whose clips are there
 FEWER = 0.2  # share of sightings with some of the frames that the engine would take
-LEVEL = 240 / MOST  # a step of the costs that are kept, in 1 / grey levels
+LEVEL = 240 / MOST  # a step of the cached costs, in 1 / grey levels
 # What cameras and TF do to frames that should match; each to a share of the sightings.
-DISTURBED = 0.5
+PERTURBED = 0.5
 TURN, SHIFT = 0.4, 0.02  # at most: pixels; share of the distance to the other frame
 # z = 0 is not always the ground: a camera is level and 1.6 m up for want of anything better.
 WRONG_GROUND, NO_GROUND = 0.3, 0.1  # shares
 WRONG_HEIGHT, WRONG_TILT = 1.5, 0.15  # deviations of its logarithm, and in radians
 
 Place = tuple[int, int]  # of a frame in a scene: view and time
-
-
-class Scenes(Protocol):
-    """A set of scenes with depths, and a folder of their own."""
-
-    @property
-    def config(self) -> SceneConfig: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-    def __getitem__(self, index: int) -> SceneViews: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +74,7 @@ class Sighting:
         )
 
 
-def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) -> Sighting:
+def load_sighting(scenes: SceneStore, index: int, number: int, surfaces: SurfaceRange) -> Sighting:
     """Return a sighting of a scene; its costs are computed once, and then lie beside the scenes.
 
     Args:
@@ -98,20 +85,20 @@ def sighting(scenes: Scenes, index: int, number: int, surfaces: SurfaceRange) ->
     rng = np.random.default_rng([scenes.config.first_seed + index, number, 0x51647])
     scene = scenes[index]
     place, others = draw_frames(rng, scene, scale)
-    stands = disturbed_ground(rng, scene.world_from_cam[place])
-    kept = scenes.folder / f"sightings-{'-'.join(map(str, astuple(surfaces)))}-{scale:g}"
-    kept /= f"{index:05d}-{number}.npy"
-    if len(others) >= FEWEST and kept.exists():
-        return sighted(scene, place, np.load(kept), surfaces, scale, stands)
-    frame, *others = disturbed(rng, [frame_of(scene, place), *others])
-    costs = in_levels(costs_or_none(surfaces, frame, others, scale))
+    stands = perturb_ground(rng, scene.world_from_cam[place])
+    file = scenes.folder / f"sightings-{'-'.join(map(str, astuple(surfaces)))}-{scale:g}"
+    file /= f"{index:05d}-{number}.npy"
+    if len(others) >= FEWEST and file.exists():
+        return make_sighting(scene, place, np.load(file), surfaces, scale, stands)
+    frame, *others = perturb(rng, [frame_of(scene, place), *others])
+    costs = quantize_costs(costs_or_none(surfaces, frame, others, scale))
     if len(others) >= FEWEST:
-        with whole_file(kept, shared=True) as partial:
+        with whole_file(file, shared=True) as partial:
             np.save(partial, costs)
-    return sighted(scene, place, costs, surfaces, scale, stands)
+    return make_sighting(scene, place, costs, surfaces, scale, stands)
 
 
-def sighted(
+def make_sighting(
     scene: SceneViews,
     place: Place,
     costs: NDArray[np.uint8],
@@ -129,7 +116,7 @@ def sighted(
     ground = ground_inverse_depth(frame.camera, stands, surfaces, scene_scale)
     truth = scene.inverse_depth[place].astype(np.float32) / np.float32(scene_scale)
     levels = costs.astype(np.float32) / np.float32(LEVEL)
-    smooth = in_levels(smooth_costs(levels, frame.image))
+    smooth = quantize_costs(smooth_costs(levels, frame.image))
     return Sighting(frame.image, costs, smooth, ground, truth.clip(0, surfaces.nearest))
 
 
@@ -159,12 +146,12 @@ def frame_of(scene: SceneViews, place: Place) -> Frame:
     )
 
 
-def disturbed(rng: Generator, frames: Sequence[Frame]) -> list[Frame]:
+def perturb(rng: Generator, frames: Sequence[Frame]) -> list[Frame]:
     """Return the frames as cameras and TF give them; the first one's pose is where it is."""
-    turn, shift = rng.uniform(0, [TURN, SHIFT]) * (rng.random(2) < DISTURBED)
+    turn, shift = rng.uniform(0, [TURN, SHIFT]) * (rng.random(2) < PERTURBED)
     images = np.stack([frame.image for frame in frames])
-    if rng.random() < DISTURBED:
-        images = taken(rng, images)
+    if rng.random() < PERTURBED:
+        images = simulate_camera(rng, images)
     changed = [replace(frame, image=image) for frame, image in zip(frames, images, strict=True)]
     for k, frame in enumerate(changed[1:], start=1):
         pose = frame.world_from_cam
@@ -175,7 +162,7 @@ def disturbed(rng: Generator, frames: Sequence[Frame]) -> list[Frame]:
     return changed
 
 
-def disturbed_ground(rng: Generator, world_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:
+def perturb_ground(rng: Generator, world_from_cam: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the pose of a camera above the ground, sometimes far from the true one, or in it."""
     height, tilt = np.exp(rng.normal(0, WRONG_HEIGHT)), rng.normal(0, WRONG_TILT, 2)
     chance = rng.random()
@@ -188,7 +175,7 @@ def disturbed_ground(rng: Generator, world_from_cam: NDArray[np.float64]) -> NDA
     return np.asarray(wrong)
 
 
-def in_levels(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return costs as they are kept; divided by `LEVEL` they are grey levels again."""
+def quantize_costs(costs: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return costs as bytes, as they are cached; divided by `LEVEL` they are grey levels again."""
     levels: NDArray[np.uint8] = np.rint(costs * np.float32(LEVEL)).astype(np.uint8)
     return levels

@@ -14,14 +14,14 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts
 from anyview_ros.model.surfaces.network import SurfaceNetwork, load_weights
 from anyview_ros.training.distributed import (
-    gathered,
+    gather,
     rank_and_processes,
     require_even,
     sum_gradients,
 )
 from anyview_ros.training.loop import MAX_GRADIENT_NORM, Progress, average
 from anyview_ros.training.optimizers import Optimizers
-from anyview_ros.training.store import Store
+from anyview_ros.training.store import SceneStore, Store
 from anyview_ros.training.surfaces.batches import SurfaceBatch, draw_surfaces
 from anyview_ros.training.surfaces.config import SurfaceRun, parse_surfaces
 from anyview_ros.training.surfaces.loss import SurfaceLoss
@@ -40,6 +40,8 @@ class SurfaceTrainer:
     def __init__(self, run: SurfaceRun, stores: Mapping[str, Store], device: torch.device) -> None:
         torch.manual_seed(run.training.seed)
         self.run, self.stores, self.device = run, stores, device
+        # All of them: `SurfaceRun` refuses scenes from files.
+        self._rendered = {n: s for n, s in stores.items() if isinstance(s, SceneStore)}
         self.rank, self.processes = rank_and_processes()
         require_even(run.training.scenes_per_step)
         network = SurfaceNetwork(run.network, run.surfaces)
@@ -50,7 +52,7 @@ class SurfaceTrainer:
         self.step = 0
 
     def fit(self) -> None:
-        """Nothing is made of the first scenes."""
+        """Do nothing: the network needs no statistics of its scenes."""
 
     def start_from(self, package: Path) -> None:
         """Begin with the weights of a package in place of random ones.
@@ -71,21 +73,21 @@ class SurfaceTrainer:
                 ) from None
 
     def draw(self, step: int) -> list[SurfaceBatch]:
-        return draw_surfaces(self.run, self.stores, step, (self.rank, self.processes))
+        return draw_surfaces(self.run, self._rendered, step, (self.rank, self.processes))
 
     def train_step(self, batch: list[SurfaceBatch]) -> Progress:
-        """One update on the frames of this step, or on this process's share of them."""
-        told: list[Tensor] = []
+        """Make one update on the frames of this step, or on this process's share of them."""
+        all_likelihoods: list[Tensor] = []
         for part in batch:
             losses, likelihoods = self.loss(part.to(self.device))
             (losses.sum() / self.run.training.scenes_per_step).backward()
-            told.append(likelihoods)
+            all_likelihoods.append(likelihoods)
         sum_gradients(self.network.parameters())
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizers.step(self.run.training.rate(self.step))
         self.step += 1
         average(self.run.training.ema, self.step, self.ema.parameters(), self.network.parameters())
-        all_frames = gathered(torch.cat(told))
+        all_frames = gather(torch.cat(all_likelihoods))
         return Progress(self.step, float(all_frames.mean()), math.nan, len(all_frames))
 
     def checkpoint(self) -> Checkpoint:

@@ -9,7 +9,13 @@ import pytest
 from anyview_ros.contract import GRAPHS
 from anyview_ros.engine.onnx import self_test
 from anyview_ros.engine.onnx.runtime import Graph
-from anyview_ros.engine.onnx.self_test import SELF_TEST, SelfTest, kept, noise, write_cases
+from anyview_ros.engine.onnx.self_test import (
+    SELF_TEST,
+    SelfTest,
+    compared_values,
+    noise,
+    write_cases,
+)
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import load_package, sha256_of, write_manifest
@@ -35,7 +41,7 @@ def with_answers(path, change=lambda cases: None, prefix=""):
         cases[prefix + name] = {
             "inputs": shapes,
             "values": {"t": [0.7]} if "t" in shapes else {},
-            "outputs": {key: {"shape": made.shape, "kept": kept(made).tolist()}},
+            "outputs": {key: {"shape": made.shape, "kept": compared_values(made).tolist()}},
         }
     change(cases)
     write_cases(path, cases)
@@ -64,7 +70,7 @@ def test_another_answer_is_refused(tmp_path, monkeypatch, name, factor):
     broken = graphs[name]
     monkeypatch.setattr(Graph, "bound", wrong)
     with pytest.raises(AnyviewError, match=rf"'tiny' on cpu computes {name}\.") as caught:
-        SelfTest(package).ask(graphs)
+        SelfTest(package).check(graphs)
     assert caught.value.code == "self_test_failed"
 
 
@@ -102,20 +108,20 @@ def test_an_answer_within_the_precision_passes(tmp_path):
         Pipeline(with_answers(make_package(tmp_path / "full"), off_by_a_percent), "cpu")
 
 
-def test_proofs_are_asked_but_on_a_processor(tmp_path, monkeypatch):
+def test_proxy_graphs_are_checked_but_on_a_processor(tmp_path, monkeypatch):
     path, asked = make_package(tmp_path / "tiny"), []
-    package = with_answers(path, prefix="proof-")
+    package = with_answers(path, prefix="proxy-")
 
     class Loaded(Graph):
         def __init__(self, file, provider, threads):
             asked.append((file.name, provider))
-            super().__init__(path / file.name.removeprefix("proof-"), "cpu", threads)
+            super().__init__(path / file.name.removeprefix("proxy-"), "cpu", threads)
 
     monkeypatch.setattr(self_test, "Graph", Loaded)
-    SelfTest(package).ask_proofs("cpu", 1)
+    SelfTest(package).check_proxy_graphs("cpu", 1)
     assert not asked
-    SelfTest(package).ask_proofs("cuda", 1)
-    assert sorted(asked) == [("proof-denoise.onnx", "cuda"), ("proof-encode.onnx", "cuda")]
+    SelfTest(package).check_proxy_graphs("cuda", 1)
+    assert sorted(asked) == [("proxy-denoise.onnx", "cuda"), ("proxy-encode.onnx", "cuda")]
 
 
 def test_a_package_without_answers_is_asked_nothing(tmp_path):

@@ -1,6 +1,6 @@
 """Files like those of the AnyView release, with random weights: same keys, leftovers, any size.
 
-    python -m anyview_ros.model.joint.fake_release FOLDER [--width 2048 --blocks 28 ...]
+    python -m tests.joint.fake_release FOLDER [--width 2048 --blocks 28 ...]
 
 The defaults are the released sizes: 4.5 GB. The files are filled in place, so their size is no
 matter of memory. `anyview import` takes them as it takes the release.
@@ -58,7 +58,8 @@ def write_fake_release(
 
 
 def leftovers(network: JointConfig) -> dict[str, Any]:
-    """What lies in the released file, or may lie there, and no network reads; small values."""
+    """Return what lies in the released file, or may lie there, and no network reads; small
+    values."""
     time, *space = (width // 2 for width in axis_widths(network.head_width))
     left: dict[str, Any] = {name: torch.tensor(7) for name in COUNTERS}
     left["accum_train_in_hours"] = torch.tensor(1.5)
@@ -75,7 +76,7 @@ def leftovers(network: JointConfig) -> dict[str, Any]:
 
 
 def _unread(network: JointConfig) -> dict[str, torch.Size]:
-    """The matrices of the target's own noise embedding, which the release never calls."""
+    """Return the matrices of the target's own noise embedding, which the release never calls."""
     width = network.width
     return {
         "t_embedder.1.linear_1.weight": torch.Size((width, width)),
@@ -91,7 +92,7 @@ def _write(
     generator: torch.Generator,
     below: str = "",
 ) -> None:
-    """A checkpoint with room for its tensors, which is mapped and filled then."""
+    """Write a checkpoint with room for its tensors, then map and fill it."""
     # Memory that is never touched is never given: these are as large as the file only in name.
     state = {name: torch.empty(shape, dtype=dtype) for name, shape in shapes.items()}
     content: dict[str, Any] = {**state, **left}
@@ -109,7 +110,7 @@ def _write(
 
 
 def _draw(tensor: Tensor, generator: torch.Generator) -> None:
-    """Matrices that keep the size of what they map; vectors around one, so no gate is shut."""
+    """Draw matrices that keep the size of what they map; vectors around one, so no gate is shut."""
     inputs = tensor[0].numel() if tensor.ndim > 1 else 0
     if inputs > 1:
         tensor.normal_(0, inputs**-0.5, generator=generator)

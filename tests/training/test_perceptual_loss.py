@@ -10,7 +10,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import LinearCodec, fit_codec
 from anyview_ros.training import feature_distance
 from anyview_ros.training.config import parse_config
-from anyview_ros.training.perceptual_loss import look_losses, looking, told
+from anyview_ros.training.perceptual_loss import explained_mask, load_distance, perceptual_losses
 from tests.training.tiny import CONFIG, tiny_run
 
 CPU = torch.device("cpu")
@@ -29,20 +29,20 @@ def candidates(*latents: Tensor, seen: float = 1.0) -> Tensor:
 
 def test_what_a_candidate_shows_is_told() -> None:
     truth, other = (random(CHANNELS, *CELLS, seed=seed) for seed in (1, 2))
-    assert told(candidates(other, truth), truth[None]).min() > 0.95
-    assert told(candidates(other, other), truth[None]).max() < 0.05
-    assert told(candidates(truth, truth, seen=0.0), truth[None]).max() < 0.05
+    assert explained_mask(candidates(other, truth), truth[None]).min() > 0.95
+    assert explained_mask(candidates(other, other), truth[None]).max() < 0.05
+    assert explained_mask(candidates(truth, truth, seen=0.0), truth[None]).max() < 0.05
 
 
 def test_where_nothing_is_a_candidate_need_not_fit_to_the_last_digit() -> None:
     flat = torch.zeros(CHANNELS, *CELLS)
-    assert told(candidates(flat + 0.05), flat[None]).min() > 0.9
+    assert explained_mask(candidates(flat + 0.05), flat[None]).min() > 0.9
 
 
 def test_told_cells_are_those_of_the_candidate() -> None:
     truth, other = (random(CHANNELS, *CELLS, seed=seed) for seed in (1, 2))
     half = torch.where(torch.arange(CELLS[2]) < 8, truth, other)
-    share = told(candidates(half), truth[None])[0, :, :, :]
+    share = explained_mask(candidates(half), truth[None])[0, :, :, :]
     assert share[..., :6].min() > 0.9
     assert share[..., 10:].max() < 0.1
 
@@ -61,9 +61,9 @@ def clips(codec: LinearCodec) -> tuple[Tensor, Tensor]:
 
 
 def look(codec: LinearCodec, answer: Tensor, target: Tensor, certain: float) -> float:
-    distance = looking(parse_config(CONFIG.replace("[16, 32]", "[32, 64]")), CPU)
+    distance = load_distance(parse_config(CONFIG.replace("[16, 32]", "[32, 64]")), CPU)
     share = torch.full((2, *CELLS), certain)
-    return float(look_losses(distance, codec, answer, target, share, [5])[0])
+    return float(perceptual_losses(distance, codec, answer, target, share, [5])[0])
 
 
 def test_the_truth_looks_right_and_a_blurred_answer_does_not(codec: LinearCodec) -> None:
@@ -84,14 +84,16 @@ def test_where_nothing_tells_only_texture_counts(codec: LinearCodec) -> None:
 
 def test_a_scene_is_looked_at_alike_wherever_it_lies_in_a_batch(codec: LinearCodec) -> None:
     """So processes that share a batch find what one would."""
-    distance = looking(parse_config(CONFIG.replace("[16, 32]", "[32, 64]")), CPU)
+    distance = load_distance(parse_config(CONFIG.replace("[16, 32]", "[32, 64]")), CPU)
     latent, target = clips(codec)
     answers = torch.cat([0.5 * latent, 0.8 * latent])
     certain = torch.ones(4, *CELLS)
-    both = look_losses(distance, codec, answers, target.repeat(2, 1, 1, 1, 1), certain, [5, 6])
+    both = perceptual_losses(
+        distance, codec, answers, target.repeat(2, 1, 1, 1, 1), certain, [5, 6]
+    )
     for k in range(2):
         mine = slice(2 * k, 2 * k + 2)
-        alone = look_losses(distance, codec, answers[mine], target, certain[mine], [5 + k])
+        alone = perceptual_losses(distance, codec, answers[mine], target, certain[mine], [5 + k])
         assert alone == pytest.approx(both[k : k + 1], rel=1e-5)
 
 
@@ -99,12 +101,12 @@ def test_runs_that_cannot_be_looked_at_are_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         AnyviewError, match="32 pixels a side or more, this one has 3 planes and 16"
     ):
-        looking(tiny_run(), CPU)
+        load_distance(tiny_run(), CPU)
     plain = CONFIG.replace("[16, 32]", "[32, 64]").replace(
         "plane_sweep = [0.0, 1.0]", "plane_sweep = []"
     )
     with pytest.raises(AnyviewError, match="needs a model with a plane sweep"):
-        looking(parse_config(plain), CPU)
+        load_distance(parse_config(plain), CPU)
     monkeypatch.setattr(feature_distance, "in_wheel", lambda package, file: None)
     with pytest.raises(AnyviewError, match="stlpips-pytorch, which is not installed"):
-        looking(parse_config(CONFIG.replace("[16, 32]", "[32, 64]")), CPU)
+        load_distance(parse_config(CONFIG.replace("[16, 32]", "[32, 64]")), CPU)

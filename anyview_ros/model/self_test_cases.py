@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.engine.onnx.self_test import kept, noise
+from anyview_ros.engine.onnx.self_test import compared_values, noise
 
 FEW = 64  # values of an input that is given as it is: levels, of which a network may know a few
 
 
-def known_answer(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> Any:
-    """A case of engine/onnx/self_test.py."""
+def self_test_case(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> Any:
+    """Return a case of engine/onnx/self_test.py."""
     shapes = {name: tuple(value.shape) for name, value in inputs.items()}
     few = {name: value for name, value in inputs.items() if value.numel() <= FEW}
     arrays = noise(shapes) | {name: value.numpy() for name, value in few.items()}
@@ -26,7 +26,10 @@ def known_answer(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[
         "inputs": shapes,
         "values": {name: value.flatten().tolist() for name, value in few.items()},
         "outputs": {
-            name: {"shape": list(value.shape), "kept": kept(value.float().numpy()).tolist()}
+            name: {
+                "shape": list(value.shape),
+                "kept": compared_values(value.float().numpy()).tolist(),
+            }
             for name, value in zip(outputs, made, strict=True)
         },
     }

@@ -14,8 +14,8 @@ from anyview_ros.errors import AnyviewError
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def named_folder(models: Path, name: str) -> Path:
-    """Where a model of that name is to lie in a folder of models; nothing may be there yet.
+def new_model_directory(models: Path, name: str) -> Path:
+    """Return where a model of that name is to lie in a folder of models; nothing may be there yet.
 
     Raises:
         AnyviewError: `invalid_name`, `model_exists`.
@@ -35,8 +35,9 @@ def named_folder(models: Path, name: str) -> Path:
 
 
 @contextmanager
-def whole_folder(folder: Path, size: int) -> Iterator[Path]:
-    """A folder to write into, that becomes `folder` at the end; on any error nothing is left.
+def atomic_directory(folder: Path, size: int) -> Iterator[Path]:
+    """Yield a folder to write into, which becomes `folder` at the end; on any error nothing is
+    left.
 
     Args:
         size: bytes that are going to be written, about; the disk must have room for them.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.model.export import GraphSpec, onnx_model
-from anyview_ros.model.exporter_log_filter import CHATTER, quiet_exporter
+from anyview_ros.model.exporter_log_filter import KNOWN_WARNINGS, quiet_exporter
 
 
 class Halves(nn.Module):
@@ -39,13 +39,13 @@ def test_an_export_is_silent() -> None:
     assert said.stdout == ""
 
 
-@pytest.mark.parametrize("name", CHATTER)
+@pytest.mark.parametrize("name", KNOWN_WARNINGS)
 def test_other_messages_are_heard(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with quiet_exporter(), warnings.catch_warnings(record=True) as seen:
-        logging.getLogger(name).warning(f"{CHATTER[name]} %s", "x")
+        logging.getLogger(name).warning(f"{KNOWN_WARNINGS[name]} %s", "x")
         logging.getLogger(name).warning("this network is wrong")
         warnings.warn("this too", FutureWarning, stacklevel=1)
     assert caplog.messages == ["this network is wrong"]
     assert [str(warning.message) for warning in seen] == ["this too"]
-    logging.getLogger(name).warning(CHATTER[name])  # nothing is left behind
+    logging.getLogger(name).warning(KNOWN_WARNINGS[name])  # nothing is left behind
     assert len(caplog.messages) == 2
