@@ -28,14 +28,6 @@ from anyview_ros.time_grid import GridFilter
 INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
 MAX_PENDING = 64
 MAX_UNDECODED_BYTES = 128 << 20  # in INFO_PATIENCE_NS four frames of 4K at 30 Hz may come
-WORTH_WAITING = {
-    "no_camera_info",
-    "tf_unknown_frame",
-    "tf_disconnected",
-    "tf_loop",
-    "tf_waiting",
-    "tf_expired",  # after a jump the old transforms go and the right ones come
-}
 INFO_NOT_PAIRED = AnyviewError(
     "camera_info_not_paired",
     "camera info does not come with the stamps of the images, so the latest one of the same frame "
@@ -243,12 +235,12 @@ class CameraIntake:
                     continue  # transforms that lack for one frame lack for the later ones
                 frame = self._posed(waiting.header, sight)
             except AnyviewError as error:
-                if error.code not in WORTH_WAITING:
+                if error.retry not in ("arrival", "renewal"):
                     self._give_up(waiting, error)
                 elif overdue:
                     self._give_up(waiting, self._overdue(error))
                 else:
-                    stuck = error.code != "tf_expired"
+                    stuck = error.retry == "arrival"
                 continue
             del self._pending[frame.stamp_ns]
             is_changed = self.buffer.add(frame)

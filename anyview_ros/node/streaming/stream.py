@@ -21,8 +21,8 @@ from anyview_ros.clips.clip_windows import (
 from anyview_ros.contract import Contract
 from anyview_ros.engine.continuation import Made as MadeBefore
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.streaming.retry_policy import RetryPolicy
 from anyview_ros.node.streaming.stream_ledger import StreamLedger, StreamSnapshot
-from anyview_ros.node.streaming.stream_troubles import Troubles
 from anyview_ros.node.streaming.waiting_frames import SUPERSEDED, WaitingFrames
 from anyview_ros.node.virtual.asked_camera import AskedCamera, AskedStream
 
@@ -73,7 +73,7 @@ class Stream:
         self._answered: tuple[int, ...] = ()  # stamps of the last clip, if the next can continue it
         self._made: MadeBefore | None = None  # its frames
         self._ledger = StreamLedger()
-        self._troubles = Troubles(patience_s, now_ns)
+        self._retries = RetryPolicy(patience_s, now_ns)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._epoch = 0
         self._heard_at = now_ns()
@@ -86,7 +86,7 @@ class Stream:
             self._asked = asked.stream
             self._pace = Pace(asked.stream.rate_hz, self._shape.period_ns)
             self._hop = self._pace.hop(self._shape)
-            self._troubles.problem, self._failed_ns = None, 0
+            self._retries.problem, self._failed_ns = None, 0
             if asked.sources:
                 self._follow(asked.sources)
 
@@ -108,7 +108,7 @@ class Stream:
         """Whether a source is to be chosen now: frames came, and none was chosen yet."""
         with self._lock:
             here = self._frames.any()
-            return not self._source and here and not self._troubles.is_resting
+            return not self._source and here and not self._retries.is_resting
 
     def follow(self, sources: tuple[str, ...]) -> None:
         """Answer the frames of the first of these cameras from now on."""
@@ -118,7 +118,7 @@ class Stream:
     def rest(self, error: AnyviewError) -> None:
         """There is nothing to be made yet: look again a little later."""
         with self._lock:
-            self._troubles.rest(error)
+            self._retries.rest(error)
 
     def note(self, source: str, stamp_ns: int, is_changed: bool = False) -> None:
         """A frame of a source camera was stored.
@@ -213,10 +213,10 @@ class Stream:
             if window.epoch != self._epoch:
                 return False
             lossless, continues = self._asked.lossless, bool(self._answered)
-            self._troubles.problem = error
-            if self._troubles.is_worth_waiting(error.code, lossless):
-                self._troubles.rest(error)
-            elif lossless and self._troubles.is_worth_another_try(error.code, continues):
+            self._retries.problem = error
+            if self._retries.is_worth_waiting(error, lossless):
+                self._retries.rest(error)
+            elif lossless and self._retries.is_worth_another_try(error, continues):
                 self._answered, self._made = (), None
             else:
                 self._give_up(window, error.code)
@@ -227,7 +227,7 @@ class Stream:
         """An instant for diagnostics."""
         with self._lock:
             snapshot = self._ledger.snapshot(len(self._frames.of(self._source)))
-            problem = self._troubles.problem
+            problem = self._retries.problem
             return StreamStatus(self._asked, self._sources, snapshot, problem, self._quiet_s())
 
     def backlog(self) -> int:
@@ -245,7 +245,7 @@ class Stream:
 
     def _next_window(self, ended: bool, join_ns: int) -> Window | None:
         waiting = self._frames.of(self._source)
-        if not waiting or self._troubles.is_resting:
+        if not waiting or self._retries.is_resting:
             return None
         if self._asked.lossless:
             return self._lossless_window(waiting, ended)
@@ -282,7 +282,7 @@ class Stream:
 
     def _settle(self) -> None:
         """All is well: forget the troubles before."""
-        self._troubles.settle()
+        self._retries.reset()
         self._failed_ns = 0
 
     def _account(self, end_ns: int, new: set[int], chosen: set[int]) -> None:
@@ -302,4 +302,4 @@ class Stream:
         else:
             self._failed_ns = self._frames.newest_ns(self._source)
         self._answered, self._made = (), None
-        self._troubles.go_on()
+        self._retries.begin_clip()

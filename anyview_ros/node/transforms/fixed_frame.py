@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.transforms.tf import FrameTree
 
-WAITED_FOR = ("tf_waiting", "tf_unknown_frame", "tf_disconnected")
 CANCEL_POLL_S = 0.05
 
 Found = TypeVar("Found")
@@ -61,7 +60,7 @@ class FixedFrame:
                     return look()
                 except AnyviewError as error:
                     late = time.monotonic() >= deadline
-                    if error.code not in WAITED_FOR or late or cancelled():
+                    if error.retry != "arrival" or late or cancelled():
                         raise
                 self._arrived.wait(CANCEL_POLL_S)
 
