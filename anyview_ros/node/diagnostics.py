@@ -91,7 +91,7 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     values: dict[str, object] = {
         keys.MODEL: contract.name,
         "sha256": running.package.sha256,
-        keys.PROVIDER: (provider := PROVIDERS.get(worker.provider, "")),
+        keys.PROVIDER: (provider := PROVIDERS[worker.provider]),
         keys.WORKER_PID: worker.pid or "none",
         "worker_deaths": worker.deaths,
         **({"loading": model.loading} if model.loading else {}),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.onnx.memory import needed
-from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.providers import ProviderChoice, device_of
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.inference.worker import Worker
 from anyview_ros.node.inference.worker_messages import NO_ROOM, Room
@@ -67,7 +67,7 @@ class ServedModel:
         self._absence = f"no model is loaded; {UNCONFIGURED}"
 
     def load(
-        self, name: str, provider: str, make_way: Callable[[], object] = lambda: None
+        self, name: str, provider: ProviderChoice, make_way: Callable[[], object] = lambda: None
     ) -> RunningModel:
         """Find, check and start a model, and serve it; else go on with the last good one.
 
@@ -77,7 +77,7 @@ class ServedModel:
 
         Args:
             name: of a package on the search path, or a path.
-            provider: `auto`, `cpu`, `cuda` or `tensorrt`.
+            provider: what is to run it.
             make_way: called once before the model that runs now is ended, if one is.
 
         Returns:
@@ -102,7 +102,7 @@ class ServedModel:
                 self._settled.set()
 
     def _replaced(
-        self, name: str, provider: str, make_way: Callable[[], object], unloads: int
+        self, name: str, provider: ProviderChoice, make_way: Callable[[], object], unloads: int
     ) -> RunningModel:
         old = self._running
 

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.onnx.providers import Provider, ProviderChoice
 from anyview_ros.engine.pipeline import Progress as OnProgress
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
@@ -51,18 +52,24 @@ class Worker:
 
     Args:
         package: the checked model package; the process loads and checks it again.
-        provider: `auto`, `cpu` or `cuda`.
+        provider: the one that is asked for.
     """
 
-    def __init__(self, package: ModelPackage, provider: str) -> None:
+    def __init__(self, package: ModelPackage, provider: ProviderChoice) -> None:
         self._package = package
         self.asked_provider = provider
         self._busy = threading.Lock()
         self._process: InferenceProcess | None = None
         self._stopped = False
-        self.provider = ""
+        self._provider: Provider | None = None
         self.deaths = 0
         self.last_death = ""
+
+    @property
+    def provider(self) -> Provider:
+        """The one that the model runs on, after `start`."""
+        assert self._provider is not None, "not started"
+        return self._provider
 
     @property
     def pid(self) -> int | None:
@@ -151,7 +158,7 @@ class Worker:
                 "model_damaged",
                 f"{self._package.path} changed on disk since it was loaded; restart the node",
             )
-        self.provider = ready.provider
+        self._provider = ready.provider
         return process
 
     def _reply(
@@ -178,7 +185,7 @@ class Worker:
 class InferenceProcess:
     """A started process, the pipe to it, and the pixels shared with it."""
 
-    def __init__(self, package: ModelPackage, provider: str, room: Room) -> None:
+    def __init__(self, package: ModelPackage, provider: ProviderChoice, room: Room) -> None:
         self.pixels = SharedPixels()
         ours, theirs = socket.socketpair()
         with theirs:

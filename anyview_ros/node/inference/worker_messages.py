@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.onnx.providers import Device, Provider
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.node.inference.shared_pixels import Shape
@@ -109,13 +110,9 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Room:
-    """Memory that is freed when the model that is served now ends.
+    """Memory that is freed when the model that is served now ends."""
 
-    Args:
-        device: `cpu` or `cuda`.
-    """
-
-    device: str
+    device: Device
     bytes: int
 
 
@@ -137,11 +134,11 @@ class Ready:
     """The process has loaded its model.
 
     Args:
-        provider: `cpu` or `cuda`, as it really runs.
+        provider: the one that really runs.
         model_sha256: of the package that was loaded.
     """
 
-    provider: str
+    provider: Provider
     model_sha256: str
 
 

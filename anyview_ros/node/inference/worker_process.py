@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from anyview_ros.engine.onnx.memory import check_fits
-from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.providers import Device, ProviderChoice, device_of
 from anyview_ros.engine.onnx.runtime import choose_provider
 from anyview_ros.engine.pipeline import Pipeline, Synthesis
 from anyview_ros.errors import AnyviewError
@@ -73,7 +74,11 @@ class Inbox(threading.Thread):
 
 
 def serve(
-    connection: Connection, shared: SharedPixels, package: Path, provider: str, room: Room
+    connection: Connection,
+    shared: SharedPixels,
+    package: Path,
+    provider: ProviderChoice,
+    room: Room,
 ) -> None:
     """Load the model, say so, then answer jobs until the pipe ends."""
     inbox = Inbox(connection)
@@ -90,7 +95,9 @@ def serve(
         connection.send(answer(pipeline, job, shared, connection, inbox.cancelled))
 
 
-def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room: Room) -> Pipeline:
+def loaded(
+    connection: Connection, inbox: Inbox, path: Path, provider: ProviderChoice, room: Room
+) -> Pipeline:
     """The model; asks for room where it is in order but does not fit beside the one served now.
 
     Raises:
@@ -163,7 +170,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe, pixels, package, provider, device, freed = sys.argv[1:]
     connection, shared = Connection(int(pipe)), SharedPixels(int(pixels))
-    serve(connection, shared, Path(package), provider, Room(device, int(freed)))
+    room = Room(cast(Device, device), int(freed))  # as `InferenceProcess` wrote them
+    serve(connection, shared, Path(package), cast(ProviderChoice, provider), room)
 
 
 if __name__ == "__main__":

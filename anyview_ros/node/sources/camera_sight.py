@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from anyview_ros.clips.frame_buffer import difference
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.camera_info import Rectify, lens_from_info
 from anyview_ros.imaging.compression import check_compressed, decode_compressed
 from anyview_ros.imaging.encodings import check_encoding, decode
 from anyview_ros.imaging.lenses import Lens, RectifiedCamera
@@ -23,6 +23,7 @@ from anyview_ros.imaging.rectification import rectifier
 from anyview_ros.imaging.resize import model_size, resize_camera
 from anyview_ros.node.sources.info_pairing import ImageHeader
 from anyview_ros.node.sources.intake_config import IntakeConfig
+from anyview_ros.topics import Transport
 
 ENOUGH_COVERAGE = 0.95
 
@@ -56,8 +57,8 @@ class CameraSight:
     def __init__(
         self,
         topic: str,
-        transport: str,
-        rectify: str,
+        transport: Transport,
+        rectify: Rectify,
         config: IntakeConfig,
         note: Callable[[AnyviewError], None],
     ) -> None:

@@ -36,7 +36,7 @@ from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.topics import COMPRESSED
+from anyview_ros.topics import COMPRESSED, Transport
 
 IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
 RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second
@@ -207,9 +207,8 @@ class CameraStream:
     def _other_way(self) -> str:
         """What to do when nobody publishes the topic."""
         options = self._intake.options
-        transport, topic = "compressed", options.image_topic + COMPRESSED
-        if options.transport == "compressed":
-            transport, topic = "raw", options.image_topic
+        transport: Transport = "raw" if options.transport == "compressed" else "compressed"
+        topic = options.image_topic + (COMPRESSED if transport == "compressed" else "")
         if self._node.count_publishers(topic):
             return f"'{topic}' is published: set {self.name}.transport to '{transport}'"
         return f"start the camera or fix {self.name}.image_topic"

@@ -21,7 +21,14 @@ from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, INFO_TOPIC, cameras_of
+from anyview_ros.topics import (
+    COMPRESSED,
+    COMPRESSED_TYPE,
+    IMAGE_TYPE,
+    INFO_TOPIC,
+    Transport,
+    cameras_of,
+)
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
 DISCOVERY_PERIOD_S = 0.5
@@ -120,7 +127,7 @@ class Inputs:
             if message_type in types and self._node.count_publishers(name) > 0
         }
 
-    def _open(self, name: str, image_topic: str, transport: str = "raw") -> None:
+    def _open(self, name: str, image_topic: str, transport: Transport = "raw") -> None:
         try:
             options = self._options(name, image_topic, transport)
             stream = CameraStream(
@@ -141,7 +148,7 @@ class Inputs:
         self._streams = {**self._streams, name: stream}  # replaced whole: readers need no lock
         self._node.get_logger().info(f"camera '{name}' on {options.topic}")
 
-    def _options(self, name: str, image_topic: str, transport: str) -> SourceOptions:
+    def _options(self, name: str, image_topic: str, transport: Transport) -> SourceOptions:
         camera = declare_camera(self._node, name, transport=transport)
         topic = self._node.resolve_topic_name(camera.image_topic or image_topic)
         info = camera.camera_info_topic or f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"

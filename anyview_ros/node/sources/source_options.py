@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anyview_ros.clips.frame_buffer import BufferLimits
-from anyview_ros.topics import COMPRESSED
+from anyview_ros.imaging.camera_info import Rectify
+from anyview_ros.topics import COMPRESSED, Transport
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class SourceOptions:
     info_topic: str
     fixed_frame: str
     limits: BufferLimits
-    transport: str = "raw"
+    transport: Transport = "raw"
     reliable: bool = False
-    rectify: str = "auto"
+    rectify: Rectify = "auto"
     tf_timeout_s: float = 1.0
     clock_offset_ns: int = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -14,11 +14,10 @@ from rclpy.node import Node
 
 from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.parameters import Settings
+from anyview_ros.node.parameters import BackPressureMode, Settings
 
-PLAYER, STEP = "player", "step"
-PAUSE, RESUME = "pause", "resume"
-SERVICES = {PLAYER: (PAUSE, RESUME), STEP: (STEP,)}
+PAUSE, RESUME, STEP = "pause", "resume", "step"  # services, below the name of the node
+SERVICES: Mapping[BackPressureMode, tuple[str, ...]] = {"player": (PAUSE, RESUME), "step": (STEP,)}
 ABSENT = "no_back_pressure_service"
 ANSWER_TIMEOUT_S = 5.0
 RETRY_S = 0.5
@@ -70,7 +69,7 @@ class BackPressure:
                 and (self.holding or self._ready(mode, backlogs))
             ):
                 most = max(backlogs, default=0)
-                if mode == STEP:
+                if mode == "step":
                     self._hold(bool(backlogs) and most >= shape.frames)
                     if backlogs and not self.holding:
                         self._call(STEP)
@@ -110,7 +109,7 @@ class BackPressure:
             if self.holding and self._node.context.ok():
                 self._call(RESUME)
 
-    def _ready(self, mode: str, backlogs: Sequence[int]) -> bool:
+    def _ready(self, mode: BackPressureMode, backlogs: Sequence[int]) -> bool:
         """Whether the services are there, for those who need them: told before they are called."""
         try:
             for service in SERVICES[mode] if backlogs else ():
