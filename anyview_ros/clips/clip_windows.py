@@ -39,7 +39,7 @@ class ClipShape:
         return cls(frames, overlap, round(contract.frame_period * 1e9))
 
     @property
-    def hop(self) -> int:
+    def stride(self) -> int:
         """New frames of a clip."""
         return self.frames - self.overlap
 
@@ -78,7 +78,7 @@ class Window:
 
 
 def live_window(
-    newest_ns: int, answered: Sequence[int], shape: ClipShape, hop: int, join_ns: int = 0
+    newest_ns: int, answered: Sequence[int], shape: ClipShape, stride: int, join_ns: int = 0
 ) -> Window | None:
     """The next clip of a stream that shows the present; None while it has to wait.
 
@@ -88,20 +88,20 @@ def live_window(
     Args:
         newest_ns: stamp of the newest frame.
         answered: stamps of the last clip, empty at the start.
-        hop: frames from the end of one clip to that of the next.
+        stride: frames from the end of one clip to that of the next.
         join_ns: end of a clip of other cameras on the same sources, which share what was computed
             of it; 0 = there is none.
     """
     if answered:
-        follows = hop <= shape.hop
+        follows = stride <= shape.stride
         start_ns = answered[-shape.overlap] if follows else answered[-1] - shape.span_ns
-        end_ns = start_ns + shape.span_ns + (0 if follows else hop * shape.period_ns)
+        end_ns = start_ns + shape.span_ns + (0 if follows else stride * shape.period_ns)
         if newest_ns < end_ns - shape.slack_ns:
             return None
-        if newest_ns < end_ns + hop * shape.period_ns - shape.slack_ns:
+        if newest_ns < end_ns + stride * shape.period_ns - shape.slack_ns:
             return Window(end_ns, continues=follows)
     is_new = not answered or join_ns > answered[-1]
-    if is_new and 0 <= newest_ns - join_ns < shape.hop * shape.period_ns:
+    if is_new and 0 <= newest_ns - join_ns < shape.stride * shape.period_ns:
         return Window(join_ns)
     return Window(newest_ns)
 
@@ -172,7 +172,7 @@ def _nearest(stamps: Sequence[int], stamp_ns: int) -> int:
     return min(stamps[max(i - 1, 0) : i + 1], key=lambda stamp: abs(stamp - stamp_ns))
 
 
-class Pace:
+class RateDecimator:
     """Chooses the frames to publish so that they come at a rate. Times are stamps.
 
     Args:
@@ -186,11 +186,11 @@ class Pace:
         self._slack_ns = period_ns // 2
         self._due_ns: int | None = None
 
-    def hop(self, shape: ClipShape) -> int:
+    def stride(self, shape: ClipShape) -> int:
         """Frames from the end of one clip to that of the next: more where few are published."""
-        return max(shape.hop, self._interval_ns // shape.period_ns)
+        return max(shape.stride, self._interval_ns // shape.period_ns)
 
-    def chosen(self, stamps_ns: Sequence[int]) -> tuple[int, ...]:
+    def select(self, stamps_ns: Sequence[int]) -> tuple[int, ...]:
         """Those of `stamps_ns`, increasing, whose time has come."""
         if not self._interval_ns:
             return tuple(stamps_ns)

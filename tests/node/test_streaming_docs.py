@@ -9,8 +9,8 @@ from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.node.diagnostics import FULL_RATE, SILENT_S, stream_values
 from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.streaming import back_pressure, stream
+from anyview_ros.node.streaming.pending_frames import SUPERSEDED
 from anyview_ros.node.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
-from anyview_ros.node.streaming.waiting_frames import SUPERSEDED
 from anyview_ros.node.virtual.asked_camera import AskedStream
 from anyview_ros.packages import find_package, load_package
 

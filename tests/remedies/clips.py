@@ -16,7 +16,7 @@ from anyview_ros.node import diagnostics
 from anyview_ros.node.clips.clip_request import check_answer_size, requested_clip
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.fair_queue import FairQueue
 from anyview_ros.node.streaming.stream import StreamStatus
 from anyview_ros.node.streaming.stream_ledger import StreamLedger
 from anyview_ros.node.virtual.asked_camera import AskedStream, asked_camera
@@ -185,7 +185,7 @@ def lower_rate(folder: Path) -> None:
 @does("node.diagnostics", "raise its priority")
 def higher_priority(folder: Path) -> None:
     for priority, least in ((0, 10), (3, 15)):
-        shares, turns = FairShare(), []
+        shares, turns = FairQueue(), []
         for _ in range(20):
             turns.append(shares.choose({"slow": priority, "other": 0}))
             shares.charge(turns[-1], priority if turns[-1] == "slow" else 0, 1.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 
 from anyview_ros.clips.clip_spec import ClipSpec
-from anyview_ros.engine.continuation import joined, known_of
+from anyview_ros.engine.continuation import blend_seam, known_frames
 from anyview_ros.engine.pipeline import Progress, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_job import ClipJob
@@ -96,7 +96,7 @@ class ClipMaker:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
         contract, frames, options = job.model.contract, len(job.stamps_ns), self._options(job)
-        known = None if before is None else known_of(contract, before, frames, options)
+        known = None if before is None else known_frames(contract, before, frames, options)
         try:
             synthesis = job.model.worker.synthesize(
                 job.clips, job.target, options, on_progress, ticket.is_cancelled, known=known
@@ -107,7 +107,7 @@ class ClipMaker:
         if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
             raise ticket.reason()
         if before is not None:
-            synthesis = replace(synthesis, frames=joined(synthesis.frames, before))
+            synthesis = replace(synthesis, frames=blend_seam(synthesis.frames, before))
         return SynthesizedClip(job, synthesis, ticket.queue_s)
 
     def finish(self, clip: SynthesizedClip, chosen: Sequence[int]) -> PublishedClip:

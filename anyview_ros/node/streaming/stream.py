@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_windows import (
     ClipShape,
-    Pace,
+    RateDecimator,
     Window,
     live_window,
     lossless_window,
 )
 from anyview_ros.contract import Contract
-from anyview_ros.engine.continuation import Made as MadeBefore
+from anyview_ros.engine.continuation import PreviousClip
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.streaming.pending_frames import SUPERSEDED, PendingFrames
 from anyview_ros.node.streaming.retry_policy import RetryPolicy
 from anyview_ros.node.streaming.stream_ledger import StreamLedger, StreamSnapshot
-from anyview_ros.node.streaming.waiting_frames import SUPERSEDED, WaitingFrames
 from anyview_ros.node.virtual.asked_camera import AskedCamera, AskedStream
 
-# Why frames are not published, beside those of `WaitingFrames` and the codes of errors.
+# Why frames are not published, beside those of `PendingFrames` and the codes of errors.
 THINNED, OFF_GRID, CLOCK_JUMPED = "thinned", "off_grid", "clock_jumped"
 
 
@@ -67,11 +67,11 @@ class Stream:
         self._lock = threading.Lock()
         self._shape = ClipShape.of(contract)
         self._now_ns = now_ns
-        self._frames = WaitingFrames()
+        self._frames = PendingFrames()
         self._sources: tuple[str, ...] = ()
         self._source = ""  # the first of them, whose frames are answered
         self._answered: tuple[int, ...] = ()  # stamps of the last clip, if the next can continue it
-        self._made: MadeBefore | None = None  # its frames
+        self._previous: PreviousClip | None = None  # its frames
         self._ledger = StreamLedger()
         self._retries = RetryPolicy(patience_s, now_ns)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
@@ -84,8 +84,8 @@ class Stream:
         assert asked.stream is not None
         with self._lock:
             self._asked = asked.stream
-            self._pace = Pace(asked.stream.rate_hz, self._shape.period_ns)
-            self._hop = self._pace.hop(self._shape)
+            self._decimator = RateDecimator(asked.stream.rate_hz, self._shape.period_ns)
+            self._stride = self._decimator.stride(self._shape)
             self._retries.problem, self._failed_ns = None, 0
             if asked.sources:
                 self._follow(asked.sources)
@@ -107,8 +107,7 @@ class Stream:
     def wants_source(self) -> bool:
         """Whether a source is to be chosen now: frames came, and none was chosen yet."""
         with self._lock:
-            here = self._frames.any()
-            return not self._source and here and not self._retries.is_resting
+            return not (self._source or self._frames.is_empty() or self._retries.is_resting)
 
     def follow(self, sources: tuple[str, ...]) -> None:
         """Answer the frames of the first of these cameras from now on."""
@@ -162,9 +161,9 @@ class Stream:
         """(n, H, W, 3): the first frames of a clip that were made before it; may be none."""
         nothing = np.empty((0, *size, 3), np.uint8)
         with self._lock:
-            if self._made is None or not window.continues or window.first_ns:
+            if self._previous is None or not window.continues or window.first_ns:
                 return nothing
-            before = self._made.first_of(stamps_ns, size)
+            before = self._previous.overlap(stamps_ns, size)
             return before if len(before) < len(stamps_ns) else nothing
 
     def answered(
@@ -185,17 +184,17 @@ class Stream:
         with self._lock:
             if window.epoch != self._epoch:
                 return ()
-            waiting = set(self._frames.of(self._source))
+            waiting = set(self._frames.stamps(self._source))
             new = [stamp for stamp in stamps_ns if stamp in waiting]
             if not window.continues and not self._asked.lossless:
-                self._pace.restart(new)
-            chosen = self._pace.chosen(new)
+                self._decimator.restart(new)
+            chosen = self._decimator.select(new)
             self._account(stamps_ns[-1], set(new), set(chosen))
             self._ledger.publish(chosen)
             self._ledger.made_clip(latency_s)
             held = bisect_left(stamps_ns, window.first_ns)
             self._answered = stamps_ns[held:]
-            self._made = MadeBefore(self._answered, images[held:])
+            self._previous = PreviousClip(self._answered, images[held:])
             self._settle()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
@@ -217,7 +216,7 @@ class Stream:
             if self._retries.is_worth_waiting(error, lossless):
                 self._retries.rest(error)
             elif lossless and self._retries.is_worth_another_try(error, continues):
-                self._answered, self._made = (), None
+                self._answered, self._previous = (), None
             else:
                 self._give_up(window, error.code)
                 return True
@@ -226,14 +225,14 @@ class Stream:
     def status(self) -> StreamStatus:
         """An instant for diagnostics."""
         with self._lock:
-            snapshot = self._ledger.snapshot(len(self._frames.of(self._source)))
+            snapshot = self._ledger.snapshot(len(self._frames.stamps(self._source)))
             problem = self._retries.problem
             return StreamStatus(self._asked, self._sources, snapshot, problem, self._quiet_s())
 
     def backlog(self) -> int:
         """Frames that wait for their answer."""
         with self._lock:
-            return len(self._frames.of(self._source))
+            return len(self._frames.stamps(self._source))
 
     def quiet_s(self) -> float:
         """Seconds since the last frame of its source, in which one could have come."""
@@ -244,14 +243,14 @@ class Stream:
         return (self._now_ns() - self._heard_at) / 1e9
 
     def _next_window(self, ended: bool, join_ns: int) -> Window | None:
-        waiting = self._frames.of(self._source)
+        waiting = self._frames.stamps(self._source)
         if not waiting or self._retries.is_resting:
             return None
         if self._asked.lossless:
             return self._lossless_window(waiting, ended)
         if waiting[-1] <= self._failed_ns:
             return None
-        return live_window(waiting[-1], self._answered, self._shape, self._hop, join_ns)
+        return live_window(waiting[-1], self._answered, self._shape, self._stride, join_ns)
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
         """Another calibration ends a clip as a gap does, and begins the next."""
@@ -266,19 +265,19 @@ class Stream:
         before, self._sources = self._source, sources
         if sources[0] == before:
             return
-        self._ledger.seen -= len(self._frames.of(before))  # they are not ours to answer
+        self._ledger.seen -= len(self._frames.stamps(before))  # they are not ours to answer
         self._source = sources[0]
-        for stamp in self._frames.of(self._source):
+        for stamp in self._frames.stamps(self._source):
             self._ledger.saw(stamp)
 
     def _begin_epoch(self, reason: str) -> None:
-        self._ledger.skipped[reason] += len(self._frames.of(self._source))
+        self._ledger.skipped[reason] += len(self._frames.stamps(self._source))
         self._ledger.new_epoch()
         self._frames.clear()
-        self._pace = Pace(self._asked.rate_hz, self._shape.period_ns)
+        self._decimator = RateDecimator(self._asked.rate_hz, self._shape.period_ns)
         self._epoch += 1
         self._settle()
-        self._answered, self._made = (), None
+        self._answered, self._previous = (), None
 
     def _settle(self) -> None:
         """All is well: forget the troubles before."""
@@ -287,7 +286,7 @@ class Stream:
 
     def _account(self, end_ns: int, new: set[int], chosen: set[int]) -> None:
         """Count every waiting frame up to the end of a clip, and let it go."""
-        for stamp in self._frames.let_go(self._source, end_ns):
+        for stamp in self._frames.drop_until(self._source, end_ns):
             if stamp in chosen:
                 continue
             if stamp in new:
@@ -298,8 +297,8 @@ class Stream:
     def _give_up(self, window: Window, code: str) -> None:
         if self._asked.lossless:
             end_ns = window.fresh[-1] if window.fresh else window.end_ns
-            self._ledger.skipped[code] += len(self._frames.let_go(self._source, end_ns))
+            self._ledger.skipped[code] += len(self._frames.drop_until(self._source, end_ns))
         else:
             self._failed_ns = self._frames.newest_ns(self._source)
-        self._answered, self._made = (), None
+        self._answered, self._previous = (), None
         self._retries.begin_clip()

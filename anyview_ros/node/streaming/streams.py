@@ -20,7 +20,7 @@ from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure
-from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.fair_queue import FairQueue
 from anyview_ros.node.streaming.stream import Stream, StreamStatus
 from anyview_ros.node.virtual.asked_camera import AskedCamera
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
@@ -62,7 +62,7 @@ class Streams:
         self._changed = threading.Condition()
         self._contract: Contract | None = None  # of the model for which these were made
         self._streams: dict[str, Stream] = {}
-        self._shares = FairShare()
+        self._shares = FairQueue()
         self._ends: dict[tuple[str, ...], int] = {}  # of the last live clip of these sources
         self.back_pressure = BackPressure(node, settings, self._hold_back)
         self._closing = False

@@ -34,7 +34,7 @@ class AskedStream:
     Args:
         rate_hz: of the source's time, above 0.
         lossless: whether every frame is answered, whatever the delay.
-        priority: 0 to 255, see `FairShare`.
+        priority: 0 to 255, see `FairQueue`.
     """
 
     rate_hz: float

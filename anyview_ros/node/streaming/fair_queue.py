@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-class FairShare:
+class FairQueue:
     """Start-time fair queueing (Goyal, Vin and Cheng, 1996), in seconds of the model's time.
 
     A stream of priority p has 1 + p times the share of one of priority 0. Who needs less than its

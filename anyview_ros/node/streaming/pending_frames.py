@@ -10,7 +10,7 @@ LATE, SUPERSEDED = "late", "superseded"  # why a frame does not wait, or no long
 MAX_WAITING = 4096  # frames that nobody fetches, as while the model is missing
 
 
-class WaitingFrames:
+class PendingFrames:
     """Stamps by source camera, since any of them may be chosen. Not thread-safe.
 
     All of them are newer than what was answered.
@@ -44,11 +44,11 @@ class WaitingFrames:
             return SUPERSEDED
         return ""
 
-    def any(self) -> bool:
-        """Whether a frame of any source waits."""
-        return any(self._waiting.values())
+    def is_empty(self) -> bool:
+        """Whether no frame of any source waits."""
+        return not any(self._waiting.values())
 
-    def of(self, source: str) -> list[int]:
+    def stamps(self, source: str) -> list[int]:
         """Stamps that wait, increasing. Not to be changed."""
         return self._waiting.get(source, [])
 
@@ -60,9 +60,9 @@ class WaitingFrames:
         """Stamps after what was answered at which another calibration begins. Not to be changed."""
         return self._changes.get(source, [])
 
-    def let_go(self, source: str, end_ns: int) -> list[int]:
+    def drop_until(self, source: str, end_ns: int) -> list[int]:
         """Nothing up to here waits any more, of any source; returns what did of this one."""
-        waited = self.of(source)[: bisect_right(self.of(source), end_ns)]
+        waited = self.stamps(source)[: bisect_right(self.stamps(source), end_ns)]
         self._answered_ns = max(self._answered_ns, end_ns)
         for stamps in (*self._waiting.values(), *self._changes.values()):
             del stamps[: bisect_right(stamps, end_ns)]
