@@ -16,7 +16,7 @@ from anyview_ros.node.lifecycle import ManagedNode
 from anyview_ros.node.listening import Listening
 from anyview_ros.node.process_load import ProcessLoads
 from anyview_ros.node.sources.inputs import STEADY
-from anyview_ros.node.sources.source_health import beside_each_other
+from anyview_ros.node.sources.source_health import with_clock_problems
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
@@ -82,7 +82,7 @@ class SelfReport:
         yield diagnostics.tf_status(tree.implementation, len(tree.frames()), tree.problem)
         yield from map(
             diagnostics.camera_status,
-            beside_each_other([streams[name].status() for name in sorted(streams)]),
+            with_clock_problems([streams[name].status() for name in sorted(streams)]),
         )
         for refusal in inputs.refused.items():
             yield diagnostics.refused_camera_status(*refusal)

@@ -31,7 +31,7 @@ from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.node import qos_overrides
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, nobody
+from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, ignore_frame
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
 from anyview_ros.node.sources.source_options import SourceOptions
@@ -67,7 +67,7 @@ class CameraStream:
         tree: FrameTree,
         group: CallbackGroup,
         on_epoch: Callable[[str, str], None],
-        on_frame: OnFrame = nobody,
+        on_frame: OnFrame = ignore_frame,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
@@ -106,14 +106,14 @@ class CameraStream:
     @property
     def latest_info(self) -> RectifiedCamera | None:
         """The camera at its own size, once an image and its camera info were understood."""
-        seen = self._intake.seen
-        return seen[0] if seen else None
+        last = self._intake.last_camera
+        return last[0] if last else None
 
     @property
     def source_frame_id(self) -> str | None:
         """Name of the optical frame in the header of that image."""
-        seen = self._intake.seen
-        return seen[1] if seen else None
+        last = self._intake.last_camera
+        return last[1] if last else None
 
     def status(self) -> SourceStatus:
         """An instant for diagnostics; problems of the connection come first."""

@@ -14,7 +14,7 @@ from rclpy.timer import Timer
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import Settings, declare_camera
-from anyview_ros.node.sources.camera_intake import OnFrame, nobody
+from anyview_ros.node.sources.camera_intake import OnFrame, ignore_frame
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
 from anyview_ros.node.sources.intake_config import IntakeConfig
@@ -54,7 +54,7 @@ class Inputs:
         settings: Settings,
         config: IntakeConfig,
         on_epoch: Callable[[str, str], None],
-        on_frame: OnFrame = nobody,
+        on_frame: OnFrame = ignore_frame,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node

@@ -23,7 +23,7 @@ class IntakeConfig:
         frame_period: seconds between two frames of a clip.
         sizes: (H, W) that the model takes.
         resampler, pixel_rule: by which images and cameras come to a size, as in `Contract`.
-        source_size: see `camera_sight.kept_size`.
+        source_size: see `image_preparation.stored_size`.
         memory: of each camera's keyframes.
         without_effect: parameters that were set and change nothing for the model, and why.
     """

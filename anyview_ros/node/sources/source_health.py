@@ -51,7 +51,7 @@ class SourceStatus:
     keyframes: int = 0
 
 
-def beside_each_other(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
+def with_clock_problems(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
     """The statuses, with a problem for each camera whose clock is far from the others'.
 
     Told by the newest stamps of cameras that send, against their median (of two, the later).
@@ -93,7 +93,7 @@ class SourceHealth:
         self._stamps: deque[int] = deque(maxlen=REMEMBERED_STAMPS)
         self._notes: dict[str, tuple[int, Problem]] = {}
 
-    def saw(self, stamp_ns: int) -> None:
+    def add_stamp(self, stamp_ns: int) -> None:
         """An image came; stamps increase within an epoch."""
         self._stamps.append(stamp_ns)
 

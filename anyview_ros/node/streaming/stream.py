@@ -135,7 +135,7 @@ class Stream:
             skipped = self._frames.add(source, stamp_ns, is_changed)
             if source == self._source:
                 self._heard_at = self._now_ns()
-                self._ledger.saw(stamp_ns)
+                self._ledger.add_frame(stamp_ns)
                 if skipped:
                     self._ledger.skipped[skipped] += 1
 
@@ -191,17 +191,17 @@ class Stream:
             chosen = self._decimator.select(new)
             self._account(stamps_ns[-1], set(new), set(chosen))
             self._ledger.publish(chosen)
-            self._ledger.made_clip(latency_s)
+            self._ledger.add_clip(latency_s)
             held = bisect_left(stamps_ns, window.first_ns)
             self._answered = stamps_ns[held:]
             self._previous = PreviousClip(self._answered, images[held:])
             self._settle()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
-    def took(self, wait_s: float, model_s: float, overhead_s: float) -> None:
+    def record_times(self, wait_s: float, model_s: float, overhead_s: float) -> None:
         """What its last clip waited for its turn, and what that took."""
         with self._lock:
-            self._ledger.took(wait_s, model_s, overhead_s)
+            self._ledger.add_times(wait_s, model_s, overhead_s)
 
     def failed(self, window: Window, error: AnyviewError) -> bool:
         """The clip could not be made: try it again, or go on with the frames after it.
@@ -268,7 +268,7 @@ class Stream:
         self._ledger.seen -= len(self._frames.stamps(before))  # they are not ours to answer
         self._source = sources[0]
         for stamp in self._frames.stamps(self._source):
-            self._ledger.saw(stamp)
+            self._ledger.add_frame(stamp)
 
     def _begin_epoch(self, reason: str) -> None:
         self._ledger.skipped[reason] += len(self._frames.stamps(self._source))

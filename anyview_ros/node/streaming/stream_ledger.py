@@ -60,7 +60,7 @@ class StreamLedger:
         self._model: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
         self._overhead: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
 
-    def saw(self, stamp_ns: int) -> None:
+    def add_frame(self, stamp_ns: int) -> None:
         """A frame of the source came."""
         self.seen += 1
         if self._began_ns is None:
@@ -74,12 +74,12 @@ class StreamLedger:
         while self._stamps and self._stamps[0] <= self._newest_ns - RATE_WINDOW_NS:
             self._stamps.popleft()
 
-    def made_clip(self, latency_s: float) -> None:
+    def add_clip(self, latency_s: float) -> None:
         """A clip was handed over for publication."""
         self.clips += 1
         self._latencies.append(latency_s)
 
-    def took(self, wait_s: float, model_s: float, overhead_s: float) -> None:
+    def add_times(self, wait_s: float, model_s: float, overhead_s: float) -> None:
         """What a clip waited for its turn, and what that took in the model and around it."""
         self._waits.append(wait_s)
         self._model.append(model_s)

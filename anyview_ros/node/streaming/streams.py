@@ -217,7 +217,7 @@ class Streams:
             self._ends[chosen] = made.job.stamps_ns[-1]
         self._publish(stream, window, made)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
-        stream.took(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
+        stream.record_times(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
     def _with_sources(
         self, stream: Stream, asked: AskedCamera

@@ -29,7 +29,7 @@ ENOUGH_COVERAGE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class PreparedImage:
     """What is left of an image once its camera info is known.
 
     Args:
@@ -43,7 +43,7 @@ class Sight:
     frame_from_cam: NDArray[np.float64]
 
 
-class CameraSight:
+class ImagePreparer:
     """Decodes, rectifies and resizes the images of one camera in one go. Not thread-safe.
 
     Args:
@@ -68,7 +68,7 @@ class CameraSight:
         self._note = note
         self._compressed = transport == "compressed"
         self._before: tuple[tuple[int, int], Camera] | None = None
-        self.seen: tuple[RectifiedCamera, str] | None = None
+        self.last_camera: tuple[RectifiedCamera, str] | None = None
 
     def header(self, message: Any) -> ImageHeader:
         """What is to know of a usable image before it is decoded.
@@ -83,26 +83,26 @@ class CameraSight:
         size = check_compressed(message) if self._compressed else check_encoding(message)
         return ImageHeader(stamp_ns(message.header.stamp), message.header.frame_id, *size)
 
-    def see(self, header: ImageHeader, message: Any, info: CameraInfo) -> Sight:
+    def prepare(self, header: ImageHeader, message: Any, info: CameraInfo) -> PreparedImage:
         """The image through its lens.
 
         Raises:
             AnyviewError: that the calibration cannot be used, or the image turns out damaged.
         """
         lens = lens_from_info(info, self._rectify, self._topic)
-        size = kept_size(self._config, lens.camera)
+        size = stored_size(self._config, lens.camera)
         way = rectifier(lens, size, self._config.resampler)
-        for doubt in doubts(lens, way.coverage, header.frame_id):
-            self._note(doubt)
+        for warning in calibration_warnings(lens, way.coverage, header.frame_id):
+            self._note(warning)
         rgb = decode_compressed(message, way.source_size) if self._compressed else decode(message)
         image = way.apply(rgb)
         view = lens.rectified
         camera = resize_camera(view.camera, size, self._config.pixel_rule)
         self._compare(header, camera)
-        self.seen = view, header.frame_id
+        self.last_camera = view, header.frame_id
         # Where nothing was to do it is the message's memory, which is not ours to keep.
-        kept = image.copy() if np.shares_memory(image, rgb) else image
-        return Sight(kept, camera, view.frame_from_cam)
+        stored = image.copy() if np.shares_memory(image, rgb) else image
+        return PreparedImage(stored, camera, view.frame_from_cam)
 
     def new_epoch(self) -> None:
         """What comes next need not be like what came before."""
@@ -127,7 +127,7 @@ class CameraSight:
             )
 
 
-def kept_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
+def stored_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
     """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
 
     Larger by `source_size`: pixels of the longer side, where the camera has so many; 0 = the
@@ -143,7 +143,7 @@ def kept_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
     return round(camera.height * scale), round(camera.width * scale)
 
 
-def doubts(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
+def calibration_warnings(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
     """What may be wrong with a calibration that is used nevertheless.
 
     Args:
