@@ -136,7 +136,7 @@ class Steered:
         i = bisect_right(self.stamps_ns, stamp_ns) - 1
         return self.poses[max(i, 0)].world_from_cam(world_from, stamp_ns)
 
-    def steered(self, stamp_ns: int, pose: FramePose) -> Steered:
+    def with_pose(self, stamp_ns: int, pose: FramePose) -> Steered:
         """With a pose that holds from a time on. Stamps that jump back begin anew.
 
         Raises:
@@ -156,6 +156,6 @@ class Steered:
         end = len(self.stamps_ns) - (stamp_ns == newest or crowded)
         return Steered((*self.stamps_ns[begin:end], stamp_ns), (*self.poses[begin:end], pose))
 
-    def held(self) -> Steered:
+    def hold_newest(self) -> Steered:
         """The newest pose for all times, for when the clock has jumped."""
         return Steered((0,), (self.newest,))

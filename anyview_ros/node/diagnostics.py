@@ -17,7 +17,7 @@ from anyview_ros.node.process_load import Load
 from anyview_ros.node.sources.source_health import SourceStatus
 from anyview_ros.node.streaming.back_pressure import BackPressure
 from anyview_ros.node.streaming.stream import StreamStatus
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -102,7 +102,7 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     if model.refused is not None:
         values |= {"asked": model.name, "code": model.refused.code}
         return _status(keys.MODEL, WARN, model.refused.message, values)
-    if worker.provider == "cpu" and worker.asked_provider == AUTO and NVIDIA_DEVICE.exists():
+    if worker.provider == "cpu" and worker.requested_provider == AUTO and NVIDIA_DEVICE.exists():
         return _status(
             keys.MODEL,
             WARN,
@@ -142,12 +142,12 @@ def virtual_camera_status(
     stream: StreamStatus | None = None,
 ) -> DiagnosticStatus:
     """One added virtual camera, its stream, and the last pose of a hand if that was refused."""
-    asked, choice = camera.asked, camera.choice
+    request, choice = camera.request, camera.choice
     values: dict[str, object] = {
         keys.STATE: state,
-        "frame": asked.frame_id,
-        keys.SOURCES: ", ".join(asked.sources or (choice.names if choice else ())),
-        "sources_reason": source_reason(asked, choice),
+        "frame": request.frame_id,
+        keys.SOURCES: ", ".join(request.sources or (choice.names if choice else ())),
+        "sources_reason": source_reason(request, choice),
         "keyframes": camera.memory or "none",
     }
     problem = None
@@ -157,34 +157,34 @@ def virtual_camera_status(
         problem = stream.problem or silent_source(stream) or slow_stream(stream)
     if refused_pose is not None:
         state, problem = f"{state}, at its last good pose", refused_pose
-    name = f"{keys.VIRTUAL_CAMERA}{asked.name}"
+    name = f"{keys.VIRTUAL_CAMERA}{request.name}"
     if problem is None:
         return _status(name, OK, state, values)
     text = f"{state}: {problem.message}"
     return _status(name, WARN, text, {**values, "code": problem.code})
 
 
-def source_reason(asked: AskedCamera, choice: Choice | None) -> str:
+def source_reason(request: CameraRequest, choice: Choice | None) -> str:
     """Why a virtual camera is made from these sources."""
-    if asked.sources:
+    if request.sources:
         return "named by the caller"
     return choice.reason if choice else "not chosen yet"
 
 
 def stream_text(stream: StreamStatus) -> str:
     """What came of what was asked for."""
-    if stream.asked.lossless:
+    if stream.request.lossless:
         return f"{stream.ledger.published} frames answered, {stream.ledger.waiting} wait"
-    return f"{stream.ledger.rate_hz:.1f} Hz of {stream.asked.rate_hz:g} Hz"
+    return f"{stream.ledger.rate_hz:.1f} Hz of {stream.request.rate_hz:g} Hz"
 
 
 def stream_values(stream: StreamStatus) -> dict[str, object]:
     """Rate and latency beside what was asked, and the ledger of the source's frames."""
     ledger = stream.ledger
     return {
-        keys.MODE: "LOSSLESS" if stream.asked.lossless else "LIVE",
-        "priority": stream.asked.priority,
-        keys.RATE_ASKED_HZ: f"{stream.asked.rate_hz:g}",
+        keys.MODE: "LOSSLESS" if stream.request.lossless else "LIVE",
+        "priority": stream.request.priority,
+        keys.RATE_ASKED_HZ: f"{stream.request.rate_hz:g}",
         keys.RATE_HZ: f"{ledger.rate_hz:.2f}",
         keys.LATENCY_S: f"{ledger.latency_s:.3f}",
         "max_latency_s": f"{ledger.max_latency_s:.3f}",
@@ -214,8 +214,8 @@ def silent_source(stream: StreamStatus) -> AnyviewError | None:
 
 def slow_stream(stream: StreamStatus) -> AnyviewError | None:
     """Whether a live stream has much less than its rate."""
-    asked_hz, ledger = stream.asked.rate_hz, stream.ledger
-    if stream.asked.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * asked_hz:
+    requested_hz, ledger = stream.request.rate_hz, stream.ledger
+    if stream.request.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * requested_hz:
         return None
     return AnyviewError(
         "rate_not_reached",

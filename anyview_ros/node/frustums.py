@@ -53,7 +53,7 @@ def drawn_cameras(
         if (info := stream.latest_info) and (frame := stream.source_frame_id)
     }
     drawn = list(sources.values())
-    for virtual, choice in ((camera.asked, camera.choice) for camera in cameras):
+    for virtual, choice in ((camera.request, camera.choice) for camera in cameras):
         names = virtual.sources or (choice.names if choice else ()) or tuple(sources)
         first = sources.get(names[0]) if names else None
         camera = virtual.camera(first.camera) if first else virtual.intrinsics

@@ -91,7 +91,7 @@ class SelfReport:
 
     def _virtual_cameras(self) -> Iterator[DiagnosticStatus]:
         for camera in self._cameras.listed():
-            name = camera.asked.name
+            name = camera.request.name
             yield diagnostics.virtual_camera_status(
                 camera,
                 self._queue.state_of(name),

@@ -71,7 +71,7 @@ def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -
 def served(tmp_path: Path) -> Any:
     """A model that was asked to run anywhere, and its worker, as diagnostics see them."""
     worker: Any = SimpleNamespace(
-        provider="cpu", asked_provider="auto", pid=7, deaths=0, last_death=""
+        provider="cpu", requested_provider="auto", pid=7, deaths=0, last_death=""
     )
     running = RunningModel("tiny", load_package(make_package(tmp_path / "tiny")), worker, 0)
     return SimpleNamespace(name="tiny", current=running, absence="", loading="", refused=None)
@@ -87,7 +87,7 @@ def test_the_cpu_beside_an_idle_gpu_is_a_warning(
     warned = diagnostics.model_status(served)
     assert warned.level == diagnostics.WARN
     assert "install onnxruntime-gpu in place of onnxruntime" in warned.message
-    served.current.worker.asked_provider = "cpu"
+    served.current.worker.requested_provider = "cpu"
     assert diagnostics.model_status(served).level == diagnostics.OK, "it was asked for"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.streaming.stream import Stream
-from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 
@@ -37,9 +37,9 @@ class Clock:
         return self.now
 
 
-def camera(contract: Contract, mode: int, sources: tuple[str, ...] = ("front",)) -> AskedCamera:
+def camera(contract: Contract, mode: int, sources: tuple[str, ...] = ("front",)) -> CameraRequest:
     message = VirtualCamera(name="a", rate=10.0, mode=mode, sources=list(sources))
-    return asked_camera(message, contract)
+    return camera_request(message, contract)
 
 
 def stream(contract: Contract, mode: int = VirtualCamera.LOSSLESS, **changes: object) -> Stream:

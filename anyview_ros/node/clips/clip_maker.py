@@ -20,7 +20,7 @@ from anyview_ros.node.clips.request_queue import Ticket
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.worker import nobody
 from anyview_ros.node.parameters import Settings
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.publisher import PublishedClip
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
@@ -48,7 +48,7 @@ class ClipMaker:
         self._settings = settings
 
     def choose(
-        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
+        self, spec: ClipSpec, camera: CameraRequest, cancelled: Callable[[], bool], keep: str = ""
     ) -> tuple[str, ...]:
         """Return the names of the best sources as of now, and note why, see `ClipGatherer`."""
         choice = self._gatherer().choose(spec, camera, cancelled, keep)
@@ -73,10 +73,10 @@ class ClipMaker:
         Raises:
             AnyviewError: those of `ClipGatherer.choose` and `gather`, `too_large`.
         """
-        asked = camera.asked
-        names = asked.sources or chosen or self.choose(spec, asked, cancelled)
+        request = camera.request
+        names = request.sources or chosen or self.choose(spec, request, cancelled)
         job = self._gatherer().gather(spec, camera, names, cancelled)
-        self._cameras.note_memory(asked.name, job.memory)
+        self._cameras.note_memory(request.name, job.memory)
         check_answer_size(job.target.camera, len(job.stamps_ns), return_frames)
         return job
 
@@ -130,7 +130,7 @@ class ClipMaker:
         """
         finished, camera = self.finish(clip, chosen), clip.job.camera
         poses = clip.job.target.world_from_cam[list(chosen)]
-        self._cameras.show_frames(camera.asked, finished.stamps_ns, poses)
+        self._cameras.show_frames(camera.request, finished.stamps_ns, poses)
         if camera.is_temporary:
             return camera.topics.publish_and_close(finished)
         return camera.topics.publish(finished)
@@ -139,6 +139,6 @@ class ClipMaker:
         return replace(
             job.spec.options,
             scene_scale=self._settings().scene_scale,
-            uncertainty_samples=job.camera.asked.message.uncertainty_samples,
+            uncertainty_samples=job.camera.request.message.uncertainty_samples,
             depth=job.camera.topics.wants_depth and job.model.contract.sweep_weights,
         )

@@ -24,7 +24,7 @@ from anyview_ros.node.clips.clip_job import ClipJob
 from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 Streams = Mapping[str, CameraStream]
@@ -69,7 +69,7 @@ class ClipGatherer:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `ClipSpec.grid` and `FrameTree.lookup`.
         """
-        camera = virtual.asked
+        camera = virtual.request
         streams = _some(self._streams())
         clips = self._clips(spec, [_stream(name, streams) for name in names])
         poses = self._poses(spec, camera, clips[0].stamps_ns, cancelled)
@@ -92,7 +92,7 @@ class ClipGatherer:
         )
 
     def choose(
-        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
+        self, spec: ClipSpec, camera: CameraRequest, cancelled: Callable[[], bool], keep: str = ""
     ) -> Choice:
         """Return the best sources that have a clip; the first one's stamps count.
 
@@ -148,7 +148,7 @@ class ClipGatherer:
     def _candidates(
         self,
         spec: ClipSpec,
-        camera: AskedCamera,
+        camera: CameraRequest,
         streams: Streams,
         cancelled: Callable[[], bool],
     ) -> dict[str, Candidate]:
@@ -180,7 +180,7 @@ class ClipGatherer:
     def _poses(
         self,
         spec: ClipSpec,
-        camera: AskedCamera,
+        camera: CameraRequest,
         stamps_ns: Sequence[int],
         cancelled: Callable[[], bool],
     ) -> NDArray[np.float64]:

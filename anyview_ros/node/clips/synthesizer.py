@@ -126,15 +126,15 @@ class Synthesizer:
                 job, ticket, lambda *progress: on_stage(forecast.stage(*progress))
             )
             self._last_decode_s = made.synthesis.decode_s
-            steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
+            steps = made.synthesis.steps * max(1, camera.request.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
             clip = self._published(made)
-            return _result(clip, camera.asked.frame_id if request.return_frames else "")
+            return _result(clip, camera.request.frame_id if request.return_frames else "")
 
     def _published(self, made: SynthesizedClip) -> PublishedClip:
         """Publish a clip, unless its camera streams: then it is for the answer alone."""
         frames, camera = range(len(made.job.stamps_ns)), made.job.camera
-        if camera.asked.stream is not None and not camera.is_temporary:
+        if camera.request.stream is not None and not camera.is_temporary:
             return self._maker.finish(made, frames)
         return self._maker.publish(made, frames)
 
@@ -143,10 +143,10 @@ class Synthesizer:
         whole = requested_camera(request, model.contract)
         if whole is None:
             camera = self._cameras.named(request.camera.name)
-            if camera.asked.stream is not None and not request.return_frames:
+            if camera.request.stream is not None and not request.return_frames:
                 raise AnyviewError(
                     "camera_streams",
-                    f"'{camera.asked.name}' is continuous, and publishes a stamp at most once: "
+                    f"'{camera.request.name}' is continuous, and publishes a stamp at most once: "
                     "listen to its topics, or set return_frames to get this clip in the answer",
                 )
             yield camera

@@ -25,13 +25,13 @@ def coverage_image(
 
     Computed at the size at which the model makes the frame, and enlarged as the frame is.
     """
-    asked = target.camera
-    camera = resize_camera(asked, model_size(contract, asked), contract.pixel_rule)
+    full = target.camera
+    camera = resize_camera(full, model_size(contract, full), contract.pixel_rule)
     frames = [clip.frames[k] for clip in sources]
     pose = target.world_from_cam[k]
     share = coverage(frames, camera, pose, distances(scene_scale))
     # Linear: cubic interpolation would make values between the shares that are there up again.
-    sized = cv2.resize(share, (asked.width, asked.height), interpolation=cv2.INTER_LINEAR)
+    sized = cv2.resize(share, (full.width, full.height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.rint(255 * sized), np.uint8)
 
 

@@ -44,7 +44,7 @@ class RunningModel:
 
     def again(self) -> RunningModel:
         """The same model, not started yet."""
-        return replace(self, worker=Worker(self.package, self.worker.asked_provider))
+        return replace(self, worker=Worker(self.package, self.worker.requested_provider))
 
 
 class ServedModel:

@@ -57,7 +57,7 @@ class Worker:
 
     def __init__(self, package: ModelPackage, provider: ProviderChoice) -> None:
         self._package = package
-        self.asked_provider = provider
+        self.requested_provider = provider
         self._busy = threading.Lock()
         self._process: InferenceProcess | None = None
         self._stopped = False
@@ -142,7 +142,7 @@ class Worker:
             return process
         if self._stopped:
             raise AnyviewError("no_model", "the model was unloaded; load it again")
-        process = InferenceProcess(self._package, self.asked_provider, room)
+        process = InferenceProcess(self._package, self.requested_provider, room)
         self._process = process
         if self._stopped:  # meanwhile, before there was a process to end
             process.end()
@@ -240,12 +240,12 @@ class InferenceProcess:
         Raises:
             AnyviewError: the one the process answered with, or `worker_died`.
         """
-        asked_to_cancel = False
+        cancel_sent = False
         try:
             while True:
-                if not asked_to_cancel and cancelled():
+                if not cancel_sent and cancelled():
                     self._connection.send(Cancel())
-                    asked_to_cancel = True
+                    cancel_sent = True
                 message = self._connection.recv() if self._connection.poll(POLL_S) else None
                 if isinstance(message, Progress):
                     on_progress(message.stage, message.step, message.steps)

@@ -47,7 +47,7 @@ class BackPressure:
         self._lock = threading.RLock()
         self._clients: dict[str, Client] = {}
         self._requests: dict[str, Any] = {}
-        self._asked_at: float | None = None  # of the call that is not answered yet
+        self._called_at: float | None = None  # of the call that is not answered yet
         self._not_before = 0.0
         self._held_since: int | None = None
         self._held_ns = 0
@@ -130,13 +130,13 @@ class BackPressure:
 
     def _is_free(self) -> bool:
         now = time.monotonic()
-        if self._asked_at is not None and now - self._asked_at > ANSWER_TIMEOUT_S:
-            self._asked_at = None
+        if self._called_at is not None and now - self._called_at > ANSWER_TIMEOUT_S:
+            self._called_at = None
             self._fail(
                 "back_pressure_timeout",
                 f"{self._name('')}: no answer within {ANSWER_TIMEOUT_S:g} s; it is asked again",
             )
-        return self._asked_at is None and now >= self._not_before
+        return self._called_at is None and now >= self._not_before
 
     def _high(self, shape: ClipShape) -> int:
         """Two clips, so that the next one is there when one is made; less in a short buffer."""
@@ -153,7 +153,7 @@ class BackPressure:
         except AnyviewError as error:
             self._fail(error.code, error.message)
             return
-        self._asked_at = time.monotonic()
+        self._called_at = time.monotonic()
         self._calls += 1
         if service == PAUSE:
             self._hold(True)
@@ -163,7 +163,7 @@ class BackPressure:
 
     def _on_answer(self, service: str, future: Any) -> None:
         with self._lock:
-            self._asked_at = None
+            self._called_at = None
             self._settle(service, future.result())
         self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
 

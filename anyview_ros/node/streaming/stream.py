@@ -24,7 +24,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.node.streaming.pending_frames import SUPERSEDED, PendingFrames
 from anyview_ros.node.streaming.retry_policy import RetryPolicy
 from anyview_ros.node.streaming.stream_ledger import StreamLedger, StreamSnapshot
-from anyview_ros.node.virtual.asked_camera import AskedCamera, AskedStream
+from anyview_ros.node.virtual.camera_request import CameraRequest, StreamRequest
 
 # Why frames are not published, beside those of `PendingFrames` and the codes of errors.
 THINNED, OFF_GRID, CLOCK_JUMPED = "thinned", "off_grid", "clock_jumped"
@@ -40,7 +40,7 @@ class StreamStatus:
         quiet_s: since the last frame of the first source, or since it began.
     """
 
-    asked: AskedStream
+    request: StreamRequest
     sources: tuple[str, ...]
     ledger: StreamSnapshot
     problem: AnyviewError | None
@@ -51,7 +51,7 @@ class Stream:
     """Which frames are answered, which wait, and which clip is next. Thread-safe: one lock.
 
     Args:
-        asked: the camera, with a stream.
+        request: the camera, with a stream.
         contract: of the model.
         patience_s: how long a clip waits for its transforms.
         now_ns: a steady clock that stands still while the source is held back.
@@ -59,7 +59,7 @@ class Stream:
 
     def __init__(
         self,
-        asked: AskedCamera,
+        request: CameraRequest,
         contract: Contract,
         patience_s: float,
         now_ns: Callable[[], int] = time.monotonic_ns,
@@ -77,22 +77,22 @@ class Stream:
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._epoch = 0
         self._heard_at = now_ns()
-        self.change(asked)
+        self.change(request)
 
-    def change(self, asked: AskedCamera) -> None:
+    def change(self, request: CameraRequest) -> None:
         """The camera was added or changed; its answered frames stay answered."""
-        assert asked.stream is not None
+        assert request.stream is not None
         with self._lock:
-            self._asked = asked.stream
-            self._decimator = RateDecimator(asked.stream.rate_hz, self._shape.period_ns)
+            self._request = request.stream
+            self._decimator = RateDecimator(request.stream.rate_hz, self._shape.period_ns)
             self._stride = self._decimator.stride(self._shape)
             self._retries.problem, self._failed_ns = None, 0
-            if asked.sources:
-                self._follow(asked.sources)
+            if request.sources:
+                self._follow(request.sources)
 
     @property
-    def asked(self) -> AskedStream:
-        return self._asked
+    def request(self) -> StreamRequest:
+        return self._request
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ class Stream:
                 return ()
             waiting = set(self._frames.stamps(self._source))
             new = [stamp for stamp in stamps_ns if stamp in waiting]
-            if not window.continues and not self._asked.lossless:
+            if not window.continues and not self._request.lossless:
                 self._decimator.restart(new)
             chosen = self._decimator.select(new)
             self._account(stamps_ns[-1], set(new), set(chosen))
@@ -211,7 +211,7 @@ class Stream:
         with self._lock:
             if window.epoch != self._epoch:
                 return False
-            lossless, continues = self._asked.lossless, bool(self._answered)
+            lossless, continues = self._request.lossless, bool(self._answered)
             self._retries.problem = error
             if self._retries.is_worth_waiting(error, lossless):
                 self._retries.rest(error)
@@ -227,7 +227,7 @@ class Stream:
         with self._lock:
             snapshot = self._ledger.snapshot(len(self._frames.stamps(self._source)))
             problem = self._retries.problem
-            return StreamStatus(self._asked, self._sources, snapshot, problem, self._quiet_s())
+            return StreamStatus(self._request, self._sources, snapshot, problem, self._quiet_s())
 
     def backlog(self) -> int:
         """Frames that wait for their answer."""
@@ -246,7 +246,7 @@ class Stream:
         waiting = self._frames.stamps(self._source)
         if not waiting or self._retries.is_resting:
             return None
-        if self._asked.lossless:
+        if self._request.lossless:
             return self._lossless_window(waiting, ended)
         if waiting[-1] <= self._failed_ns:
             return None
@@ -274,7 +274,7 @@ class Stream:
         self._ledger.skipped[reason] += len(self._frames.stamps(self._source))
         self._ledger.new_epoch()
         self._frames.clear()
-        self._decimator = RateDecimator(self._asked.rate_hz, self._shape.period_ns)
+        self._decimator = RateDecimator(self._request.rate_hz, self._shape.period_ns)
         self._epoch += 1
         self._settle()
         self._answered, self._previous = (), None
@@ -292,10 +292,10 @@ class Stream:
             if stamp in new:
                 self._ledger.skipped[THINNED] += 1
             else:
-                self._ledger.skipped[OFF_GRID if self._asked.lossless else SUPERSEDED] += 1
+                self._ledger.skipped[OFF_GRID if self._request.lossless else SUPERSEDED] += 1
 
     def _give_up(self, window: Window, code: str) -> None:
-        if self._asked.lossless:
+        if self._request.lossless:
             end_ns = window.fresh[-1] if window.fresh else window.end_ns
             self._ledger.skipped[code] += len(self._frames.drop_until(self._source, end_ns))
         else:

@@ -22,7 +22,7 @@ from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure
 from anyview_ros.node.streaming.fair_queue import FairQueue
 from anyview_ros.node.streaming.stream import Stream, StreamStatus
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
 POLL_S = 0.05  # how late what no frame announces is noticed: transforms, room in a queue, the end
@@ -117,19 +117,19 @@ class Streams:
         with self._changed:
             known = self._streams if model.contract == self._contract else {}
             self._contract, streams = model.contract, dict[str, Stream]()
-            for asked in (camera.asked for camera in self._cameras.listed()):
-                if asked.stream is not None:
-                    stream = known.get(asked.name) or self._stream(asked, model.contract)
-                    stream.change(asked)
-                    streams[asked.name] = stream
+            for request in (camera.request for camera in self._cameras.listed()):
+                if request.stream is not None:
+                    stream = known.get(request.name) or self._stream(request, model.contract)
+                    stream.change(request)
+                    streams[request.name] = stream
             for gone in self._streams.keys() - streams.keys():
                 self._shares.forget(gone)
             self._streams = streams
             self._changed.notify_all()
 
-    def _stream(self, asked: AskedCamera, contract: Contract) -> Stream:
+    def _stream(self, request: CameraRequest, contract: Contract) -> Stream:
         patience_s = self._settings().tf_timeout_s
-        return Stream(asked, contract, patience_s, self.back_pressure.now_ns)
+        return Stream(request, contract, patience_s, self.back_pressure.now_ns)
 
     def _run(self) -> None:
         while not self._closing:
@@ -151,7 +151,7 @@ class Streams:
     def _hold_back(self) -> None:
         model = self._model.current
         if model is not None:
-            lossless = [stream for stream in self._now().values() if stream.asked.lossless]
+            lossless = [stream for stream in self._now().values() if stream.request.lossless]
             backlogs = [stream.backlog() for stream in lossless]
             self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
 
@@ -176,7 +176,7 @@ class Streams:
             due = self._due()
             if not due:
                 return
-            name = self._shares.choose({name: s.asked.priority for name, s in due.items()})
+            name = self._shares.choose({name: s.request.priority for name, s in due.items()})
             started = time.monotonic()
             ticket.camera = name
             try:
@@ -187,16 +187,16 @@ class Streams:
                 due[name].rest(AnyviewError("internal_error", repr(error)))
                 raise
             finally:
-                self._shares.charge(name, due[name].asked.priority, time.monotonic() - started)
+                self._shares.charge(name, due[name].request.priority, time.monotonic() - started)
 
     def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket) -> None:
         try:
-            asked, chosen = self._with_sources(stream, camera.asked)
+            request, chosen = self._with_sources(stream, camera.request)
         except AnyviewError as error:
             stream.rest(error)
             return
         ticket.sources = chosen
-        camera = replace(camera, asked=asked)
+        camera = replace(camera, request=request)
         window = self._window(stream, self._ends.get(chosen, 0))
         if window is None:
             return
@@ -209,29 +209,29 @@ class Streams:
                 return
             if stream.failed(window, error):
                 self._node.get_logger().warning(
-                    f"a clip of '{asked.name}' was not made: {error.message}",
+                    f"a clip of '{request.name}' was not made: {error.message}",
                     throttle_duration_sec=WARN_PERIOD_S,
                 )
             return
-        if not stream.asked.lossless:
+        if not stream.request.lossless:
             self._ends[chosen] = made.job.stamps_ns[-1]
         self._publish(stream, window, made)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
         stream.record_times(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
     def _with_sources(
-        self, stream: Stream, asked: AskedCamera
-    ) -> tuple[AskedCamera, tuple[str, ...]]:
+        self, stream: Stream, request: CameraRequest
+    ) -> tuple[CameraRequest, tuple[str, ...]]:
         """The camera and the sources of its next clip.
 
         A lossless one keeps its first choice as if it had been named, and its memory to it.
         """
-        if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
+        if not request.sources and (stream.wants_source() or not stream.request.lossless):
             shape = ClipShape.of(self._model.required().contract)
             newest = Window(end_ns=0).spec(shape)
-            stream.follow(self._maker.choose(newest, asked, _at_once, stream.source))
-        chosen = asked.sources or stream.sources
-        return replace(asked, sources=chosen) if stream.asked.lossless else asked, chosen
+            stream.follow(self._maker.choose(newest, request, _at_once, stream.source))
+        chosen = request.sources or stream.sources
+        return replace(request, sources=chosen) if stream.request.lossless else request, chosen
 
     def _made(
         self,

@@ -85,11 +85,11 @@ class CameraTopics:
         name: of the virtual camera.
         frame_id: of its images.
         queue_frames: of each publisher.
-        tells_depth: whether the model does, so that there is a topic for it.
+        has_depth: whether the model does, so that there is a topic for it.
     """
 
     def __init__(
-        self, node: Node, name: str, frame_id: str, queue_frames: int, tells_depth: bool
+        self, node: Node, name: str, frame_id: str, queue_frames: int, has_depth: bool
     ) -> None:
         self._node = node
         self._name = name
@@ -97,7 +97,7 @@ class CameraTopics:
         self._queue_frames = queue_frames
         self._in_use = threading.Lock()  # of the publishers
         self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
-        self.tell_depth(tells_depth)
+        self.set_depth(has_depth)
         # One clip may wait for the one that is leaving: who asks faster than real time waits too.
         self._clips: queue.Queue[PublishedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
@@ -106,13 +106,13 @@ class CameraTopics:
         self._thread = threading.Thread(target=self._run, name=f"publish {name}", daemon=True)
         self._thread.start()
 
-    def tell_depth(self, tells_depth: bool) -> None:
+    def set_depth(self, has_depth: bool) -> None:
         """Open or close the topic of depth: another model may tell it, or not."""
         with self._in_use:
-            if tells_depth and DEPTH not in self._publishers:
+            if has_depth and DEPTH not in self._publishers:
                 opened = self._open(DEPTH, Image)
                 self._publishers = {**self._publishers, DEPTH: opened}  # for those who read it now
-            elif not tells_depth and DEPTH in self._publishers:
+            elif not has_depth and DEPTH in self._publishers:
                 others = dict(self._publishers)
                 closed, self._publishers = others.pop(DEPTH), others
                 self._node.destroy_publisher(closed)

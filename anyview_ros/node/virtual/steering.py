@@ -26,7 +26,7 @@ QUEUE_POSES = 10
 OnPose = Callable[[str, PoseStamped], None]
 
 
-def steered(
+def apply_pose(
     placement: Placement, message: PoseStamped, world_from: WorldFrom, newest_ns: int
 ) -> Steered:
     """Where a camera is after a pose of a hand.
@@ -53,7 +53,7 @@ def steered(
             "stamp poses by the clock of the cameras, or with 0: from now on",
         )
     # Without a stamp it holds from the newest image on; what is stamped later, until now, is over.
-    return before.steered(stamp or max(newest_ns, _not_jumped(before, newest_ns)), pose)
+    return before.with_pose(stamp or max(newest_ns, _not_jumped(before, newest_ns)), pose)
 
 
 def _history(placement: Placement) -> Steered:

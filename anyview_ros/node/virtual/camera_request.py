@@ -19,7 +19,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.node.messages import pose_message
-from anyview_ros.node.virtual.placement_messages import asked_placement
+from anyview_ros.node.virtual.placement_messages import requested_placement
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
@@ -28,7 +28,7 @@ _FX_FY_CX_CY = ((0, 0), (1, 1), (0, 2), (1, 2))
 
 
 @dataclass(frozen=True)
-class AskedStream:
+class StreamRequest:
     """How a virtual camera is published continuously.
 
     Args:
@@ -43,7 +43,7 @@ class AskedStream:
 
 
 @dataclass(frozen=True)
-class AskedCamera:
+class CameraRequest:
     """A checked `anyview_ros/VirtualCamera`.
 
     Args:
@@ -62,7 +62,7 @@ class AskedCamera:
     intrinsics: Camera | None
     horizontal_fov: float
     sources: tuple[str, ...]
-    stream: AskedStream | None
+    stream: StreamRequest | None
     message: VirtualCamera
 
     @property
@@ -94,7 +94,7 @@ def optical_frame(camera_name: str) -> str:
     return f"{camera_name}_optical_frame"
 
 
-def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
+def camera_request(message: VirtualCamera, contract: Contract) -> CameraRequest:
     """Check a virtual camera.
 
     Raises:
@@ -103,12 +103,12 @@ def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
             `invalid_uncertainty_samples`.
     """
     check_name(message.name)
-    stream = _asked_stream(message, contract)
+    stream = _stream_request(message, contract)
     check_samples(message.uncertainty_samples)
     size, intrinsics = _pinhole(message.camera_info)
-    return AskedCamera(
+    return CameraRequest(
         name=message.name,
-        placement=asked_placement(message),
+        placement=requested_placement(message),
         size=size,
         intrinsics=intrinsics,
         horizontal_fov=_field_of_view(message.horizontal_fov),
@@ -132,7 +132,7 @@ def check_name(name: str) -> None:
         )
 
 
-def _asked_stream(message: VirtualCamera, contract: Contract) -> AskedStream | None:
+def _stream_request(message: VirtualCamera, contract: Contract) -> StreamRequest | None:
     if message.mode > VirtualCamera.LOSSLESS:
         raise AnyviewError(
             "invalid_mode", f"mode must be 0 (LIVE) or 1 (LOSSLESS), got {message.mode}"
@@ -145,7 +145,7 @@ def _asked_stream(message: VirtualCamera, contract: Contract) -> AskedStream | N
             f"0 (on request only) to {most_hz:g} Hz, got {message.rate:g}",
         )
     if message.rate:
-        return AskedStream(float(message.rate), lossless, int(message.priority))
+        return StreamRequest(float(message.rate), lossless, int(message.priority))
     if lossless:
         raise AnyviewError(
             "invalid_mode",

@@ -6,12 +6,12 @@ from rclpy.node import Node
 
 from anyview_ros.clips.placements import Standing, Steered
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.steering import OnPose, PoseTopics
 from anyview_ros.node.virtual.steering_markers import SteeringMarkers
 
 
-class Hands:
+class SteeringInterface:
     """Those of every added camera. Not thread-safe: who has the cameras has the lock.
 
     Args:
@@ -25,20 +25,20 @@ class Hands:
         self._markers = SteeringMarkers(node, fixed_frame, on_pose)
         self._refused: dict[str, AnyviewError] = {}
 
-    def add(self, asked: AskedCamera) -> None:
+    def add(self, request: CameraRequest) -> None:
         """Listen to the poses of a camera."""
-        self._poses.open(asked.name)
-        self._show(asked)
+        self._poses.open(request.name)
+        self._show(request)
 
-    def follow(self, asked: AskedCamera) -> None:
+    def follow(self, request: CameraRequest) -> None:
         """The camera was moved or changed."""
-        self._refused.pop(asked.name, None)
-        self._show(asked)
+        self._refused.pop(request.name, None)
+        self._show(request)
 
-    def refuse(self, asked: AskedCamera, error: AnyviewError) -> None:
+    def refuse(self, request: CameraRequest, error: AnyviewError) -> None:
         """The camera stays where it is; a marker that was dragged away comes back."""
-        self._refused[asked.name] = error
-        self._show(asked)
+        self._refused[request.name] = error
+        self._show(request)
 
     def refused(self, name: str) -> AnyviewError | None:
         """Why the last pose of a camera was refused; None when it was not."""
@@ -50,12 +50,12 @@ class Hands:
         self._poses.close(name)
         self._markers.drop(name)
 
-    def _show(self, asked: AskedCamera) -> None:
+    def _show(self, request: CameraRequest) -> None:
         """The marker of a camera that can be steered is where the camera is."""
-        placement = asked.placement
+        placement = request.placement
         if isinstance(placement, Standing):
-            self._markers.put(asked.name, placement.pose)
+            self._markers.put(request.name, placement.pose)
         elif isinstance(placement, Steered):
-            self._markers.put(asked.name, placement.newest)
+            self._markers.put(request.name, placement.newest)
         else:
-            self._markers.drop(asked.name)
+            self._markers.drop(request.name)
