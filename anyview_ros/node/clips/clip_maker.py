@@ -18,7 +18,7 @@ from anyview_ros.node.clips.clip_request import check_answer_size
 from anyview_ros.node.clips.clip_sources import ClipGatherer
 from anyview_ros.node.clips.request_queue import Ticket
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
-from anyview_ros.node.inference.worker import nobody
+from anyview_ros.node.inference.worker import ignore_progress
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.publisher import PublishedClip
@@ -84,7 +84,7 @@ class ClipMaker:
         self,
         job: ClipJob,
         ticket: Ticket,
-        on_progress: Progress = nobody,
+        on_progress: Progress = ignore_progress,
         before: NDArray[np.uint8] | None = None,
     ) -> SynthesizedClip:
         """Have a clip synthesized, now that it is the ticket's turn.
