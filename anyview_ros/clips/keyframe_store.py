@@ -66,7 +66,7 @@ class KeyframeStore:
         self._anchor: Frame | None = None  # the first keyframe at the last place
         self._motion = Motion(limits.jump_m)
         self._jumps: list[int] = []  # stamps of the first frame after each
-        self.early = 0  # let go for their bytes, before their age
+        self.dropped_early = 0  # let go for their bytes, before their age
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -110,7 +110,7 @@ class KeyframeStore:
         end = bisect_right(self._around, end_ns, key=_stamp_of)
         return tuple(f for f in self._around[begin:end] if f.stamp_ns != frame.stamp_ns)
 
-    def of(self, first_ns: int, last_ns: int) -> list[Frame]:
+    def usable(self, first_ns: int, last_ns: int) -> list[Frame]:
         """Return the keyframes that a clip may use, oldest first.
 
         Args:
@@ -119,7 +119,7 @@ class KeyframeStore:
         remembered = self._remembered(first_ns, last_ns)
         return [self._frames[k] for k in self._within_bytes(remembered)]
 
-    def let_go(self, oldest_ns: int) -> list[Frame]:
+    def drop_unusable(self, oldest_ns: int) -> list[Frame]:
         """Forget what no clip in the buffer can use; return those keyframes.
 
         Args:
@@ -128,7 +128,7 @@ class KeyframeStore:
         begin_ns = oldest_ns - MARGIN_NS
         remembered = self._remembered(begin_ns, begin_ns)
         within = self._within_bytes(remembered)
-        self.early += len(remembered) - len(within)
+        self.dropped_early += len(remembered) - len(within)
         stay = [*within, *range(self._end(begin_ns), len(self._frames))]
         gone = [self._frames[k] for k in sorted(set(range(len(self._frames))) - set(stay))]
         if gone:

@@ -67,7 +67,7 @@ class Choice:
     reason: str
 
 
-def best_first(
+def rank_sources(
     candidates: Mapping[str, Candidate], scene_scale: float, keep: str = ""
 ) -> list[str]:
     """Names of the sources, the best one first.
@@ -90,7 +90,7 @@ def best_first(
     return sorted(candidates, key=rank)
 
 
-def joined_by(
+def select_complementary(
     first: str,
     candidates: Mapping[str, Candidate],
     scene_scale: float,

@@ -32,7 +32,7 @@ class ProcessLoads:
     def __init__(self) -> None:
         self._before: dict[int, tuple[float, float]] = {}  # time, CPU seconds
 
-    def look(self, pids: Mapping[str, int | None]) -> dict[str, Load]:
+    def measure(self, pids: Mapping[str, int | None]) -> dict[str, Load]:
         """Loads by name of those that are there."""
         seen: dict[int, tuple[float, float]] = {}
         loads = {}

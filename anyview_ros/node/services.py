@@ -12,10 +12,10 @@ from rclpy.node import Node
 
 from anyview_ros.action import SynthesizeClip
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Stage, Synthesizer
 from anyview_ros.node.inference.served_model import ServedModel
-from anyview_ros.node.listening import Listening
 from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from anyview_ros.srv import (
@@ -38,7 +38,7 @@ class Services:
     Args:
         node: offers them.
         model: the model served.
-        listening: to the frames that cameras are placed in.
+        inputs: the frames that cameras are placed in.
         cameras: the virtual cameras.
         queue: of the requests.
         synthesizer: answers requests for clips.
@@ -48,13 +48,13 @@ class Services:
         self,
         node: Node,
         model: ServedModel,
-        listening: Listening,
+        inputs: ActiveInputs,
         cameras: VirtualCameras,
         queue: RequestQueue,
         synthesizer: Synthesizer,
     ) -> None:
         self._model = model
-        self._listening = listening
+        self._inputs = inputs
         self._cameras = cameras
         self._queue = queue
         self._synthesizer = synthesizer
@@ -140,7 +140,7 @@ class Services:
     def _checked(self, message: Any) -> CameraRequest:
         camera = camera_request(message, self._model.required().contract)
         for frame in camera.placement.frames:
-            self._listening.required().fixed.require(frame)
+            self._inputs.required().fixed.require(frame)
         return camera
 
 

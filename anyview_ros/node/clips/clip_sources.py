@@ -14,8 +14,8 @@ from anyview_ros.clips.source_choice import (
     Choice,
     Keyframe,
     Past,
-    best_first,
-    joined_by,
+    rank_sources,
+    select_complementary,
 )
 from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
@@ -97,14 +97,14 @@ class ClipGatherer:
         """Return the best sources that have a clip; the first one's stamps count.
 
         Args:
-            keep: the first source of the clip before, see `best_first`.
+            keep: the first source of the clip before, see `rank_sources`.
 
         Raises:
             AnyviewError: `no_sources`, or why the best source has no clip.
         """
         streams = _some(self._streams())
         candidates = self._candidates(spec, camera, streams, cancelled)
-        ranked = best_first(candidates, self._scene_scale, keep) or sorted(streams)
+        ranked = rank_sources(candidates, self._scene_scale, keep) or sorted(streams)
         first, refused = self._first_with_clip(spec, ranked, streams)
         if first not in candidates:
             return Choice((first,), "its first frame came meanwhile")
@@ -116,7 +116,9 @@ class ClipGatherer:
             except AnyviewError as error:
                 refused[name] = error
         past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
-        choice = joined_by(first, ready, self._scene_scale, self._model.contract.max_sources, past)
+        choice = select_complementary(
+            first, ready, self._scene_scale, self._model.contract.max_sources, past
+        )
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
         return replace(choice, reason=", ".join([choice.reason, *without]))
 
@@ -186,12 +188,12 @@ class ClipGatherer:
     ) -> NDArray[np.float64]:
         """(T, 4, 4) world_from_target, which stands still as long as the sources are held."""
 
-        def look() -> NDArray[np.float64]:
+        def resolve() -> NDArray[np.float64]:
             world_from, placement = self._fixed.world_from, camera.placement
             times = [max(stamp, spec.hold_before_ns) for stamp in stamps_ns]
             return np.stack([placement.world_from_cam(world_from, time) for time in times])
 
-        return self._fixed.wait_for(look, cancelled)
+        return self._fixed.wait_for(resolve, cancelled)
 
     def _clips(self, spec: ClipSpec, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
         """One clip of each stream, on grids of one period that end together.

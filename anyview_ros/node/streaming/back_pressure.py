@@ -164,10 +164,10 @@ class BackPressure:
     def _on_answer(self, service: str, future: Any) -> None:
         with self._lock:
             self._called_at = None
-            self._settle(service, future.result())
+            self._apply_answer(service, future.result())
         self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
 
-    def _settle(self, service: str, answer: Any) -> None:
+    def _apply_answer(self, service: str, answer: Any) -> None:
         accepted = getattr(answer, "success", True)
         if accepted == (service == RESUME):
             self._hold(False)

@@ -155,7 +155,7 @@ class Stream:
             window = self._next_window(ended, join_ns)
             return replace(window, epoch=self._epoch) if window is not None else None
 
-    def before(
+    def previous_frames(
         self, window: Window, stamps_ns: tuple[int, ...], size: tuple[int, int]
     ) -> NDArray[np.uint8]:
         """(n, H, W, 3): the first frames of a clip that were made before it; may be none."""
@@ -166,7 +166,7 @@ class Stream:
             before = self._previous.overlap(stamps_ns, size)
             return before if len(before) < len(stamps_ns) else nothing
 
-    def answered(
+    def accept(
         self,
         window: Window,
         stamps_ns: tuple[int, ...],
@@ -195,7 +195,7 @@ class Stream:
             held = bisect_left(stamps_ns, window.first_ns)
             self._answered = stamps_ns[held:]
             self._previous = PreviousClip(self._answered, images[held:])
-            self._settle()
+            self._reset_retries()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
     def record_times(self, wait_s: float, model_s: float, overhead_s: float) -> None:
@@ -203,7 +203,7 @@ class Stream:
         with self._lock:
             self._ledger.add_times(wait_s, model_s, overhead_s)
 
-    def failed(self, window: Window, error: AnyviewError) -> bool:
+    def record_failure(self, window: Window, error: AnyviewError) -> bool:
         """The clip could not be made: try it again, or go on with the frames after it.
 
         Returns whether it was given up.
@@ -276,10 +276,10 @@ class Stream:
         self._frames.clear()
         self._decimator = RateDecimator(self._request.rate_hz, self._shape.period_ns)
         self._epoch += 1
-        self._settle()
+        self._reset_retries()
         self._answered, self._previous = (), None
 
-    def _settle(self) -> None:
+    def _reset_retries(self) -> None:
         """All is well: forget the troubles before."""
         self._retries.reset()
         self._failed_ns = 0

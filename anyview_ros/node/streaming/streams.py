@@ -202,12 +202,12 @@ class Streams:
             return
         started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
-            made = self._made(stream, window, camera, chosen, ticket)
+            made = self._make_clip(stream, window, camera, chosen, ticket)
         except AnyviewError as error:
             if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
-                stream.failed(window, ticket.reason())
+                stream.record_failure(window, ticket.reason())
                 return
-            if stream.failed(window, error):
+            if stream.record_failure(window, error):
                 self._node.get_logger().warning(
                     f"a clip of '{request.name}' was not made: {error.message}",
                     throttle_duration_sec=WARN_PERIOD_S,
@@ -233,7 +233,7 @@ class Streams:
         chosen = request.sources or stream.sources
         return replace(request, sources=chosen) if stream.request.lossless else request, chosen
 
-    def _made(
+    def _make_clip(
         self,
         stream: Stream,
         window: Window,
@@ -246,12 +246,12 @@ class Streams:
         job = self._maker.gather(spec, camera, _at_once, chosen)
         ticket.sources = job.names
         size = job.target.camera.height, job.target.camera.width
-        before = stream.before(window, job.stamps_ns, size)
+        before = stream.previous_frames(window, job.stamps_ns, size)
         return self._maker.make(job, ticket, before=before)
 
     def _publish(self, stream: Stream, window: Window, made: SynthesizedClip) -> None:
         age_s = made.age_s(self._node.get_clock().now().nanoseconds)
-        chosen = stream.answered(window, made.job.stamps_ns, made.synthesis.frames, age_s)
+        chosen = stream.accept(window, made.job.stamps_ns, made.synthesis.frames, age_s)
         if chosen:
             self._maker.publish(made, chosen)
 

@@ -33,7 +33,7 @@ class FixedFrame:
         self._timeout_s = timeout_s
         self._arrived = threading.Condition()
         self.name = name
-        tree.on_arrival(self._tell)
+        tree.on_arrival(self._notify)
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
         """(4, 4) pose of a frame, which is empty for the fixed frame itself; never waits.
@@ -46,18 +46,18 @@ class FixedFrame:
         return self._tree.lookup(self.name, frame, stamp_ns)
 
     def wait_for(
-        self, look: Callable[[], Found], cancelled: Callable[[], bool] = lambda: False
+        self, resolve: Callable[[], Found], cancelled: Callable[[], bool] = lambda: False
     ) -> Found:
-        """What `look` returns, as soon as the transforms that it needs are there.
+        """What `resolve` returns, as soon as the transforms that it needs are there.
 
         Raises:
-            AnyviewError: that of `look` after the timeout, or at once when waiting cannot help.
+            AnyviewError: that of `resolve` after the timeout, or at once when waiting cannot help.
         """
         deadline = time.monotonic() + self._timeout_s
         with self._arrived:
             while True:
                 try:
-                    return look()
+                    return resolve()
                 except AnyviewError as error:
                     late = time.monotonic() >= deadline
                     if error.retry != "arrival" or late or cancelled():
@@ -80,6 +80,6 @@ class FixedFrame:
                 f"frame '{frame}' is unknown; there are: {', '.join(frames) or 'none'}",
             )
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._arrived:
             self._arrived.notify_all()

@@ -209,12 +209,12 @@ class FrameTree:
         for transform in message.transforms:
             self._watch_for_jump(transform)
             self._insert(transform, static=False)
-        self._tell()
+        self._notify()
 
     def _on_tf_static(self, message: TFMessage) -> None:
         for transform in message.transforms:
             self._insert(transform, static=True)
-        self._tell()
+        self._notify()
 
     def _watch_for_jump(self, transform: TransformStamped) -> None:
         stamp = stamp_ns(transform.header.stamp)
@@ -235,6 +235,6 @@ class FrameTree:
         except AnyviewError as error:
             self._problem = error
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in tuple(self._listeners):
             listener()
