@@ -147,7 +147,7 @@ def _window(
         return None
     back = history[-shape.frames :]
     first_ns = back[0] if len(back) < shape.frames else 0
-    return Window(picks[-1], first_ns, tuple(picks), continues)
+    return Window(picks[-1], first_ns, fresh=tuple(picks), continues=continues)
 
 
 def _on_grid(

@@ -85,10 +85,10 @@ class Ledger:
     def snapshot(self) -> LedgerSnapshot:
         with self._lock:
             return LedgerSnapshot(
-                self._received,
-                self._pending,
-                self._buffered,
-                self._retired[True],
-                self._retired[False],
-                dict(self._dropped),
+                received=self._received,
+                pending_tf=self._pending,
+                buffered=self._buffered,
+                retired_used=self._retired[True],
+                retired_unused=self._retired[False],
+                dropped=dict(self._dropped),
             )

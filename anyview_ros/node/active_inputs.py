@@ -105,4 +105,9 @@ class ActiveInputs:
             AnyviewError: as `required`.
         """
         inputs, model = self.required(), self._model.required()
-        return ClipGatherer(inputs.streams, inputs.fixed, model, self.scene_scale())
+        return ClipGatherer(
+            streams=inputs.streams,
+            fixed=inputs.fixed,
+            model=model,
+            scene_scale=self.scene_scale(),
+        )

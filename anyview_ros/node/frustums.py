@@ -48,7 +48,13 @@ def drawn_cameras(
 ) -> list[DrawnCamera]:
     """Sources that were seen, and virtual cameras whose intrinsics are known by now."""
     sources = {
-        name: DrawnCamera(name, False, frame, info.camera, info.frame_from_cam)
+        name: DrawnCamera(
+            name=name,
+            is_virtual=False,
+            frame_id=frame,
+            camera=info.camera,
+            frame_from_cam=info.frame_from_cam,
+        )
         for name, stream in streams.items()
         if (info := stream.latest_info) and (frame := stream.source_frame_id)
     }
@@ -58,7 +64,15 @@ def drawn_cameras(
         first = sources.get(names[0]) if names else None
         camera = virtual.camera(first.camera) if first else virtual.intrinsics
         if camera:
-            drawn.append(DrawnCamera(virtual.name, True, virtual.frame_id, camera, np.eye(4)))
+            drawn.append(
+                DrawnCamera(
+                    name=virtual.name,
+                    is_virtual=True,
+                    frame_id=virtual.frame_id,
+                    camera=camera,
+                    frame_from_cam=np.eye(4),
+                )
+            )
     return drawn
 
 

@@ -84,8 +84,8 @@ class SelfReport:
             diagnostics.camera_status,
             with_clock_problems([streams[name].status() for name in sorted(streams)]),
         )
-        for refusal in inputs.refused.items():
-            yield diagnostics.refused_camera_status(*refusal)
+        for name, refusal in inputs.refused.items():
+            yield diagnostics.refused_camera_status(name, refusal)
         if not streams:
             yield diagnostics.no_camera_status()
 

@@ -20,12 +20,11 @@ PROVIDERS: Mapping[Provider, str] = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 AUTO: Final = "auto"
-# Operators that the CUDA provider leaves on the CPU where they only reckon with sizes.
-OF_SIZES = {
-    *("Shape", "Size", "Gather", "Concat", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Expand"),
-    *("Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "ReduceProd", "Range", "Cast", "Identity"),
-    *("Equal", "Less", "Greater", "And", "Or", "Not", "Where", "ConstantOfShape"),
-}
+SHAPES = {"Shape", "Size", "Gather", "Concat", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Expand"}
+SUMS = {"Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "ReduceProd", "Range", "Cast", "Identity"}
+LOGIC = {"Equal", "Less", "Greater", "And", "Or", "Not", "Where", "ConstantOfShape"}
+# Operators that the CUDA provider leaves on the CPU if they only reckon with sizes.
+OF_SIZES = SHAPES | SUMS | LOGIC
 Options = dict[str, str]
 
 

@@ -99,7 +99,12 @@ class ClipMaker:
         known = None if before is None else known_frames(contract, before, frames, options)
         try:
             synthesis = job.model.worker.synthesize(
-                job.clips, job.target, options, on_progress, ticket.is_cancelled, known=known
+                job.clips,
+                job.target,
+                options,
+                on_progress=on_progress,
+                cancelled=ticket.is_cancelled,
+                known=known,
             )
         except AnyviewError:
             if not ticket.is_cancelled():

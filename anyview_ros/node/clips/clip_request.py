@@ -39,7 +39,13 @@ def requested_clip(message: ClipRequest, contract: Contract) -> ClipSpec:
     if message.num_frames:
         check_frames(message.num_frames, contract)
     period_ns = _period_ns(message.frame_period, contract)
-    return ClipSpec(end_ns, int(message.num_frames), period_ns, start_ns, options=options)
+    return ClipSpec(
+        end_ns=end_ns,
+        num_frames=int(message.num_frames),
+        period_ns=period_ns,
+        start_ns=start_ns,
+        options=options,
+    )
 
 
 def requested_camera(message: ClipRequest, contract: Contract) -> CameraRequest | None:

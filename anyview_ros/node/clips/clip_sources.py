@@ -79,7 +79,7 @@ class ClipGatherer:
         target = View(camera.camera(info.camera), poses)
         past = self._past(spec, clips[0], camera.sources or streams, streams)
         free = self._model.contract.max_sources - len(clips)
-        found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
+        found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, count=free)
         held = [streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found]
         return ClipJob(
             spec=spec,
@@ -116,9 +116,8 @@ class ClipGatherer:
             except AnyviewError as error:
                 refused[name] = error
         past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
-        choice = select_complementary(
-            first, ready, self._scene_scale, self._model.contract.max_sources, past
-        )
+        most = self._model.contract.max_sources
+        choice = select_complementary(first, ready, self._scene_scale, most=most, past=past)
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
         return replace(choice, reason=", ".join([choice.reason, *without]))
 

@@ -112,7 +112,12 @@ class ServedModel:
             self._end(f"model '{name}' is loading")
 
         package = load_package(find_package(name))
-        model = RunningModel(name, package, Worker(package, provider), needed(package).total)
+        model = RunningModel(
+            name=name,
+            package=package,
+            worker=Worker(package, provider),
+            needed=needed(package).total,
+        )
         self._start(model, old.reclaimable if old else NOTHING_RECLAIMABLE, free_memory)
         try:
             if old is not None:

@@ -43,10 +43,10 @@ class ClipHeader:
     @classmethod
     def _of(cls, frames: Sequence[Frame]) -> ClipHeader:
         return cls(
-            tuple(frame.stamp_ns for frame in frames),
-            tuple(frame.camera for frame in frames),
-            np.stack([frame.world_from_cam for frame in frames]),
-            len(frames),
+            stamps_ns=tuple(frame.stamp_ns for frame in frames),
+            cameras=tuple(frame.camera for frame in frames),
+            world_from_cam=np.stack([frame.world_from_cam for frame in frames]),
+            instants=len(frames),
         )
 
     @property
@@ -62,8 +62,12 @@ class ClipHeader:
         return Clip.held(frames[0], self.instants, around) if len(frames) == 1 else Clip(frames)
 
     def _frames(self, images: NDArray[np.uint8]) -> tuple[Frame, ...]:
-        columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
-        return tuple(Frame(*values) for values in zip(*columns, strict=True))
+        return tuple(
+            Frame(stamp_ns, image, camera, pose)
+            for stamp_ns, image, camera, pose in zip(
+                self.stamps_ns, images, self.cameras, self.world_from_cam, strict=True
+            )
+        )
 
 
 def distinct(clip: Clip) -> tuple[Frame, ...]:

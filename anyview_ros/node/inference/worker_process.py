@@ -155,9 +155,9 @@ def answer(
             [source.with_images(pixels) for source in job.sources],
             job.target,
             job.options,
-            report,
-            cancelled.is_set,
-            known if job.known else None,
+            on_progress=report,
+            cancelled=cancelled.is_set,
+            known=known if job.known else None,
         )
     except AnyviewError as error:
         return error

@@ -141,11 +141,11 @@ class SimRig(Node):
         num_moments = math.ceil(float(values["seconds"]) * 1e9 / self.period_ns)
         if values["source"]:
             return VideoSource(
-                Path(str(values["source"])),
-                math.radians(float(values["hfov_deg"])),
-                Path(str(values["poses"])) if values["poses"] else None,
-                self.period_ns,
-                num_moments,
+                path=Path(str(values["source"])),
+                horizontal_fov=math.radians(float(values["hfov_deg"])),
+                poses=Path(str(values["poses"])) if values["poses"] else None,
+                period_ns=self.period_ns,
+                num_moments=num_moments,
             )
         numba.config.NUMBA_NUM_THREADS = int(values["render_threads"])  # type: ignore[attr-defined]
         kind, seed = str(values["world"]), int(values["seed"])

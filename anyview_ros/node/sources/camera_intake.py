@@ -168,13 +168,13 @@ class CameraIntake:
         """An instant for diagnostics."""
         with self._lock:
             return SourceStatus(
-                self.options.name,
-                self.options.topic,
-                self.ledger.snapshot(),
-                self._health.rate_hz,
-                self._newest_ns,
-                tuple(self._health.problems(self._now_ns())),
-                self.buffer.remembered,
+                name=self.options.name,
+                topic=self.options.topic,
+                ledger=self.ledger.snapshot(),
+                rate_hz=self._health.rate_hz,
+                newest_stamp_ns=self._newest_ns,
+                problems=tuple(self._health.problems(self._now_ns())),
+                keyframes=self.buffer.remembered,
             )
 
     def _check_order(self, stamp: int) -> str:

@@ -71,7 +71,14 @@ class CameraStream:
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
-        self._intake = CameraIntake(options, config, tree.lookup, on_epoch, now_ns, on_frame)
+        self._intake = CameraIntake(
+            options=options,
+            config=config,
+            lookup=tree.lookup,
+            on_epoch=on_epoch,
+            now_ns=now_ns,
+            on_frame=on_frame,
+        )
         self._heard_ns = time.monotonic_ns()
         self._tree = tree
         tree.on_arrival(self._intake.retry)

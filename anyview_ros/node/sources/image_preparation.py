@@ -80,8 +80,10 @@ class ImagePreparer:
             AnyviewError: why it is not usable.
         """
         check_header(message.header)
-        size = check_compressed(message) if self._compressed else check_encoding(message)
-        return ImageHeader(stamp_ns(message.header.stamp), message.header.frame_id, *size)
+        check_size = check_compressed if self._compressed else check_encoding
+        width, height = check_size(message)
+        stamp = stamp_ns(message.header.stamp)
+        return ImageHeader(stamp, message.header.frame_id, width=width, height=height)
 
     def prepare(self, header: ImageHeader, message: Any, info: CameraInfo) -> PreparedImage:
         """The image through its lens.

@@ -226,8 +226,13 @@ class Stream:
         """An instant for diagnostics."""
         with self._lock:
             snapshot = self._ledger.snapshot(len(self._frames.stamps(self._source)))
-            problem = self._retries.problem
-            return StreamStatus(self._request, self._sources, snapshot, problem, self._quiet_s())
+            return StreamStatus(
+                request=self._request,
+                sources=self._sources,
+                ledger=snapshot,
+                problem=self._retries.problem,
+                quiet_s=self._quiet_s(),
+            )
 
     def backlog(self) -> int:
         """Frames that wait for their answer."""
@@ -250,7 +255,9 @@ class Stream:
             return self._lossless_window(waiting, ended)
         if waiting[-1] <= self._failed_ns:
             return None
-        return live_window(waiting[-1], self._answered, self._shape, self._stride, join_ns)
+        return live_window(
+            waiting[-1], self._answered, self._shape, stride=self._stride, join_ns=join_ns
+        )
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
         """Another calibration ends a clip as a gap does, and begins the next."""
@@ -259,7 +266,7 @@ class Stream:
         later = [change for change in changes if change > waiting[0]]
         alike = waiting[: bisect_left(waiting, later[0])] if later else waiting
         answered = () if begins_anew else self._answered
-        return lossless_window(alike, answered, self._shape, ended or bool(later))
+        return lossless_window(alike, answered, self._shape, ended=ended or bool(later))
 
     def _follow(self, sources: tuple[str, ...]) -> None:
         before, self._sources = self._source, sources

@@ -24,7 +24,6 @@ from anyview_ros.node.virtual.placement_messages import requested_placement
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
 PERIOD_TOLERANCE = 0.01
-_FX_FY_CX_CY = ((0, 0), (1, 1), (0, 2), (1, 2))
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,14 @@ def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
     if k.any():
         if k[0, 1] or k[1, 0] or not np.array_equal(k[2], (0, 0, 1)):
             raise _invalid_camera(f"k must be [fx 0 cx; 0 fy cy; 0 0 1], got {k.tolist()}")
-        camera = Camera(info.width, info.height, *(float(k[i]) for i in _FX_FY_CX_CY))
+        camera = Camera(
+            width=info.width,
+            height=info.height,
+            fx=float(k[0, 0]),
+            fy=float(k[1, 1]),
+            cx=float(k[0, 2]),
+            cy=float(k[1, 2]),
+        )
         return (info.width, info.height), camera
     if not info.width:
         return None, None

@@ -280,9 +280,13 @@ class VirtualCameras:
             )
 
     def _open(self, request: CameraRequest, contract: Contract) -> CameraTopics:
-        queue = QUEUE_CLIPS * max(contract.frames)
-        has_depth = contract.sweep_weights
-        return CameraTopics(self._node, request.name, request.frame_id, queue, has_depth)
+        return CameraTopics(
+            node=self._node,
+            name=request.name,
+            frame_id=request.frame_id,
+            queue_frames=QUEUE_CLIPS * max(contract.frames),
+            has_depth=contract.sweep_weights,
+        )
 
     def _place(self, request: CameraRequest) -> None:
         """Publish where a camera stands; where one that moves is goes with its images."""
