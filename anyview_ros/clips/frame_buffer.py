@@ -80,7 +80,7 @@ class FrameBuffer:
 
     @property
     def epoch(self) -> int:
-        """Counts the clock jumps: a job whose epoch has passed must not be answered."""
+        """Return the number of clock jumps: a job of an earlier epoch must not be answered."""
         with self._lock:
             return self._epoch
 
@@ -95,7 +95,7 @@ class FrameBuffer:
             return self._frames[-1].stamp_ns if self._frames else None
 
     def add(self, frame: Frame) -> bool:
-        """Store a frame whose stamp is new; the oldest are retired where a limit asks for it.
+        """Store a frame whose stamp is new; retire the oldest while a limit is exceeded.
 
         Returns whether the camera changed with it: no clip holds it and the frame before.
         """
@@ -124,7 +124,7 @@ class FrameBuffer:
             self._epoch += 1
 
     def clip(self, end_ns: int, num_frames: int, period_ns: int, hold_before_ns: int = 0) -> Clip:
-        """The clip whose frame k from its end is the frame nearest to `end_ns - k * period_ns`.
+        """Return the clip whose frame k from its end is nearest to `end_ns - k * period_ns`.
 
         Args:
             end_ns: 0 for the newest frame.
@@ -182,12 +182,12 @@ class FrameBuffer:
             return len(self._keyframes)
 
     def nearest(self, stamp_ns: int) -> Frame | None:
-        """The frame nearest to a time, None when there is no frame."""
+        """Return the frame nearest to a time, None if there is no frame."""
         with self._lock:
             return self._nearest(stamp_ns) if self._frames else None
 
     def _check_camera(self, frames: Sequence[Frame]) -> None:
-        """A clip has one camera: the model is given the rays of one."""
+        """Refuse a clip of two cameras: the model is given the rays of one."""
         for before, after in itertools.pairwise(frames):
             if change := difference(before.camera, after.camera):
                 raise AnyviewError(
@@ -234,7 +234,7 @@ class FrameBuffer:
         )
 
     def _on_grid(self, end_ns: int, num_frames: int, period_ns: int) -> Iterator[Frame]:
-        """Frames in time order, the nearest to each grid time."""
+        """Yield frames in time order, the nearest to each grid time."""
         before: Frame | None = None
         for k in reversed(range(num_frames)):
             grid_ns = end_ns - k * period_ns
@@ -255,7 +255,7 @@ class FrameBuffer:
             yield frame
 
     def _nearest(self, stamp_ns: int) -> Frame:
-        """The earlier one where two are equally near."""
+        """Return the nearest frame; of two that are equally near, the earlier one."""
         i = bisect_left(self._frames, stamp_ns, key=_stamp_of)
         around = self._frames[max(i - 1, 0) : i + 1]
         return min(around, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
@@ -303,7 +303,7 @@ class FrameBuffer:
             self._retire(frame)
 
     def _retire_keyframes(self) -> None:
-        """Retire those that no clip can use any more."""
+        """Retire the keyframes that no clip can use any more; note those that had to go early."""
         before = self._keyframes.dropped_early
         for frame in self._keyframes.drop_unusable(self._frames[0].stamp_ns):
             self._retire(frame)
@@ -333,7 +333,7 @@ def _too_large(count: int, limits: MemoryLimits) -> AnyviewError:
 
 
 def difference(before: Camera, after: Camera) -> str:
-    """What of a camera changed, in words; empty when a clip may hold frames of both."""
+    """Return what of a camera changed, in words; empty if a clip may hold frames of both."""
     sizes = [f"{camera.width}x{camera.height}" for camera in (before, after)]
     if sizes[0] != sizes[1]:
         return f"size {sizes[0]} to {sizes[1]}"

@@ -34,7 +34,7 @@ class FramePose:
     frame_from_cam: NDArray[np.float64]
 
     def world_from_cam(self, world_from: WorldFrom, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4), where the frame is at that time."""
+        """Return the (4, 4) pose in the fixed frame, given where the frame is at that time."""
         return world_from(self.frame, stamp_ns) @ self.frame_from_cam
 
 
@@ -43,11 +43,11 @@ class Placement(Protocol):
 
     @property
     def frames(self) -> tuple[str, ...]:
-        """TF frames that it needs; empty = the fixed frame."""
+        """Return the TF frames that it needs; empty = the fixed frame."""
         ...
 
     def world_from_cam(self, world_from: WorldFrom, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) pose of the optical frame.
+        """Return the (4, 4) pose of the optical frame.
 
         Args:
             world_from: (4, 4) pose of a frame at a time; its errors are passed on.
@@ -137,7 +137,9 @@ class Steered:
         return self.poses[max(i, 0)].world_from_cam(world_from, stamp_ns)
 
     def with_pose(self, stamp_ns: int, pose: FramePose) -> Steered:
-        """With a pose that holds from a time on. Stamps that jump back begin anew.
+        """Return it with one more pose, which holds from a time on.
+
+        A stamp that jumps back begins a new history, from the newest pose.
 
         Raises:
             AnyviewError: `late_pose` when its stamp is not after the newest one's, and no jump.
@@ -157,5 +159,5 @@ class Steered:
         return Steered((*self.stamps_ns[begin:end], stamp_ns), (*self.poses[begin:end], pose))
 
     def hold_newest(self) -> Steered:
-        """The newest pose for all times, for when the clock has jumped."""
+        """Return the newest pose for all times, to be used after a clock jump."""
         return Steered((0,), (self.newest,))

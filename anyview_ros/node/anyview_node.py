@@ -251,7 +251,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run_unless_ros_ends() -> None:
-    """A signal may end ROS while the node is being made: rclpy has many errors for that."""
+    """Run the node, and pass over errors that follow from the end of ROS.
+
+    A signal may end it while the node is being made: rclpy has many errors for that.
+    """
     try:
         _run()
     except AnyviewError:

@@ -46,7 +46,7 @@ class DrawnCamera:
 def drawn_cameras(
     streams: Mapping[str, CameraStream], cameras: Sequence[VirtualCamera]
 ) -> list[DrawnCamera]:
-    """Sources that were seen, and virtual cameras whose intrinsics are known by now."""
+    """Return sources that sent an image, and virtual cameras whose intrinsics are known."""
     sources = {
         name: DrawnCamera(
             name=name,
@@ -77,7 +77,7 @@ def drawn_cameras(
 
 
 def frustum_markers(drawn: DrawnCamera, depth_m: float) -> list[Marker]:
-    """The pyramid of a camera up to a depth, and its name above it.
+    """Return the pyramid of a camera up to a depth, and its name above it.
 
     They have stamp 0 and are locked to their frame: they follow it, by the newest transform.
     """

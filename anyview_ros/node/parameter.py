@@ -50,7 +50,7 @@ class Parameter:
 
     @property
     def range(self) -> str:
-        """What is allowed, in words."""
+        """Return what is allowed, in words."""
         if self.limits:
             return f"{self.limits[0]:g} to {self.limits[1]:g}"
         return ", ".join(self.choices)
@@ -92,7 +92,7 @@ class Parameter:
         return self.allowed(name, value)
 
     def allowed(self, name: str, value: Any) -> Any:
-        """The value itself, if it is one beyond the type and range that ROS checks.
+        """Return the value itself, if it is one beyond the type and range that ROS checks.
 
         Raises:
             AnyviewError: `invalid_parameter`.

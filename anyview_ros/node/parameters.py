@@ -236,7 +236,7 @@ def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
 
 
 def refusal(changed: RosParameter) -> str:
-    """Why a value is not allowed, beyond the type and range that ROS checks; empty when it is."""
+    """Return why a value is not allowed, beyond what ROS checks; empty if it is."""
     camera, _, name = changed.name.rpartition(".")
     declared = CAMERA_PARAMETERS if camera else NODE_PARAMETERS
     for parameter in declared:
@@ -249,7 +249,7 @@ def refusal(changed: RosParameter) -> str:
 
 
 def postponed(changed: str) -> str:
-    """When a change of a parameter of the node will apply, if not at once; in words."""
+    """Return when a change of a parameter of the node applies, if not at once; in words."""
     for parameter in NODE_PARAMETERS:
         if parameter.name == changed and parameter.applies != "now":
             return APPLIES[parameter.applies]

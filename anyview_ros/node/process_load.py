@@ -33,7 +33,7 @@ class ProcessLoads:
         self._before: dict[int, tuple[float, float]] = {}  # time, CPU seconds
 
     def measure(self, pids: Mapping[str, int | None]) -> dict[str, Load]:
-        """Loads by name of those that are there."""
+        """Return the loads of the processes that exist, by name, since the last call."""
         seen: dict[int, tuple[float, float]] = {}
         loads = {}
         for name, pid in pids.items():
@@ -49,7 +49,7 @@ class ProcessLoads:
 
 
 def _used(pid: int) -> tuple[float, float] | None:
-    """CPU seconds and resident MB so far; None when there is no such process."""
+    """Return CPU seconds and resident MB so far; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

@@ -145,7 +145,7 @@ class Services:
 
 
 def _answered(response: Any, change: Callable[[], None]) -> Any:
-    """The response, filled in by what became of `change`."""
+    """Make a change, and return the response with what became of it."""
     try:
         change()
     except AnyviewError as error:

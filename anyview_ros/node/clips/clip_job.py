@@ -44,5 +44,5 @@ class ClipJob:
 
     @property
     def memory(self) -> str:
-        """Its keyframes, in words."""
+        """Return its keyframes, in words."""
         return ", ".join(key.words(self.stamps_ns[-1]) for key in self.keyframes)

@@ -136,7 +136,7 @@ class ClipGatherer:
     def _first_with_clip(
         self, spec: ClipSpec, ranked: Sequence[str], streams: Streams
     ) -> tuple[str, dict[str, AnyviewError]]:
-        """The first that has a full clip, and why those before it have none."""
+        """Return the first that has a full clip, and why those before it have none."""
         refused: dict[str, AnyviewError] = {}
         for name in ranked:
             try:
@@ -153,7 +153,7 @@ class ClipGatherer:
         streams: Streams,
         cancelled: Callable[[], bool],
     ) -> dict[str, Candidate]:
-        """Sources with frames beside the target, at the begin, middle and end of the clip."""
+        """Return sources with frames beside the target, at the clip's beginning, middle and end."""
         seeing = {
             name: (stream.buffer, newest_ns, info.camera)
             for name, stream in streams.items()
@@ -185,7 +185,7 @@ class ClipGatherer:
         stamps_ns: Sequence[int],
         cancelled: Callable[[], bool],
     ) -> NDArray[np.float64]:
-        """(T, 4, 4) world_from_target, which stands still as long as the sources are held."""
+        """Return (T, 4, 4) world_from_target, which stands still while the sources are held."""
 
         def resolve() -> NDArray[np.float64]:
             world_from, placement = self._fixed.world_from, camera.placement
@@ -195,7 +195,7 @@ class ClipGatherer:
         return self._fixed.wait_for(resolve, cancelled)
 
     def _clips(self, spec: ClipSpec, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
-        """One clip of each stream, on grids of one period that end together.
+        """Cut one clip of each stream, on grids of one period that end together.
 
         Cameras that are not triggered together take their images at other instants. Each has its
         grid's end on a frame of its own, within OWN_END of the common end: on one common grid it
@@ -213,7 +213,7 @@ class ClipGatherer:
 
 
 def _own_end(stream: CameraStream, end_ns: int, spec: ClipSpec) -> int:
-    """Stamp of the stream's frame at the end of a grid; the end itself where there is none."""
+    """Return the stamp of the stream's frame at the end of a grid, or the end if there is none."""
     frame = stream.buffer.nearest(end_ns)
     near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * spec.period_ns
     return frame.stamp_ns if frame is not None and near else end_ns
@@ -239,7 +239,7 @@ def _stream(name: str, streams: Streams) -> CameraStream:
 
 
 def _newest_ns(stream: CameraStream) -> int:
-    """Stamp of a stream's newest frame.
+    """Return the stamp of a stream's newest frame.
 
     Raises:
         AnyviewError: `empty_buffer`, with what is wrong with the stream.

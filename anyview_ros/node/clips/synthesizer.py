@@ -92,7 +92,10 @@ class Synthesizer:
         cancel_requested: Callable[[], bool] = lambda: False,
         on_stage: OnStage = lambda stage: None,
     ) -> ClipResult:
-        """Synthesize, publish, and say what came of it; never raises what a caller can cause."""
+        """Synthesize and publish a clip, and return the result.
+
+        What a caller can cause is in the result; nothing is raised.
+        """
         try:
             return self._answered(request, cancel_requested, on_stage)
         except AnyviewError as error:
@@ -156,7 +159,7 @@ class Synthesizer:
 
 
 def _result(clip: PublishedClip, frame_id: str) -> ClipResult:
-    """The answer; with the frames when their frame id is given."""
+    """Return the answer to the caller; with the frames if their frame id is given."""
     frames = zip(clip.images, clip.stamps_ns, strict=True) if frame_id else ()
     return ClipResult(
         success=True,

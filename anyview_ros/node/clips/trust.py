@@ -21,7 +21,7 @@ LETTERS = cv2.FONT_HERSHEY_SIMPLEX
 def coverage_image(
     sources: Sequence[Clip], target: View, k: int, contract: Contract, scene_scale: float
 ) -> NDArray[np.uint8]:
-    """(H, W) of the target's size: 255 where all of frame k's ray lies in source frustums.
+    """Return (H, W) uint8 of the target's size: 255 if all of a ray lies in source frustums.
 
     Computed at the size at which the model makes the frame, and enlarged as the frame is.
     """
@@ -36,7 +36,7 @@ def coverage_image(
 
 
 def watermarked(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of (T, H, W, 3) with the word SYNTHETIC on a dark band, bottom left."""
+    """Return a copy of (T, H, W, 3) with the word SYNTHETIC on a dark band, bottom left."""
     marked = images.copy()
     width = images.shape[2]
     (unit_width, _), _ = cv2.getTextSize(WATERMARK, LETTERS, 1.0, 1)

@@ -39,7 +39,7 @@ class RunningModel:
 
     @property
     def reclaimable(self) -> ReclaimableMemory:
-        """Memory that is free once this model has ended."""
+        """Return the memory that is free once this model has ended."""
         return ReclaimableMemory(device_of(self.worker.provider), self.needed)
 
     def restarted_copy(self) -> RunningModel:
@@ -202,10 +202,10 @@ class ServedModel:
 
     @property
     def current(self) -> RunningModel | None:
-        """The model if it is loaded and started, else None; never waits."""
+        """Return the model if it is loaded and started, else None; never wait."""
         return self._running if self._decided.is_set() else None
 
     @property
     def absence(self) -> str:
-        """Why `current` is None, in words."""
+        """Return why `current` is None, in words."""
         return self._absence if self._decided.is_set() else f"model '{self.name}' is loading"

@@ -67,13 +67,13 @@ class Worker:
 
     @property
     def provider(self) -> Provider:
-        """Provider that the model runs on. Only after `start`."""
+        """Return the provider that the model runs on. Only after `start`."""
         assert self._provider is not None, "not started"
         return self._provider
 
     @property
     def pid(self) -> int | None:
-        """Id of the process; None while there is none."""
+        """Return the id of the process; None while there is none."""
         process = self._process
         return process.pid if process is not None and process.is_alive else None
 

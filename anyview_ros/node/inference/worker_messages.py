@@ -51,7 +51,7 @@ class ClipHeader:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """(T, H, W, 3) of the clip's own frames, T = 1 where it is held; then of those around."""
+        """Return (T, H, W, 3) of the own frames, T = 1 if held still; then of those around."""
         own = (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
         return (own, *self.around.shapes) if self.around else (own,)
 
@@ -92,7 +92,7 @@ class JobHeader:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """Shapes of the arrays in the shared memory, in order.
+        """Return the shapes of the arrays in the shared memory, in order.
 
         (T, H, W, 3) of every source and of what is around it, then of the target's known frames,
         then of the answer's, then (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their

@@ -169,7 +169,7 @@ def answer(
 
 
 def main() -> None:
-    """`python -m ...inference.worker_process PIPE PIXELS PACKAGE PROVIDER DEVICE BYTES`.
+    """Run `python -m ...inference.worker_process PIPE PIXELS PACKAGE PROVIDER DEVICE BYTES`.
 
     The first two are file descriptors, the last two are `ReclaimableMemory`.
     """

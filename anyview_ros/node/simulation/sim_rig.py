@@ -108,13 +108,13 @@ class SimRig(Node):
         ]
 
     def wait_for_readers(self) -> None:
-        """Until as many as the parameter `readers` says listen to each camera and to /tf."""
+        """Wait until the number of `readers` subscribe to each camera and to /tf."""
         publishers = [*self._images.values(), *self._infos.values(), self._tf]
         while min(p.get_subscription_count() for p in publishers) < int(self._values["readers"]):
             time.sleep(0.02)
 
     def publish(self, moment: Moment) -> None:
-        """Clock, then TF, then each image with its info: nobody gets an image he cannot place."""
+        """Publish the clock, then TF, then each image with its info, so that it can be placed."""
         self.publish_clock(moment.stamp_ns)
         if moment.links:
             self._tf.publish(tf_message(moment.links, moment.stamp_ns))
@@ -193,7 +193,7 @@ def play(rig: SimRig, stop: threading.Event) -> None:
 
 
 def _play_moments(rig: SimRig, pacer: Pacer, stop: threading.Event) -> int:
-    """The last stamp."""
+    """Publish every moment at its time, and return the last stamp."""
     first_ns, stamp_ns, started_s = 0, 0, 0.0
     for moment in rig.source.moments():
         pacer.wait_for(moment.stamp_ns)

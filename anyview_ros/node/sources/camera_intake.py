@@ -50,7 +50,7 @@ OnFrame = Callable[[str, int, bool], None]
 
 
 def ignore_frame(camera: str, stamp_ns: int, is_changed: bool) -> None:
-    """An `OnFrame` where frames interest nobody."""
+    """Take a note of a frame and do nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ class CameraIntake:
         self._newest_ns: int | None = None
 
     def on_image(self, message: Any) -> None:
-        """An image came: refuse it, pass over it, or let it wait for its camera info and pose.
+        """Take an image: refuse it, pass over it, or let it wait for its camera info and pose.
 
         Args:
             message: has the fields of sensor_msgs/Image, or of CompressedImage where the options
@@ -143,13 +143,13 @@ class CameraIntake:
             self._on_epoch(self.options.name, jump)
 
     def on_info(self, message: CameraInfo) -> None:
-        """A camera info came; images may wait for it."""
+        """Take a camera info, and move on the images that waited for it."""
         with self._lock:
             self._infos.add(message)
             self._advance()
 
     def retry(self) -> None:
-        """Transforms came, or time has passed: waiting images may move on, or be given up."""
+        """Move on waiting images, or give them up: transforms came, or time has passed."""
         with self._lock:
             self._advance()
 
@@ -160,12 +160,12 @@ class CameraIntake:
 
     @property
     def last_camera(self) -> tuple[RectifiedCamera, str] | None:
-        """The camera at its own size and its frame_id, of the last image that was understood."""
+        """Return camera, at its own size, and frame_id of the last image that was prepared."""
         with self._lock:
             return self._preparer.last_camera
 
     def status(self) -> SourceStatus:
-        """An instant for diagnostics."""
+        """Return one instant, for diagnostics."""
         with self._lock:
             return SourceStatus(
                 name=self.options.name,
@@ -178,7 +178,7 @@ class CameraIntake:
             )
 
     def _check_order(self, stamp: int) -> str:
-        """The reason when the stamp starts a new epoch, else nothing.
+        """Return the reason if the stamp starts a new epoch, else nothing.
 
         Raises:
             AnyviewError: `out_of_order` or `duplicate_stamp`.
@@ -216,7 +216,7 @@ class CameraIntake:
         self._drop_overflow()
 
     def _drop_overflow(self) -> None:
-        """Give up the oldest where too much waits."""
+        """Give up the oldest image if too many wait."""
         if len(self._pending) > MAX_PENDING:
             self._give_up(next(iter(self._pending.values())), PENDING_OVERFLOW)
         undecoded = [pending for pending in self._pending.values() if pending.prepared is None]
@@ -247,7 +247,7 @@ class CameraIntake:
             self._on_frame(self.options.name, frame.stamp_ns, is_changed)
 
     def _prepared(self, pending: _PendingImage, now: int) -> PreparedImage | None:
-        """The image once its camera info is there; None while that may still come.
+        """Prepare an image, once its camera info is there; return None while that may still come.
 
         It is waited for with the message as it came, because the info says how to rectify.
         """

@@ -112,23 +112,23 @@ class CameraStream:
 
     @property
     def latest_info(self) -> RectifiedCamera | None:
-        """The camera at its own size, once an image and its camera info were understood."""
+        """Return the camera at its own size; None before the first image was prepared."""
         last = self._intake.last_camera
         return last[0] if last else None
 
     @property
     def source_frame_id(self) -> str | None:
-        """Name of the optical frame in the header of that image."""
+        """Return the optical frame that the header of that image names."""
         last = self._intake.last_camera
         return last[1] if last else None
 
     def status(self) -> SourceStatus:
-        """An instant for diagnostics; problems of the connection come first."""
+        """Return one instant, for diagnostics; problems of the connection come first."""
         status = self._intake.status()
         return replace(status, problems=(*self._connection_problems(), *status.problems))
 
     def reset(self, reason: str) -> None:
-        """The clock jumped: start a new epoch. For any thread."""
+        """Start a new epoch after a clock jump: forget the frames. For any thread."""
         self._intake.reset(reason)
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class CameraStream:
         self._intake.on_info(message)
 
     def _bring_to_our_clock(self, message: Image | CompressedImage | CameraInfo) -> None:
-        """A message that is ours alone; stamp 0 stays "not set"."""
+        """Move the stamp of a message, which is ours alone, to our clock; 0 stays "not set"."""
         offset_ns, stamp = self._intake.options.clock_offset_ns, stamp_ns(message.header.stamp)
         if offset_ns and stamp:
             message.header.stamp = time_message(max(0, stamp + offset_ns))
@@ -212,7 +212,7 @@ class CameraStream:
             )
 
     def _other_way(self) -> str:
-        """What to do when nobody publishes the topic."""
+        """Return what to do while nobody publishes the topic."""
         options = self._intake.options
         transport: Transport = "raw" if options.transport == "compressed" else "compressed"
         topic = options.image_topic + (COMPRESSED if transport == "compressed" else "")
@@ -221,7 +221,7 @@ class CameraStream:
         return f"start the camera or fix {self.name}.image_topic"
 
     def _mismatch(self, publisher: TopicEndpointInfo) -> str:
-        """Why a publisher's images cannot arrive, empty when they can."""
+        """Return why a publisher's images cannot arrive, empty if they can."""
         compatibility, reason = qos_check_compatible(
             publisher.qos_profile, self._images.qos_profile
         )

@@ -71,7 +71,7 @@ class ImagePreparer:
         self.last_camera: tuple[RectifiedCamera, str] | None = None
 
     def header(self, message: Any) -> ImageHeader:
-        """What is to know of a usable image before it is decoded.
+        """Return what pairing needs of a usable image; nothing is decoded.
 
         Args:
             message: has the fields of sensor_msgs/Image, or of CompressedImage.
@@ -86,7 +86,7 @@ class ImagePreparer:
         return ImageHeader(stamp, message.header.frame_id, width=width, height=height)
 
     def prepare(self, header: ImageHeader, message: Any, info: CameraInfo) -> PreparedImage:
-        """The image through its lens.
+        """Decode, rectify and resize an image.
 
         Raises:
             AnyviewError: that the calibration cannot be used, or the image turns out damaged.
@@ -107,7 +107,7 @@ class ImagePreparer:
         return PreparedImage(stored, camera, view.frame_from_cam)
 
     def new_epoch(self) -> None:
-        """What comes next need not be like what came before."""
+        """Forget the last calibration: the next image is not compared with it."""
         self._before = None
 
     def _compare(self, header: ImageHeader, camera: Camera) -> None:
@@ -146,7 +146,7 @@ def stored_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
 
 
 def calibration_warnings(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
-    """What may be wrong with a calibration that is used nevertheless.
+    """Yield what may be wrong with a calibration that is used nevertheless.
 
     Args:
         coverage: share of the rectified image that the camera sees.

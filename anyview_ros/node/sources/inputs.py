@@ -87,11 +87,11 @@ class Inputs:
         self._thread = ImageThread(node, self._group)
 
     def streams(self) -> dict[str, CameraStream]:
-        """The source cameras by name, as they are now."""
+        """Return the source cameras by name, as they are now."""
         return dict(self._streams)
 
     def reset(self, reason: str) -> None:
-        """The clock jumped: forget frames and dynamic transforms."""
+        """Forget frames and dynamic transforms after a clock jump."""
         self.tree.reset()
         for stream in self.streams().values():
             stream.reset(reason)

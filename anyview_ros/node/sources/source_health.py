@@ -52,7 +52,7 @@ class SourceStatus:
 
 
 def with_clock_problems(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
-    """The statuses, with a problem for each camera whose clock is far from the others'.
+    """Return the statuses, with a problem for each camera whose clock is far from the others'.
 
     Told by the newest stamps of cameras that send, against their median (of two, the later).
     """
@@ -94,11 +94,15 @@ class SourceHealth:
         self._notes: dict[str, tuple[int, Problem]] = {}
 
     def add_stamp(self, stamp_ns: int) -> None:
-        """An image came; stamps increase within an epoch."""
+        """Add the stamp of an image; stamps increase within an epoch."""
         self._stamps.append(stamp_ns)
 
     def note(self, code: str, text: str, now_ns: int) -> None:
-        """Remember a trouble; the newest text of a code is kept. `now_ns` is of a steady clock."""
+        """Remember a problem, in place of an older one of its code.
+
+        Args:
+            now_ns: of a steady clock.
+        """
         self._notes[code] = (now_ns, Problem(code, f"'{self._topic}': {text}"))
 
     def new_epoch(self) -> None:
@@ -106,12 +110,12 @@ class SourceHealth:
 
     @property
     def rate_hz(self) -> float:
-        """By the median interval of header stamps; 0 before the second image."""
+        """Return the rate by the median interval of header stamps; 0 before the second image."""
         interval = self._interval_ns()
         return 1e9 / interval if interval else 0.0
 
     def problems(self, now_ns: int) -> Iterator[Problem]:
-        """Troubles of the last seconds, and the share of images that never came."""
+        """Yield the problems of the last seconds, and the share of images that never came."""
         yield from (problem for at_ns, problem in self._notes.values() if now_ns - at_ns < FRESH_NS)
         missing = self._missing()
         if missing:

@@ -38,5 +38,5 @@ class SourceOptions:
 
     @property
     def topic(self) -> str:
-        """What is subscribed to."""
+        """Return the topic that is subscribed to."""
         return self.image_topic + (COMPRESSED if self.transport == "compressed" else "")

@@ -55,7 +55,7 @@ class BackPressure:
         self._problem: AnyviewError | None = None
 
     def regulate(self, backlogs: Sequence[int], shape: ClipShape) -> None:
-        """Look at the lossless cameras, and pause, resume or step; returns at once.
+        """Pause, resume or step the source by the backlogs of the lossless cameras; never wait.
 
         Args:
             backlogs: frames that wait for their answer, of each; may be empty.
@@ -80,21 +80,21 @@ class BackPressure:
 
     @property
     def holding(self) -> bool:
-        """Whether the source stands because of us."""
+        """Return whether we hold the source back."""
         return self._held_since is not None
 
     @property
     def calls(self) -> int:
-        """Services that were called."""
+        """Return how many times a service was called."""
         return self._calls
 
     @property
     def problem(self) -> AnyviewError | None:
-        """Why the last call failed; None when it did not."""
+        """Return why the last call failed; None if it did not."""
         return self._problem
 
     def now_ns(self) -> int:
-        """A steady clock that stands still while the source does.
+        """Return the time of a steady clock that stands still while the source does.
 
         By it nothing is late because we held it back: the transform that a frame waits for comes
         after the pause.
@@ -110,7 +110,7 @@ class BackPressure:
                 self._call(RESUME)
 
     def _ready(self, mode: BackPressureMode, backlogs: Sequence[int]) -> bool:
-        """Whether the services are there, for those who need them: told before they are called."""
+        """Return whether the services that are needed are there; if not, note the problem."""
         try:
             for service in SERVICES[mode] if backlogs else ():
                 self._client(self._name(service))
@@ -139,7 +139,7 @@ class BackPressure:
         return self._called_at is None and now >= self._not_before
 
     def _high(self, shape: ClipShape) -> int:
-        """Two clips, so that the next one is there when one is made; less in a short buffer."""
+        """Return the backlog that pauses the source: two clips, or less in a short buffer."""
         room = int(MOST_OF_BUFFER * self._settings().buffer_s * 1e9 / shape.period_ns)
         return max(shape.frames + 1, min(2 * shape.frames, room))
 
@@ -177,7 +177,7 @@ class BackPressure:
             self._fail("back_pressure_refused", f"{self._name(service)} refused: {text}")
 
     def _client(self, name: str) -> Client:
-        """Of a service that is there.
+        """Return the client of a service that is there.
 
         Raises:
             AnyviewError: `no_back_pressure_service`, `unknown_service_type`.
@@ -204,7 +204,7 @@ class BackPressure:
 
 
 def _service_type(name: str, kind: str) -> Any:
-    """Of `package/srv/Type`."""
+    """Return the class of `package/srv/Type`."""
     package, _, word = kind.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.srv"), word)

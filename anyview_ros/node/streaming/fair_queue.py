@@ -17,17 +17,17 @@ class FairQueue:
         self._finish: dict[str, float] = {}
 
     def choose(self, priorities: Mapping[str, int]) -> str:
-        """The next of those who wait, by name: at least one, with their priorities."""
+        """Return the name of the stream that is next, given those that wait: at least one."""
         return min(priorities, key=lambda name: (self._start(name), -priorities[name], name))
 
     def charge(self, name: str, priority: int, seconds: float) -> None:
-        """What the turn of a stream took."""
+        """Charge a stream for the seconds that its turn took."""
         start = self._start(name)
         self._now = max(self._now, start)
         self._finish[name] = start + seconds / (1 + priority)
 
     def forget(self, name: str) -> None:
-        """The stream is gone."""
+        """Forget a stream that was removed."""
         self._finish.pop(name, None)
 
     def _start(self, name: str) -> float:

@@ -23,11 +23,13 @@ class PendingFrames:
         self._answered_ns = 0  # all frames up to here are accounted for
 
     def jumps(self, source: str, stamp_ns: int) -> bool:
-        """Whether a stamp is so far back that it is of another epoch."""
+        """Return whether a stamp is so far back that it belongs to another epoch."""
         return stamp_ns < self._newest.get(source, 0) - JUMP_NS
 
     def add(self, source: str, stamp_ns: int, is_changed: bool) -> str:
-        """A frame was stored; returns why it does not wait, or the oldest no longer; or nothing.
+        """Add a frame that was stored.
+
+        Returns why it does not wait, or why the oldest frame does no longer; empty otherwise.
 
         Args:
             is_changed: whether it is the first of another calibration.
@@ -45,23 +47,23 @@ class PendingFrames:
         return ""
 
     def is_empty(self) -> bool:
-        """Whether no frame of any source waits."""
+        """Return whether no frame of any source waits."""
         return not any(self._waiting.values())
 
     def stamps(self, source: str) -> list[int]:
-        """Stamps that wait, increasing. Not to be changed."""
+        """Return the stamps that wait, increasing. Not to be changed."""
         return self._waiting.get(source, [])
 
     def newest_ns(self, source: str) -> int:
-        """Stamp of the newest frame of this epoch, waiting or not; 0 when there is none."""
+        """Return the newest stamp of this epoch, waiting or not; 0 if there is none."""
         return self._newest.get(source, 0)
 
     def changes(self, source: str) -> list[int]:
-        """Stamps after what was answered at which another calibration begins. Not to be changed."""
+        """Return unanswered stamps at which another calibration begins. Not to be changed."""
         return self._changes.get(source, [])
 
     def drop_until(self, source: str, end_ns: int) -> list[int]:
-        """Nothing up to here waits any more, of any source; returns what did of this one."""
+        """Drop the frames of all sources up to `end_ns`; return the stamps of this source's."""
         waited = self.stamps(source)[: bisect_right(self.stamps(source), end_ns)]
         self._answered_ns = max(self._answered_ns, end_ns)
         for stamps in (*self._waiting.values(), *self._changes.values()):
@@ -69,12 +71,12 @@ class PendingFrames:
         return waited
 
     def forget(self, source: str) -> None:
-        """The clock of one camera jumped."""
+        """Forget the frames of a camera whose clock jumped."""
         for stamps in (self._waiting, self._newest, self._changes):
             stamps.pop(source, None)
 
     def clear(self) -> None:
-        """Another epoch begins."""
+        """Forget all frames, for another epoch."""
         self._waiting.clear()
         self._newest.clear()
         self._changes.clear()

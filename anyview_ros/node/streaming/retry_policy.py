@@ -29,7 +29,7 @@ class RetryPolicy:
 
     @property
     def is_resting(self) -> bool:
-        """Whether it is too early for another try."""
+        """Return whether it is too early for another try."""
         return time.monotonic() < self._retry_at
 
     def rest(self, error: AnyviewError) -> None:

@@ -80,7 +80,7 @@ class Stream:
         self.change(request)
 
     def change(self, request: CameraRequest) -> None:
-        """The camera was added or changed; its answered frames stay answered."""
+        """Take over a changed request; frames that were answered stay answered."""
         assert request.stream is not None
         with self._lock:
             self._request = request.stream
@@ -96,16 +96,16 @@ class Stream:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The cameras of its last clip, empty before they are chosen."""
+        """Return the cameras of its last clip, empty before they are chosen."""
         return self._sources
 
     @property
     def source(self) -> str:
-        """The first of them, whose frames are answered."""
+        """Return the first of them, whose frames are answered."""
         return self._source
 
     def wants_source(self) -> bool:
-        """Whether a source is to be chosen now: frames came, and none was chosen yet."""
+        """Return whether to choose a source now: frames came, and none was chosen yet."""
         with self._lock:
             return not (self._source or self._frames.is_empty() or self._retries.is_resting)
 
@@ -115,12 +115,14 @@ class Stream:
             self._follow(sources)
 
     def rest(self, error: AnyviewError) -> None:
-        """There is nothing to be made yet: look again a little later."""
+        """Note why nothing can be made, and allow no clip for a short time."""
         with self._lock:
             self._retries.rest(error)
 
     def note(self, source: str, stamp_ns: int, is_changed: bool = False) -> None:
-        """A frame of a source camera was stored.
+        """Add a frame of a source camera that was stored.
+
+        If its stamp jumps back, a new epoch begins.
 
         Args:
             is_changed: whether it is the first of another calibration, so that no clip holds it
@@ -140,12 +142,12 @@ class Stream:
                     self._ledger.skipped[skipped] += 1
 
     def forget_times(self, reason: str) -> None:
-        """The clock jumped, or the node listens no more: stamps may come again."""
+        """Begin a new epoch, in which stamps may come again; count what waits as skipped."""
         with self._lock:
             self._begin_epoch(reason)
 
     def window(self, ended: bool = False, join_ns: int = 0) -> Window | None:
-        """The clip that is to be made now, None while it has to wait.
+        """Return the clip that is to be made now, None while it has to wait.
 
         Args:
             ended: whether no further frame of the source is waited for.
@@ -158,7 +160,7 @@ class Stream:
     def previous_frames(
         self, window: Window, stamps_ns: tuple[int, ...], size: tuple[int, int]
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3): the first frames of a clip that were made before it; may be none."""
+        """Return (n, H, W, 3), the first frames of a clip that the one before made; n may be 0."""
         nothing = np.empty((0, *size, 3), np.uint8)
         with self._lock:
             if self._previous is None or not window.continues or window.first_ns:
@@ -173,7 +175,7 @@ class Stream:
         images: NDArray[np.uint8],
         latency_s: float,
     ) -> tuple[int, ...]:
-        """A clip was made; returns the numbers of its frames that are to be published.
+        """Take a clip that was made; return the numbers of its frames that are to be published.
 
         Empty where the clock jumped since `window` was returned; the clip counts for nothing then.
 
@@ -199,12 +201,12 @@ class Stream:
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
     def record_times(self, wait_s: float, model_s: float, overhead_s: float) -> None:
-        """What its last clip waited for its turn, and what that took."""
+        """Record the seconds that its last clip waited, and took in the model and around it."""
         with self._lock:
             self._ledger.add_times(wait_s, model_s, overhead_s)
 
     def record_failure(self, window: Window, error: AnyviewError) -> bool:
-        """The clip could not be made: try it again, or go on with the frames after it.
+        """Decide about a clip that could not be made: wait, try again, or give it up.
 
         Returns whether it was given up.
         """
@@ -223,7 +225,7 @@ class Stream:
             return False
 
     def status(self) -> StreamStatus:
-        """An instant for diagnostics."""
+        """Return one instant, for diagnostics."""
         with self._lock:
             snapshot = self._ledger.snapshot(len(self._frames.stamps(self._source)))
             return StreamStatus(
@@ -235,12 +237,12 @@ class Stream:
             )
 
     def backlog(self) -> int:
-        """Frames that wait for their answer."""
+        """Return how many frames wait for their answer."""
         with self._lock:
             return len(self._frames.stamps(self._source))
 
     def quiet_s(self) -> float:
-        """Seconds since the last frame of its source, in which one could have come."""
+        """Return the seconds since the last frame of its source, without those it was held back."""
         with self._lock:
             return self._quiet_s()
 
@@ -260,7 +262,7 @@ class Stream:
         )
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
-        """Another calibration ends a clip as a gap does, and begins the next."""
+        """Return the next lossless clip; another calibration ends a clip as a gap does."""
         changes = self._frames.changes(self._source)
         begins_anew = any(change <= waiting[0] for change in changes)
         later = [change for change in changes if change > waiting[0]]
@@ -287,12 +289,12 @@ class Stream:
         self._answered, self._previous = (), None
 
     def _reset_retries(self) -> None:
-        """All is well: forget the troubles before."""
+        """Forget the errors before, after a success."""
         self._retries.reset()
         self._failed_ns = 0
 
     def _account(self, end_ns: int, new: set[int], chosen: set[int]) -> None:
-        """Count every waiting frame up to the end of a clip, and let it go."""
+        """Count every waiting frame up to the end of a clip, and drop it."""
         for stamp in self._frames.drop_until(self._source, end_ns):
             if stamp in chosen:
                 continue

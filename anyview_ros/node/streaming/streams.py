@@ -71,7 +71,7 @@ class Streams:
         self._thread.start()
 
     def note(self, source: str, stamp_ns: int, is_changed: bool) -> None:
-        """A frame of a source camera was stored; for any thread, returns at once.
+        """Take a note that a frame of a source camera was stored; for any thread, never waits.
 
         Args:
             is_changed: whether it is the first of another calibration.
@@ -83,7 +83,7 @@ class Streams:
             self._changed.notify_all()
 
     def forget_times(self, reason: str) -> None:
-        """The clock jumped, or the node listens no more.
+        """Begin a new epoch of every stream: the clock jumped, or the inputs ended.
 
         Args:
             reason: code under which frames without an answer are counted.
@@ -94,7 +94,7 @@ class Streams:
             stream.forget_times(reason)
 
     def status(self, camera: str) -> StreamStatus | None:
-        """Of a virtual camera, None where it is not continuous."""
+        """Return the status of a virtual camera, None if it is not continuous."""
         stream = self._now().get(camera)
         return stream.status() if stream is not None else None
 
@@ -110,7 +110,7 @@ class Streams:
         return self._streams  # replaced whole: readers need no lock
 
     def _on_cameras(self) -> None:
-        """Cameras were added, changed or removed, or there is another model."""
+        """Make, change and drop streams, after a change of the cameras or of the model."""
         model = self._model.current
         if model is None:
             return
@@ -156,7 +156,7 @@ class Streams:
             self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
 
     def _due(self) -> dict[str, Stream]:
-        """Streams whose next clip can be made now, by name."""
+        """Return the streams whose next clip can be made now, by name."""
         due: dict[str, Stream] = {}
         for name, stream in self._now().items():
             with suppress(AnyviewError):  # it is being removed
@@ -166,11 +166,11 @@ class Streams:
         return due if self._model.current is not None else {}
 
     def _window(self, stream: Stream, join_ns: int = 0) -> Window | None:
-        """What a stream would make now."""
+        """Return the clip that a stream would make now."""
         return stream.window(stream.quiet_s() > self._settings().flush_s, join_ns)
 
     def _take_turn(self) -> None:
-        """One clip of the stream that deserves it most when the model is free."""
+        """Make one clip of the stream that is next, once the model is free."""
         with suppress(AnyviewError), self._queue.enter_stream(lambda: self._closing) as ticket:
             self._queue.wait_turn(ticket)
             due = self._due()
@@ -222,7 +222,7 @@ class Streams:
     def _with_sources(
         self, stream: Stream, request: CameraRequest
     ) -> tuple[CameraRequest, tuple[str, ...]]:
-        """The camera and the sources of its next clip.
+        """Return the camera, and the sources of its next clip.
 
         A lossless one keeps its first choice as if it had been named, and its memory to it.
         """
@@ -257,5 +257,5 @@ class Streams:
 
 
 def _at_once() -> bool:
-    """Cancels every wait: what is not there yet is asked for again."""
+    """Return True, which cancels every wait: what is not there yet is tried again."""
     return True

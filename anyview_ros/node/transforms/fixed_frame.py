@@ -36,7 +36,7 @@ class FixedFrame:
         tree.on_arrival(self._notify)
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) pose of a frame, which is empty for the fixed frame itself; never waits.
+        """Return the (4, 4) pose of a frame, which is empty for the fixed frame; never wait.
 
         Raises:
             AnyviewError: as `FrameTree.lookup`.
@@ -48,7 +48,7 @@ class FixedFrame:
     def wait_for(
         self, resolve: Callable[[], Found], cancelled: Callable[[], bool] = lambda: False
     ) -> Found:
-        """What `resolve` returns, as soon as the transforms that it needs are there.
+        """Return what `resolve` does, as soon as the transforms that it needs are there.
 
         Raises:
             AnyviewError: that of `resolve` after the timeout, or at once when waiting cannot help.

@@ -69,7 +69,7 @@ class CameraRequest:
         return optical_frame(self.name)
 
     def message_now(self) -> VirtualCamera:
-        """As it was asked for, at the pose to which it was steered since."""
+        """Return the message of the request, with the pose to which it was steered since."""
         if not isinstance(self.placement, Steered):
             return self.message
         now = copy(self.message)
@@ -78,7 +78,7 @@ class CameraRequest:
         return now
 
     def camera(self, first_source: Camera) -> Camera:
-        """Intrinsics, with what was left open taken from the first source's."""
+        """Return the intrinsics; what was left open is taken from the first source's."""
         if self.intrinsics is not None:
             return self.intrinsics
         if self.size is None and not self.horizontal_fov:
@@ -89,7 +89,7 @@ class CameraRequest:
 
 
 def optical_frame(camera_name: str) -> str:
-    """Frame of a virtual camera's images."""
+    """Return the frame of a virtual camera's images."""
     return f"{camera_name}_optical_frame"
 
 
@@ -159,7 +159,7 @@ def _stream_request(message: VirtualCamera, contract: Contract) -> StreamRequest
 
 
 def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
-    """(size, intrinsics) of a camera info in a request; None where it leaves them open."""
+    """Return (size, intrinsics) of a camera info in a request; None for what it leaves open."""
     k = np.array(info.k, np.float64).reshape(3, 3)
     _check_rectified(info, k)
     if bool(info.width) != bool(info.height) or (k.any() and not info.width):

@@ -107,7 +107,7 @@ class CameraTopics:
         self._thread.start()
 
     def set_depth(self, has_depth: bool) -> None:
-        """Open or close the topic of depth: another model may tell it, or not."""
+        """Open or close the topic of depth, by whether the model gives it."""
         with self._in_use:
             if has_depth and DEPTH not in self._publishers:
                 opened = self._open(DEPTH, Image)
@@ -125,7 +125,7 @@ class CameraTopics:
 
     @property
     def has_room(self) -> bool:
-        """Whether `publish` would not wait."""
+        """Return whether `publish` would not wait."""
         return not self._clips.full()
 
     def publish(self, clip: PublishedClip) -> PublishedClip:
@@ -180,7 +180,7 @@ class CameraTopics:
             )
 
     def _known_listeners(self) -> int:
-        """Subscribers in the graph, of all topics."""
+        """Return the number of subscribers in the graph, of all topics."""
         names = [publisher.topic_name for publisher in self._publishers.values()]
         return sum(self._node.count_subscribers(name) for name in names)
 

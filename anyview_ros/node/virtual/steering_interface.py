@@ -26,32 +26,32 @@ class SteeringInterface:
         self._refused: dict[str, AnyviewError] = {}
 
     def add(self, request: CameraRequest) -> None:
-        """Listen to the poses of a camera."""
+        """Subscribe to the poses of a camera, and show its marker."""
         self._poses.open(request.name)
         self._show(request)
 
     def follow(self, request: CameraRequest) -> None:
-        """The camera was moved or changed."""
+        """Show a camera that was moved or changed at its new pose, and forget a refused one."""
         self._refused.pop(request.name, None)
         self._show(request)
 
     def refuse(self, request: CameraRequest, error: AnyviewError) -> None:
-        """The camera stays where it is; a marker that was dragged away comes back."""
+        """Note why a pose was refused, and put the marker back to where the camera is."""
         self._refused[request.name] = error
         self._show(request)
 
     def refused(self, name: str) -> AnyviewError | None:
-        """Why the last pose of a camera was refused; None when it was not."""
+        """Return why the last pose of a camera was refused; None if it was not."""
         return self._refused.get(name)
 
     def drop(self, name: str) -> None:
-        """Do not listen any more."""
+        """End the topic and the marker of a camera."""
         self._refused.pop(name, None)
         self._poses.close(name)
         self._markers.drop(name)
 
     def _show(self, request: CameraRequest) -> None:
-        """The marker of a camera that can be steered is where the camera is."""
+        """Put the marker of a camera to its pose; drop it if the camera cannot be steered."""
         placement = request.placement
         if isinstance(placement, Standing):
             self._markers.put(request.name, placement.pose)

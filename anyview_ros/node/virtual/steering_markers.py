@@ -124,7 +124,7 @@ class SteeringMarkers:
 
 
 def _marker(name: str) -> InteractiveMarker:
-    """Handles along and around the axes of the optical frame, and a pyramid to drag freely."""
+    """Return handles along and around the optical axes, and a pyramid to drag freely."""
     handles = [
         _handle(axis, kind, mode)
         for axis in AXES
@@ -152,7 +152,7 @@ def _handle(axis: str, kind: str, mode: int) -> InteractiveMarkerControl:
 
 
 def _pyramid() -> Marker:
-    """The camera's view as eight lines, from the optical centre."""
+    """Return the camera's view as eight lines, from the optical centre."""
     x, y, z = HALF_WIDTH * DRAWN, HALF_HEIGHT * DRAWN, DRAWN * SIZE_M
     corners = [Point(x=a, y=b, z=z) for a, b in ((-x, -y), (x, -y), (x, y), (-x, y))]
     lines = []

@@ -49,16 +49,16 @@ class Surroundings(Protocol):
     """The source cameras and the TF tree as they are now."""
 
     def source_names(self) -> tuple[str, ...]:
-        """The names of the source cameras, which are taken."""
+        """Return the names of the source cameras, which are taken."""
 
     def tree_frames(self) -> tuple[str, ...]:
-        """The frames of the TF tree."""
+        """Return the frames of the TF tree."""
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """The pose of a frame in the fixed frame; never waits."""
+        """Return the pose of a frame in the fixed frame; never wait."""
 
     def newest_ns(self) -> int:
-        """Stamp of the newest source image, 0 when there is none."""
+        """Return the stamp of the newest source image, 0 if there is none."""
 
 
 class VirtualCameras:
@@ -92,7 +92,7 @@ class VirtualCameras:
         self._on_change = on_change
 
     def follow(self, contract: Contract) -> None:
-        """There is another model: give the cameras the topics that it can fill."""
+        """Open or close topics of all cameras by what another model gives."""
         with self._lock:
             for camera in self._cameras.values():
                 camera.topics.set_depth(contract.sweep_weights)
@@ -134,7 +134,7 @@ class VirtualCameras:
         self._on_change()
 
     def steer(self, name: str, message: PoseStamped) -> None:
-        """Move a camera by hand; when it is refused the last good pose stays.
+        """Move a camera to a pose; if that is refused, the last good pose stays.
 
         Raises:
             AnyviewError: `unknown_camera`, `invalid_parent`, and those of `steering.apply_pose`.
@@ -150,7 +150,7 @@ class VirtualCameras:
             self._steering.follow(request)
 
     def refused_pose(self, name: str) -> AnyviewError | None:
-        """Why the last pose of a hand was refused; None when it was not."""
+        """Return why the last pose of a camera was refused; None if it was not."""
         return self._steering.refused(name)
 
     def show_frames(
@@ -167,7 +167,7 @@ class VirtualCameras:
                 self._frames.move(self._fixed_frame, request.frame_id, stamps_ns, poses)
 
     def forget_times(self) -> None:
-        """The clock jumped: steered cameras keep their newest pose, for all times."""
+        """Hold every steered camera at its newest pose, for all times, after a clock jump."""
         with self._lock:
             self._frames.forget_times()
             for name, camera in self._cameras.items():
@@ -197,30 +197,30 @@ class VirtualCameras:
             self._cameras.clear()
 
     def note_choice(self, name: str, choice: Choice) -> None:
-        """Keep the sources that were chosen for a camera, if it was added."""
+        """Store the sources that were chosen for a camera, if it was added."""
         with self._lock:
             if name in self._cameras:
                 self._cameras[name] = replace(self._cameras[name], choice=choice)
 
     def note_memory(self, name: str, memory: str) -> None:
-        """Keep what of the past a camera's last clip was made from, if it was added."""
+        """Store what of the past a camera's last clip was made from, if it was added."""
         with self._lock:
             if name in self._cameras:
                 self._cameras[name] = replace(self._cameras[name], memory=memory)
 
     def listed(self) -> list[VirtualCamera]:
-        """Added cameras in order of name."""
+        """Return the added cameras in order of name."""
         with self._lock:
             return [self._cameras[name] for name in sorted(self._cameras)]
 
     def in_tf(self) -> list[VirtualCamera]:
-        """Those of `listed` with a frame: one that moves has none before its first images."""
+        """Return those of `listed` with a frame: one that moves has none before its images."""
         cameras = self.listed()
         with self._lock:
             return [camera for camera in cameras if self._frames.is_ours(camera.request.frame_id)]
 
     def named(self, name: str) -> VirtualCamera:
-        """An added camera.
+        """Return an added camera.
 
         Raises:
             AnyviewError: `unknown_camera`, naming those there are.
@@ -232,7 +232,7 @@ class VirtualCameras:
     def for_one_request(
         self, request: CameraRequest, contract: Contract
     ) -> Iterator[VirtualCamera]:
-        """A camera that exists as long as the context; it has topics but no frame in TF.
+        """Yield a camera that exists as long as the context, with topics but no frame in TF.
 
         Raises:
             AnyviewError: `name_taken`, `frame_taken`.
