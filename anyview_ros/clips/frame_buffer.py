@@ -26,7 +26,7 @@ _stamp_of = attrgetter("stamp_ns")
 
 @dataclass(frozen=True)
 class BufferLimits:
-    """When the oldest frames are let go; all three hold at any time.
+    """When the oldest frames are retired; all three hold at any time.
 
     Args:
         max_age_ns: older than the newest frame by more than this.
@@ -48,9 +48,9 @@ class FrameBuffer:
     Args:
         topic: the camera's image topic, for the texts of errors.
         limits: see `BufferLimits`.
-        ledger: told of every frame that is stored or leaves.
+        ledger: counts every frame that is stored or leaves.
         memory: of the keyframes, which stay when the frames around them leave.
-        note: told what becomes of the memory.
+        note: called with problems of the memory.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class LedgerSnapshot:
         received: images that arrived.
         pending_tf: wait for their camera info and pose.
         buffered: in the frame buffer, or remembered as keyframes.
-        retired_used, retired_unused: let go after they were, or never were, in a clip.
+        retired_used, retired_unused: left the buffer after they were, or never were, in a clip.
         dropped: refused or given up, by the code of the reason.
     """
 

@@ -76,7 +76,7 @@ class Standing:
 class Trajectory:
     """Poses at times, interpolated between, never extrapolated.
 
-    Two neighbours are brought to the fixed frame by where their frames are at the time asked for,
+    Two neighbours are brought to the fixed frame by where their frames are at that time,
     and mixed there: in one frame that is the same as mixing in it, whatever its motion.
 
     Args:
@@ -111,9 +111,9 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Steered:
-    """The poses of a hand: each holds until the next one, the newest from then on.
+    """Poses that steer: each holds until the next one, the newest from then on.
 
-    They are not interpolated: a hand that comes back after a minute moves the camera then, not
+    They are not interpolated: a pose that comes after a minute moves the camera then, not
     all the minute long, and the pose of a stamp does not change after it was used.
 
     Args:

@@ -106,7 +106,7 @@ def select_complementary(
 
     Args:
         candidates: the first one among them, all with the same number of instants.
-        past: what they compete with; the choice tells the names of sources of now.
+        past: what they compete with; only sources of now are in the choice.
     """
     target = candidates[first].target
     seen = {

@@ -75,7 +75,7 @@ class TransformBuffer:
     """Thread-safe; lookups never wait.
 
     Args:
-        cache_ns: how long dynamic transforms are kept, behind the newest of the same frame.
+        cache_ns: age at which dynamic transforms are forgotten, behind the newest of a frame.
     """
 
     def __init__(self, cache_ns: int) -> None:
@@ -115,7 +115,7 @@ class TransformBuffer:
 
         Raises:
             AnyviewError: `tf_invalid_frame`, `tf_unknown_frame`, `tf_disconnected`, `tf_loop`,
-                `tf_waiting` (newer than the newest), `tf_expired` (older than the oldest kept).
+                `tf_waiting` (newer than the newest), `tf_expired` (older than the oldest stored).
         """
         if target_frame == source_frame:
             return np.eye(4)

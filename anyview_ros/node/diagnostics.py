@@ -22,7 +22,7 @@ from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT_S = 3.0  # without a frame; longer than the period of any model
-FULL_RATE = 0.8  # of what was asked; below it is named
+FULL_RATE = 0.8  # of the requested rate; less is a problem
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
 

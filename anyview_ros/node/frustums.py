@@ -116,7 +116,7 @@ def _marker(drawn: DrawnCamera, number: int, kind: int) -> Marker:
 
 
 class Frustums:
-    """Publishes the cameras as they are now, twice a second, to those who listen.
+    """Publishes the cameras as they are now, twice a second, if there are subscribers.
 
     Args:
         node: publishes.
@@ -145,10 +145,10 @@ class Frustums:
         depth_m = DEPTH / self._scene_scale()
         markers = [m for camera in self._cameras() for m in frustum_markers(camera, depth_m)]
         shown = {(marker.ns, marker.id): marker for marker in markers}
-        gone = [
+        removed = [
             Marker(header=marker.header, ns=marker.ns, id=marker.id, action=Marker.DELETE)
             for key, marker in self._shown.items()
             if key not in shown
         ]
         self._shown = shown
-        self._publisher.publish(MarkerArray(markers=[*markers, *gone]))
+        self._publisher.publish(MarkerArray(markers=[*markers, *removed]))

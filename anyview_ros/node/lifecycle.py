@@ -41,7 +41,7 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
     """A node with the services `~/change_state`, `~/get_state` and their like.
 
     `LifecycleNode` itself puts them beside the parameters' services, which then wait for a model
-    to load. Here a state can be asked for at any time, and one transition is made at a time.
+    to load. Here the state can be requested at any time, and one transition is made at a time.
 
     Args:
         name: of the node.
@@ -76,7 +76,7 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
         """Block transitions as long as the context lasts.
 
         Args:
-            still: asked while one is waited for, and after it, whether there is reason to go on.
+            still: whether there is reason to; called while it waits for a transition, and after.
 
         Raises:
             AnyviewError: `inactive`, where there is none.

@@ -18,7 +18,7 @@ class Load:
     """Of one process with all its threads.
 
     Args:
-        cpu_percent: of one core, since it was looked at before; 0 at first sight.
+        cpu_percent: of one core, since it was measured before; 0 the first time.
         memory_mb: resident.
     """
 
@@ -27,7 +27,7 @@ class Load:
 
 
 class ProcessLoads:
-    """Loads of processes of this machine, from one look to the next. Not thread-safe."""
+    """Measures loads of processes of this machine. Not thread-safe."""
 
     def __init__(self) -> None:
         self._before: dict[int, tuple[float, float]] = {}  # time, CPU seconds

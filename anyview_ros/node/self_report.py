@@ -25,7 +25,7 @@ class SelfReport:
     """Publishes a status of each part, by a timer of its own.
 
     Args:
-        node: publishes; several of other names are told apart by theirs.
+        node: publishes; its name is in each status.
         period_s: between two reports, on a steady clock.
         model, inputs, cameras, queue, streams: the parts.
     """

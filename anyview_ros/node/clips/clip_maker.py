@@ -1,4 +1,4 @@
-"""The one way from a question to a clip on its topics, for requests and for streams."""
+"""The one way from a clip's spec to its topics, for requests and for streams."""
 
 from __future__ import annotations
 

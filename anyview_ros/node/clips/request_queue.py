@@ -1,4 +1,4 @@
-"""Who is served next: one request at a time, first come first served, four may wait."""
+"""The order of requests: one is served at a time, first come first served, four may wait."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Ticket:
 
     Args:
         camera: name of the virtual camera.
-        cancel_requested: whether the caller asked to cancel.
-        is_request: whether somebody waits for the answer; else it is that of the streams.
+        cancel_requested: whether the caller has requested to cancel.
+        is_request: whether a caller waits for the answer; else it belongs to the streams.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Ticket:
         self._aborted: AnyviewError | None = None
 
     def abort(self, reason: AnyviewError) -> None:
-        """End the requests of one virtual camera, or those that may use a source, or all."""
+        """End the request within one step; the first reason is the one that is reported."""
         self._aborted = self._aborted or reason
 
     def is_cancelled(self) -> bool:

@@ -1,4 +1,4 @@
-"""A request from its arrival to its answer: who reads `Synthesizer._answered` knows the node."""
+"""A request from its arrival to its answer; `Synthesizer._answered` has all its steps in order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Synthesizer:
         node: its log.
         model: the model served.
         cameras: the virtual cameras.
-        queue: who is next.
+        queue: the order of requests.
         maker: of the clips.
     """
 

@@ -52,7 +52,7 @@ class Worker:
 
     Args:
         package: the checked model package; the process loads and checks it again.
-        provider: the one that is asked for.
+        provider: the requested one.
     """
 
     def __init__(self, package: ModelPackage, provider: ProviderChoice) -> None:

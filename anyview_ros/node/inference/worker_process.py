@@ -45,7 +45,7 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends
 class Inbox(threading.Thread):
     """Receives jobs and cancellations while the main thread computes.
 
-    The end of the pipe means that the node is gone, however it ended: then so is this process.
+    The end of the pipe means that the node has ended, however that was: this process ends too.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -1,8 +1,8 @@
 """The node `sim_rig`: a procedural world, a still or a video as a robot's cameras in ROS.
 
 Publishes `<camera>/image_raw` and `<camera>/camera_info` with equal stamps, /tf before the images
-it places, /tf_static, /clock, and `~/world`: which world it is, so that whoever needs the truth of
-any other camera renders it.
+it places, /tf_static, /clock, and `~/world`: which world it is, so that the truth of any
+other camera can be rendered.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def play(rig: SimRig, stop: threading.Event) -> None:
     rig.wait_for_readers()
     pacer = Pacer()
     stamp_ns = _play_moments(rig, pacer, stop)
-    while not stop.is_set():  # time goes on for those who still work on what they got
+    while not stop.is_set():  # time continues for readers that still work
         stamp_ns += rig.period_ns
         pacer.wait_for(stamp_ns)
         rig.publish_clock(stamp_ns)

@@ -1,4 +1,4 @@
-"""From image, camera info and TF to posed frames at the size kept in the buffer. No rclpy."""
+"""From image, camera info and TF to posed frames at the size of the buffer. No rclpy."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class CameraIntake:
 
     Args:
         options: of this camera.
-        config: how frames are kept.
+        config: how frames are stored.
         lookup: of the frame tree.
         on_epoch: called with the camera's name and the reason, after header stamps jumped back
             and the buffer was cleared, outside of the lock.
@@ -127,8 +127,8 @@ class CameraIntake:
         """Take an image: refuse it, pass over it, or let it wait for its camera info and pose.
 
         Args:
-            message: has the fields of sensor_msgs/Image, or of CompressedImage where the options
-                say so.
+            message: has the fields of sensor_msgs/Image, or of CompressedImage if that is the
+                transport.
         """
         jump = ""
         with self._lock:
@@ -249,7 +249,7 @@ class CameraIntake:
     def _prepared(self, pending: _PendingImage, now: int) -> PreparedImage | None:
         """Prepare an image, once its camera info is there; return None while that may still come.
 
-        It is waited for with the message as it came, because the info says how to rectify.
+        Until then the message is stored as it came: the info says how to rectify.
         """
         if pending.prepared is not None:
             return pending.prepared

@@ -51,7 +51,7 @@ class CameraStream:
     Args:
         node: gets the subscriptions and a light timer.
         options: of this camera.
-        config: how frames are kept.
+        config: how frames are stored.
         tree: poses come from here.
         group: mutually exclusive callback group of all that the image thread runs.
         on_epoch: called on that thread with the camera's name and the reason when its header
@@ -160,7 +160,7 @@ class CameraStream:
                 ),
             ),
             callback_group=group,
-            # Mismatches are told by diagnostics, in words that say what to do.
+            # Diagnostics report mismatches, with what to do.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             # Not the reliability: the camera's parameter `reliability` is its one home.
             qos_overriding_options=QoSOverridingOptions(

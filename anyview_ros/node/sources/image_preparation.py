@@ -1,4 +1,4 @@
-"""From one camera's image messages to images at the size kept, by their camera infos."""
+"""From one camera's image messages to rectified images at the size of the buffer."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ ENOUGH_COVERAGE = 0.95
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
-    """What is left of an image once its camera info is known.
+    """A decoded, rectified and resized image.
 
     Args:
-        image: (H, W, 3) uint8 RGB at the size at which frames are kept, rectified.
+        image: (H, W, 3) uint8 RGB at the size at which frames are stored, rectified.
         camera: intrinsics of `image`.
         frame_from_cam: (4, 4), of the rectified camera in the frame that the header names.
     """
@@ -50,8 +50,8 @@ class ImagePreparer:
         topic: of the images; its name may say that they are rectified.
         transport: raw or compressed.
         rectify: see `camera_info.declared_rectified`.
-        config: how frames are kept.
-        note: told when the camera is another one than that of the image before.
+        config: how frames are stored.
+        note: called with problems of the calibration, and with its changes.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ImagePreparer:
 
 
 def stored_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
-    """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
+    """Return (H, W) at which frames are stored: the model's, or larger if they give detail.
 
     Larger by `source_size`: pixels of the longer side, where the camera has so many; 0 = the
     model's size.

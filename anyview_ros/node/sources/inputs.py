@@ -1,4 +1,4 @@
-"""The cameras a node listens to: named by parameters, or found in the graph."""
+"""The cameras that a node subscribes to: named by parameters, or found in the graph."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Inputs:
         buffer_s = self._settings.buffer_s
         return BufferLimits(
             max_age_ns=int(buffer_s * 1e9),
-            # A stream is kept at less than twice the grid's rate, see GridFilter.
+            # A stream is stored at less than twice the grid's rate, see GridFilter.
             max_frames=2 * math.ceil(buffer_s / self._config.frame_period) + 2,
             max_bytes=MAX_BUFFER_BYTES,
         )

@@ -1,4 +1,4 @@
-"""What is worth telling a person about one camera's stream."""
+"""Problems of one camera's stream, for diagnostics."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class SourceStatus:
 def with_clock_problems(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
     """Return the statuses, with a problem for each camera whose clock is far from the others'.
 
-    Told by the newest stamps of cameras that send, against their median (of two, the later).
+    Clocks are compared by the newest stamps of cameras that send, with their median (of two, the
+    later).
     """
     silent = {"no_images", "no_publisher"}
     sending = {
@@ -82,7 +83,7 @@ def _with_clock_problem(status: SourceStatus, usual_ns: int, usual: SourceStatus
 
 
 class SourceHealth:
-    """Rate and gaps by header stamps, and the troubles of the last seconds. Not thread-safe.
+    """Rate and gaps by header stamps, and the problems of the last seconds. Not thread-safe.
 
     Args:
         topic: of the images, begins every text.

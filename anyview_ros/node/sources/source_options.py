@@ -11,15 +11,15 @@ from anyview_ros.topics import COMPRESSED, Transport
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Where its messages come from, and what becomes of them.
+    """Where the messages of a camera come from, and how they are treated.
 
     Args:
         name: of the camera.
         image_topic, info_topic: fully qualified; compressed images come on a topic below it.
-        fixed_frame: frame in which poses are kept.
+        fixed_frame: frame in which poses are stored.
         limits: of the frame buffer.
         transport: raw or compressed.
-        reliable: whether images are asked for reliably; best effort matches every publisher.
+        reliable: reliability of the image subscription; best effort matches every publisher.
         rectify: see `camera_info.declared_rectified`.
         tf_timeout_s: how long a frame waits for its pose and camera info, on a steady clock.
         clock_offset_ns: added to the stamps of its messages by the stream.

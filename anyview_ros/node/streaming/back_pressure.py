@@ -33,7 +33,7 @@ class BackPressure:
     Args:
         node: calls.
         settings: the node's parameters, as they are now.
-        on_answer: called when a service has answered, to look again.
+        on_answer: called when a service has answered, to regulate again.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class BackPressure:
         self._on_answered = on_answer
         self._settings = settings
         self._group = ReentrantCallbackGroup()
-        # Of the same thread too: an answer that is there already is told inside of the call.
+        # Reentrant: an answer that is there already comes inside of the call.
         self._lock = threading.RLock()
         self._clients: dict[str, Client] = {}
         self._requests: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Whose turn it is when several streams wait for one model: shares by priority, nobody starves."""
+"""Turns of several streams that wait for one model: shares by priority, and none starves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping
 class FairQueue:
     """Start-time fair queueing (Goyal, Vin and Cheng, 1996), in seconds of the model's time.
 
-    A stream of priority p has 1 + p times the share of one of priority 0. Who needs less than its
-    share leaves the rest to the others; who was idle gets no credit for it. Not thread-safe.
+    A stream of priority p has 1 + p times the share of one of priority 0. A stream that needs less
+    than its share leaves the rest to the others; one that was idle gets no credit for it.
+    Not thread-safe.
     """
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from bisect import bisect_right, insort
 from anyview_ros.imaging.message_fields import JUMP_NS
 
 LATE, SUPERSEDED = "late", "superseded"  # why a frame does not wait, or no longer
-MAX_WAITING = 4096  # frames that nobody fetches, as while the model is missing
+MAX_WAITING = 4096  # frames of a source, while no model answers them
 
 
 class PendingFrames:

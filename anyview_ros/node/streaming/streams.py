@@ -122,8 +122,8 @@ class Streams:
                     stream = known.get(request.name) or self._stream(request, model.contract)
                     stream.change(request)
                     streams[request.name] = stream
-            for gone in self._streams.keys() - streams.keys():
-                self._shares.forget(gone)
+            for removed in self._streams.keys() - streams.keys():
+                self._shares.forget(removed)
             self._streams = streams
             self._changed.notify_all()
 
@@ -204,7 +204,9 @@ class Streams:
         try:
             made = self._make_clip(stream, window, camera, chosen, ticket)
         except AnyviewError as error:
-            if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
+            if (
+                ticket.is_cancelled() or not self._node.context.ok()
+            ):  # the reason is reported elsewhere
                 stream.record_failure(window, ticket.reason())
                 return
             if stream.record_failure(window, error):

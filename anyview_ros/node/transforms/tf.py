@@ -57,10 +57,10 @@ class Transforms(Protocol):
 class Tf2Transforms:
     """tf2's own buffer, with its exceptions named as ours.
 
-    tf2 itself says on the log when it ignores a transform.
+    tf2 itself logs when it ignores a transform.
 
     Args:
-        cache_ns: how long dynamic transforms are kept.
+        cache_ns: age at which dynamic transforms are forgotten.
     """
 
     def __init__(self, cache_ns: int) -> None:
@@ -136,7 +136,7 @@ class FrameTree:
 
     Args:
         node: gets the two subscriptions.
-        cache_s: how long dynamic transforms are kept; longer than any frame buffer.
+        cache_s: age at which dynamic transforms are forgotten; more than any frame buffer's.
         group: callback group of the subscriptions.
     """
 

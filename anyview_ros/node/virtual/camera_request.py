@@ -1,4 +1,4 @@
-"""A virtual camera as callers ask for it: checked and turned into values. Refusals have names."""
+"""Requests for virtual cameras, checked and turned into values. Every refusal has a name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CameraRequest:
         horizontal_fov: radians, 0 = the first source's.
         sources: names, empty = chosen by the node.
         stream: None = on request only.
-        message: as it was asked for.
+        message: as it came.
     """
 
     name: str

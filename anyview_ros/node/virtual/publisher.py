@@ -51,8 +51,8 @@ class PublishedClip:
         info: provenance of frame k, for its latency in seconds.
         period_s: between two publications at least.
         age_s: of its newest source frame when the clip was ready.
-        coverage: (H, W) uint8 of frame k; called only where somebody listens.
-        uncertainty: (T, H, W) uint8; (0, H, W) where none was asked for.
+        coverage: (H, W) uint8 of frame k; called only if its topic has subscribers.
+        uncertainty: (T, H, W) uint8; (0, H, W) if none is requested.
         depth: (T, H, W) float32 metres, NaN where it is not known; as uncertainty where none was.
         delays_s: T, from when it was ready to the publication of each frame; empty = at once, as
             for a clip that goes to no topic.
@@ -98,7 +98,7 @@ class CameraTopics:
         self._in_use = threading.Lock()  # of the publishers
         self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
         self.set_depth(has_depth)
-        # One clip may wait for the one that is leaving: who asks faster than real time waits too.
+        # One clip may wait for the one that is leaving; callers faster than real time wait too.
         self._clips: queue.Queue[PublishedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
         self._never_matched = 0
@@ -111,7 +111,10 @@ class CameraTopics:
         with self._in_use:
             if has_depth and DEPTH not in self._publishers:
                 opened = self._open(DEPTH, Image)
-                self._publishers = {**self._publishers, DEPTH: opened}  # for those who read it now
+                self._publishers = {
+                    **self._publishers,
+                    DEPTH: opened,
+                }  # replaced whole: readers need no lock
             elif not has_depth and DEPTH in self._publishers:
                 others = dict(self._publishers)
                 closed, self._publishers = others.pop(DEPTH), others
@@ -119,7 +122,7 @@ class CameraTopics:
 
     @property
     def wants_depth(self) -> bool:
-        """Return whether somebody listens to depth."""
+        """Return whether the topic of depth has subscribers."""
         publisher = self._publishers.get(DEPTH)
         return publisher is not None and self._node.count_subscribers(publisher.topic_name) > 0
 
@@ -141,9 +144,9 @@ class CameraTopics:
         return planned
 
     def publish_and_close(self, clip: PublishedClip) -> PublishedClip:
-        """Publish to those who listen already, wait until they have it, and close.
+        """Publish to present subscribers, wait until they have it, and close.
 
-        Returns the clip with its delays, as it is where nobody listens.
+        Returns the clip with its delays; without, if there are no subscribers.
         """
         if self._known_listeners():
             clip = self.publish(clip)
@@ -164,7 +167,9 @@ class CameraTopics:
     def _planned(self, clip: PublishedClip) -> PublishedClip:
         """Take the clip's share of time from now on, and return it with its delays."""
         now = time.monotonic()
-        period_s = clip.period_s if self._known_listeners() else 0.0  # nobody is overrun
+        period_s = (
+            clip.period_s if self._known_listeners() else 0.0
+        )  # there is no subscriber to overrun
         start = max(now, self._planned_end)
         frames = len(clip.stamps_ns)
         self._planned_end = start + frames * period_s

@@ -1,4 +1,4 @@
-"""Steering by hand: poses that move a virtual camera while its frames are published."""
+"""Steering: poses that move a virtual camera while its frames are published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves cameras by hand: a pose topic and a marker for each, and poses that were refused."""
+"""The pose topic and the marker of each virtual camera, and the poses that were refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anyview_ros.node.virtual.steering_markers import SteeringMarkers
 
 
 class SteeringInterface:
-    """Those of every added camera. Not thread-safe: who has the cameras has the lock.
+    """Pose topics and markers of all added cameras. The caller holds the lock.
 
     Args:
         node: whose namespace the topics lie in.
