@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from typing import Literal
+
+Transport = Literal["raw", "compressed"]  # how images travel
 
 IMAGE_TYPE, COMPRESSED_TYPE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO_TOPIC = "camera_info"

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.contract import Contract
 from anyview_ros.demo.demo import DEFAULT_MODEL
-from anyview_ros.engine.continuation import Made, joined, known_of
+from anyview_ros.engine.continuation import PreviousClip, blend_seam, known_frames
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.evaluation.clip_metrics import unsteadiness
 from anyview_ros.evaluation.metrics import psnr
@@ -77,10 +77,10 @@ def sequence(
         camera = target[start].camera
         view = View(camera, np.stack([f.world_from_cam for f in target[start : start + length]]))
         size = (camera.height, camera.width)
-        before = made.first_of(clip.stamps_ns, size) if made else np.empty((0, *size, 3), np.uint8)
-        known = known_of(contract, before, length, options)
-        new = joined(pipeline.synthesize([clip], view, options, known=known).frames, before)
-        made = Made(clip.stamps_ns, new)
+        before = made.overlap(clip.stamps_ns, size) if made else np.empty((0, *size, 3), np.uint8)
+        known = known_frames(contract, before, length, options)
+        new = blend_seam(pipeline.synthesize([clip], view, options, known=known).frames, before)
+        made = PreviousClip(clip.stamps_ns, new)
         places += range(len(before), length)
         images.append(new[len(before) :])
         start += length - overlap

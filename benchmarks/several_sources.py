@@ -18,7 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.clips.source_choice import Candidate, best_first, joined_by, seen_points
+from anyview_ros.clips.source_choice import (
+    Candidate,
+    rank_sources,
+    seen_points,
+    select_complementary,
+)
 from anyview_ros.contract import Contract
 from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
@@ -94,8 +99,8 @@ def asked(world: World, contract: Contract, rng: np.random.Generator) -> Asked:
 
 
 def chosen(question: Asked, scale: float, most: int) -> tuple[str, ...]:
-    first = best_first(question.candidates, scale)[0]
-    return joined_by(first, question.candidates, scale, most).names
+    first = rank_sources(question.candidates, scale)[0]
+    return select_complementary(first, question.candidates, scale, most).names
 
 
 def clip(world: World, source: View, stamps: list[int]) -> Clip:

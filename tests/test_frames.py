@@ -1,7 +1,5 @@
 """Values refuse what cannot be, by name."""
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,11 +58,6 @@ def test_a_clip_is_in_time_order_and_of_one_size():
     other = Camera.from_fov(10, 6, 1.0)
     with pytest.raises(AnyviewError, match=r"\(8, 6\), \(10, 6\)"):
         Clip((*(frame(stamp) for stamp in range(4)), frame(4, other)))
-
-
-def test_errors_survive_the_way_between_processes():
-    error = pickle.loads(pickle.dumps(AnyviewError("a_code", "some words")))
-    assert (error.code, str(error)) == ("a_code", "some words")
 
 
 def test_a_held_clip_stays_held_when_its_frames_change():

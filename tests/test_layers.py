@@ -41,8 +41,8 @@ LAYERS = {
         *("doctor", "generated"),
     ),
     "cli": (
-        *("values", "media", "worlds", "engine", "datasets", "node", "model", "training"),
-        *("evaluation", "verify", "doctor", "demo"),
+        *("values", "imaging", "media", "worlds", "engine", "datasets", "node", "model"),
+        *("training", "evaluation", "verify", "doctor", "demo"),
     ),
 }
 # room of the node -> the other rooms that it may import

@@ -7,8 +7,9 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from anyview_ros.engine.onnx.providers import ProviderChoice
 from anyview_ros.worlds.seeds import BENCH_SEED
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
     parser.add_argument("--workers", type=int, help="processes (default: one a core, one on a GPU)")
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--provider", default="auto", choices=("auto", "cpu", "cuda", "tensorrt"))
+    parser.add_argument("--provider", default="auto", choices=get_args(ProviderChoice))
     parser.add_argument(
         "--no-perceptual", action="store_true", help="leave the perceptual distance out"
     )

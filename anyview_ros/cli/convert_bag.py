@@ -6,9 +6,11 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from anyview_ros.cli.convert_scenes import add_scene_arguments, folders_from, progress, report
 from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.camera_info import Rectify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fixed-frame", default="odom", help="TF frame that does not move")
     parser.add_argument(
         "--rectify",
-        choices=("auto", "on", "off"),
+        choices=get_args(Rectify),
         default="auto",
         help="auto: unless the topic's name says rect; off: the images are rectified already",
     )

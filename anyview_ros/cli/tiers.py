@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from anyview_ros.cli.bench import names, seed_range
+from anyview_ros.engine.onnx.providers import Provider, ProviderChoice
 from anyview_ros.worlds.seeds import BENCH_SEED
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a speed the package does not have; levels as 80/20/0 may stand for STEPS",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise")
-    parser.add_argument("--provider", default="auto", help="auto, cpu, cuda, tensorrt")
+    parser.add_argument("--provider", default="auto", choices=get_args(ProviderChoice))
     parser.add_argument("--threads", type=int, default=0, help="of a processor; 0 = one a core")
     parser.add_argument(
         "--no-perceptual", action="store_true", help="leave the perceptual distance out"
@@ -104,7 +105,7 @@ def _trials(args: argparse.Namespace, contract: Contract) -> Iterator[Trial]:
         yield trial_of(suite.task(episode), suite.frames)
 
 
-def _note(args: argparse.Namespace, provider: str, clips: int, metric: str) -> str:
+def _note(args: argparse.Namespace, provider: Provider, clips: int, metric: str) -> str:
     """How it was measured, in a sentence."""
     on = " and ".join(folder.name for folder in args.scene) or (
         f"worlds of seeds {args.seeds[0]} to {args.seeds[1] - 1}"

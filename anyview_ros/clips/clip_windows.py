@@ -30,7 +30,7 @@ class ClipShape:
 
     @classmethod
     def of(cls, contract: Contract) -> ClipShape:
-        """Clips of the model's usual length that overlap by 1 + 4 j, an eighth at most.
+        """Return clips of the model's usual length that overlap by 1 + 4 j, an eighth at most.
 
         Only so many can be given to a model as known.
         """
@@ -39,18 +39,18 @@ class ClipShape:
         return cls(frames, overlap, round(contract.frame_period * 1e9))
 
     @property
-    def hop(self) -> int:
-        """New frames of a clip."""
+    def stride(self) -> int:
+        """Return the number of new frames in a clip."""
         return self.frames - self.overlap
 
     @property
     def span_ns(self) -> int:
-        """From the first to the last frame of a clip."""
+        """Return the time from the first to the last frame of a clip."""
         return (self.frames - 1) * self.period_ns
 
     @property
     def slack_ns(self) -> int:
-        """By how much a frame may be early and need no later one to be compared with."""
+        """Return how early a frame may be without being compared with a later one."""
         return self.period_ns // 10
 
 
@@ -78,9 +78,9 @@ class Window:
 
 
 def live_window(
-    newest_ns: int, answered: Sequence[int], shape: ClipShape, hop: int, join_ns: int = 0
+    newest_ns: int, answered: Sequence[int], shape: ClipShape, stride: int, join_ns: int = 0
 ) -> Window | None:
-    """The next clip of a stream that shows the present; None while it has to wait.
+    """Return the next clip of a stream that shows the present; None while it has to wait.
 
     It continues the clip before as long as no whole further clip is there too; then that one is
     late, and the clip that ends now is made instead.
@@ -88,20 +88,20 @@ def live_window(
     Args:
         newest_ns: stamp of the newest frame.
         answered: stamps of the last clip, empty at the start.
-        hop: frames from the end of one clip to that of the next.
+        stride: frames from the end of one clip to that of the next.
         join_ns: end of a clip of other cameras on the same sources, which share what was computed
             of it; 0 = there is none.
     """
     if answered:
-        follows = hop <= shape.hop
+        follows = stride <= shape.stride
         start_ns = answered[-shape.overlap] if follows else answered[-1] - shape.span_ns
-        end_ns = start_ns + shape.span_ns + (0 if follows else hop * shape.period_ns)
+        end_ns = start_ns + shape.span_ns + (0 if follows else stride * shape.period_ns)
         if newest_ns < end_ns - shape.slack_ns:
             return None
-        if newest_ns < end_ns + hop * shape.period_ns - shape.slack_ns:
+        if newest_ns < end_ns + stride * shape.period_ns - shape.slack_ns:
             return Window(end_ns, continues=follows)
     is_new = not answered or join_ns > answered[-1]
-    if is_new and 0 <= newest_ns - join_ns < shape.hop * shape.period_ns:
+    if is_new and 0 <= newest_ns - join_ns < shape.stride * shape.period_ns:
         return Window(join_ns)
     return Window(newest_ns)
 
@@ -109,7 +109,7 @@ def live_window(
 def lossless_window(
     waiting: Sequence[int], answered: Sequence[int], shape: ClipShape, ended: bool
 ) -> Window | None:
-    """The next clip of a stream that answers every frame; None while it has to wait.
+    """Return the next clip of a stream that answers every frame; None while it has to wait.
 
     A gap ends a clip early, and the end of the stream does: what is left is answered by a clip
     that ends there. It reaches back over frames that were answered before, and where there are
@@ -147,13 +147,13 @@ def _window(
         return None
     back = history[-shape.frames :]
     first_ns = back[0] if len(back) < shape.frames else 0
-    return Window(picks[-1], first_ns, tuple(picks), continues)
+    return Window(picks[-1], first_ns, fresh=tuple(picks), continues=continues)
 
 
 def _on_grid(
     waiting: Sequence[int], start_ns: int, first: int, shape: ClipShape
 ) -> tuple[list[int], bool]:
-    """Frames nearest to the grid from its time number `first` on, and whether a gap ended them."""
+    """Return the frames nearest to the grid from its time `first` on; whether a gap ended them."""
     picks: list[int] = []
     for k in range(first, shape.frames):
         grid_ns = start_ns + k * shape.period_ns
@@ -167,12 +167,12 @@ def _on_grid(
 
 
 def _nearest(stamps: Sequence[int], stamp_ns: int) -> int:
-    """The earlier one where two are equally near."""
+    """Return the nearest stamp; of two that are equally near, the earlier one."""
     i = bisect_left(stamps, stamp_ns)
     return min(stamps[max(i - 1, 0) : i + 1], key=lambda stamp: abs(stamp - stamp_ns))
 
 
-class Pace:
+class RateDecimator:
     """Chooses the frames to publish so that they come at a rate. Times are stamps.
 
     Args:
@@ -186,12 +186,12 @@ class Pace:
         self._slack_ns = period_ns // 2
         self._due_ns: int | None = None
 
-    def hop(self, shape: ClipShape) -> int:
-        """Frames from the end of one clip to that of the next: more where few are published."""
-        return max(shape.hop, self._interval_ns // shape.period_ns)
+    def stride(self, shape: ClipShape) -> int:
+        """Return the frames from one clip's end to the next one's: more if few are published."""
+        return max(shape.stride, self._interval_ns // shape.period_ns)
 
-    def chosen(self, stamps_ns: Sequence[int]) -> tuple[int, ...]:
-        """Those of `stamps_ns`, increasing, whose time has come."""
+    def select(self, stamps_ns: Sequence[int]) -> tuple[int, ...]:
+        """Return those of `stamps_ns`, increasing, that are due, and advance the next due time."""
         if not self._interval_ns:
             return tuple(stamps_ns)
         found = []
@@ -204,7 +204,7 @@ class Pace:
         return tuple(found)
 
     def restart(self, stamps_ns: Sequence[int]) -> None:
-        """These frames are far from those before: let the newest one be due."""
+        """Make the newest of these frames due: they are far from those before."""
         if self._interval_ns and stamps_ns:
             span_ns = stamps_ns[-1] - stamps_ns[0]
             self._due_ns = stamps_ns[-1] - span_ns // self._interval_ns * self._interval_ns

@@ -26,7 +26,7 @@ _stamp_of = attrgetter("stamp_ns")
 
 @dataclass(frozen=True)
 class BufferLimits:
-    """When the oldest frames are let go; all three hold at any time.
+    """When the oldest frames are retired; all three hold at any time.
 
     Args:
         max_age_ns: older than the newest frame by more than this.
@@ -48,9 +48,9 @@ class FrameBuffer:
     Args:
         topic: the camera's image topic, for the texts of errors.
         limits: see `BufferLimits`.
-        ledger: told of every frame that is stored or leaves.
+        ledger: counts every frame that is stored or leaves.
         memory: of the keyframes, which stay when the frames around them leave.
-        note: told what becomes of the memory.
+        note: called with problems of the memory.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class FrameBuffer:
         self._frames: list[Frame] = []
         self._used: set[int] = set()
         self._bytes = 0
-        self._let_go = ""  # which limit let frames go, if any: waiting makes no clip longer
+        self._limit_reached = ""  # which limit let frames go, if any: waiting makes no clip longer
         self._epoch = 0
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class FrameBuffer:
 
     @property
     def epoch(self) -> int:
-        """Counts the clock jumps: a job whose epoch has passed must not be answered."""
+        """Return the number of clock jumps: a job of an earlier epoch must not be answered."""
         with self._lock:
             return self._epoch
 
@@ -95,7 +95,7 @@ class FrameBuffer:
             return self._frames[-1].stamp_ns if self._frames else None
 
     def add(self, frame: Frame) -> bool:
-        """Store a frame whose stamp is new; the oldest are retired where a limit asks for it.
+        """Store a frame whose stamp is new; retire the oldest while a limit is exceeded.
 
         Returns whether the camera changed with it: no clip holds it and the frame before.
         """
@@ -108,8 +108,8 @@ class FrameBuffer:
                 self._note(_jumped(jump, frame.stamp_ns))
             while limit := self._exceeded():
                 self._retire_oldest()
-                self._let_go = limit
-            self._let_keyframes_go()
+                self._limit_reached = limit
+            self._retire_keyframes()
             return before is not None and bool(difference(before.camera, frame.camera))
 
     def clear(self) -> None:
@@ -120,11 +120,11 @@ class FrameBuffer:
             for frame in self._keyframes.frames():
                 self._retire(frame)
             self._keyframes = KeyframeStore(self._memory_limits)
-            self._let_go = ""
+            self._limit_reached = ""
             self._epoch += 1
 
     def clip(self, end_ns: int, num_frames: int, period_ns: int, hold_before_ns: int = 0) -> Clip:
-        """The clip whose frame k from its end is the frame nearest to `end_ns - k * period_ns`.
+        """Return the clip whose frame k from its end is nearest to `end_ns - k * period_ns`.
 
         Args:
             end_ns: 0 for the newest frame.
@@ -166,7 +166,7 @@ class FrameBuffer:
             first_ns, last_ns: stamps of the clip's first and last frame.
         """
         with self._lock:
-            return self._keyframes.of(first_ns, last_ns)
+            return self._keyframes.usable(first_ns, last_ns)
 
     def held(self, keyframe: Frame, count: int) -> Clip:
         """Return a keyframe as a clip of `count` instants, and count it as used."""
@@ -182,12 +182,12 @@ class FrameBuffer:
             return len(self._keyframes)
 
     def nearest(self, stamp_ns: int) -> Frame | None:
-        """The frame nearest to a time, None when there is no frame."""
+        """Return the frame nearest to a time, None if there is no frame."""
         with self._lock:
             return self._nearest(stamp_ns) if self._frames else None
 
     def _check_camera(self, frames: Sequence[Frame]) -> None:
-        """A clip has one camera: the model is given the rays of one."""
+        """Refuse a clip of two cameras: the model is given the rays of one."""
         for before, after in itertools.pairwise(frames):
             if change := difference(before.camera, after.camera):
                 raise AnyviewError(
@@ -210,7 +210,7 @@ class FrameBuffer:
             raise AnyviewError(
                 "too_old",
                 f"need frames until {seconds(end_ns)}, the oldest kept of '{self._topic}' is of "
-                f"{seconds(oldest)}; ask for a later end_time or {self._more_room()}",
+                f"{seconds(oldest)}; ask for a later end_time or {self._buffer_remedy()}",
             )
 
     def _check_start(
@@ -221,8 +221,8 @@ class FrameBuffer:
         if have >= num_frames:
             return
         span = (num_frames - 1) * period_ns
-        if self._let_go or span > self._limits.max_age_ns:
-            remedy = f"{self._more_room()} (the clip is {seconds(span)} long)"
+        if self._limit_reached or span > self._limits.max_age_ns:
+            remedy = f"{self._buffer_remedy()} (the clip is {seconds(span)} long)"
         elif waiting_helps:
             remedy = f"wait {(num_frames - have) * period_ns / 1e9:.1f} s"
         else:
@@ -234,7 +234,7 @@ class FrameBuffer:
         )
 
     def _on_grid(self, end_ns: int, num_frames: int, period_ns: int) -> Iterator[Frame]:
-        """Frames in time order, the nearest to each grid time."""
+        """Yield frames in time order, the nearest to each grid time."""
         before: Frame | None = None
         for k in reversed(range(num_frames)):
             grid_ns = end_ns - k * period_ns
@@ -243,19 +243,19 @@ class FrameBuffer:
                 raise AnyviewError(
                     "clip_gap",
                     f"no frame of '{self._topic}' within half a period of {seconds(grid_ns)}, "
-                    f"the nearest is of {seconds(frame.stamp_ns)}; {self._pace(period_ns)}",
+                    f"the nearest is of {seconds(frame.stamp_ns)}; {self._rate_remedy(period_ns)}",
                 )
             if frame is before:
                 raise AnyviewError(
                     "clip_duplicate",
                     f"the frame of {seconds(frame.stamp_ns)} of '{self._topic}' is the nearest "
-                    f"to two times of the clip; {self._pace(period_ns)}",
+                    f"to two times of the clip; {self._rate_remedy(period_ns)}",
                 )
             before = frame
             yield frame
 
     def _nearest(self, stamp_ns: int) -> Frame:
-        """The earlier one where two are equally near."""
+        """Return the nearest frame; of two that are equally near, the earlier one."""
         i = bisect_left(self._frames, stamp_ns, key=_stamp_of)
         around = self._frames[max(i - 1, 0) : i + 1]
         return min(around, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
@@ -264,7 +264,7 @@ class FrameBuffer:
         i = bisect_left(self._frames, stamp_ns, key=_stamp_of)
         return self._frames[i - 1] if i else None
 
-    def _pace(self, period_ns: int) -> str:
+    def _rate_remedy(self, period_ns: int) -> str:
         """Return how frames come, how a clip needs them, and what helps."""
         stamps = [frame.stamp_ns for frame in self._frames]
         intervals = [b - a for a, b in itertools.pairwise(stamps)] or [0]
@@ -280,9 +280,9 @@ class FrameBuffer:
             f"of this model has one every {seconds(period_ns)}: {remedy}"
         )
 
-    def _more_room(self) -> str:
+    def _buffer_remedy(self) -> str:
         """Return how to have older frames stored."""
-        return "lower source_size" if self._let_go == "max_bytes" else "raise buffer_s"
+        return "lower source_size" if self._limit_reached == "max_bytes" else "raise buffer_s"
 
     def _exceeded(self) -> str:
         """Return the field of the limits that asks for the oldest frame to go, empty if none."""
@@ -302,13 +302,13 @@ class FrameBuffer:
         if not self._keyframes.holds(frame):
             self._retire(frame)
 
-    def _let_keyframes_go(self) -> None:
-        """Retire those that no clip can use any more."""
-        early = self._keyframes.early
-        for frame in self._keyframes.let_go(self._frames[0].stamp_ns):
+    def _retire_keyframes(self) -> None:
+        """Retire the keyframes that no clip can use any more; note those that had to go early."""
+        before = self._keyframes.dropped_early
+        for frame in self._keyframes.drop_unusable(self._frames[0].stamp_ns):
             self._retire(frame)
-        if self._keyframes.early > early:
-            self._note(_too_large(self._keyframes.early, self._memory_limits))
+        if self._keyframes.dropped_early > before:
+            self._note(_too_large(self._keyframes.dropped_early, self._memory_limits))
 
     def _retire(self, frame: Frame) -> None:
         self._ledger.retire(used=frame.stamp_ns in self._used)
@@ -333,7 +333,7 @@ def _too_large(count: int, limits: MemoryLimits) -> AnyviewError:
 
 
 def difference(before: Camera, after: Camera) -> str:
-    """What of a camera changed, in words; empty when a clip may hold frames of both."""
+    """Return what of a camera changed, in words; empty if a clip may hold frames of both."""
     sizes = [f"{camera.width}x{camera.height}" for camera in (before, after)]
     if sizes[0] != sizes[1]:
         return f"size {sizes[0]} to {sizes[1]}"

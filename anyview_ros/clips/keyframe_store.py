@@ -1,7 +1,7 @@
 """What one camera saw before: single frames that outlive the frame buffer.
 
 Everything follows from the stamps and poses of the frames, nothing from when they came or when
-they are asked for: what a clip of some time may use is the same however late it is made.
+they are requested: what a clip of some time may use is the same however late it is made.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from anyview_ros.frames import Frame
 
 SPACING_NS = 500_000_000  # one keyframe in each half second of stamps
-AROUND_NS = 200_000_000  # and small frames more often: they tell how far away is what it shows
-REACH_NS = 500_000_000  # from a keyframe to the small frames that tell of it
+AROUND_NS = 200_000_000  # and small frames more often: they give the distance of what it shows
+REACH_NS = 500_000_000  # from a keyframe to the small frames around it
 LEAST_AGE_NS = 500_000_000  # before a clip's first frame: younger ones show what the clip does
 MARGIN_NS = 1_000_000_000  # by which a clip may begin before the buffer, which moves on meanwhile
 SAME_PLACE_M, SAME_ANGLE = 0.02, 0.01  # metres and radians within which a camera stands
 JUMP_ANGLE = np.radians(30)  # of what its motion does not explain
-MOTION_NS = 500_000_000  # frames farther apart do not tell how the camera moves
+MOTION_NS = 500_000_000  # frames farther apart do not show how the camera moves
 
 _stamp_of = attrgetter("stamp_ns")
 
@@ -66,7 +66,7 @@ class KeyframeStore:
         self._anchor: Frame | None = None  # the first keyframe at the last place
         self._motion = Motion(limits.jump_m)
         self._jumps: list[int] = []  # stamps of the first frame after each
-        self.early = 0  # let go for their bytes, before their age
+        self.dropped_early = 0  # keyframes that left for their bytes, before their age
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -110,7 +110,7 @@ class KeyframeStore:
         end = bisect_right(self._around, end_ns, key=_stamp_of)
         return tuple(f for f in self._around[begin:end] if f.stamp_ns != frame.stamp_ns)
 
-    def of(self, first_ns: int, last_ns: int) -> list[Frame]:
+    def usable(self, first_ns: int, last_ns: int) -> list[Frame]:
         """Return the keyframes that a clip may use, oldest first.
 
         Args:
@@ -119,7 +119,7 @@ class KeyframeStore:
         remembered = self._remembered(first_ns, last_ns)
         return [self._frames[k] for k in self._within_bytes(remembered)]
 
-    def let_go(self, oldest_ns: int) -> list[Frame]:
+    def drop_unusable(self, oldest_ns: int) -> list[Frame]:
         """Forget what no clip in the buffer can use; return those keyframes.
 
         Args:
@@ -128,16 +128,16 @@ class KeyframeStore:
         begin_ns = oldest_ns - MARGIN_NS
         remembered = self._remembered(begin_ns, begin_ns)
         within = self._within_bytes(remembered)
-        self.early += len(remembered) - len(within)
+        self.dropped_early += len(remembered) - len(within)
         stay = [*within, *range(self._end(begin_ns), len(self._frames))]
-        gone = [self._frames[k] for k in sorted(set(range(len(self._frames))) - set(stay))]
-        if gone:
+        dropped = [self._frames[k] for k in sorted(set(range(len(self._frames))) - set(stay))]
+        if dropped:
             self._frames = [self._frames[k] for k in stay]
             self._places = [self._places[k] for k in stay]
             self._jumps = self._jumps[max(0, bisect_right(self._jumps, begin_ns) - 1) :]
             since_ns = (self._frames[0].stamp_ns if self._frames else begin_ns) - REACH_NS
             del self._around[: bisect_left(self._around, since_ns, key=_stamp_of)]
-        return gone
+        return dropped
 
     def _end(self, first_ns: int) -> int:
         return bisect_right(self._frames, first_ns - LEAST_AGE_NS, key=_stamp_of)

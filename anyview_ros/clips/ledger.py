@@ -16,7 +16,7 @@ class LedgerSnapshot:
         received: images that arrived.
         pending_tf: wait for their camera info and pose.
         buffered: in the frame buffer, or remembered as keyframes.
-        retired_used, retired_unused: let go after they were, or never were, in a clip.
+        retired_used, retired_unused: left the buffer after they were, or never were, in a clip.
         dropped: refused or given up, by the code of the reason.
     """
 
@@ -50,33 +50,33 @@ class Ledger:
         self._dropped: Counter[str] = Counter()
 
     def drop_arrival(self, reason: str) -> None:
-        """A frame arrived and was refused at once."""
+        """Count a frame that arrived and was refused at once, under the code of the reason."""
         with self._lock:
             self._received += 1
             self._dropped[reason] += 1
 
     def accept(self) -> None:
-        """A frame arrived and waits for its pose."""
+        """Count a frame that arrived and waits for its pose."""
         with self._lock:
             self._received += 1
             self._pending += 1
 
     def give_up(self, reason: str) -> None:
-        """A waiting frame was dropped."""
+        """Count a waiting frame as dropped, under the code of the reason."""
         with self._lock:
             assert self._pending > 0
             self._pending -= 1
             self._dropped[reason] += 1
 
     def store(self) -> None:
-        """A waiting frame went into the buffer."""
+        """Count a waiting frame as stored in the buffer."""
         with self._lock:
             assert self._pending > 0
             self._pending -= 1
             self._buffered += 1
 
     def retire(self, used: bool) -> None:
-        """A frame left the buffer; `used` says whether any clip held it."""
+        """Count a frame that left the buffer; `used` says whether any clip held it."""
         with self._lock:
             assert self._buffered > 0
             self._buffered -= 1
@@ -85,10 +85,10 @@ class Ledger:
     def snapshot(self) -> LedgerSnapshot:
         with self._lock:
             return LedgerSnapshot(
-                self._received,
-                self._pending,
-                self._buffered,
-                self._retired[True],
-                self._retired[False],
-                dict(self._dropped),
+                received=self._received,
+                pending_tf=self._pending,
+                buffered=self._buffered,
+                retired_used=self._retired[True],
+                retired_unused=self._retired[False],
+                dropped=dict(self._dropped),
             )

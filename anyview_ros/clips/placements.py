@@ -34,7 +34,7 @@ class FramePose:
     frame_from_cam: NDArray[np.float64]
 
     def world_from_cam(self, world_from: WorldFrom, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4), where the frame is at that time."""
+        """Return the (4, 4) pose in the fixed frame, given where the frame is at that time."""
         return world_from(self.frame, stamp_ns) @ self.frame_from_cam
 
 
@@ -43,11 +43,11 @@ class Placement(Protocol):
 
     @property
     def frames(self) -> tuple[str, ...]:
-        """TF frames that it needs; empty = the fixed frame."""
+        """Return the TF frames that it needs; empty = the fixed frame."""
         ...
 
     def world_from_cam(self, world_from: WorldFrom, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) pose of the optical frame.
+        """Return the (4, 4) pose of the optical frame.
 
         Args:
             world_from: (4, 4) pose of a frame at a time; its errors are passed on.
@@ -76,7 +76,7 @@ class Standing:
 class Trajectory:
     """Poses at times, interpolated between, never extrapolated.
 
-    Two neighbours are brought to the fixed frame by where their frames are at the time asked for,
+    Two neighbours are brought to the fixed frame by where their frames are at that time,
     and mixed there: in one frame that is the same as mixing in it, whatever its motion.
 
     Args:
@@ -111,9 +111,9 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Steered:
-    """The poses of a hand: each holds until the next one, the newest from then on.
+    """Poses that steer: each holds until the next one, the newest from then on.
 
-    They are not interpolated: a hand that comes back after a minute moves the camera then, not
+    They are not interpolated: a pose that comes after a minute moves the camera then, not
     all the minute long, and the pose of a stamp does not change after it was used.
 
     Args:
@@ -136,8 +136,10 @@ class Steered:
         i = bisect_right(self.stamps_ns, stamp_ns) - 1
         return self.poses[max(i, 0)].world_from_cam(world_from, stamp_ns)
 
-    def steered(self, stamp_ns: int, pose: FramePose) -> Steered:
-        """With a pose that holds from a time on. Stamps that jump back begin anew.
+    def with_pose(self, stamp_ns: int, pose: FramePose) -> Steered:
+        """Return it with one more pose, which holds from a time on.
+
+        A stamp that jumps back begins a new history, from the newest pose.
 
         Raises:
             AnyviewError: `late_pose` when its stamp is not after the newest one's, and no jump.
@@ -156,6 +158,6 @@ class Steered:
         end = len(self.stamps_ns) - (stamp_ns == newest or crowded)
         return Steered((*self.stamps_ns[begin:end], stamp_ns), (*self.poses[begin:end], pose))
 
-    def held(self) -> Steered:
-        """The newest pose for all times, for when the clock has jumped."""
+    def hold_newest(self) -> Steered:
+        """Return the newest pose for all times, to be used after a clock jump."""
         return Steered((0,), (self.newest,))

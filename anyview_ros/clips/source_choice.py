@@ -67,10 +67,10 @@ class Choice:
     reason: str
 
 
-def best_first(
+def rank_sources(
     candidates: Mapping[str, Candidate], scene_scale: float, keep: str = ""
 ) -> list[str]:
-    """Names of the sources, the best one first.
+    """Return the names of the sources, the best one first.
 
     The best source sees the largest share of what the target looks at: of points on a grid of
     the target's rays at depths 0.25 to 2 over `scene_scale` (4 to 32 m at 1/16), over all
@@ -90,14 +90,14 @@ def best_first(
     return sorted(candidates, key=rank)
 
 
-def joined_by(
+def select_complementary(
     first: str,
     candidates: Mapping[str, Candidate],
     scene_scale: float,
     most: int,
     past: Past = NO_PAST,
 ) -> Choice:
-    """A source, and those that see most of what it does not, `most` in all with keyframes.
+    """Return a source with those that see most of what it does not: `most` with keyframes.
 
     One after the other the source is taken that adds the largest share; one that adds less than
     LEAST_GAIN is not. A keyframe takes its place where it adds more than that source, though what
@@ -106,7 +106,7 @@ def joined_by(
 
     Args:
         candidates: the first one among them, all with the same number of instants.
-        past: what they compete with; the choice tells the names of sources of now.
+        past: what they compete with; only sources of now are in the choice.
     """
     target = candidates[first].target
     seen = {
@@ -139,12 +139,12 @@ def joined_by(
 
 
 def seen_share(candidate: Candidate, scene_scale: float) -> float:
-    """Share, 0 to 1, of the target's sample points that lie in the source's image."""
+    """Return the share, 0 to 1, of the target's sample points that lie in the source's image."""
     return float(np.mean(seen_points(candidate.source, candidate.target, scene_scale)))
 
 
 def axis_angle(candidate: Candidate) -> float:
-    """Radians between the two optical axes, the mean over the instants."""
+    """Return the angle between the two optical axes in radians, the mean over the instants."""
     source, target = candidate.source.world_from_cam, candidate.target.world_from_cam
     cosines = np.sum(source[:, :3, 2] * target[:, :3, 2], axis=1)
     return float(np.mean(np.arccos(np.clip(cosines, -1.0, 1.0))))

@@ -40,7 +40,7 @@ class _History:
         self.links: list[_Link] = []
 
     def insert(self, stamp_ns: int, link: _Link, cache_ns: int) -> bool:
-        """False when the stamp is older than the cache reaches."""
+        """Insert a link; return False if its stamp is older than the cache reaches."""
         if self.stamps and stamp_ns < self.stamps[-1] - cache_ns:
             return False
         i = bisect_right(self.stamps, stamp_ns)
@@ -54,7 +54,7 @@ class _History:
         return True
 
     def at(self, child: str, stamp_ns: int) -> _Link:
-        """The link at a time, interpolated while the parent stays the same."""
+        """Return the link at a time, interpolated while the parent stays the same."""
         if not self.stamps or stamp_ns > self.stamps[-1]:
             raise _waiting(child, stamp_ns, self.stamps[-1] if self.stamps else None)
         if stamp_ns < self.stamps[0]:
@@ -75,7 +75,7 @@ class TransformBuffer:
     """Thread-safe; lookups never wait.
 
     Args:
-        cache_ns: how long dynamic transforms are kept, behind the newest of the same frame.
+        cache_ns: age at which dynamic transforms are forgotten, behind the newest of a frame.
     """
 
     def __init__(self, cache_ns: int) -> None:
@@ -111,11 +111,11 @@ class TransformBuffer:
                 )
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) target_from_source at a time.
+        """Return the (4, 4) target_from_source at a time.
 
         Raises:
             AnyviewError: `tf_invalid_frame`, `tf_unknown_frame`, `tf_disconnected`, `tf_loop`,
-                `tf_waiting` (newer than the newest), `tf_expired` (older than the oldest kept).
+                `tf_waiting` (newer than the newest), `tf_expired` (older than the oldest stored).
         """
         if target_frame == source_frame:
             return np.eye(4)
@@ -135,7 +135,7 @@ class TransformBuffer:
         raise target_end or source_end or disconnected(target_frame, source_frame, self.frames())
 
     def frames(self) -> tuple[str, ...]:
-        """Names of all frames ever seen, sorted."""
+        """Return the names of all frames ever seen, sorted."""
         with self._lock:
             return tuple(sorted(self._known))
 
@@ -147,7 +147,7 @@ class TransformBuffer:
     def _ascend(
         self, frame: str, stamp_ns: int
     ) -> tuple[dict[str, NDArray[np.float64]], AnyviewError | None]:
-        """ancestor_from_frame from the frame itself to its root, and what ended it too early."""
+        """Return ancestor_from_frame from the frame to its root, and what ended that too early."""
         passed: dict[str, NDArray[np.float64]] = {}
         ancestor_from_frame = np.eye(4)
         ancestor: str | None = frame
@@ -166,7 +166,7 @@ class TransformBuffer:
         return passed, None
 
     def _link_at(self, child: str, stamp_ns: int) -> _Link | None:
-        """None for a root."""
+        """Return the link of a frame to its parent at a time; None for a root."""
         if child in self._static:
             return self._static[child]
         history = self._dynamic.get(child)

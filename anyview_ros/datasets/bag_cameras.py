@@ -15,7 +15,7 @@ from anyview_ros.datasets.bag import Bag, RecordedMessage, sibling
 from anyview_ros.datasets.bag_transforms import recorded_transforms
 from anyview_ros.datasets.scene_plan import Shot
 from anyview_ros.errors import AnyviewError
-from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.camera_info import Rectify, lens_from_info
 from anyview_ros.imaging.lenses import Lens
 from anyview_ros.imaging.message_fields import JUMP_NS, seconds
 from anyview_ros.topics import COMPRESSED, INFO_TOPIC
@@ -35,7 +35,7 @@ class BagOptions:
 
     cameras: tuple[str, ...] = ()
     fixed_frame: str = "odom"
-    rectify: str = "auto"
+    rectify: Rectify = "auto"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Infos:
     """
 
     topic: str
-    rectify: str
+    rectify: Rectify
     stamps_ns: Sequence[int]
     messages: Sequence[Any]
 
@@ -178,7 +178,7 @@ def _check_clock(image: RecordedMessage, newest_ns: int) -> None:
         )
 
 
-def _infos(bag: Bag, topic: str, rectify: str) -> Infos:
+def _infos(bag: Bag, topic: str, rectify: Rectify) -> Infos:
     info_topic = sibling(topic.removesuffix(COMPRESSED), INFO_TOPIC)
     recorded = sorted(bag.recorded({info_topic}), key=lambda info: info.stamp_ns)
     stamps = [info.stamp_ns for info in recorded]

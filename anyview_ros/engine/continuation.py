@@ -15,7 +15,7 @@ Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Made:
+class PreviousClip:
     """Frames that were made, of one camera: the last clip's.
 
     Args:
@@ -26,7 +26,7 @@ class Made:
     stamps_ns: tuple[int, ...]
     images: Images
 
-    def first_of(self, stamps_ns: tuple[int, ...], size: tuple[int, int]) -> Images:
+    def overlap(self, stamps_ns: tuple[int, ...], size: tuple[int, int]) -> Images:
         """(n, H, W, 3): as many of the first `stamps_ns` as were made, at (H, W); may be none."""
         if self.images.shape[1:3] != size or stamps_ns[0] not in self.stamps_ns:
             return self.images[:0]
@@ -39,13 +39,13 @@ class Made:
         return self.images[start : start + count]
 
 
-def known_of(
+def known_frames(
     contract: Contract, before: Images, frames: int, options: SynthesisOptions
 ) -> Images | None:
     """The frames that a model is to be given as known: 1 + 4 j of them, or None.
 
     None for a single step too, which loses more by them than it gains, see
-    `sampler.known_frames_below`; `joined` is all it needs.
+    `sampler.known_frames_below`; `blend_seam` is all it needs.
 
     Args:
         before: (n, H, W, 3), the first frames of a clip that were made before.
@@ -59,7 +59,7 @@ def known_of(
     return before[:count] if contract.known_frames and count else None
 
 
-def joined(images: Images, before: Images) -> Images:
+def blend_seam(images: Images, before: Images) -> Images:
     """A clip whose first frames were made before, without a visible seam.
 
     The frames made before stay as they are. What they differ by from this clip's version of the

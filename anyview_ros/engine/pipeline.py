@@ -18,7 +18,7 @@ from anyview_ros.engine.conditioner import Conditioner, ModelRequest
 from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.onnx.fused_attention import check_fused
 from anyview_ros.engine.onnx.memory import check_fits
-from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.providers import ProviderChoice, device_of
 from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
 from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.request import (
@@ -93,7 +93,9 @@ class Pipeline:
             `choose_provider` and `Graph` refuse.
     """
 
-    def __init__(self, package: ModelPackage, provider: str = AUTO, threads: int = 0) -> None:
+    def __init__(
+        self, package: ModelPackage, provider: ProviderChoice = AUTO, threads: int = 0
+    ) -> None:
         self.package = package
         self.provider = choose_provider(provider)
         check_fits(package, device_of(self.provider))

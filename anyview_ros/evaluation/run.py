@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anyview_ros.engine.onnx.providers import Provider
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import perceptual
@@ -54,7 +55,7 @@ class Plan:
     package: ModelPackage
     sampling: SamplingOptions
     metric: str
-    provider: str
+    provider: Provider
     out: Path
     threads: int = 1
 

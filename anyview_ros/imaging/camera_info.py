@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from anyview_ros.geometry import rigid
 from anyview_ros.imaging.lenses import COEFFICIENTS, Lens, RectifiedCamera
 
 Matrix = NDArray[np.float64]
+Rectify = Literal["auto", "on", "off"]  # see `declared_rectified`
 
 ROTATION_TOLERANCE = 1e-3  # of R R^T; calibration files are rounded to few digits
 PINHOLE_TOLERANCE = 1e-4  # P and K that close, relative, and R to identity: nothing to rectify
@@ -53,7 +54,7 @@ def image_size(info: Any) -> tuple[int, int]:
     return width // max(info.binning_x, 1), height // max(info.binning_y, 1)
 
 
-def declared_rectified(rectify: str, topic: str) -> bool:
+def declared_rectified(rectify: Rectify, topic: str) -> bool:
     """Whether a stream's images are rectified already, whatever their camera info says.
 
     Args:
@@ -64,7 +65,7 @@ def declared_rectified(rectify: str, topic: str) -> bool:
     Raises:
         AnyviewError: `invalid_parameter` for any other word.
     """
-    if rectify not in ("auto", "on", "off"):
+    if rectify not in get_args(Rectify):
         raise AnyviewError(
             "invalid_parameter", f"rectify must be one of auto, on, off, got '{rectify}'"
         )
@@ -73,12 +74,12 @@ def declared_rectified(rectify: str, topic: str) -> bool:
     return rectify == "off" or (rectify == "auto" and says_so and not topic.endswith("/image_raw"))
 
 
-def camera_from_info(info: Any, rectify: str = "auto", topic: str = "") -> RectifiedCamera:
+def camera_from_info(info: Any, rectify: Rectify = "auto", topic: str = "") -> RectifiedCamera:
     """The rectified camera at the size of the image that arrives; arguments as `lens_from_info`."""
     return lens_from_info(info, rectify, topic).rectified
 
 
-def lens_from_info(info: Any, rectify: str = "auto", topic: str = "") -> Lens:
+def lens_from_info(info: Any, rectify: Rectify = "auto", topic: str = "") -> Lens:
     """The lens of a camera's images: none where they are rectified already.
 
     Args:

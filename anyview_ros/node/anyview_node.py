@@ -1,4 +1,4 @@
-"""The node `anyview`: loads a model, listens to cameras, answers for those that are not there."""
+"""The node `anyview`: loads a model, subscribes to cameras, and makes images of virtual ones."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameters
+from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.allocator import keep_freed_memory
 from anyview_ros.node.clips.clip_maker import ClipMaker
 from anyview_ros.node.clips.request_queue import MAX_WAITING, RequestQueue
@@ -27,7 +28,6 @@ from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.frustums import DrawnCamera, Frustums, drawn_cameras
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.lifecycle import ManagedNode
-from anyview_ros.node.listening import Listening
 from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
 from anyview_ros.node.signals import ENDING, ignore_further_signals
@@ -38,12 +38,12 @@ from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
 # Blocked at most: all requests there may be, one caller about virtual cameras and one transition.
-# Free: one for diagnostics, one to answer "busy", two for hands: poses and markers.
+# Free: one for diagnostics, one to answer "busy", two for steering: poses and markers.
 SERVICE_THREADS = (1 + MAX_WAITING) + 2 + 4
 
 
 class Anyview:
-    """Composes the parts. States: load / unload the model, start / stop listening.
+    """Composes the parts. States: load / unload the model, start / stop its inputs.
 
     Args:
         node: has no parameter, service or topic of ours yet; its transitions call us.
@@ -61,9 +61,9 @@ class Anyview:
         self._model = ServedModel()
         self._model_changes = threading.Lock()  # one at a time
         self._queue = RequestQueue()
-        self._listening = Listening(node, self._model, self._settings_now)
-        self._cameras = VirtualCameras(node, self._listening, self._settings_now)
-        maker = ClipMaker(node, self._cameras, self._listening.gatherer, self._settings_now)
+        self._inputs = ActiveInputs(node, self._model, self._settings_now)
+        self._cameras = VirtualCameras(node, self._inputs, self._settings_now)
+        maker = ClipMaker(node, self._cameras, self._inputs.gatherer, self._settings_now)
         self._streams = Streams(
             node=node,
             model=self._model,
@@ -78,7 +78,7 @@ class Anyview:
         self._services = Services(
             node=node,
             model=self._model,
-            listening=self._listening,
+            inputs=self._inputs,
             cameras=self._cameras,
             queue=self._queue,
             synthesizer=synthesizer,
@@ -87,12 +87,12 @@ class Anyview:
             node=node,
             period_s=self._settings.diagnostics_period_s,
             model=self._model,
-            listening=self._listening,
+            inputs=self._inputs,
             cameras=self._cameras,
             queue=self._queue,
             streams=self._streams,
         )
-        self._frustums = Frustums(node, self._drawn, self._listening.scene_scale, STEADY)
+        self._frustums = Frustums(node, self._drawn, self._inputs.scene_scale, STEADY)
         self._jumps = node.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1)),
             post_callback=self._on_clock_jump,
@@ -104,7 +104,7 @@ class Anyview:
         """Load the model.
 
         Raises:
-            AnyviewError: why it cannot run; whoever needs it is told so from then on.
+            AnyviewError: why it cannot run; `ServedModel.required` repeats it from then on.
         """
         self._load(lambda: None)
 
@@ -116,30 +116,30 @@ class Anyview:
         self._node.get_logger().info(f"model {running.package.path} on {running.worker.provider}")
 
     def _change_model(self) -> None:
-        """Serve what the parameters name now, on a thread: loading takes seconds to minutes."""
+        """Serve the model that the parameters name now, on a thread: that takes up to minutes."""
         try:
-            with self._model_changes, ExitStack() as apart:
+            with self._model_changes, ExitStack() as swap:
                 with self._node.unchanged(self._node.context.ok):
                     loaded = self._node.state in ("inactive", "active")
                 if loaded:
-                    self._load(lambda: apart.enter_context(self._apart()))
+                    self._load(lambda: swap.enter_context(self._paused()))
         except AnyviewError as error:
             if self._node.context.ok():
                 self._node.get_logger().error(f"the model was not changed: {error.message}")
 
     @contextmanager
-    def _apart(self) -> Iterator[None]:
-        """Between two models: no request, no transition, and listening anew after it."""
+    def _paused(self) -> Iterator[None]:
+        """End requests and inputs, block transitions meanwhile, and subscribe again afterwards."""
         with self._node.unchanged(lambda: self._model.current is not None):
-            listened = self._listening.inputs is not None
-            self._listening.unsettle()
+            was_active = self._inputs.current is not None
+            self._inputs.mark_pending()
             self.stop(AnyviewError("model_changed", "another model was loaded; ask again"))
             try:
                 yield
-                if listened:
+                if was_active:
                     self.start()
             finally:
-                self._listening.settle()
+                self._inputs.mark_ready()
 
     def start(self) -> None:
         """Subscribe to TF and the cameras.
@@ -150,7 +150,7 @@ class Anyview:
         for camera in self._settings.cameras:
             parameters.declare_camera(self._node, camera)
         contract = self._model.required().contract
-        self._listening.inputs = Inputs(
+        self._inputs.current = Inputs(
             node=self._node,
             settings=self._settings,
             config=intake_config(self._settings, contract),
@@ -161,12 +161,12 @@ class Anyview:
 
     def stop(self, reason: AnyviewError) -> None:
         """End requests and subscriptions; virtual cameras stay."""
-        self._listening.end()
+        self._inputs.close()
         self._streams.forget_times(reason.code)
         self._queue.abort(reason)
 
     def unload(self) -> None:
-        """End the inference process."""
+        """End the inference process and free the model's memory."""
         self._model.unload()
 
     def follow_autostart(self) -> None:
@@ -177,12 +177,12 @@ class Anyview:
                 if self._settings.autostart:
                     self._node.autostart()
                 else:
-                    self._model.unload()  # who asks for it need not wait
+                    self._model.unload()  # releases callers that wait for it
             except Exception:
                 if self._node.context.ok():  # else a signal has ended ROS meanwhile
                     raise
             finally:
-                self._listening.settle()
+                self._inputs.mark_ready()
 
         threading.Thread(target=start, name="autostart", daemon=True).start()
 
@@ -191,14 +191,14 @@ class Anyview:
         self._streams.back_pressure.close()
 
     def close(self) -> None:
-        """Leave nothing behind: no process, no waiting thread."""
+        """End the process, every thread and every topic of the node."""
         self.stop(AnyviewError("shutting_down", "the node is shutting down"))
         self.unload()
         self._streams.close()
         self._cameras.close()
 
     def _drawn(self) -> list[DrawnCamera]:
-        return drawn_cameras(self._listening.streams(), self._cameras.in_tf())
+        return drawn_cameras(self._inputs.streams(), self._cameras.in_tf())
 
     def _settings_now(self) -> parameters.Settings:
         return self._settings
@@ -216,7 +216,7 @@ class Anyview:
             reason = f"the clock jumped back by {-jump.delta.nanoseconds / 1e9:.3f} s"
         else:
             reason = "the clock changed between system and simulated time"
-        inputs = self._listening.inputs
+        inputs = self._inputs.current
         if inputs is not None:
             inputs.reset(reason)
         self._cameras.forget_times()
@@ -224,7 +224,10 @@ class Anyview:
         self._queue.abort(_clock_jumped(reason))  # buffers are cleared by now: it saw the old time
 
     def _on_camera_jump(self, camera: str, reason: str) -> None:
-        """Without /clock a looped recording shows in the stamps of each camera only."""
+        """Abort requests that use a camera whose stamps jumped back.
+
+        Without /clock a looped recording shows in the stamps of each camera only.
+        """
         self._cameras.forget_times()
         self._queue.abort(_clock_jumped(f"camera '{camera}': {reason}"), source=camera)
 

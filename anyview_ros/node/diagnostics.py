@@ -17,24 +17,24 @@ from anyview_ros.node.process_load import Load
 from anyview_ros.node.sources.source_health import SourceStatus
 from anyview_ros.node.streaming.back_pressure import BackPressure
 from anyview_ros.node.streaming.stream import StreamStatus
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT_S = 3.0  # without a frame; longer than the period of any model
-FULL_RATE = 0.8  # of what was asked; below it is named
+FULL_RATE = 0.8  # of the requested rate; less is a problem
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 
 
 def named(status: DiagnosticStatus, node: str) -> DiagnosticStatus:
-    """A status with the node's fully qualified name in its own, so that several are told apart."""
+    """Return a status with the node's fully qualified name in its own."""
     status.hardware_id = node.removeprefix("/")
     status.name = keys.named(status.hardware_id, status.name.partition(": ")[2])
     return status
 
 
 def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatus:
-    """The state of the node's life, and whether another one has its name."""
+    """Report the state of the node's life, and whether another node has its name."""
     values = {keys.STATE: state}
     if nodes.count(node) > 1:
         text = (
@@ -46,7 +46,7 @@ def state_status(state: str, node: str, nodes: Sequence[str]) -> DiagnosticStatu
 
 
 def camera_status(status: SourceStatus) -> DiagnosticStatus:
-    """One source camera: its problems with their remedies, its rate, its ledger."""
+    """Report one source camera: its problems with their remedies, its rate, its ledger."""
     ledger = status.ledger
     level = OK
     if status.problems:
@@ -72,18 +72,18 @@ def camera_status(status: SourceStatus) -> DiagnosticStatus:
 
 
 def refused_camera_status(name: str, refusal: AnyviewError) -> DiagnosticStatus:
-    """A source camera that cannot be subscribed to."""
+    """Report a source camera that cannot be subscribed to."""
     return _status(f"{keys.CAMERA}{name}", ERROR, refusal.message, {"code": refusal.code})
 
 
 def no_camera_status() -> DiagnosticStatus:
-    """No source camera at all."""
+    """Report that there is no source camera at all."""
     text = "no Image topic with a camera_info beside it is published; start the cameras"
     return _status("cameras", WARN, text, {})
 
 
 def model_status(model: ServedModel) -> DiagnosticStatus:
-    """The model, where it runs, and the process it runs in."""
+    """Report the model, its provider, and the process it runs in."""
     running = model.current
     if running is None:
         return _status(keys.MODEL, ERROR, model.absence, {keys.MODEL: model.name})
@@ -91,7 +91,7 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     values: dict[str, object] = {
         keys.MODEL: contract.name,
         "sha256": running.package.sha256,
-        keys.PROVIDER: (provider := PROVIDERS.get(worker.provider, "")),
+        keys.PROVIDER: (provider := PROVIDERS[worker.provider]),
         keys.WORKER_PID: worker.pid or "none",
         "worker_deaths": worker.deaths,
         **({"loading": model.loading} if model.loading else {}),
@@ -102,7 +102,7 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     if model.refused is not None:
         values |= {"asked": model.name, "code": model.refused.code}
         return _status(keys.MODEL, WARN, model.refused.message, values)
-    if worker.provider == "cpu" and worker.asked_provider == AUTO and NVIDIA_DEVICE.exists():
+    if worker.provider == "cpu" and worker.requested_provider == AUTO and NVIDIA_DEVICE.exists():
         return _status(
             keys.MODEL,
             WARN,
@@ -115,7 +115,7 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
 
 
 def load_status(pids: Mapping[str, int | None], loads: Mapping[str, Load]) -> DiagnosticStatus:
-    """What the node and its inference process take of the machine."""
+    """Report CPU and memory of the node and its inference process."""
     values: dict[str, object] = {f"{name}{keys.PID}": pid or "none" for name, pid in pids.items()}
     for name, load in loads.items():
         values[f"{name}{keys.CPU_PERCENT}"] = f"{load.cpu_percent:.0f}"
@@ -131,7 +131,7 @@ def parameters_status(without_effect: Mapping[str, str]) -> DiagnosticStatus:
 
 
 def requests_status(waiting: int) -> DiagnosticStatus:
-    """How many requests are there, the running one included."""
+    """Report how many requests there are, the running one included."""
     return _status("requests", OK, f"{waiting} requests", {"requests": waiting})
 
 
@@ -141,13 +141,13 @@ def virtual_camera_status(
     refused_pose: AnyviewError | None,
     stream: StreamStatus | None = None,
 ) -> DiagnosticStatus:
-    """One added virtual camera, its stream, and the last pose of a hand if that was refused."""
-    asked, choice = camera.asked, camera.choice
+    """Report an added virtual camera, its stream, and why its last pose was refused."""
+    request, choice = camera.request, camera.choice
     values: dict[str, object] = {
         keys.STATE: state,
-        "frame": asked.frame_id,
-        keys.SOURCES: ", ".join(asked.sources or (choice.names if choice else ())),
-        "sources_reason": source_reason(asked, choice),
+        "frame": request.frame_id,
+        keys.SOURCES: ", ".join(request.sources or (choice.names if choice else ())),
+        "sources_reason": source_reason(request, choice),
         "keyframes": camera.memory or "none",
     }
     problem = None
@@ -157,34 +157,34 @@ def virtual_camera_status(
         problem = stream.problem or silent_source(stream) or slow_stream(stream)
     if refused_pose is not None:
         state, problem = f"{state}, at its last good pose", refused_pose
-    name = f"{keys.VIRTUAL_CAMERA}{asked.name}"
+    name = f"{keys.VIRTUAL_CAMERA}{request.name}"
     if problem is None:
         return _status(name, OK, state, values)
     text = f"{state}: {problem.message}"
     return _status(name, WARN, text, {**values, "code": problem.code})
 
 
-def source_reason(asked: AskedCamera, choice: Choice | None) -> str:
-    """Why a virtual camera is made from these sources."""
-    if asked.sources:
+def source_reason(request: CameraRequest, choice: Choice | None) -> str:
+    """Return why a virtual camera is made from these sources."""
+    if request.sources:
         return "named by the caller"
     return choice.reason if choice else "not chosen yet"
 
 
 def stream_text(stream: StreamStatus) -> str:
-    """What came of what was asked for."""
-    if stream.asked.lossless:
+    """Return the rate of a stream beside the requested one, or the counts of a lossless one."""
+    if stream.request.lossless:
         return f"{stream.ledger.published} frames answered, {stream.ledger.waiting} wait"
-    return f"{stream.ledger.rate_hz:.1f} Hz of {stream.asked.rate_hz:g} Hz"
+    return f"{stream.ledger.rate_hz:.1f} Hz of {stream.request.rate_hz:g} Hz"
 
 
 def stream_values(stream: StreamStatus) -> dict[str, object]:
-    """Rate and latency beside what was asked, and the ledger of the source's frames."""
+    """Return rate and latency beside the request, and the ledger of the source's frames."""
     ledger = stream.ledger
     return {
-        keys.MODE: "LOSSLESS" if stream.asked.lossless else "LIVE",
-        "priority": stream.asked.priority,
-        keys.RATE_ASKED_HZ: f"{stream.asked.rate_hz:g}",
+        keys.MODE: "LOSSLESS" if stream.request.lossless else "LIVE",
+        "priority": stream.request.priority,
+        keys.RATE_ASKED_HZ: f"{stream.request.rate_hz:g}",
         keys.RATE_HZ: f"{ledger.rate_hz:.2f}",
         keys.LATENCY_S: f"{ledger.latency_s:.3f}",
         "max_latency_s": f"{ledger.max_latency_s:.3f}",
@@ -201,7 +201,7 @@ def stream_values(stream: StreamStatus) -> dict[str, object]:
 
 
 def silent_source(stream: StreamStatus) -> AnyviewError | None:
-    """Whether there is nothing to be answered."""
+    """Return the problem that the source sends nothing, None if it does."""
     if stream.quiet_s < SILENT_S:
         return None
     source = f"its source '{stream.sources[0]}'" if stream.sources else "any source"
@@ -213,9 +213,9 @@ def silent_source(stream: StreamStatus) -> AnyviewError | None:
 
 
 def slow_stream(stream: StreamStatus) -> AnyviewError | None:
-    """Whether a live stream has much less than its rate."""
-    asked_hz, ledger = stream.asked.rate_hz, stream.ledger
-    if stream.asked.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * asked_hz:
+    """Return the problem that a live stream has much less than its rate, None if it has it."""
+    requested_hz, ledger = stream.request.rate_hz, stream.ledger
+    if stream.request.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * requested_hz:
         return None
     return AnyviewError(
         "rate_not_reached",
@@ -226,7 +226,7 @@ def slow_stream(stream: StreamStatus) -> AnyviewError | None:
 
 
 def back_pressure_status(pressure: BackPressure) -> DiagnosticStatus:
-    """What holds the source back for lossless cameras."""
+    """Report whether the source is held back for lossless cameras."""
     values = {"holding": pressure.holding, "calls": pressure.calls}
     if pressure.problem is not None:
         code = {"code": pressure.problem.code}
@@ -236,7 +236,7 @@ def back_pressure_status(pressure: BackPressure) -> DiagnosticStatus:
 
 
 def tf_status(implementation: str, frames: int, problem: AnyviewError | None) -> DiagnosticStatus:
-    """The frame tree, and the last transform that was refused."""
+    """Report the frame tree, and the last transform that was refused."""
     values = {"implementation": implementation, "frames": frames}
     if problem is not None:
         return _status("tf", WARN, problem.message, {**values, "code": problem.code})

@@ -46,24 +46,38 @@ class DrawnCamera:
 def drawn_cameras(
     streams: Mapping[str, CameraStream], cameras: Sequence[VirtualCamera]
 ) -> list[DrawnCamera]:
-    """Sources that were seen, and virtual cameras whose intrinsics are known by now."""
+    """Return sources that sent an image, and virtual cameras whose intrinsics are known."""
     sources = {
-        name: DrawnCamera(name, False, frame, info.camera, info.frame_from_cam)
+        name: DrawnCamera(
+            name=name,
+            is_virtual=False,
+            frame_id=frame,
+            camera=info.camera,
+            frame_from_cam=info.frame_from_cam,
+        )
         for name, stream in streams.items()
         if (info := stream.latest_info) and (frame := stream.source_frame_id)
     }
     drawn = list(sources.values())
-    for virtual, choice in ((camera.asked, camera.choice) for camera in cameras):
+    for virtual, choice in ((camera.request, camera.choice) for camera in cameras):
         names = virtual.sources or (choice.names if choice else ()) or tuple(sources)
         first = sources.get(names[0]) if names else None
         camera = virtual.camera(first.camera) if first else virtual.intrinsics
         if camera:
-            drawn.append(DrawnCamera(virtual.name, True, virtual.frame_id, camera, np.eye(4)))
+            drawn.append(
+                DrawnCamera(
+                    name=virtual.name,
+                    is_virtual=True,
+                    frame_id=virtual.frame_id,
+                    camera=camera,
+                    frame_from_cam=np.eye(4),
+                )
+            )
     return drawn
 
 
 def frustum_markers(drawn: DrawnCamera, depth_m: float) -> list[Marker]:
-    """The pyramid of a camera up to a depth, and its name above it.
+    """Return the pyramid of a camera up to a depth, and its name above it.
 
     They have stamp 0 and are locked to their frame: they follow it, by the newest transform.
     """
@@ -102,7 +116,7 @@ def _marker(drawn: DrawnCamera, number: int, kind: int) -> Marker:
 
 
 class Frustums:
-    """Publishes the cameras as they are now, twice a second, to those who listen.
+    """Publishes the cameras as they are now, twice a second, if there are subscribers.
 
     Args:
         node: publishes.
@@ -131,10 +145,10 @@ class Frustums:
         depth_m = DEPTH / self._scene_scale()
         markers = [m for camera in self._cameras() for m in frustum_markers(camera, depth_m)]
         shown = {(marker.ns, marker.id): marker for marker in markers}
-        gone = [
+        removed = [
             Marker(header=marker.header, ns=marker.ns, id=marker.id, action=Marker.DELETE)
             for key, marker in self._shown.items()
             if key not in shown
         ]
         self._shown = shown
-        self._publisher.publish(MarkerArray(markers=[*markers, *gone]))
+        self._publisher.publish(MarkerArray(markers=[*markers, *removed]))

@@ -41,7 +41,7 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
     """A node with the services `~/change_state`, `~/get_state` and their like.
 
     `LifecycleNode` itself puts them beside the parameters' services, which then wait for a model
-    to load. Here a state can be asked for at any time, and one transition is made at a time.
+    to load. Here the state can be requested at any time, and one transition is made at a time.
 
     Args:
         name: of the node.
@@ -62,7 +62,7 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
 
     @property
     def state(self) -> str:
-        """unconfigured, inactive, active, finalized, or a transition as configuring."""
+        """Return unconfigured, inactive, active, finalized, or a transition as configuring."""
         return str(self._state_machine.current_state[1])
 
     def autostart(self) -> None:
@@ -73,10 +73,10 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
 
     @contextmanager
     def unchanged(self, still: Callable[[], bool]) -> Iterator[None]:
-        """No transition is made meanwhile.
+        """Block transitions as long as the context lasts.
 
         Args:
-            still: asked while one is waited for, and after it, whether there is reason to go on.
+            still: whether there is reason to; called while it waits for a transition, and after.
 
         Raises:
             AnyviewError: `inactive`, where there is none.
@@ -122,7 +122,10 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
         self._required().unload()
 
     def _done(self, transition: str, act: Callable[[], None]) -> TransitionCallbackReturn:
-        """FAILURE keeps the state; what failed is on the log, where rclpy would be silent."""
+        """Act, and return how the transition ended; errors go to the log.
+
+        FAILURE keeps the state. rclpy itself would log nothing.
+        """
         try:
             self._while_ros_is_up(act)
         except AnyviewError as error:
@@ -151,7 +154,10 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
             raise raised[0]
 
     def _guarded(self, change_state: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        """A transition that the state does not allow is refused: rclpy (Jazzy) ends the node."""
+        """Return `change_state` with transitions refused that the state does not allow.
+
+        rclpy (Jazzy) would end the node.
+        """
 
         def changed(request: Any, response: Any) -> Any:
             response.success = False

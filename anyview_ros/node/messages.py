@@ -27,7 +27,7 @@ def time_message(stamp_ns: int) -> Time:
 
 
 def pose_message(frame_from_cam: NDArray[np.float64]) -> Pose:
-    """Pose of a (4, 4) transform."""
+    """Return the pose of a (4, 4) transform."""
     pose = Pose()
     pose.position.x, pose.position.y, pose.position.z = map(float, frame_from_cam[:3, 3])
     turn = pose.orientation
@@ -38,7 +38,7 @@ def pose_message(frame_from_cam: NDArray[np.float64]) -> Pose:
 def transform_message(
     parent: str, child: str, parent_from_child: NDArray[np.float64], stamp_ns: int
 ) -> TransformStamped:
-    """Transform of a TF frame in its parent, from a (4, 4) matrix."""
+    """Return the transform of a TF frame in its parent, from a (4, 4) matrix."""
     message = TransformStamped(child_frame_id=child)
     message.header.frame_id = parent
     message.header.stamp = time_message(stamp_ns)
@@ -51,7 +51,10 @@ def transform_message(
 def image_message(
     image: NDArray[np.uint8] | NDArray[np.float32], stamp_ns: int, frame_id: str
 ) -> Image:
-    """rgb8 message of (H, W, 3) uint8, mono8 and 32FC1 of (H, W) uint8 and float32; one copy."""
+    """Return a message of an image; pixels are copied once.
+
+    rgb8 of (H, W, 3) uint8, mono8 of (H, W) uint8, 32FC1 of (H, W) float32.
+    """
     height, width = image.shape[:2]
     encoding = "rgb8" if image.ndim == 3 else "mono8" if image.dtype == np.uint8 else "32FC1"
     message = Image(height=height, width=width, encoding=encoding, step=image.nbytes // height)
@@ -65,7 +68,7 @@ def image_message(
 
 
 def compressed_message(image: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> CompressedImage:
-    """JPEG of (H, W, 3) synthesized RGB, which says of itself that it is synthetic."""
+    """Return a JPEG of (H, W, 3) synthesized RGB, which says of itself that it is synthetic."""
     message = CompressedImage(format="rgb8; jpeg compressed bgr8")  # as image_transport has it
     message.header.stamp = time_message(stamp_ns)
     message.header.frame_id = frame_id
@@ -76,7 +79,7 @@ def compressed_message(image: NDArray[np.uint8], stamp_ns: int, frame_id: str) -
 
 
 def info_message(camera: Camera, stamp_ns: int, frame_id: str) -> CameraInfo:
-    """Camera info of a rectified image: no distortion, R identity, P = [K 0]."""
+    """Return the camera info of a rectified image: no distortion, R identity, P = [K 0]."""
     message = CameraInfo(width=camera.width, height=camera.height, distortion_model="plumb_bob")
     message.header.stamp = time_message(stamp_ns)
     message.header.frame_id = frame_id

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -21,7 +22,8 @@ TYPES = {
     tuple: RosParameter.Type.STRING_ARRAY,
 }
 
-APPLIES = {
+Applies = Literal["start", "activate", "now"]  # when a change does
+APPLIES: Mapping[Applies, str] = {
     "start": "set at start",
     "activate": "a change applies when the node is next activated",
     "now": "a change applies at once",
@@ -35,8 +37,7 @@ class Parameter:
     Args:
         limits: smallest and largest value.
         choices: the words allowed.
-        applies: when a change does: now, or when the node is next activated; a
-            parameter of the start cannot change.
+        applies: when a change does; a parameter of the start cannot change.
     """
 
     name: str
@@ -45,11 +46,11 @@ class Parameter:
     unit: str = ""
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
-    applies: str = "start"
+    applies: Applies = "start"
 
     @property
     def range(self) -> str:
-        """What is allowed, in words."""
+        """Return what is allowed, in words."""
         if self.limits:
             return f"{self.limits[0]:g} to {self.limits[1]:g}"
         return ", ".join(self.choices)

@@ -9,7 +9,7 @@ from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
 
 
 def markdown_table() -> str:
-    """The README's table of parameters."""
+    """Return the README's table of parameters."""
     rows = [
         f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.applies} | {p.meaning} |"
         for prefix, parameters in (("", NODE_PARAMETERS), ("<camera>.", CAMERA_PARAMETERS))
@@ -25,7 +25,7 @@ def markdown_table() -> str:
 
 
 def yaml_file() -> str:
-    """config/synth.yaml: every parameter at its default, those of a camera as comments."""
+    """Return config/synth.yaml: every parameter at its default, a camera's as comments."""
     lines = [
         "# Parameters of the node `anyview`, all at their defaults. Copy this file, change it and",
         "# start with: ros2 launch anyview_ros synth.launch.py params_file:=my.yaml",

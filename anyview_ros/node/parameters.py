@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.camera_info import Rectify
 from anyview_ros.node.parameter import APPLIES, Parameter
+from anyview_ros.topics import Transport
+
+Reliability = Literal["best_effort", "reliable"]
+BackPressureMode = Literal["none", "player", "step"]
 
 NODE_PARAMETERS = (
     Parameter(
@@ -27,9 +34,9 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         "provider",
-        "auto",
+        AUTO,
         "What runs the model; auto: the fastest",
-        choices=("auto", "cpu", "cuda", "tensorrt"),
+        choices=get_args(ProviderChoice),
         applies="now",
     ),
     Parameter(
@@ -90,7 +97,7 @@ NODE_PARAMETERS = (
         "none",
         "What holds back the source while cameras of mode LOSSLESS catch up; player: it is paused "
         "and resumed, as ros2 bag play can be; step: it is stepped, as a simulator can be",
-        choices=("none", "player", "step"),
+        choices=get_args(BackPressureMode),
         applies="now",
     ),
     Parameter(
@@ -145,14 +152,14 @@ CAMERA_PARAMETERS = (
         "raw",
         "How images travel; compressed: jpeg or png on `<image topic>/compressed`, the default of "
         "a camera found in the graph without raw images",
-        choices=("raw", "compressed"),
+        choices=get_args(Transport),
         applies="activate",
     ),
     Parameter(
         "reliability",
         "best_effort",
         "Of the image subscription; best_effort matches every publisher",
-        choices=("best_effort", "reliable"),
+        choices=get_args(Reliability),
         applies="activate",
     ),
     Parameter(
@@ -160,7 +167,7 @@ CAMERA_PARAMETERS = (
         "auto",
         "auto: rectify the images by their camera info, unless the topic's name says rect; off: "
         "they are rectified already; on: they are not, whatever the topic is called",
-        choices=("auto", "on", "off"),
+        choices=get_args(Rectify),
         applies="activate",
     ),
     Parameter(
@@ -181,7 +188,7 @@ class Settings:
 
     cameras: tuple[str, ...]
     model: str
-    provider: str
+    provider: ProviderChoice
     fixed_frame: str
     scene_scale: float
     buffer_s: float
@@ -189,7 +196,7 @@ class Settings:
     source_size: int
     tf_timeout_s: float
     max_virtual_cameras: int
-    back_pressure: str
+    back_pressure: BackPressureMode
     back_pressure_node: str
     flush_s: float
     watermark: bool
@@ -203,9 +210,9 @@ class CameraSettings:
 
     image_topic: str
     camera_info_topic: str
-    transport: str
-    reliability: str
-    rectify: str
+    transport: Transport
+    reliability: Reliability
+    rectify: Rectify
     clock_offset_s: float
 
 
@@ -229,7 +236,7 @@ def declare_camera(node: Node, camera: str, **defaults: str) -> CameraSettings:
 
 
 def refusal(changed: RosParameter) -> str:
-    """Why a value is not allowed, beyond the type and range that ROS checks; empty when it is."""
+    """Return why a value is not allowed, beyond what ROS checks; empty if it is."""
     camera, _, name = changed.name.rpartition(".")
     declared = CAMERA_PARAMETERS if camera else NODE_PARAMETERS
     for parameter in declared:
@@ -242,7 +249,7 @@ def refusal(changed: RosParameter) -> str:
 
 
 def postponed(changed: str) -> str:
-    """When a change of a parameter of the node will apply, if not at once; in words."""
+    """Return when a change of a parameter of the node applies, if not at once; in words."""
     for parameter in NODE_PARAMETERS:
         if parameter.name == changed and parameter.applies != "now":
             return APPLIES[parameter.applies]

@@ -18,7 +18,7 @@ class Load:
     """Of one process with all its threads.
 
     Args:
-        cpu_percent: of one core, since it was looked at before; 0 at first sight.
+        cpu_percent: of one core, since it was measured before; 0 the first time.
         memory_mb: resident.
     """
 
@@ -27,13 +27,13 @@ class Load:
 
 
 class ProcessLoads:
-    """Loads of processes of this machine, from one look to the next. Not thread-safe."""
+    """Measures loads of processes of this machine. Not thread-safe."""
 
     def __init__(self) -> None:
         self._before: dict[int, tuple[float, float]] = {}  # time, CPU seconds
 
-    def look(self, pids: Mapping[str, int | None]) -> dict[str, Load]:
-        """Loads by name of those that are there."""
+    def measure(self, pids: Mapping[str, int | None]) -> dict[str, Load]:
+        """Return the loads of the processes that exist, by name, since the last call."""
         seen: dict[int, tuple[float, float]] = {}
         loads = {}
         for name, pid in pids.items():
@@ -49,7 +49,7 @@ class ProcessLoads:
 
 
 def _used(pid: int) -> tuple[float, float] | None:
-    """CPU seconds and resident MB so far; None when there is no such process."""
+    """Return CPU seconds and resident MB so far; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

@@ -12,7 +12,7 @@ from anyview_ros.errors import AnyviewError
 
 @contextmanager
 def checked(topic: str) -> Iterator[None]:
-    """Around the creation of a publisher or subscription whose QoS users may override.
+    """Name errors in the creation of a publisher or subscription with overridden QoS.
 
     Raises:
         AnyviewError: `invalid_parameter`, for what rclpy and the middleware have no one error.

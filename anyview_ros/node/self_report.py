@@ -10,13 +10,13 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from anyview_ros import diagnostic_keys as keys
 from anyview_ros.node import diagnostics
+from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.lifecycle import ManagedNode
-from anyview_ros.node.listening import Listening
 from anyview_ros.node.process_load import ProcessLoads
 from anyview_ros.node.sources.inputs import STEADY
-from anyview_ros.node.sources.source_health import beside_each_other
+from anyview_ros.node.sources.source_health import with_clock_problems
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
@@ -25,9 +25,9 @@ class SelfReport:
     """Publishes a status of each part, by a timer of its own.
 
     Args:
-        node: publishes; several of other names are told apart by theirs.
+        node: publishes; its name is in each status.
         period_s: between two reports, on a steady clock.
-        model, listening, cameras, queue, streams: the parts.
+        model, inputs, cameras, queue, streams: the parts.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class SelfReport:
         node: ManagedNode,
         period_s: float,
         model: ServedModel,
-        listening: Listening,
+        inputs: ActiveInputs,
         cameras: VirtualCameras,
         queue: RequestQueue,
         streams: Streams,
     ) -> None:
         self._node = node
         self._model = model
-        self._listening = listening
+        self._inputs = inputs
         self._cameras = cameras
         self._queue = queue
         self._streams = streams
@@ -62,7 +62,7 @@ class SelfReport:
         nodes = self._node.get_fully_qualified_node_names()
         yield diagnostics.state_status(self._node.state, name, nodes)
         yield diagnostics.model_status(self._model)
-        yield from self._inputs()
+        yield from self._input_statuses()
         yield diagnostics.requests_status(len(self._queue))
         yield from self._virtual_cameras()
         pressure = self._streams.back_pressure
@@ -70,10 +70,10 @@ class SelfReport:
             yield diagnostics.back_pressure_status(pressure)
         running = self._model.current
         pids = {keys.NODE: os.getpid(), keys.WORKER: running.worker.pid if running else None}
-        yield diagnostics.load_status(pids, self._loads.look(pids))
+        yield diagnostics.load_status(pids, self._loads.measure(pids))
 
-    def _inputs(self) -> Iterator[DiagnosticStatus]:
-        inputs = self._listening.inputs
+    def _input_statuses(self) -> Iterator[DiagnosticStatus]:
+        inputs = self._inputs.current
         if inputs is None:
             return
         if inputs.without_effect:
@@ -82,16 +82,16 @@ class SelfReport:
         yield diagnostics.tf_status(tree.implementation, len(tree.frames()), tree.problem)
         yield from map(
             diagnostics.camera_status,
-            beside_each_other([streams[name].status() for name in sorted(streams)]),
+            with_clock_problems([streams[name].status() for name in sorted(streams)]),
         )
-        for refusal in inputs.refused.items():
-            yield diagnostics.refused_camera_status(*refusal)
+        for name, refusal in inputs.refused.items():
+            yield diagnostics.refused_camera_status(name, refusal)
         if not streams:
             yield diagnostics.no_camera_status()
 
     def _virtual_cameras(self) -> Iterator[DiagnosticStatus]:
         for camera in self._cameras.listed():
-            name = camera.asked.name
+            name = camera.request.name
             yield diagnostics.virtual_camera_status(
                 camera,
                 self._queue.state_of(name),

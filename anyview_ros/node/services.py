@@ -12,11 +12,11 @@ from rclpy.node import Node
 
 from anyview_ros.action import SynthesizeClip
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Stage, Synthesizer
 from anyview_ros.node.inference.served_model import ServedModel
-from anyview_ros.node.listening import Listening
-from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from anyview_ros.srv import (
     AddVirtualCamera,
@@ -38,7 +38,7 @@ class Services:
     Args:
         node: offers them.
         model: the model served.
-        listening: to the frames that cameras are placed in.
+        inputs: the frames that cameras are placed in.
         cameras: the virtual cameras.
         queue: of the requests.
         synthesizer: answers requests for clips.
@@ -48,13 +48,13 @@ class Services:
         self,
         node: Node,
         model: ServedModel,
-        listening: Listening,
+        inputs: ActiveInputs,
         cameras: VirtualCameras,
         queue: RequestQueue,
         synthesizer: Synthesizer,
     ) -> None:
         self._model = model
-        self._listening = listening
+        self._inputs = inputs
         self._cameras = cameras
         self._queue = queue
         self._synthesizer = synthesizer
@@ -100,14 +100,14 @@ class Services:
         return _answered(response, remove)
 
     def _list(self, request: Any, response: Any) -> Any:
-        cameras = [camera.asked for camera in self._cameras.listed()]
-        response.cameras = [asked.message_now() for asked in cameras]
-        response.states = [self._state_of(asked) for asked in cameras]
+        cameras = [camera.request for camera in self._cameras.listed()]
+        response.cameras = [camera.message_now() for camera in cameras]
+        response.states = [self._state_of(camera) for camera in cameras]
         return response
 
-    def _state_of(self, asked: AskedCamera) -> str:
-        state = self._queue.state_of(asked.name)
-        return "streaming" if asked.stream is not None and state == "idle" else state
+    def _state_of(self, camera: CameraRequest) -> str:
+        state = self._queue.state_of(camera.name)
+        return "streaming" if camera.stream is not None and state == "idle" else state
 
     def _synthesize(self, request: Any, response: Any) -> Any:
         response.result = self._synthesizer.answer(request.request)
@@ -137,15 +137,15 @@ class Services:
             goal.abort()
         return SynthesizeClip.Result(result=result)
 
-    def _checked(self, message: Any) -> AskedCamera:
-        asked = asked_camera(message, self._model.required().contract)
-        for frame in asked.placement.frames:
-            self._listening.required().fixed.require(frame)
-        return asked
+    def _checked(self, message: Any) -> CameraRequest:
+        camera = camera_request(message, self._model.required().contract)
+        for frame in camera.placement.frames:
+            self._inputs.required().fixed.require(frame)
+        return camera
 
 
 def _answered(response: Any, change: Callable[[], None]) -> Any:
-    """The response, filled in by what became of `change`."""
+    """Make a change, and return the response with what became of it."""
     try:
         change()
     except AnyviewError as error:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from anyview_ros.clips.clip_windows import (
     ClipShape,
-    Pace,
+    RateDecimator,
     Window,
     live_window,
     lossless_window,
@@ -48,16 +48,16 @@ def test_clips_overlap_by_what_a_model_can_be_given(
 
 
 def test_a_live_stream_begins_with_what_is_newest() -> None:
-    assert live_window(grid(8)[0], (), SHAPE, hop=8) == Window(grid(8)[0])
+    assert live_window(grid(8)[0], (), SHAPE, stride=8) == Window(grid(8)[0])
 
 
 def test_a_live_clip_continues_the_one_before_once_its_frames_are_there() -> None:
     answered = grid(*range(9))
-    assert live_window(grid(15)[0], answered, SHAPE, hop=8) is None
+    assert live_window(grid(15)[0], answered, SHAPE, stride=8) is None
     [due, late, next_due] = grid(16, 20, 24)
-    assert live_window(due, answered, SHAPE, hop=8) == Window(due, continues=True)
-    assert live_window(late, answered, SHAPE, hop=8) == Window(due, continues=True)
-    assert live_window(next_due, answered, SHAPE, hop=8) == Window(next_due)
+    assert live_window(due, answered, SHAPE, stride=8) == Window(due, continues=True)
+    assert live_window(late, answered, SHAPE, stride=8) == Window(due, continues=True)
+    assert live_window(next_due, answered, SHAPE, stride=8) == Window(next_due)
 
 
 def test_a_late_camera_joins_the_clip_of_the_others() -> None:
@@ -71,8 +71,8 @@ def test_a_late_camera_joins_the_clip_of_the_others() -> None:
 
 def test_a_rare_camera_makes_no_clip_that_it_does_not_publish() -> None:
     answered = grid(*range(9))
-    assert live_window(grid(37)[0], answered, SHAPE, hop=30) is None
-    assert live_window(grid(38)[0], answered, SHAPE, hop=30) == Window(grid(38)[0])
+    assert live_window(grid(37)[0], answered, SHAPE, stride=30) is None
+    assert live_window(grid(38)[0], answered, SHAPE, stride=30) == Window(grid(38)[0])
 
 
 def test_a_lossless_stream_waits_for_whole_clips() -> None:
@@ -146,31 +146,36 @@ def test_when_frames_arrive_does_not_matter(steps: list[int], bursts: list[int])
 
 @pytest.mark.parametrize(("rate_hz", "share"), [(10.0, 1), (5.0, 1 / 2), (4.0, 0.4), (1.0, 0.1)])
 def test_published_frames_come_at_the_rate(rate_hz: float, share: float) -> None:
-    pace, stamps, chosen = Pace(rate_hz, PERIOD), grid(*range(1000)), list[int]()
+    decimator, stamps, chosen = RateDecimator(rate_hz, PERIOD), grid(*range(1000)), list[int]()
     for k in range(0, 1000, 8):
-        chosen += pace.chosen(stamps[k : k + 8])
+        chosen += decimator.select(stamps[k : k + 8])
     assert len(chosen) == pytest.approx(1000 * share, abs=2)
     assert chosen == sorted(set(chosen))
 
 
 def test_a_full_rate_passes_every_frame_of_a_clock_that_drifts() -> None:
     stamps = [10**9 + k * 99_900_000 for k in range(3000)]
-    assert Pace(10.0, PERIOD).chosen(stamps) == tuple(stamps)
+    assert RateDecimator(10.0, PERIOD).select(stamps) == tuple(stamps)
 
 
 def test_after_a_gap_no_frames_are_made_up_for() -> None:
-    pace = Pace(5.0, PERIOD)
-    pace.chosen(grid(*range(8)))
-    assert len(pace.chosen(grid(*range(100, 108)))) == 4
+    decimator = RateDecimator(5.0, PERIOD)
+    decimator.select(grid(*range(8)))
+    assert len(decimator.select(grid(*range(100, 108)))) == 4
 
 
 def test_after_a_restart_the_newest_frame_is_one_that_is_published() -> None:
-    pace = Pace(1.0, PERIOD)
-    pace.chosen(grid(*range(9)))
+    decimator = RateDecimator(1.0, PERIOD)
+    decimator.select(grid(*range(9)))
     late = grid(*range(33, 42))
-    pace.restart(late)
-    assert pace.chosen(late) == late[-1:]
+    decimator.restart(late)
+    assert decimator.select(late) == late[-1:]
 
 
 def test_a_low_rate_makes_clips_further_apart() -> None:
-    assert [Pace(hz, PERIOD).hop(SHAPE) for hz in (10.0, 2.0, 1.0, 0.5)] == [8, 8, 10, 20]
+    assert [RateDecimator(hz, PERIOD).stride(SHAPE) for hz in (10.0, 2.0, 1.0, 0.5)] == [
+        8,
+        8,
+        10,
+        20,
+    ]

@@ -23,7 +23,7 @@ from anyview_ros.clips.placements import (
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import quaternion_xyzw, rigid, slerp, transform_from_pose
 from anyview_ros.node.messages import pose_message, time_message
-from anyview_ros.node.virtual.placement_messages import asked_placement
+from anyview_ros.node.virtual.placement_messages import requested_placement
 
 SECOND = 1_000_000_000
 unit = st.floats(-1, 1, allow_nan=False)
@@ -126,7 +126,7 @@ def hand(*poses: tuple[float, float]) -> Steered:
     """A camera at x = 0, and a hand that puts it to x at a second."""
     steered = Steered((0,), (FramePose("", at(0)),))
     for second, x in poses:
-        steered = steered.steered(round(second * SECOND), FramePose("", at(x)))
+        steered = steered.with_pose(round(second * SECOND), FramePose("", at(x)))
     return steered
 
 
@@ -149,7 +149,7 @@ def test_what_was_shown_does_not_change_later(poses_ms: list[int], shown_ms: int
         stamp = SECOND + ms * 1_000_000
         if stamp <= shown:
             shown_x = float(k)
-        steered = steered.steered(stamp, FramePose("", at(k)))
+        steered = steered.with_pose(stamp, FramePose("", at(k)))
     after = {x_at(steered, (shown - delay) / SECOND) for delay in (0, HISTORY_STEP_NS)}
     if all(abs(shown_ms - ms) > 20 for ms in poses_ms):
         assert after == {shown_x}
@@ -158,10 +158,10 @@ def test_what_was_shown_does_not_change_later(poses_ms: list[int], shown_ms: int
 def test_the_history_of_a_fast_hand_stays_short() -> None:
     steered = hand()
     for k in range(14_000):
-        steered = steered.steered(SECOND + k * SECOND // 100, FramePose("", at(k)))
+        steered = steered.with_pose(SECOND + k * SECOND // 100, FramePose("", at(k)))
     assert len(steered.poses) <= HISTORY_NS // HISTORY_STEP_NS + 2
     for k in range(1000):
-        steered = steered.steered(400 * SECOND + k, FramePose("", at(k)))
+        steered = steered.with_pose(400 * SECOND + k, FramePose("", at(k)))
     assert x_at(steered, 401) == 999
     assert len(steered.poses) <= HISTORY_NS // HISTORY_STEP_NS + 2
 
@@ -169,11 +169,11 @@ def test_the_history_of_a_fast_hand_stays_short() -> None:
 def test_a_pose_out_of_order_is_late_and_a_jump_begins_anew() -> None:
     steered = hand((10, 1.0))
     with pytest.raises(AnyviewError, match=r"9\.500 s came after that of 10\.000 s") as refused:
-        steered.steered(round(9.5 * SECOND), FramePose("", at(2)))
+        steered.with_pose(round(9.5 * SECOND), FramePose("", at(2)))
     assert refused.value.code == "late_pose"
-    looped = steered.steered(3 * SECOND, FramePose("", at(2)))
+    looped = steered.with_pose(3 * SECOND, FramePose("", at(2)))
     assert [x_at(looped, s) for s in (1, 3, 20)] == [1.0, 2.0, 2.0]
-    assert [x_at(steered.held(), s) for s in (1, 20)] == [1.0, 1.0]
+    assert [x_at(steered.hold_newest(), s) for s in (1, 20)] == [1.0, 1.0]
 
 
 def asked(*seconds: float, change: Callable[[VirtualCamera], None] = lambda m: None) -> Trajectory:
@@ -184,7 +184,7 @@ def asked(*seconds: float, change: Callable[[VirtualCamera], None] = lambda m: N
         pose.pose.position.x = float(second)
         message.trajectory.append(pose)
     change(message)
-    placement = asked_placement(message)
+    placement = requested_placement(message)
     assert isinstance(placement, Trajectory)
     return placement
 
@@ -207,7 +207,7 @@ def test_a_pose_left_out_does_not_matter_beside_a_trajectory(w: float) -> None:
 @given(transforms)
 def test_a_pose_survives_its_message(frame_from_cam: NDArray[np.float64]) -> None:
     message = VirtualCamera(name="a", pose=pose_message(frame_from_cam))
-    placement = asked_placement(message)
+    placement = requested_placement(message)
     assert isinstance(placement, Standing)
     np.testing.assert_allclose(placement.pose.frame_from_cam, frame_from_cam, atol=1e-9)
     assert np.isclose(np.linalg.norm(quaternion_xyzw(placement.pose.frame_from_cam)), 1.0)

@@ -15,9 +15,9 @@ from anyview_ros.clips.source_choice import (
     Keyframe,
     Past,
     axis_angle,
-    best_first,
-    joined_by,
+    rank_sources,
     seen_share,
+    select_complementary,
 )
 from anyview_ros.engine.seen_points import DEPTHS, GRID, LEAST_GAIN, seen_points
 from anyview_ros.frames import Camera, Frame, View
@@ -40,7 +40,7 @@ REAR = camera_at(0, 0, 1.6, np.pi)
 
 
 def order(target: View, **sources: View) -> list[str]:
-    return best_first({name: Candidate(s, target) for name, s in sources.items()}, SCALE)
+    return rank_sources({name: Candidate(s, target) for name, s in sources.items()}, SCALE)
 
 
 def test_a_camera_sees_all_of_itself() -> None:
@@ -89,7 +89,7 @@ def test_where_none_sees_anything_the_nearest_axis_wins_then_the_name() -> None:
 
 def joined(target: View, most: int, **sources: View) -> Choice:
     candidates = {name: Candidate(s, target) for name, s in sources.items()}
-    return joined_by(best_first(candidates, SCALE)[0], candidates, SCALE, most)
+    return select_complementary(rank_sources(candidates, SCALE)[0], candidates, SCALE, most)
 
 
 def keyframe(view: View, age_s: float, name: str = "front") -> Keyframe:
@@ -118,7 +118,7 @@ def test_a_keyframe_takes_the_place_of_a_camera_that_adds_less() -> None:
     candidates = {name: Candidate(s, WIDE) for name, s in RIG.items()}
 
     def chosen(most: int, *keyframes: Keyframe) -> Choice:
-        return joined_by("front", candidates, SCALE, most, Past(keyframes, NOW_NS))
+        return select_complementary("front", candidates, SCALE, most, Past(keyframes, NOW_NS))
 
     turned = camera_at(0, 0, 1.6, np.radians(40), Camera.from_fov(256, 144, 1.9))
     now, before = chosen(3), chosen(3, keyframe(turned, 1.0))
@@ -164,7 +164,7 @@ def test_the_whole_clip_counts_not_its_end() -> None:
     candidates = {
         name: Candidate(still(source), View(CAMERA, turning)) for name, source in RIG.items()
     }
-    assert best_first(candidates, SCALE)[:2] == ["left", "front"]
+    assert rank_sources(candidates, SCALE)[:2] == ["left", "front"]
 
 
 def test_a_stream_keeps_its_source_until_another_is_clearly_better() -> None:
@@ -175,8 +175,8 @@ def test_a_stream_keeps_its_source_until_another_is_clearly_better() -> None:
     for yaw in turns:
         target = camera_at(0, 0, 1.6, yaw + rng.normal(0, 0.02))
         candidates = {name: Candidate(source, target) for name, source in RIG.items()}
-        firsts["kept"].append(best_first(candidates, SCALE, firsts["kept"][-1])[0])
-        firsts["anew"].append(best_first(candidates, SCALE)[0])
+        firsts["kept"].append(rank_sources(candidates, SCALE, firsts["kept"][-1])[0])
+        firsts["anew"].append(rank_sources(candidates, SCALE)[0])
     changes = {
         name: sum(a != b for a, b in itertools.pairwise(found[1:]))
         for name, found in firsts.items()

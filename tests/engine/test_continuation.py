@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.continuation import Made, joined, known_of
+from anyview_ros.engine.continuation import PreviousClip, blend_seam, known_frames
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.packages import load_package
 from tests.packages import make_package
@@ -43,7 +43,7 @@ def test_the_first_frames_of_a_clip_that_were_made_before(
     stamps: tuple[int, ...], count: int
 ) -> None:
     images = np.stack([grey(k, 1)[0] for k in range(9)])
-    before = Made(STAMPS, images).first_of(stamps, (24, 32))
+    before = PreviousClip(STAMPS, images).overlap(stamps, (24, 32))
     assert len(before) == count
     if count:
         start = STAMPS.index(stamps[0])
@@ -51,27 +51,27 @@ def test_the_first_frames_of_a_clip_that_were_made_before(
 
 
 def test_frames_of_another_size_are_not_continued() -> None:
-    assert len(Made(STAMPS, grey(1)).first_of((180, 190), (48, 64))) == 0
+    assert len(PreviousClip(STAMPS, grey(1)).overlap((180, 190), (48, 64))) == 0
 
 
 @pytest.mark.parametrize(("before", "known"), [(0, 0), (1, 1), (4, 1), (5, 5), (8, 5)])
 def test_a_model_is_given_whole_groups_of_frames(
     contract: Contract, before: int, known: int
 ) -> None:
-    given = known_of(contract, grey(1, before), 9, SynthesisOptions())
+    given = known_frames(contract, grey(1, before), 9, SynthesisOptions())
     assert (0 if given is None else len(given)) == known
     others = replace(contract, known_frames=False)
-    assert known_of(others, grey(1, before), 9, SynthesisOptions()) is None
+    assert known_frames(others, grey(1, before), 9, SynthesisOptions()) is None
 
 
 def test_a_single_step_is_given_none(contract: Contract) -> None:
     for options in (SynthesisOptions(speed="draft"), SynthesisOptions(steps=1)):
-        assert known_of(contract, grey(1, 5), 9, options) is None
-    assert known_of(contract, grey(1, 5), 9, SynthesisOptions(steps=2)) is not None
+        assert known_frames(contract, grey(1, 5), 9, options) is None
+    assert known_frames(contract, grey(1, 5), 9, SynthesisOptions(steps=2)) is not None
 
 
 def test_a_seam_fades_and_the_end_is_the_models_own() -> None:
-    frames = joined(grey(100), grey(140, 1))
+    frames = blend_seam(grey(100), grey(140, 1))
     levels = frames.mean(axis=(1, 2, 3))
     assert levels[0] == 140
     assert (np.diff(levels) < 0).all()
@@ -82,21 +82,21 @@ def test_a_seam_fades_and_the_end_is_the_models_own() -> None:
 def test_a_clip_that_agrees_with_the_one_before_stays_as_it_is() -> None:
     rng = np.random.default_rng(0)
     clip = rng.integers(0, 255, (9, 24, 32, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(joined(clip, clip[:1]), clip)
-    np.testing.assert_array_equal(joined(clip, clip[:0]), clip)
+    np.testing.assert_array_equal(blend_seam(clip, clip[:1]), clip)
+    np.testing.assert_array_equal(blend_seam(clip, clip[:0]), clip)
 
 
 def test_a_clip_that_was_given_what_was_before_stays_as_it_is() -> None:
     rng = np.random.default_rng(0)
     clip, before = (rng.integers(0, 255, (n, 24, 32, 3), dtype=np.uint8) for n in (9, 5))
     clip[4] = before[4]
-    np.testing.assert_array_equal(joined(clip, before), np.concatenate([before, clip[5:]]))
+    np.testing.assert_array_equal(blend_seam(clip, before), np.concatenate([before, clip[5:]]))
 
 
 def test_what_is_published_before_comes_back_bit_for_bit() -> None:
     rng = np.random.default_rng(0)
     clip, before = (rng.integers(0, 255, (n, 24, 32, 3), dtype=np.uint8) for n in (9, 5))
-    frames = joined(clip, before)
+    frames = blend_seam(clip, before)
     np.testing.assert_array_equal(frames[:5], before)
     np.testing.assert_array_equal(frames[-1], clip[-1])
 
@@ -105,5 +105,5 @@ def test_a_difference_does_not_add_up_over_clips(tmp_path: Path) -> None:
     """Each clip is 10 levels above the one before it: the sequence follows, no more."""
     made = grey(100)
     for k in range(1, 8):
-        made = joined(grey(100 + 10 * k), made[-1:])
+        made = blend_seam(grey(100 + 10 * k), made[-1:])
         assert made[-1].mean() == 100 + 10 * k

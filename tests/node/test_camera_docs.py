@@ -8,7 +8,7 @@ from pathlib import Path
 from anyview_ros.frames import MAX_SIDE
 from anyview_ros.imaging import camera_info, compression, encodings, lenses
 from anyview_ros.node import messages, parameters
-from anyview_ros.node.sources import camera_sight
+from anyview_ros.node.sources import image_preparation
 from tests.node.pixels import ALL
 
 DOC = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text()
@@ -49,7 +49,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert "above 1e6" in text
     assert camera_info.MAX_COEFFICIENT == 1e6
     assert "above 5 % of black" in DOC.replace("\n", " ")
-    assert camera_sight.ENOUGH_COVERAGE == 0.95
+    assert image_preparation.ENOUGH_COVERAGE == 0.95
 
 
 def test_every_refusal_is_told() -> None:

@@ -23,7 +23,7 @@ from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
 from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.messages import image_message, info_message
-from anyview_ros.node.sources import camera_intake, camera_sight
+from anyview_ros.node.sources import camera_intake, image_preparation
 from anyview_ros.node.sources.camera_intake import CameraIntake
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
@@ -123,7 +123,7 @@ def test_a_frame_is_stored_at_the_models_size_with_its_pose(bench: Bench) -> Non
     assert (frame.image == 77).all()
     np.testing.assert_allclose(frame.world_from_cam[:3, 3], (2.12, 0, 0))
     assert bench.counts == {"pending": 0, "buffered": 1}
-    view, frame_id = bench.intake.seen or (None, "")
+    view, frame_id = bench.intake.last_camera or (None, "")
     assert view is not None
     assert (view.camera, frame_id) == (CAMERA, "front_optical_frame")
 
@@ -478,8 +478,8 @@ def test_frames_that_no_grid_needs_are_not_decoded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode: Callable[[Image], NDArray[np.uint8]] = camera_sight.decode
-    monkeypatch.setattr(camera_sight, "decode", lambda m: (decoded.append(1), decode(m))[1])
+    decode: Callable[[Image], NDArray[np.uint8]] = image_preparation.decode
+    monkeypatch.setattr(image_preparation, "decode", lambda m: (decoded.append(1), decode(m))[1])
     for k in range(31):
         bench.pair(2000 + round(k * 1000 / 30))
     assert len(decoded) == 11

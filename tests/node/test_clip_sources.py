@@ -31,7 +31,7 @@ from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.node.virtual.asked_camera import asked_camera
+from anyview_ros.node.virtual.camera_request import camera_request
 from anyview_ros.node.virtual.publisher import CameraTopics
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 from anyview_ros.packages import load_package
@@ -111,7 +111,7 @@ def gather(
     fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
     model, scale = cast(RunningModel, SimpleNamespace(contract=contract)), contract.scene_scale
     gatherer = ClipGatherer(lambda: streams, fixed, model, scale)
-    spec, asked = requested_clip(request, contract), asked_camera(request.camera, contract)
+    spec, asked = requested_clip(request, contract), camera_request(request.camera, contract)
     names = asked.sources
     if not names:
         choice = gatherer.choose(spec, asked, lambda: False)

@@ -63,12 +63,12 @@ def published(depth: np.ndarray, stamps_ns: tuple[int, ...] = STAMPS) -> Publish
 
 
 @contextmanager
-def topics(domain: int, tells_depth: bool) -> Iterator[CameraTopics]:
+def topics(domain: int, has_depth: bool) -> Iterator[CameraTopics]:
     """Of a node that nothing spins: publishers close while an executor waits for them, else."""
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = Node("deep", context=context)
-    made = CameraTopics(node, "deep", "deep_optical_frame", 10, tells_depth)
+    made = CameraTopics(node, "deep", "deep_optical_frame", 10, has_depth)
     try:
         yield made
     finally:
@@ -134,7 +134,7 @@ def test_the_topic_comes_and_goes_with_the_models_that_tell_depth() -> None:
     with graph(213) as opened, topics(213, False) as made:
         images = opened.listen(Image, "/virtual/deep/image_raw")
         for tells in (True, False, True):
-            made.tell_depth(tells)
+            made.set_depth(tells)
             wait_for(lambda tells=tells: has_topic(opened) == tells, f"the topic: {tells}")
             before = len(images)
             send_until(made, lambda before=before: len(images) > before)

@@ -11,7 +11,7 @@ import pytest
 from anyview_ros.clips.ledger import LedgerSnapshot
 from anyview_ros.node import diagnostics
 from anyview_ros.node.inference.served_model import RunningModel
-from anyview_ros.node.sources.source_health import Problem, SourceStatus, beside_each_other
+from anyview_ros.node.sources.source_health import Problem, SourceStatus, with_clock_problems
 from anyview_ros.packages import load_package
 from tests.node.rig import values_of
 from tests.packages import make_package
@@ -43,7 +43,7 @@ def newest(name: str, stamp_s: float, *problems: Problem) -> SourceStatus:
 
 def test_a_camera_with_another_clock_is_named_with_the_offset_that_it_needs() -> None:
     three = [newest("front", 100.0), newest("left", 100.3), newest("rear", 42.1)]
-    front, left, rear = beside_each_other(three)
+    front, left, rear = with_clock_problems(three)
     assert (front.problems, left.problems) == ((), ())
     (problem,) = rear.problems
     assert problem.code == "other_clock"
@@ -55,8 +55,8 @@ def test_a_camera_with_another_clock_is_named_with_the_offset_that_it_needs() ->
 
 def test_a_camera_that_has_stopped_has_no_other_clock() -> None:
     stopped = newest("rear", 42.1, Problem("no_images", "no image came for 60.000 s"))
-    assert beside_each_other([newest("front", 100.0), stopped])[1] == stopped
-    assert beside_each_other([newest("front", 100.0)]) == [newest("front", 100.0)]
+    assert with_clock_problems([newest("front", 100.0), stopped])[1] == stopped
+    assert with_clock_problems([newest("front", 100.0)]) == [newest("front", 100.0)]
 
 
 def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -> None:
@@ -71,7 +71,7 @@ def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -
 def served(tmp_path: Path) -> Any:
     """A model that was asked to run anywhere, and its worker, as diagnostics see them."""
     worker: Any = SimpleNamespace(
-        provider="cpu", asked_provider="auto", pid=7, deaths=0, last_death=""
+        provider="cpu", requested_provider="auto", pid=7, deaths=0, last_death=""
     )
     running = RunningModel("tiny", load_package(make_package(tmp_path / "tiny")), worker, 0)
     return SimpleNamespace(name="tiny", current=running, absence="", loading="", refused=None)
@@ -87,7 +87,7 @@ def test_the_cpu_beside_an_idle_gpu_is_a_warning(
     warned = diagnostics.model_status(served)
     assert warned.level == diagnostics.WARN
     assert "install onnxruntime-gpu in place of onnxruntime" in warned.message
-    served.current.worker.asked_provider = "cpu"
+    served.current.worker.requested_provider = "cpu"
     assert diagnostics.model_status(served).level == diagnostics.OK, "it was asked for"
 
 

@@ -23,7 +23,7 @@ def test_the_example_makes_a_trajectory() -> None:
         "node": SimpleNamespace(get_clock=lambda: SimpleNamespace(now=lambda: now)),
     }
     exec(example, names)
-    placement = placement_messages.asked_placement(names["camera"])
+    placement = placement_messages.requested_placement(names["camera"])
     assert isinstance(placement, placements.Trajectory)
     assert (placement.stamps_ns[0], placement.stamps_ns[-1]) == (5_000_000_000, 25_000_000_000)
     assert placement.frames == ("base_link",)

@@ -13,11 +13,11 @@ from anyview_ros.node.process_load import ProcessLoads
 
 def test_work_shows_as_its_share_and_rest_does_not() -> None:
     loads, me = ProcessLoads(), {"me": os.getpid()}
-    assert loads.look(me)["me"].cpu_percent == 0.0
+    assert loads.measure(me)["me"].cpu_percent == 0.0
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < 0.3:
         sum(range(10_000))
-    load = loads.look(me)["me"]
+    load = loads.measure(me)["me"]
     expected = 100 * (time.process_time() - used) / (time.monotonic() - began)
     assert load.cpu_percent == pytest.approx(expected, abs=10)  # a tick of 10 ms in 0.3 s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
@@ -25,4 +25,4 @@ def test_work_shows_as_its_share_and_rest_does_not() -> None:
 
 
 def test_processes_that_are_not_there_are_left_out() -> None:
-    assert ProcessLoads().look({"none": None, "gone": 2**22 + 1}) == {}
+    assert ProcessLoads().measure({"none": None, "gone": 2**22 + 1}) == {}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.streaming.stream import Stream
-from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
+from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 
@@ -37,9 +37,9 @@ class Clock:
         return self.now
 
 
-def camera(contract: Contract, mode: int, sources: tuple[str, ...] = ("front",)) -> AskedCamera:
+def camera(contract: Contract, mode: int, sources: tuple[str, ...] = ("front",)) -> CameraRequest:
     message = VirtualCamera(name="a", rate=10.0, mode=mode, sources=list(sources))
-    return asked_camera(message, contract)
+    return camera_request(message, contract)
 
 
 def stream(contract: Contract, mode: int = VirtualCamera.LOSSLESS, **changes: object) -> Stream:
@@ -57,13 +57,13 @@ def answer(one: Stream, ended: bool = False) -> list[int] | None:
         return None
     stamps = tuple(window.end_ns - k * PERIOD for k in reversed(range(9)))
     images = np.zeros((9, *SIZE, 3), np.uint8)
-    return [stamps[k] for k in one.answered(window, stamps, images, 0.5)]
+    return [stamps[k] for k in one.accept(window, stamps, images, 0.5)]
 
 
 def refuse(one: Stream, code: str) -> None:
     window = one.window()
     assert window is not None
-    one.failed(window, AnyviewError(code, "for a test"))
+    one.record_failure(window, AnyviewError(code, "for a test"))
 
 
 @settings(deadline=None)
@@ -122,7 +122,7 @@ def test_a_clip_of_before_a_jump_is_not_published(contract: Contract) -> None:
     one.note("front", stamp(-9))
     assert one.window() is None, "which makes no window of before valid again"
     stamps = tuple(stamp(k) for k in range(9))
-    assert one.answered(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1) == ()
+    assert one.accept(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1) == ()
     ledger = one.status().ledger
     assert (ledger.seen, ledger.waiting, ledger.skipped) == (10, 1, {"clock_jumped": 9})
 
@@ -137,7 +137,7 @@ def test_the_clock_of_a_camera_that_is_no_source_may_jump(contract: Contract, mo
     assert window is not None
     one.note("left", stamp(0))
     stamps = tuple(stamp(k) for k in range(9))
-    assert len(one.answered(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1)) == 9
+    assert len(one.accept(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.1)) == 9
     ledger = one.status().ledger
     assert (ledger.seen, ledger.published, ledger.skipped) == (9, 9, {})
 
@@ -179,10 +179,10 @@ def test_transforms_are_waited_for_while_the_clock_goes(contract: Contract) -> N
         one.note("front", stamp(k))
     window = one.window() or pytest.fail("no window")
     for _ in range(5):
-        one.failed(window, AnyviewError("tf_waiting", "later"))
+        one.record_failure(window, AnyviewError("tf_waiting", "later"))
         assert one.status().ledger.waiting == 9
     clock.now += 2 * 10**9
-    one.failed(window, AnyviewError("tf_waiting", "later"))
+    one.record_failure(window, AnyviewError("tf_waiting", "later"))
     assert one.status().ledger.skipped == {"tf_waiting": 9}
 
 

@@ -9,9 +9,9 @@ from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.node.diagnostics import FULL_RATE, SILENT_S, stream_values
 from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.streaming import back_pressure, stream
+from anyview_ros.node.streaming.pending_frames import SUPERSEDED
 from anyview_ros.node.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
-from anyview_ros.node.streaming.waiting_frames import SUPERSEDED
-from anyview_ros.node.virtual.asked_camera import AskedStream
+from anyview_ros.node.virtual.camera_request import StreamRequest
 from anyview_ros.packages import find_package, load_package
 
 DOC = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text()
@@ -21,7 +21,7 @@ DEFAULTS = {p.name: p.default for p in NODE_PARAMETERS}
 
 def test_every_value_of_the_diagnostics_is_told() -> None:
     status = stream.StreamStatus(
-        AskedStream(10.0, False, 0), ("front",), StreamLedger().snapshot(0), None, 0.0
+        StreamRequest(10.0, False, 0), ("front",), StreamLedger().snapshot(0), None, 0.0
     )
     assert set(stream_values(status)) <= WORDS
     assert "skipped.<reason>" in WORDS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse, look_at
-from anyview_ros.node.virtual.placement_messages import asked_placement
+from anyview_ros.node.virtual.placement_messages import requested_placement
 from anyview_ros.node.virtual.trajectories import between, dolly, orbit, pose_messages
 
 SECOND = 1_000_000_000
@@ -60,7 +60,7 @@ def test_between_poses_the_way_meets_each() -> None:
 def test_the_messages_follow_the_path(second: float) -> None:
     path = orbit((0, 0, 0), 5.0, 1.0)
     message = VirtualCamera(name="orbit", trajectory=pose_messages(path, 100 * SECOND, 20.0))
-    placement = asked_placement(message)
+    placement = requested_placement(message)
     pose = placement.world_from_cam(lambda *_: np.eye(4), 100 * SECOND + round(second * SECOND))
     # A tenth of a second is 1.8 degrees: the chord lies 5 m x (1 - cos 0.9 degrees) inside.
     np.testing.assert_allclose(pose[:3, 3], path(second / 20)[:3, 3], atol=1e-3)

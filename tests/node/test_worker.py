@@ -147,19 +147,19 @@ def test_a_frame_that_is_held_still_travels_once(tmp_path: Path) -> None:
 
 
 def test_what_lies_in_the_shared_pixels_is_not_written_again() -> None:
-    process: Any = SimpleNamespace(_shown=[])
+    process: Any = SimpleNamespace(_written=[])
     places = [np.zeros((5, 24, 32, 3), np.uint8), np.zeros((1, 24, 32, 3), np.uint8)]
     clip, held = source(0), Clip.held(source(1).frames[0], 5)
-    InferenceProcess.show(process, places, [clip, held])
+    InferenceProcess.write_sources(process, places, [clip, held])
     np.testing.assert_array_equal(places[0], clip.images)
     np.testing.assert_array_equal(places[1][0], held.images[0])
     for place in places:
         place[:] = 77
-    InferenceProcess.show(process, places, [source(2), held])
+    InferenceProcess.write_sources(process, places, [source(2), held])
     np.testing.assert_array_equal(places[0], source(2).images)
     assert (places[1] == 77).all(), "as it lies there"
-    InferenceProcess.show(process, places[:1], [clip])
-    InferenceProcess.show(process, places, [clip, held])
+    InferenceProcess.write_sources(process, places[:1], [clip])
+    InferenceProcess.write_sources(process, places, [clip, held])
     np.testing.assert_array_equal(places[1][0], held.images[0])
 
 
@@ -170,7 +170,7 @@ def test_depth_comes_back_where_it_was_asked_for(worker: Worker, package: ModelP
     depth[0, 0, :9] = np.nan
     pipeline: Any = Mock(synthesize=Mock(return_value=replace(plain, depth=depth)))
     options, shared = SynthesisOptions(depth=True), SharedPixels()
-    job = JobHeader((ClipHeader.of(source(0)),), TARGET, options, known=0, tells=False)
+    job = JobHeader((ClipHeader.of(source(0)),), TARGET, options, known=0, report_progress=False)
     said = answer(pipeline, job, shared, Mock(), threading.Event())
     assert isinstance(said, Synthesis)
     assert not said.depth.size, "it does not go through the pipe"
@@ -183,7 +183,7 @@ def test_where_nobody_listens_the_process_tells_of_no_progress(package: ModelPac
     pipe, pipeline = Mock(send=told.append), Pipeline(package, "cpu")
     for tells in (False, True):
         job = JobHeader(
-            (ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0, tells=tells
+            (ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0, report_progress=tells
         )
         synthesis = answer(pipeline, job, SharedPixels(), pipe, threading.Event())
         assert isinstance(synthesis, Synthesis)

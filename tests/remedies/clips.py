@@ -16,10 +16,10 @@ from anyview_ros.node import diagnostics
 from anyview_ros.node.clips.clip_request import check_answer_size, requested_clip
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.fair_queue import FairQueue
 from anyview_ros.node.streaming.stream import StreamStatus
 from anyview_ros.node.streaming.stream_ledger import StreamLedger
-from anyview_ros.node.virtual.asked_camera import AskedStream, asked_camera
+from anyview_ros.node.virtual.camera_request import StreamRequest, camera_request
 from tests.clips.test_frame_buffer import MS, WIDE, every, filled, refused
 from tests.clips.test_keyframe_store import FRAME_BYTES, Remembering
 from tests.remedies.listed import (
@@ -86,8 +86,8 @@ def cameras_by_name(folder: Path) -> None:
 )
 def clip_of_a_streaming_camera_in_the_answer(folder: Path) -> None:
     contract = tiny(folder)
-    streaming = asked_camera(VirtualCamera(name="chase", rate=10.0), contract)
-    cameras: Any = SimpleNamespace(named=lambda name: SimpleNamespace(asked=streaming))
+    streaming = camera_request(VirtualCamera(name="chase", rate=10.0), contract)
+    cameras: Any = SimpleNamespace(named=lambda name: SimpleNamespace(request=streaming))
     nothing: Any = None
     synthesizer = Synthesizer(nothing, nothing, cameras, nothing, nothing)
     for returned, code in ((False, "camera_streams"), (True, "")):
@@ -185,17 +185,17 @@ def lower_rate(folder: Path) -> None:
 @does("node.diagnostics", "raise its priority")
 def higher_priority(folder: Path) -> None:
     for priority, least in ((0, 10), (3, 15)):
-        shares, turns = FairShare(), []
+        shares, turns = FairQueue(), []
         for _ in range(20):
             turns.append(shares.choose({"slow": priority, "other": 0}))
             shares.charge(turns[-1], priority if turns[-1] == "slow" else 0, 1.0)
         assert turns.count("slow") >= least
-    asked_camera(VirtualCamera(name="a", rate=5.0, priority=3), tiny(folder))
+    camera_request(VirtualCamera(name="a", rate=5.0, priority=3), tiny(folder))
 
 
 def stream_of(asked_hz: float, rate_hz: float) -> StreamStatus:
     ledger = replace(StreamLedger().snapshot(0), rate_hz=rate_hz, clips=3)
-    return StreamStatus(AskedStream(asked_hz, False, 0), ("front",), ledger, None, 0.0)
+    return StreamStatus(StreamRequest(asked_hz, False, 0), ("front",), ledger, None, 0.0)
 
 
 @does(

@@ -14,9 +14,9 @@ from anyview_ros.clips.transform_buffer import TransformBuffer
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.message_fields import check_header
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.sources.camera_sight import doubts
+from anyview_ros.node.sources.image_preparation import calibration_warnings
 from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_health import SourceStatus, beside_each_other
+from anyview_ros.node.sources.source_health import SourceStatus, with_clock_problems
 from tests.imaging.test_camera_info import FISHEYE, p_with, with_fields
 from tests.node.rig import transform
 from tests.node.test_camera_intake import OPTIONS, Bench
@@ -76,12 +76,16 @@ def another_info_topic(folder: Path) -> None:
     takes("front.camera_info_topic", "/other/camera_info")
 
 
-@does("node.sources.camera_sight", "set P[0][3] to 0")
+@does("node.sources.image_preparation", "set P[0][3] to 0")
 def camera_in_its_own_frame(folder: Path) -> None:
     stereo = lens_from_info(with_fields(p=p_with(3, -60.0)))
-    assert [doubt.code for doubt in doubts(stereo, 1.0, "right_optical")] == ["stereo_frame"]
-    assert not list(doubts(lens_from_info(with_fields(p=p_with(3, 0.0))), 1.0, "right_optical"))
-    assert not list(doubts(stereo, 1.0, "left_optical"))
+    assert [warning.code for warning in calibration_warnings(stereo, 1.0, "right_optical")] == [
+        "stereo_frame"
+    ]
+    assert not list(
+        calibration_warnings(lens_from_info(with_fields(p=p_with(3, 0.0))), 1.0, "right_optical")
+    )
+    assert not list(calibration_warnings(stereo, 1.0, "left_optical"))
 
 
 @does("node.sources.camera_stream", "fix {}.image_topic", "set {}.transport to '{}'")
@@ -110,9 +114,9 @@ def another_reliability(folder: Path) -> None:
 def same_clock(folder: Path) -> None:
     takes("rear.clock_offset_s", 57.9)
     front, rear = source("front", 100.0), source("rear", 42.1)
-    (problem,) = beside_each_other([front, rear])[1].problems
+    (problem,) = with_clock_problems([front, rear])[1].problems
     assert "set rear.clock_offset_s to about 57.900 more" in problem.text
-    assert beside_each_other([front, source("rear", 42.1 + 57.9)])[1].problems == ()
+    assert with_clock_problems([front, source("rear", 42.1 + 57.9)])[1].problems == ()
 
 
 def source(name: str, stamp_s: float) -> SourceStatus:
@@ -132,8 +136,8 @@ def frame_of_the_tree(folder: Path) -> None:
 
 for module, words in (
     ("imaging.camera_info", "give its driver the calibration file"),
-    ("node.sources.camera_sight", "give the driver a P that crops it"),
-    ("node.sources.camera_sight", "name the left camera's frame in the headers"),
+    ("node.sources.image_preparation", "give the driver a P that crops it"),
+    ("node.sources.image_preparation", "name the left camera's frame in the headers"),
     ("node.sources.info_pairing", "set one frame_id in the driver"),
     ("node.sources.info_pairing", "give the driver the calibration of this resolution"),
 ):

@@ -48,9 +48,9 @@ def test_a_new_remedy_is_seen_behind_those_that_are_listed() -> None:
 def test_words_are_followed_to_where_they_are() -> None:
     """Through constants, other modules, functions and what callers pass."""
     texts = {f"{raised.module} {raised.code}": raised.text for raised in RAISED}
-    assert texts["node.listening inactive"].endswith("ros2 lifecycle set NODE activate")
+    assert texts["node.active_inputs inactive"].endswith("ros2 lifecycle set NODE activate")
     rate = "raise the camera's rate to {} Hz or more"
     assert rate in texts["clips.frame_buffer clip_gap"]
     zero = "p is derived from k: leave it zero"
-    assert zero in texts["node.virtual.asked_camera invalid_camera"]
+    assert zero in texts["node.virtual.camera_request invalid_camera"]
     assert len(RAISED) > 350

@@ -13,9 +13,9 @@ from geometry_msgs.msg import PoseStamped
 from anyview_ros.clips.placements import FramePose, Standing, Steered
 from anyview_ros.node.clips.clip_request import requested_camera
 from anyview_ros.node.messages import info_message, time_message
-from anyview_ros.node.virtual.asked_camera import AskedCamera, asked_camera
-from anyview_ros.node.virtual.placement_messages import asked_placement
-from anyview_ros.node.virtual.steering import MAX_STEP_M, steered
+from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
+from anyview_ros.node.virtual.placement_messages import requested_placement
+from anyview_ros.node.virtual.steering import MAX_STEP_M, apply_pose
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from tests.imaging.test_camera_info import CAMERA
 from tests.remedies.listed import (
@@ -29,33 +29,33 @@ from tests.remedies.listed import (
 SECOND = 1_000_000_000
 
 
-@does("node.virtual.asked_camera", "leave it zero", "ask for the size wanted instead")
+@does("node.virtual.camera_request", "leave it zero", "ask for the size wanted instead")
 def camera_info_of_a_pinhole(folder: Path) -> None:
     contract = tiny(folder)
     message = VirtualCamera(name="a", camera_info=info_message(CAMERA, 0, ""))
     message.camera_info.p[0] = 1.0
     message.camera_info.binning_x = 2
-    assert code_of(asked_camera, message, contract) == "invalid_camera"
+    assert code_of(camera_request, message, contract) == "invalid_camera"
     message.camera_info = info_message(CAMERA.resized(320, 240), 0, "")
     message.camera_info.p[:] = 0.0
-    asked_camera(message, contract)
+    camera_request(message, contract)
 
 
-@does("node.virtual.asked_camera", "set rate, at most {}", "set rate, or leave it at 0")
+@does("node.virtual.camera_request", "set rate, at most {}", "set rate, or leave it at 0")
 def continuous_camera(folder: Path) -> None:
     contract = tiny(folder)
     for fields in ({"mode": VirtualCamera.LOSSLESS}, {"priority": 2}):
-        assert code_of(asked_camera, VirtualCamera(name="a", **fields), contract)
-        asked_camera(VirtualCamera(name="a", rate=10.0, **fields), contract)
-    asked_camera(VirtualCamera(name="a", priority=0), contract)
+        assert code_of(camera_request, VirtualCamera(name="a", **fields), contract)
+        camera_request(VirtualCamera(name="a", rate=10.0, **fields), contract)
+    camera_request(VirtualCamera(name="a", priority=0), contract)
 
 
-@does("node.virtual.asked_camera", "leave sources empty for the node's choice")
+@does("node.virtual.camera_request", "leave sources empty for the node's choice")
 def sources_by_choice(folder: Path) -> None:
     contract = tiny(folder)
     many = VirtualCamera(name="a", sources=["front", "left"])
-    assert code_of(asked_camera, many, contract) == "invalid_sources"
-    asked_camera(VirtualCamera(name="a", sources=[]), contract)
+    assert code_of(camera_request, many, contract) == "invalid_sources"
+    camera_request(VirtualCamera(name="a", sources=[]), contract)
 
 
 def timed(second: float, x: float = 0.0) -> PoseStamped:
@@ -73,8 +73,8 @@ def along(*seconds: float) -> VirtualCamera:
 def pose_or_trajectory(folder: Path) -> None:
     both = along(1.0, 2.0)
     both.pose.position.z = 1.0
-    assert code_of(asked_placement, both) == "invalid_trajectory"
-    asked_placement(along(1.0, 2.0))
+    assert code_of(requested_placement, both) == "invalid_trajectory"
+    requested_placement(along(1.0, 2.0))
 
 
 def still(frame: str, stamp_ns: int) -> Any:
@@ -87,7 +87,7 @@ def still(frame: str, stamp_ns: int) -> Any:
     "update the camera with poses that reach further",
 )
 def time_within_a_trajectory(folder: Path) -> None:
-    short, longer = asked_placement(along(1.0, 2.0)), asked_placement(along(1.0, 4.0))
+    short, longer = requested_placement(along(1.0, 2.0)), requested_placement(along(1.0, 4.0))
     assert code_of(short.world_from_cam, still, 3 * SECOND) == "outside_trajectory"
     short.world_from_cam(still, 3 * SECOND // 2)
     longer.world_from_cam(still, 3 * SECOND)
@@ -101,17 +101,17 @@ def time_within_a_trajectory(folder: Path) -> None:
 def poses_of_a_hand_in_order(folder: Path) -> None:
     newest_ns = 10 * SECOND
     hand = Steered((0, 10 * SECOND), (PLACE, PLACE))
-    assert code_of(steered, hand, timed(9.8), still, newest_ns) == "late_pose"
-    assert code_of(steered, hand, timed(90.0), still, newest_ns) == "pose_ahead"
+    assert code_of(apply_pose, hand, timed(9.8), still, newest_ns) == "late_pose"
+    assert code_of(apply_pose, hand, timed(90.0), still, newest_ns) == "pose_ahead"
     for second in (10.0, 10.1, 0.0):
-        steered(hand, timed(second), still, newest_ns)
+        apply_pose(hand, timed(second), still, newest_ns)
 
 
 @does("node.virtual.steering", "update it with a pose to steer it by hand")
 def pose_in_place_of_a_trajectory(folder: Path) -> None:
-    path = asked_placement(along(1.0, 2.0))
-    assert code_of(steered, path, timed(0.0), still, SECOND) == "follows_trajectory"
-    steered(asked_placement(VirtualCamera(name="a")), timed(0.0), still, SECOND)
+    path = requested_placement(along(1.0, 2.0))
+    assert code_of(apply_pose, path, timed(0.0), still, SECOND) == "follows_trajectory"
+    apply_pose(requested_placement(VirtualCamera(name="a")), timed(0.0), still, SECOND)
 
 
 @does(
@@ -121,10 +121,10 @@ def pose_in_place_of_a_trajectory(folder: Path) -> None:
 )
 def small_steps(folder: Path) -> None:
     standing, far = Standing(PLACE), timed(0.0, x=1.5 * MAX_STEP_M)
-    assert code_of(steered, standing, far, still, SECOND) == "pose_out_of_reach"
-    half = steered(standing, timed(0.0, x=0.75 * MAX_STEP_M), still, SECOND)
-    steered(half, far, still, SECOND)
-    asked_placement(VirtualCamera(name="a", pose=far.pose))
+    assert code_of(apply_pose, standing, far, still, SECOND) == "pose_out_of_reach"
+    half = apply_pose(standing, timed(0.0, x=0.75 * MAX_STEP_M), still, SECOND)
+    apply_pose(half, far, still, SECOND)
+    requested_placement(VirtualCamera(name="a", pose=far.pose))
 
 
 PLACE = FramePose("odom", np.eye(4))
@@ -132,7 +132,7 @@ PLACE = FramePose("odom", np.eye(4))
 
 def cameras(*names: str, most: int = 16, temporary: str = "") -> Any:
     """The part of `VirtualCameras` that refuses, without a node."""
-    there = {name: SimpleNamespace(asked=standing_on(name, "odom")) for name in names}
+    there = {name: SimpleNamespace(request=standing_on(name, "odom")) for name in names}
     return SimpleNamespace(
         _cameras=there,
         _temporary={temporary},
@@ -144,9 +144,9 @@ def cameras(*names: str, most: int = 16, temporary: str = "") -> Any:
     )
 
 
-def standing_on(name: str, parent: str) -> AskedCamera:
+def standing_on(name: str, parent: str) -> CameraRequest:
     message = VirtualCamera(name=name, parent_frame=parent)
-    return asked_camera(message, shipped())
+    return camera_request(message, shipped())
 
 
 @does("node.virtual.virtual_cameras", "choose another name", "update or remove it")

@@ -10,25 +10,29 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from anyview_ros.contract import Contract, FusedAttention
+from anyview_ros.contract import Contract, FusedAttention, Precision
 from anyview_ros.engine.onnx import small_graphs
-from anyview_ros.engine.onnx.providers import PROVIDERS, Assigned
+from anyview_ros.engine.onnx.providers import PROVIDERS, Assigned, Provider
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.errors import AnyviewError
 
 TELL = "ORT_ENABLE_ATTENTION_KERNEL_DEBUG_INFO"
 OPERATORS = {"MultiHeadAttention", "Attention"}  # of ONNX Runtime, and of ONNX from opset 23 on
 UNFUSED = {"MATH", "DEFAULT"}
-KINDS = {"fp32": small_graphs.FLOAT, "fp16": small_graphs.FLOAT16, "bf16": small_graphs.BFLOAT16}
+KINDS: Mapping[Precision, int] = {
+    "fp32": small_graphs.FLOAT,
+    "fp16": small_graphs.FLOAT16,
+    "bf16": small_graphs.BFLOAT16,
+}
 
 
-def check_fused(nodes: Iterable[Assigned], contract: Contract, provider: str) -> None:
+def check_fused(nodes: Iterable[Assigned], contract: Contract, provider: Provider) -> None:
     """Whether a GPU has fused kernels for the attention that a package must have them for.
 
     Args:
@@ -50,7 +54,9 @@ def check_fused(nodes: Iterable[Assigned], contract: Contract, provider: str) ->
         raise _refusal(contract, provider, f"ONNX Runtime computes it by {', '.join(unfused)}")
 
 
-def kernels(attention: FusedAttention, precision: str, provider: str = "cuda") -> set[str]:
+def kernels(
+    attention: FusedAttention, precision: Precision, provider: Provider = "cuda"
+) -> set[str]:
     """Which kernels ONNX Runtime takes, by its own names; empty where it does not tell.
 
     A graph of this one node is asked: a session that tells goes on telling at every call. It has
@@ -97,7 +103,7 @@ def _told() -> Iterator[Callable[[], str]]:
                 os.environ[TELL] = before
 
 
-def _refusal(contract: Contract, provider: str, why: str) -> AnyviewError:
+def _refusal(contract: Contract, provider: Provider, why: str) -> AnyviewError:
     wanted = contract.attention
     assert wanted is not None
     return AnyviewError(

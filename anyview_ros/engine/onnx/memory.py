@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyview_ros.contract import Precision
+from anyview_ros.engine.onnx.providers import Device
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import ModelPackage
 
 GB = 1e9
 # Weights of fp32 packages lie in 16 bits on the disk; the others are computed with as they lie.
-WIDENED = {"fp32": 2}
+WIDENED: Mapping[Precision, int] = {"fp32": 2}
 MEMINFO = Path("/proc/meminfo")
 TOOL_TIMEOUT_S = 20
 
@@ -37,7 +40,7 @@ def needed(package: ModelPackage) -> Needed:
     return Needed(widened * stored, package.contract.call_bytes)
 
 
-def free_bytes(device: str) -> int | None:
+def free_bytes(device: Device) -> int | None:
     """Of the machine, or of its first GPU; None where nobody tells.
 
     Args:
@@ -46,7 +49,7 @@ def free_bytes(device: str) -> int | None:
     return _free_on_gpu() if device == "cuda" else _free_in_machine()
 
 
-def check_fits(package: ModelPackage, device: str, freed: int = 0) -> None:
+def check_fits(package: ModelPackage, device: Device, freed: int = 0) -> None:
     """Refuse what cannot be loaded, in place of being killed for it.
 
     Args:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from anyview_ros.errors import AnyviewError
 
-PROVIDERS = {
+Provider = Literal["cpu", "cuda", "tensorrt"]
+ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
+Device = Literal["cpu", "cuda"]  # where tensors lie, by ONNX Runtime's name
+
+PROVIDERS: Mapping[Provider, str] = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-AUTO = "auto"
-# Operators that the CUDA provider leaves on the CPU where they only reckon with sizes.
-OF_SIZES = {
-    *("Shape", "Size", "Gather", "Concat", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Expand"),
-    *("Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "ReduceProd", "Range", "Cast", "Identity"),
-    *("Equal", "Less", "Greater", "And", "Or", "Not", "Where", "ConstantOfShape"),
-}
+AUTO: Final = "auto"
+SHAPES = {"Shape", "Size", "Gather", "Concat", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Expand"}
+SUMS = {"Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "ReduceProd", "Range", "Cast", "Identity"}
+LOGIC = {"Equal", "Less", "Greater", "And", "Or", "Not", "Where", "ConstantOfShape"}
+# Operators that the CUDA provider leaves on the CPU if they only reckon with sizes.
+OF_SIZES = SHAPES | SUMS | LOGIC
 Options = dict[str, str]
 
 
@@ -33,7 +36,7 @@ class Assigned(NamedTuple):
     node: str
 
 
-def chosen(asked: str, available: Sequence[str]) -> str:
+def chosen(asked: ProviderChoice, available: Sequence[str]) -> Provider:
     """The provider that was asked for; `auto` is CUDA where it is there.
 
     TensorRT is for those who ask for it: it builds an engine for minutes at the first load.
@@ -57,12 +60,12 @@ def chosen(asked: str, available: Sequence[str]) -> str:
     return asked
 
 
-def device_of(provider: str) -> str:
-    """Where the provider's tensors lie, by ONNX Runtime's name."""
+def device_of(provider: Provider) -> Device:
+    """Return where the provider's tensors lie."""
     return "cpu" if provider == "cpu" else "cuda"
 
 
-def session_providers(provider: str, captured: bool = False) -> list[tuple[str, Options]]:
+def session_providers(provider: Provider, captured: bool = False) -> list[tuple[str, Options]]:
     """Providers of a session, first choice first, with their options.
 
     Args:
@@ -96,7 +99,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anyview"
 
 
-def check_running(running: str, provider: str) -> None:
+def check_running(running: str, provider: Provider) -> None:
     """Whether a session's first provider is the one that was asked for.
 
     Raises:
@@ -110,7 +113,7 @@ def check_running(running: str, provider: str) -> None:
         )
 
 
-def check_assigned(nodes: Iterable[Assigned], provider: str, fixed: bool, graph: str) -> None:
+def check_assigned(nodes: Iterable[Assigned], provider: Provider, fixed: bool, graph: str) -> None:
     """Whether nothing of a graph was left to the processor.
 
     Args:

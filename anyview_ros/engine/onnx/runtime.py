@@ -15,6 +15,9 @@ from anyview_ros.engine.onnx.providers import (
     AUTO,
     PROVIDERS,
     Assigned,
+    Device,
+    Provider,
+    ProviderChoice,
     check_assigned,
     check_running,
     chosen,
@@ -30,7 +33,7 @@ OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad
 Buffer = Any  # an OrtValue: a tensor at a fixed place on the device
 
 
-def choose_provider(asked: str = AUTO) -> str:
+def choose_provider(asked: ProviderChoice = AUTO) -> Provider:
     """See `providers.chosen`.
 
     Raises:
@@ -56,7 +59,9 @@ class Graph:
             `left_on_cpu`, see `providers.check_assigned`.
     """
 
-    def __init__(self, file: Path, provider: str, threads: int = 0, captured: bool = False) -> None:
+    def __init__(
+        self, file: Path, provider: Provider, threads: int = 0, captured: bool = False
+    ) -> None:
         self.provider = provider
         self.captured = captured and provider == "cuda"
         try:
@@ -100,7 +105,7 @@ class Graph:
 class Bound:
     """A graph whose inputs and outputs have places on the device, the same for all calls."""
 
-    def __init__(self, session: Any, device: str, inputs: Shapes, outputs: Shapes) -> None:
+    def __init__(self, session: Any, device: Device, inputs: Shapes, outputs: Shapes) -> None:
         self._session, self._binding = session, session.io_binding()
         self.buffers: dict[str, Buffer] = {}
         for name, shape in (*inputs.items(), *outputs.items()):
@@ -126,10 +131,9 @@ class Bound:
 class OnDevice:
     """Arithmetic of buffers where a provider's tensors lie, see `arithmetic.Arithmetic`."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: Provider) -> None:
         # TensorRT would build an engine for each; its tensors are CUDA's.
-        runs = "cpu" if provider == "cpu" else "cuda"
-        self._device = device_of(runs)
+        runs = self._device = device_of(provider)
         graphs = [small_graphs.blend(1 + k) for k in range(len(small_graphs.TERMS))]
         self._blends = [_session(graph, runs, 1) for graph in graphs]
         self._apart = _session(small_graphs.apart(), runs, 1)
@@ -183,13 +187,13 @@ class OnDevice:
 
 
 def load_graphs(
-    files: Mapping[str, Path], provider: str, threads: int = 0, captured: str = ""
+    files: Mapping[str, Path], provider: Provider, threads: int = 0, captured: str = ""
 ) -> dict[str, Graph]:
     """Sessions of several graphs by name; `captured` names the one that is only called bound."""
     return {name: Graph(file, provider, threads, name == captured) for name, file in files.items()}
 
 
-def _session(model: str | bytes, provider: str, threads: int, captured: bool = False) -> Any:
+def _session(model: str | bytes, provider: Provider, threads: int, captured: bool = False) -> Any:
     """A session of a file, or of a graph's bytes.
 
     Raises:
@@ -219,7 +223,7 @@ def _assigned(session: Any) -> list[Assigned]:
     ]
 
 
-def _empty(shape: Sequence[int], device: str) -> Buffer:
+def _empty(shape: Sequence[int], device: Device) -> Buffer:
     ort = _onnxruntime()
     return ort.OrtValue.ortvalue_from_shape_and_type(list(shape), np.float32, device, 0)
 

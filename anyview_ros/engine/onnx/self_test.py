@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.onnx.providers import Provider
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.sampler import normal_noise
 from anyview_ros.errors import AnyviewError
@@ -48,7 +49,7 @@ class SelfTest:
         listed = SELF_TEST in package.contract.files
         self._cases: dict[str, Any] = json.loads(file.read_text()) if listed else {}
 
-    def check_proxy_graphs(self, provider: str, threads: int) -> None:
+    def check_proxy_graphs(self, provider: Provider, threads: int) -> None:
         """Check the graphs that are there for this alone, small because the package's are large.
 
         They have the package's weights. On a processor, where nothing is doubtful, loading
@@ -83,7 +84,7 @@ class SelfTest:
             found = compared_values(np.array(bound.buffers[key].numpy()))
             self._compare(f"{name}.{key}", found, expected, graph.provider)
 
-    def _compare(self, what: str, found: Array, expected: Array, provider: str) -> None:
+    def _compare(self, what: str, found: Array, expected: Array, provider: Provider) -> None:
         contract = self._package.contract
         apart = float(np.abs(found - expected).max() / np.abs(expected).max())
         if not apart <= TOLERANCES[contract.precision]:  # nor where it is not a number

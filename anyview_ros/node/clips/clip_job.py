@@ -21,7 +21,7 @@ class ClipJob:
         model: by which it is made.
         names: of the source cameras; the first one's stamps are those of the result. That of a
             camera is there again for each of its keyframes, which come last.
-        clips: one for each source, at the size kept.
+        clips: one for each source, at the size stored.
         target: intrinsics and poses of the virtual camera.
         keyframes: what of the past it is made from.
     """
@@ -44,5 +44,5 @@ class ClipJob:
 
     @property
     def memory(self) -> str:
-        """Its keyframes, in words."""
+        """Return its keyframes, in words."""
         return ", ".join(key.words(self.stamps_ns[-1]) for key in self.keyframes)

@@ -1,4 +1,4 @@
-"""The one way from a question to a clip on its topics, for requests and for streams."""
+"""The one way from a clip's spec to its topics, for requests and for streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 
 from anyview_ros.clips.clip_spec import ClipSpec
-from anyview_ros.engine.continuation import joined, known_of
+from anyview_ros.engine.continuation import blend_seam, known_frames
 from anyview_ros.engine.pipeline import Progress, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_job import ClipJob
@@ -18,9 +18,9 @@ from anyview_ros.node.clips.clip_request import check_answer_size
 from anyview_ros.node.clips.clip_sources import ClipGatherer
 from anyview_ros.node.clips.request_queue import Ticket
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
-from anyview_ros.node.inference.worker import nobody
+from anyview_ros.node.inference.worker import ignore_progress
 from anyview_ros.node.parameters import Settings
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.publisher import PublishedClip
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
@@ -48,7 +48,7 @@ class ClipMaker:
         self._settings = settings
 
     def choose(
-        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
+        self, spec: ClipSpec, camera: CameraRequest, cancelled: Callable[[], bool], keep: str = ""
     ) -> tuple[str, ...]:
         """Return the names of the best sources as of now, and note why, see `ClipGatherer`."""
         choice = self._gatherer().choose(spec, camera, cancelled, keep)
@@ -73,10 +73,10 @@ class ClipMaker:
         Raises:
             AnyviewError: those of `ClipGatherer.choose` and `gather`, `too_large`.
         """
-        asked = camera.asked
-        names = asked.sources or chosen or self.choose(spec, asked, cancelled)
+        request = camera.request
+        names = request.sources or chosen or self.choose(spec, request, cancelled)
         job = self._gatherer().gather(spec, camera, names, cancelled)
-        self._cameras.note_memory(asked.name, job.memory)
+        self._cameras.note_memory(request.name, job.memory)
         check_answer_size(job.target.camera, len(job.stamps_ns), return_frames)
         return job
 
@@ -84,7 +84,7 @@ class ClipMaker:
         self,
         job: ClipJob,
         ticket: Ticket,
-        on_progress: Progress = nobody,
+        on_progress: Progress = ignore_progress,
         before: NDArray[np.uint8] | None = None,
     ) -> SynthesizedClip:
         """Have a clip synthesized, now that it is the ticket's turn.
@@ -96,10 +96,15 @@ class ClipMaker:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
         contract, frames, options = job.model.contract, len(job.stamps_ns), self._options(job)
-        known = None if before is None else known_of(contract, before, frames, options)
+        known = None if before is None else known_frames(contract, before, frames, options)
         try:
             synthesis = job.model.worker.synthesize(
-                job.clips, job.target, options, on_progress, ticket.is_cancelled, known=known
+                job.clips,
+                job.target,
+                options,
+                on_progress=on_progress,
+                cancelled=ticket.is_cancelled,
+                known=known,
             )
         except AnyviewError:
             if not ticket.is_cancelled():
@@ -107,7 +112,7 @@ class ClipMaker:
         if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
             raise ticket.reason()
         if before is not None:
-            synthesis = replace(synthesis, frames=joined(synthesis.frames, before))
+            synthesis = replace(synthesis, frames=blend_seam(synthesis.frames, before))
         return SynthesizedClip(job, synthesis, ticket.queue_s)
 
     def finish(self, clip: SynthesizedClip, chosen: Sequence[int]) -> PublishedClip:
@@ -130,7 +135,7 @@ class ClipMaker:
         """
         finished, camera = self.finish(clip, chosen), clip.job.camera
         poses = clip.job.target.world_from_cam[list(chosen)]
-        self._cameras.show_frames(camera.asked, finished.stamps_ns, poses)
+        self._cameras.show_frames(camera.request, finished.stamps_ns, poses)
         if camera.is_temporary:
             return camera.topics.publish_and_close(finished)
         return camera.topics.publish(finished)
@@ -139,6 +144,6 @@ class ClipMaker:
         return replace(
             job.spec.options,
             scene_scale=self._settings().scene_scale,
-            uncertainty_samples=job.camera.asked.message.uncertainty_samples,
+            uncertainty_samples=job.camera.request.message.uncertainty_samples,
             depth=job.camera.topics.wants_depth and job.model.contract.sweep_weights,
         )

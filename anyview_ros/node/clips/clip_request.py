@@ -10,10 +10,10 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.msg import ClipRequest, VirtualCamera
-from anyview_ros.node.virtual.asked_camera import (
+from anyview_ros.node.virtual.camera_request import (
     PERIOD_TOLERANCE,
-    AskedCamera,
-    asked_camera,
+    CameraRequest,
+    camera_request,
     check_name,
 )
 
@@ -39,17 +39,23 @@ def requested_clip(message: ClipRequest, contract: Contract) -> ClipSpec:
     if message.num_frames:
         check_frames(message.num_frames, contract)
     period_ns = _period_ns(message.frame_period, contract)
-    return ClipSpec(end_ns, int(message.num_frames), period_ns, start_ns, options=options)
+    return ClipSpec(
+        end_ns=end_ns,
+        num_frames=int(message.num_frames),
+        period_ns=period_ns,
+        start_ns=start_ns,
+        options=options,
+    )
 
 
-def requested_camera(message: ClipRequest, contract: Contract) -> AskedCamera | None:
+def requested_camera(message: ClipRequest, contract: Contract) -> CameraRequest | None:
     """Check the camera that a request gives whole; None if it names an added one.
 
     Raises:
-        AnyviewError: those of `asked_camera`.
+        AnyviewError: those of `camera_request`.
     """
     whole = not _is_only_a_name(message.camera)
-    return asked_camera(message.camera, contract) if whole else None
+    return camera_request(message.camera, contract) if whole else None
 
 
 def check_answer_size(camera: Camera, num_frames: int, return_frames: bool) -> None:

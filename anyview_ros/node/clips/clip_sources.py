@@ -14,8 +14,8 @@ from anyview_ros.clips.source_choice import (
     Choice,
     Keyframe,
     Past,
-    best_first,
-    joined_by,
+    rank_sources,
+    select_complementary,
 )
 from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
@@ -24,7 +24,7 @@ from anyview_ros.node.clips.clip_job import ClipJob
 from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 Streams = Mapping[str, CameraStream]
@@ -69,7 +69,7 @@ class ClipGatherer:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `ClipSpec.grid` and `FrameTree.lookup`.
         """
-        camera = virtual.asked
+        camera = virtual.request
         streams = _some(self._streams())
         clips = self._clips(spec, [_stream(name, streams) for name in names])
         poses = self._poses(spec, camera, clips[0].stamps_ns, cancelled)
@@ -79,7 +79,7 @@ class ClipGatherer:
         target = View(camera.camera(info.camera), poses)
         past = self._past(spec, clips[0], camera.sources or streams, streams)
         free = self._model.contract.max_sources - len(clips)
-        found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, free)
+        found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, count=free)
         held = [streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found]
         return ClipJob(
             spec=spec,
@@ -92,19 +92,19 @@ class ClipGatherer:
         )
 
     def choose(
-        self, spec: ClipSpec, camera: AskedCamera, cancelled: Callable[[], bool], keep: str = ""
+        self, spec: ClipSpec, camera: CameraRequest, cancelled: Callable[[], bool], keep: str = ""
     ) -> Choice:
         """Return the best sources that have a clip; the first one's stamps count.
 
         Args:
-            keep: the first source of the clip before, see `best_first`.
+            keep: the first source of the clip before, see `rank_sources`.
 
         Raises:
             AnyviewError: `no_sources`, or why the best source has no clip.
         """
         streams = _some(self._streams())
         candidates = self._candidates(spec, camera, streams, cancelled)
-        ranked = best_first(candidates, self._scene_scale, keep) or sorted(streams)
+        ranked = rank_sources(candidates, self._scene_scale, keep) or sorted(streams)
         first, refused = self._first_with_clip(spec, ranked, streams)
         if first not in candidates:
             return Choice((first,), "its first frame came meanwhile")
@@ -116,7 +116,8 @@ class ClipGatherer:
             except AnyviewError as error:
                 refused[name] = error
         past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
-        choice = joined_by(first, ready, self._scene_scale, self._model.contract.max_sources, past)
+        most = self._model.contract.max_sources
+        choice = select_complementary(first, ready, self._scene_scale, most=most, past=past)
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
         return replace(choice, reason=", ".join([choice.reason, *without]))
 
@@ -135,7 +136,7 @@ class ClipGatherer:
     def _first_with_clip(
         self, spec: ClipSpec, ranked: Sequence[str], streams: Streams
     ) -> tuple[str, dict[str, AnyviewError]]:
-        """The first that has a full clip, and why those before it have none."""
+        """Return the first that has a full clip, and why those before it have none."""
         refused: dict[str, AnyviewError] = {}
         for name in ranked:
             try:
@@ -148,11 +149,11 @@ class ClipGatherer:
     def _candidates(
         self,
         spec: ClipSpec,
-        camera: AskedCamera,
+        camera: CameraRequest,
         streams: Streams,
         cancelled: Callable[[], bool],
     ) -> dict[str, Candidate]:
-        """Sources with frames beside the target, at the begin, middle and end of the clip."""
+        """Return sources with frames beside the target, at the clip's beginning, middle and end."""
         seeing = {
             name: (stream.buffer, newest_ns, info.camera)
             for name, stream in streams.items()
@@ -180,21 +181,21 @@ class ClipGatherer:
     def _poses(
         self,
         spec: ClipSpec,
-        camera: AskedCamera,
+        camera: CameraRequest,
         stamps_ns: Sequence[int],
         cancelled: Callable[[], bool],
     ) -> NDArray[np.float64]:
-        """(T, 4, 4) world_from_target, which stands still as long as the sources are held."""
+        """Return (T, 4, 4) world_from_target, which stands still while the sources are held."""
 
-        def look() -> NDArray[np.float64]:
+        def resolve() -> NDArray[np.float64]:
             world_from, placement = self._fixed.world_from, camera.placement
             times = [max(stamp, spec.hold_before_ns) for stamp in stamps_ns]
             return np.stack([placement.world_from_cam(world_from, time) for time in times])
 
-        return self._fixed.wait_for(look, cancelled)
+        return self._fixed.wait_for(resolve, cancelled)
 
     def _clips(self, spec: ClipSpec, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
-        """One clip of each stream, on grids of one period that end together.
+        """Cut one clip of each stream, on grids of one period that end together.
 
         Cameras that are not triggered together take their images at other instants. Each has its
         grid's end on a frame of its own, within OWN_END of the common end: on one common grid it
@@ -212,7 +213,7 @@ class ClipGatherer:
 
 
 def _own_end(stream: CameraStream, end_ns: int, spec: ClipSpec) -> int:
-    """Stamp of the stream's frame at the end of a grid; the end itself where there is none."""
+    """Return the stamp of the stream's frame at the end of a grid, or the end if there is none."""
     frame = stream.buffer.nearest(end_ns)
     near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * spec.period_ns
     return frame.stamp_ns if frame is not None and near else end_ns
@@ -238,7 +239,7 @@ def _stream(name: str, streams: Streams) -> CameraStream:
 
 
 def _newest_ns(stream: CameraStream) -> int:
-    """Stamp of a stream's newest frame.
+    """Return the stamp of a stream's newest frame.
 
     Raises:
         AnyviewError: `empty_buffer`, with what is wrong with the stream.

@@ -1,4 +1,4 @@
-"""Who is served next: one request at a time, first come first served, four may wait."""
+"""The order of requests: one is served at a time, first come first served, four may wait."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Ticket:
 
     Args:
         camera: name of the virtual camera.
-        cancel_requested: whether the caller asked to cancel.
-        is_request: whether somebody waits for the answer; else it is that of the streams.
+        cancel_requested: whether the caller has requested to cancel.
+        is_request: whether a caller waits for the answer; else it belongs to the streams.
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class Ticket:
         self._aborted: AnyviewError | None = None
 
     def abort(self, reason: AnyviewError) -> None:
-        """End the request within one step; the first reason is the one that is told."""
+        """End the request within one step; the first reason is the one that is reported."""
         self._aborted = self._aborted or reason
 
     def is_cancelled(self) -> bool:
         return self._aborted is not None or self._cancel_requested()
 
     def reason(self) -> AnyviewError:
-        """Why a cancelled request ended."""
+        """Return why a cancelled request ended."""
         return self._aborted or AnyviewError("cancelled", "cancelled by the caller")
 
 
@@ -53,7 +53,7 @@ class RequestQueue:
 
     @contextmanager
     def enter(self, camera: str, cancel_requested: Callable[[], bool]) -> Iterator[Ticket]:
-        """A ticket for as long as the request lasts.
+        """Queue a request, and yield its ticket until it is answered.
 
         Raises:
             AnyviewError: `busy` when one request runs and four wait.
@@ -72,7 +72,7 @@ class RequestQueue:
 
     @contextmanager
     def enter_stream(self, cancel_requested: Callable[[], bool]) -> Iterator[Ticket]:
-        """The ticket of one clip of a stream, which takes no request's place.
+        """Queue one clip of a stream, which takes no request's place, and yield its ticket.
 
         Requests and streams take turns: behind the requests that are here, before those to come.
         """
@@ -121,7 +121,7 @@ class RequestQueue:
             self._changed.notify_all()
 
     def state_of(self, camera: str) -> str:
-        """`idle`, `queued` or `running`."""
+        """Return the state of a virtual camera: `idle`, `queued` or `running`."""
         with self._changed:
             places = [k for k, t in enumerate(self._tickets) if t.is_request and t.camera == camera]
         if not places:

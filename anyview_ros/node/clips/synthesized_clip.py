@@ -39,7 +39,7 @@ class SynthesizedClip:
         job, synthesis = self.job, self.synthesis
         height, width = synthesis.generated_size
         info = SynthesisInfo(
-            camera=job.camera.asked.name,
+            camera=job.camera.request.name,
             model=job.model.contract.name,
             model_sha256=job.model.package.sha256,
             provider=PROVIDERS[job.model.worker.provider],
@@ -59,7 +59,7 @@ class SynthesizedClip:
             latency_s=latency_s,
         )
         info.header.stamp = time_message(job.stamps_ns[k])
-        info.header.frame_id = job.camera.asked.frame_id
+        info.header.frame_id = job.camera.request.frame_id
         return info
 
     def chosen_frames(self, chosen: Sequence[int], now_ns: int, marked: bool) -> PublishedClip:

@@ -1,4 +1,4 @@
-"""A request from its arrival to its answer: who reads `Synthesizer._answered` knows the node."""
+"""A request from its arrival to its answer; `Synthesizer._answered` has all its steps in order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Synthesizer:
         node: its log.
         model: the model served.
         cameras: the virtual cameras.
-        queue: who is next.
+        queue: the order of requests.
         maker: of the clips.
     """
 
@@ -92,7 +92,10 @@ class Synthesizer:
         cancel_requested: Callable[[], bool] = lambda: False,
         on_stage: OnStage = lambda stage: None,
     ) -> ClipResult:
-        """Synthesize, publish, and say what came of it; never raises what a caller can cause."""
+        """Synthesize and publish a clip, and return the result.
+
+        What a caller can cause is in the result; nothing is raised.
+        """
         try:
             return self._answered(request, cancel_requested, on_stage)
         except AnyviewError as error:
@@ -126,15 +129,15 @@ class Synthesizer:
                 job, ticket, lambda *progress: on_stage(forecast.stage(*progress))
             )
             self._last_decode_s = made.synthesis.decode_s
-            steps = made.synthesis.steps * max(1, camera.asked.message.uncertainty_samples)
+            steps = made.synthesis.steps * max(1, camera.request.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))
             clip = self._published(made)
-            return _result(clip, camera.asked.frame_id if request.return_frames else "")
+            return _result(clip, camera.request.frame_id if request.return_frames else "")
 
     def _published(self, made: SynthesizedClip) -> PublishedClip:
         """Publish a clip, unless its camera streams: then it is for the answer alone."""
         frames, camera = range(len(made.job.stamps_ns)), made.job.camera
-        if camera.asked.stream is not None and not camera.is_temporary:
+        if camera.request.stream is not None and not camera.is_temporary:
             return self._maker.finish(made, frames)
         return self._maker.publish(made, frames)
 
@@ -143,10 +146,10 @@ class Synthesizer:
         whole = requested_camera(request, model.contract)
         if whole is None:
             camera = self._cameras.named(request.camera.name)
-            if camera.asked.stream is not None and not request.return_frames:
+            if camera.request.stream is not None and not request.return_frames:
                 raise AnyviewError(
                     "camera_streams",
-                    f"'{camera.asked.name}' is continuous, and publishes a stamp at most once: "
+                    f"'{camera.request.name}' is continuous, and publishes a stamp at most once: "
                     "listen to its topics, or set return_frames to get this clip in the answer",
                 )
             yield camera
@@ -156,7 +159,7 @@ class Synthesizer:
 
 
 def _result(clip: PublishedClip, frame_id: str) -> ClipResult:
-    """The answer; with the frames when their frame id is given."""
+    """Return the answer to the caller; with the frames if their frame id is given."""
     frames = zip(clip.images, clip.stamps_ns, strict=True) if frame_id else ()
     return ClipResult(
         success=True,

@@ -21,22 +21,22 @@ LETTERS = cv2.FONT_HERSHEY_SIMPLEX
 def coverage_image(
     sources: Sequence[Clip], target: View, k: int, contract: Contract, scene_scale: float
 ) -> NDArray[np.uint8]:
-    """(H, W) of the target's size: 255 where all of frame k's ray lies in source frustums.
+    """Return (H, W) uint8 of the target's size: 255 if all of a ray lies in source frustums.
 
     Computed at the size at which the model makes the frame, and enlarged as the frame is.
     """
-    asked = target.camera
-    camera = resize_camera(asked, model_size(contract, asked), contract.pixel_rule)
+    full = target.camera
+    camera = resize_camera(full, model_size(contract, full), contract.pixel_rule)
     frames = [clip.frames[k] for clip in sources]
     pose = target.world_from_cam[k]
     share = coverage(frames, camera, pose, distances(scene_scale))
     # Linear: cubic interpolation would make values between the shares that are there up again.
-    sized = cv2.resize(share, (asked.width, asked.height), interpolation=cv2.INTER_LINEAR)
+    sized = cv2.resize(share, (full.width, full.height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.rint(255 * sized), np.uint8)
 
 
 def watermarked(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of (T, H, W, 3) with the word SYNTHETIC on a dark band, bottom left."""
+    """Return a copy of (T, H, W, 3) with the word SYNTHETIC on a dark band, bottom left."""
     marked = images.copy()
     width = images.shape[2]
     (unit_width, _), _ = cv2.getTextSize(WATERMARK, LETTERS, 1.0, 1)

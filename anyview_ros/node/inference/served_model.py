@@ -1,4 +1,4 @@
-"""The model a node serves: its package, its worker, and why it is not there when it is not."""
+"""The model that a node serves: its package, its worker, and why there is none."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.onnx.memory import needed
-from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.providers import ProviderChoice, device_of
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.inference.worker import Worker
-from anyview_ros.node.inference.worker_messages import NO_ROOM, Room
+from anyview_ros.node.inference.worker_messages import NOTHING_RECLAIMABLE, ReclaimableMemory
 from anyview_ros.packages import ModelPackage, find_package, load_package
 
 LOAD_WAIT_S = 30.0
@@ -24,8 +24,8 @@ class RunningModel:
     """A loaded model and the process it runs in.
 
     Args:
-        name: by which it was asked for.
-        needed: bytes of memory, an estimate.
+        name: the name or path that the parameter had.
+        needed: estimate of its memory, in bytes.
     """
 
     name: str
@@ -38,13 +38,13 @@ class RunningModel:
         return self.package.contract
 
     @property
-    def room(self) -> Room:
-        """What is free when it ends."""
-        return Room(device_of(self.worker.provider), self.needed)
+    def reclaimable(self) -> ReclaimableMemory:
+        """Return the memory that is free once this model has ended."""
+        return ReclaimableMemory(device_of(self.worker.provider), self.needed)
 
-    def again(self) -> RunningModel:
-        """The same model, not started yet."""
-        return replace(self, worker=Worker(self.package, self.worker.asked_provider))
+    def restarted_copy(self) -> RunningModel:
+        """Return the same model with a new worker, which is not started yet."""
+        return replace(self, worker=Worker(self.package, self.worker.requested_provider))
 
 
 class ServedModel:
@@ -54,69 +54,74 @@ class ServedModel:
     """
 
     def __init__(self) -> None:
-        self.name = ""  # of the last that was asked for
-        self.loading = ""  # it, while another one is served
+        self.name = ""  # of the model that was requested last
+        self.loading = ""  # the same name while that model is being loaded
         self.refused: AnyviewError | None = None  # why it does not run, while another one does
-        self._one_at_a_time = threading.Lock()
-        self._guard = threading.Lock()  # of what follows
-        self._settled = threading.Event()  # cleared where what is served next is being decided
+        self._load_lock = threading.Lock()  # one load at a time
+        self._unload_lock = threading.Lock()  # guards `_running` and `_unloads` against each other
+        self._decided = threading.Event()  # cleared while the next model to serve is not known
         self._running: RunningModel | None = None
         self._starting: RunningModel | None = None
-        self._good: RunningModel | None = None  # the last that ran, also after it was unloaded
+        self._last_good: RunningModel | None = None  # the last that ran; unloading does not end it
         self._unloads = 0
         self._absence = f"no model is loaded; {UNCONFIGURED}"
 
     def load(
-        self, name: str, provider: str, make_way: Callable[[], object] = lambda: None
+        self, name: str, provider: ProviderChoice, before_swap: Callable[[], object] = lambda: None
     ) -> RunningModel:
-        """Find, check and start a model, and serve it; else go on with the last good one.
+        """Find, check and start a model, and serve it; if it fails, serve the last good one.
 
-        The new one is loaded beside the old one. Where memory does not hold both, everything of
-        it that can be is checked first; then the old one ends, and comes back if the new one
-        fails after all.
+        The new model is loaded beside the old one. If memory does not hold both, everything that
+        can be checked of the new one is checked first; then the old one ends, and is started again
+        if the new one fails after all.
 
         Args:
             name: of a package on the search path, or a path.
-            provider: `auto`, `cpu`, `cuda` or `tensorrt`.
-            make_way: called once before the model that runs now is ended, if one is.
+            provider: what is to run it.
+            before_swap: called once, before the model that runs now ends; not if none runs.
 
         Returns:
-            What is served: another one than was asked for where `refused` says why.
+            The model that is served; if that is not the requested one, `refused` says why.
 
         Raises:
-            AnyviewError: why it cannot run, where no other one can either; `required` repeats it
-                from then on. Whatever `make_way` raises.
+            AnyviewError: why it cannot run, if no other model can either; `required` repeats it
+                from then on. Those of `before_swap`.
         """
         unloads = self._unloads
-        with self._one_at_a_time:
+        with self._load_lock:
             self.name = self.loading = name
             self.refused = None
             if self._running is None:
-                self._settled.clear()
+                self._decided.clear()
             try:
-                return self._replaced(name, provider, functools.cache(make_way), unloads)
+                return self._replace(name, provider, functools.cache(before_swap), unloads)
             except AnyviewError as error:
-                return self._kept(error, unloads)
+                return self._fall_back(error, unloads)
             finally:
                 self.loading = ""
-                self._settled.set()
+                self._decided.set()
 
-    def _replaced(
-        self, name: str, provider: str, make_way: Callable[[], object], unloads: int
+    def _replace(
+        self, name: str, provider: ProviderChoice, before_swap: Callable[[], object], unloads: int
     ) -> RunningModel:
         old = self._running
 
-        def make_room() -> None:
-            make_way()
-            self._settled.clear()
+        def free_memory() -> None:
+            before_swap()
+            self._decided.clear()
             self._end(f"model '{name}' is loading")
 
         package = load_package(find_package(name))
-        model = RunningModel(name, package, Worker(package, provider), needed(package).total)
-        self._start(model, old.room if old else NO_ROOM, make_room)
+        model = RunningModel(
+            name=name,
+            package=package,
+            worker=Worker(package, provider),
+            needed=needed(package).total,
+        )
+        self._start(model, old.reclaimable if old else NOTHING_RECLAIMABLE, free_memory)
         try:
             if old is not None:
-                make_way()
+                before_swap()
             self._serve(model, unloads)
         except BaseException:
             model.worker.stop()
@@ -125,16 +130,16 @@ class ServedModel:
             old.worker.stop()
         return model
 
-    def _kept(self, error: AnyviewError, unloads: int) -> RunningModel:
-        """The last good model; where there is none, `error` is raised."""
+    def _fall_back(self, error: AnyviewError, unloads: int) -> RunningModel:
+        """Serve the last good model and return it; raise `error` if there is none."""
         if self._unloads != unloads:
             raise error
         why = f"model '{self.name}' cannot run: {error.message}"
-        good = self._good
+        good = self._last_good
         if self._running is None and good is not None and good.name != self.name:
             try:
-                self._start(again := good.again())
-                self._serve(again, unloads)
+                self._start(restarted := good.restarted_copy())
+                self._serve(restarted, unloads)
             except AnyviewError as worse:
                 why += f"; nor can '{good.name}', which was served before: {worse.message}"
         running = self._running
@@ -147,12 +152,12 @@ class ServedModel:
     def _start(
         self,
         model: RunningModel,
-        room: Room = NO_ROOM,
-        make_room: Callable[[], None] = lambda: None,
+        reclaimable: ReclaimableMemory = NOTHING_RECLAIMABLE,
+        free_memory: Callable[[], None] = lambda: None,
     ) -> None:
         self._starting = model  # for `unload`
         try:
-            model.worker.start(room, make_room)
+            model.worker.start(reclaimable, free_memory)
         except BaseException:
             model.worker.stop()
             raise
@@ -160,21 +165,21 @@ class ServedModel:
             self._starting = None
 
     def _serve(self, model: RunningModel, unloads: int) -> None:
-        with self._guard:
+        with self._unload_lock:
             if self._unloads != unloads:
                 raise AnyviewError("no_model", f"the model was unloaded; {UNCONFIGURED}")
-            self._running = self._good = model
+            self._running = self._last_good = model
 
     def unload(self) -> None:
-        """End the process, also one that is starting; a request that it works on fails."""
-        with self._guard:
+        """End the process, even while it starts; a request that it works on fails."""
+        with self._unload_lock:
             self._unloads += 1
             starting, self.refused = self._starting, None
         if starting is not None:
             starting.worker.stop()
         if self._running is not None or starting is not None:
             self._end(f"model '{self.name}' was unloaded; {UNCONFIGURED}")
-        self._settled.set()
+        self._decided.set()
 
     def _end(self, absence: str) -> None:
         running, self._running = self._running, None
@@ -183,12 +188,12 @@ class ServedModel:
             running.worker.stop()
 
     def required(self) -> RunningModel:
-        """The model; waits while it is loading.
+        """Return the model; wait for LOAD_WAIT_S at most while it is loading.
 
         Raises:
             AnyviewError: `no_model` with the reason.
         """
-        if not self._settled.wait(LOAD_WAIT_S):
+        if not self._decided.wait(LOAD_WAIT_S):
             raise AnyviewError("no_model", f"model '{self.name}' is still loading; ask again later")
         running = self._running
         if running is None:
@@ -197,10 +202,10 @@ class ServedModel:
 
     @property
     def current(self) -> RunningModel | None:
-        """The model if it is loaded and started, without waiting."""
-        return self._running if self._settled.is_set() else None
+        """Return the model if it is loaded and started, else None; never wait."""
+        return self._running if self._decided.is_set() else None
 
     @property
     def absence(self) -> str:
-        """Why `current` is None, in words."""
-        return self._absence if self._settled.is_set() else f"model '{self.name}' is loading"
+        """Return why `current` is None, in words."""
+        return self._absence if self._decided.is_set() else f"model '{self.name}' is loading"

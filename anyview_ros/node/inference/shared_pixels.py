@@ -19,10 +19,10 @@ ALIGNED = 64  # bytes: a line of the cache, and enough for any type
 
 
 class SharedPixels:
-    """A memory file that both processes map, each by one of these. Not thread-safe.
+    """Maps a memory file that both processes share. Not thread-safe.
 
     It grows with the largest job and is then used again: new pages took 0.8 ms a clip of 9 frames
-    of 256x144 (benchmarks/RESULTS.md). So what lies in it holds until the next job.
+    of 256x144 (benchmarks/RESULTS.md). So its content is valid until the next job.
 
     Args:
         file: descriptor of the memory file, closed with this object; None = make one.
@@ -34,7 +34,10 @@ class SharedPixels:
         weakref.finalize(self, os.close, self.file)
 
     def arrays(self, shapes: Sequence[Shape]) -> list[NDArray[np.uint8]]:
-        """uint8 arrays of `shapes`, one behind the other in the memory, each aligned."""
+        """Return uint8 arrays of `shapes`, one behind the other in the memory, each aligned.
+
+        They are valid until the next call, which may use the same bytes or map others.
+        """
         counts = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
         starts = np.cumsum([0, *(-(-count // ALIGNED) * ALIGNED for count in counts)]).tolist()
         memory = self._mapped(starts[-1])

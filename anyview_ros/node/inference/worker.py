@@ -17,21 +17,22 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.onnx.providers import Provider, ProviderChoice
 from anyview_ros.engine.pipeline import Progress as OnProgress
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
 from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.worker_messages import (
-    NO_ROOM,
+    NOTHING_RECLAIMABLE,
     Cancel,
     ClipHeader,
     JobHeader,
-    NeedsRoom,
+    MemoryFreed,
+    NeedsMemory,
     Progress,
     Ready,
-    Room,
-    RoomMade,
+    ReclaimableMemory,
     distinct,
 )
 from anyview_ros.packages import ModelPackage
@@ -39,11 +40,11 @@ from anyview_ros.packages import ModelPackage
 POLL_S = 0.02  # how late a cancellation is noticed
 WORKER_PROCESS = "anyview_ros.node.inference.worker_process"
 GRACE_S = 1.0  # between asking a process to end and killing it
-Reply = NeedsRoom | Ready | Synthesis
+Reply = NeedsMemory | Ready | Synthesis
 
 
-def nobody(stage: str, step: int, steps: int) -> None:
-    """Progress that interests nobody."""
+def ignore_progress(stage: str, step: int, steps: int) -> None:
+    """Take a report of progress and do nothing."""
 
 
 class Worker:
@@ -51,66 +52,79 @@ class Worker:
 
     Args:
         package: the checked model package; the process loads and checks it again.
-        provider: `auto`, `cpu` or `cuda`.
+        provider: the requested one.
     """
 
-    def __init__(self, package: ModelPackage, provider: str) -> None:
+    def __init__(self, package: ModelPackage, provider: ProviderChoice) -> None:
         self._package = package
-        self.asked_provider = provider
+        self.requested_provider = provider
         self._busy = threading.Lock()
         self._process: InferenceProcess | None = None
         self._stopped = False
-        self.provider = ""
+        self._provider: Provider | None = None
         self.deaths = 0
         self.last_death = ""
 
     @property
+    def provider(self) -> Provider:
+        """Return the provider that the model runs on. Only after `start`."""
+        assert self._provider is not None, "not started"
+        return self._provider
+
+    @property
     def pid(self) -> int | None:
-        """Of the process while there is one."""
+        """Return the id of the process; None while there is none."""
         process = self._process
         return process.pid if process is not None and process.is_alive else None
 
-    def start(self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None) -> None:
+    def start(
+        self,
+        reclaimable: ReclaimableMemory = NOTHING_RECLAIMABLE,
+        free_memory: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start the process and wait until it has loaded the model.
 
         Args:
-            room: memory that `make_room` can free.
-            make_room: called where the model fits only after it, and all else of it is in order.
+            reclaimable: memory that `free_memory` frees.
+            free_memory: called if the model fits only after that, and everything else of it is in
+                order.
 
         Raises:
             AnyviewError: why the model cannot run; `worker_died` when the process ended.
         """
         with self._busy:
-            self._ready_process(room, make_room)
+            self._ready_process(reclaimable, free_memory)
 
     def synthesize(
         self,
         sources: Sequence[Clip],
         target: View,
         options: SynthesisOptions,
-        on_progress: OnProgress = nobody,
+        on_progress: OnProgress = ignore_progress,
         cancelled: Callable[[], bool] = lambda: False,
         known: NDArray[np.uint8] | None = None,
     ) -> Synthesis:
-        """`Pipeline.synthesize` in the process.
+        """Run `Pipeline.synthesize` in the process, which is started again if it has ended.
 
         Args:
-            on_progress: not told of by the process where it is `nobody`.
+            on_progress: with `ignore_progress` the process sends no reports.
 
         Raises:
-            AnyviewError: what the pipeline raises; `worker_died` when the process ended: this
-                job is lost, the next one gets a new process.
+            AnyviewError: those of the pipeline; `worker_died` if the process ended: this job is
+                lost, and the next one gets a new process.
         """
         headers = tuple(ClipHeader.of(clip) for clip in sources)
         given = 0 if known is None else len(known)
-        job = JobHeader(headers, target, options, given, tells=on_progress is not nobody)
+        job = JobHeader(
+            headers, target, options, given, report_progress=on_progress is not ignore_progress
+        )
         with self._busy:
             process = self._ready_process()
             *videos, begin, frames, uncertainty, depth = process.pixels.arrays(job.shapes)
-            process.show(videos, sources)
+            process.write_sources(videos, sources)
             if known is not None:
                 begin[:] = known
-            process.say(job)
+            process.send(job)
             synthesis = self._reply(process, on_progress, cancelled)
             assert isinstance(synthesis, Synthesis)
             return replace(
@@ -128,21 +142,23 @@ class Worker:
             process.end()
 
     def _ready_process(
-        self, room: Room = NO_ROOM, make_room: Callable[[], None] = lambda: None
+        self,
+        reclaimable: ReclaimableMemory = NOTHING_RECLAIMABLE,
+        free_memory: Callable[[], None] = lambda: None,
     ) -> InferenceProcess:
         process = self._process
         if process is not None and process.is_alive:
             return process
         if self._stopped:
             raise AnyviewError("no_model", "the model was unloaded; load it again")
-        process = InferenceProcess(self._package, self.asked_provider, room)
+        process = InferenceProcess(self._package, self.requested_provider, reclaimable)
         self._process = process
         if self._stopped:  # meanwhile, before there was a process to end
             process.end()
         ready = self._reply(process)
-        if isinstance(ready, NeedsRoom):
-            make_room()
-            process.say(RoomMade())
+        if isinstance(ready, NeedsMemory):
+            free_memory()
+            process.send(MemoryFreed())
             ready = self._reply(process)
         assert isinstance(ready, Ready)
         if ready.model_sha256 != self._package.sha256:
@@ -151,13 +167,13 @@ class Worker:
                 "model_damaged",
                 f"{self._package.path} changed on disk since it was loaded; restart the node",
             )
-        self.provider = ready.provider
+        self._provider = ready.provider
         return process
 
     def _reply(
         self,
         process: InferenceProcess,
-        on_progress: OnProgress = nobody,
+        on_progress: OnProgress = ignore_progress,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Reply:
         try:
@@ -178,21 +194,23 @@ class Worker:
 class InferenceProcess:
     """A started process, the pipe to it, and the pixels shared with it."""
 
-    def __init__(self, package: ModelPackage, provider: str, room: Room) -> None:
+    def __init__(
+        self, package: ModelPackage, provider: ProviderChoice, reclaimable: ReclaimableMemory
+    ) -> None:
         self.pixels = SharedPixels()
         ours, theirs = socket.socketpair()
         with theirs:
-            pipes, model = (theirs.fileno(), self.pixels.file), (package.path, provider)
-            arguments = map(str, (*pipes, *model, room.device, room.bytes))
+            pipes = theirs.fileno(), self.pixels.file
+            model = package.path, provider, reclaimable.device, reclaimable.bytes
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", WORKER_PROCESS, *arguments],
+                [sys.executable, "-m", WORKER_PROCESS, *map(str, (*pipes, *model))],
                 pass_fds=pipes,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C in a terminal is for the node alone
             )
         self._connection = Connection(ours.detach())
-        self._shown: list[list[NDArray[np.uint8]]] = []  # what lies in the pixels, by source
+        self._written: list[list[NDArray[np.uint8]]] = []  # images in the pixels, by source
 
     @property
     def pid(self) -> int:
@@ -202,43 +220,43 @@ class InferenceProcess:
     def is_alive(self) -> bool:
         return self._popen.poll() is None
 
-    def show(self, videos: Sequence[NDArray[np.uint8]], sources: Sequence[Clip]) -> None:
-        """Write the frames of sources to the shared pixels, but those that lie there already.
+    def write_sources(self, videos: Sequence[NDArray[np.uint8]], sources: Sequence[Clip]) -> None:
+        """Write the frames of sources to the shared pixels, except those that are there already.
 
-        Several virtual cameras are made from one clip, and keyframes are used again and again.
+        Several virtual cameras are made from one clip, and keyframes are used many times.
 
         Args:
-            videos: places of the frames, at the begin of the pixels.
+            videos: places of the frames, at the beginning of the pixels.
         """
         groups = [group for clip in sources for group in (distinct(clip), clip.around) if group]
-        shown = [[frame.image for frame in group] for group in groups]
-        shapes = [[image.shape for image in images] for images in shown]
-        before = self._shown
+        written = [[frame.image for frame in group] for group in groups]
+        shapes = [[image.shape for image in images] for images in written]
+        before = self._written
         if shapes != [[image.shape for image in images] for images in before]:
-            before = [[] for _ in shown]  # in other places
-        self._shown = shown
-        for video, images, there in zip(videos, shown, before, strict=True):
+            before = [[] for _ in written]  # in other places
+        self._written = written
+        for video, images, there in zip(videos, written, before, strict=True):
             for place, image, old in itertools.zip_longest(video, images, there):
                 if image is not old:
                     place[:] = image
 
-    def say(self, message: JobHeader | RoomMade) -> None:
-        """Send a message; where the process died `reply` finds out how."""
+    def send(self, message: JobHeader | MemoryFreed) -> None:
+        """Send a message; if the process has died, `reply` finds out how."""
         with suppress(OSError):
             self._connection.send(message)
 
     def reply(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Reply:
-        """The process's next message that is not progress.
+        """Wait for the process's next message that is not progress, and return it.
 
         Raises:
             AnyviewError: the one the process answered with, or `worker_died`.
         """
-        asked_to_cancel = False
+        cancel_sent = False
         try:
             while True:
-                if not asked_to_cancel and cancelled():
+                if not cancel_sent and cancelled():
                     self._connection.send(Cancel())
-                    asked_to_cancel = True
+                    cancel_sent = True
                 message = self._connection.recv() if self._connection.poll(POLL_S) else None
                 if isinstance(message, Progress):
                     on_progress(message.stage, message.step, message.steps)

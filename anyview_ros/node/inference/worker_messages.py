@@ -1,6 +1,6 @@
-"""What the node and its inference process say to each other.
+"""Messages between the node and its inference process.
 
-Headers are pickled through a pipe that only these two share; pixels lie in `SharedPixels`.
+Headers are pickled through a pipe that only these two share; pixels are in `SharedPixels`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.onnx.providers import Device, Provider
 from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.node.inference.shared_pixels import Shape
@@ -21,11 +22,11 @@ NO_DEPTH = np.empty((0, 0, 0), np.float32)
 
 @dataclass(frozen=True)
 class ClipHeader:
-    """A clip without its pixels; of one that is held still, its one frame.
+    """A clip without its pixels; if it is held still, only its one frame.
 
     Args:
         instants: T of the clip.
-        around: of a held frame's, see `Clip`; they are of one size.
+        around: the frames around a held one, see `Clip`; they have one size.
     """
 
     stamps_ns: tuple[int, ...]
@@ -42,15 +43,15 @@ class ClipHeader:
     @classmethod
     def _of(cls, frames: Sequence[Frame]) -> ClipHeader:
         return cls(
-            tuple(frame.stamp_ns for frame in frames),
-            tuple(frame.camera for frame in frames),
-            np.stack([frame.world_from_cam for frame in frames]),
-            len(frames),
+            stamps_ns=tuple(frame.stamp_ns for frame in frames),
+            cameras=tuple(frame.camera for frame in frames),
+            world_from_cam=np.stack([frame.world_from_cam for frame in frames]),
+            instants=len(frames),
         )
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """(T, H, W, 3) of the clip's own frames, T = 1 where it is held; then of those around."""
+        """Return (T, H, W, 3) of the own frames, T = 1 if held still; then of those around."""
         own = (len(self.cameras), self.cameras[0].height, self.cameras[0].width, 3)
         return (own, *self.around.shapes) if self.around else (own,)
 
@@ -61,8 +62,12 @@ class ClipHeader:
         return Clip.held(frames[0], self.instants, around) if len(frames) == 1 else Clip(frames)
 
     def _frames(self, images: NDArray[np.uint8]) -> tuple[Frame, ...]:
-        columns = (self.stamps_ns, images, self.cameras, self.world_from_cam)
-        return tuple(Frame(*values) for values in zip(*columns, strict=True))
+        return tuple(
+            Frame(stamp_ns, image, camera, pose)
+            for stamp_ns, image, camera, pose in zip(
+                self.stamps_ns, images, self.cameras, self.world_from_cam, strict=True
+            )
+        )
 
 
 def distinct(clip: Clip) -> tuple[Frame, ...]:
@@ -72,27 +77,27 @@ def distinct(clip: Clip) -> tuple[Frame, ...]:
 
 @dataclass(frozen=True)
 class JobHeader:
-    """A clip to be made, without its pixels: they are shared, and there when it comes.
+    """A clip to be made, without its pixels, which are in the shared memory before it is sent.
 
     Args:
         known: how many of the target's first frames are given.
-        tells: whether somebody listens to its progress.
+        report_progress: whether the process sends `Progress`.
     """
 
     sources: tuple[ClipHeader, ...]
     target: View
     options: SynthesisOptions
     known: int
-    tells: bool
+    report_progress: bool
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """What lies in the shared memory.
+        """Return the shapes of the arrays in the shared memory, in order.
 
         (T, H, W, 3) of every source and of what is around it, then of the target's known frames,
         then of the answer's, then (T, H, W, 1) of their uncertainty and (T, H, W, 4) of their
-        depth, the bytes of float32. T = 1 of a source that is held still, and 0 where there are no
-        known frames, or uncertainty or depth was not asked for.
+        depth, the bytes of float32. T = 1 of a source that is held still, and 0 if there are no
+        known frames, or if uncertainty or depth is not requested.
         """
         camera, frames, options = self.target.camera, len(self.target.world_from_cam), self.options
         size = camera.height, camera.width
@@ -104,32 +109,28 @@ class JobHeader:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Ends the running job within one step."""
+    """Request to end the running job within one step."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """Memory that is freed when the model that is served now ends.
+class ReclaimableMemory:
+    """Memory that is freed when the model that is served now ends."""
 
-    Args:
-        device: `cpu` or `cuda`.
-    """
-
-    device: str
+    device: Device
     bytes: int
 
 
-NO_ROOM = Room("cpu", 0)
+NOTHING_RECLAIMABLE = ReclaimableMemory("cpu", 0)
 
 
 @dataclass(frozen=True)
-class NeedsRoom:
+class NeedsMemory:
     """The model is in order, but fits only into memory that the one served now holds."""
 
 
 @dataclass(frozen=True)
-class RoomMade:
-    """That model has ended."""
+class MemoryFreed:
+    """The model that was served has ended."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,11 @@ class Ready:
     """The process has loaded its model.
 
     Args:
-        provider: `cpu` or `cuda`, as it really runs.
+        provider: the one that really runs.
         model_sha256: of the package that was loaded.
     """
 
-    provider: str
+    provider: Provider
     model_sha256: str
 
 

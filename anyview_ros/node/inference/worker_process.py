@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from anyview_ros.engine.onnx.memory import check_fits
-from anyview_ros.engine.onnx.providers import device_of
+from anyview_ros.engine.onnx.providers import Device, ProviderChoice, device_of
 from anyview_ros.engine.onnx.runtime import choose_provider
 from anyview_ros.engine.pipeline import Pipeline, Synthesis
 from anyview_ros.errors import AnyviewError
@@ -30,11 +31,11 @@ from anyview_ros.node.inference.worker_messages import (
     NO_PIXELS,
     Cancel,
     JobHeader,
-    NeedsRoom,
+    MemoryFreed,
+    NeedsMemory,
     Progress,
     Ready,
-    Room,
-    RoomMade,
+    ReclaimableMemory,
 )
 from anyview_ros.packages import load_package
 
@@ -44,7 +45,7 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends
 class Inbox(threading.Thread):
     """Receives jobs and cancellations while the main thread computes.
 
-    The end of the pipe means that the node is gone, however it ended: then so is this process.
+    The end of the pipe means that the node has ended, however that was: this process ends too.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -52,7 +53,7 @@ class Inbox(threading.Thread):
         self._connection = connection
         self.jobs: queue.SimpleQueue[JobHeader] = queue.SimpleQueue()
         self.cancelled = threading.Event()
-        self.room_made = threading.Event()
+        self.memory_freed = threading.Event()
 
     def run(self) -> None:
         try:
@@ -65,22 +66,26 @@ class Inbox(threading.Thread):
         message = self._connection.recv()
         if isinstance(message, Cancel):
             self.cancelled.set()
-        elif isinstance(message, RoomMade):
-            self.room_made.set()
+        elif isinstance(message, MemoryFreed):
+            self.memory_freed.set()
         else:
             self.cancelled.clear()  # of the job before: the node sends the next after its answer
             self.jobs.put(message)
 
 
 def serve(
-    connection: Connection, shared: SharedPixels, package: Path, provider: str, room: Room
+    connection: Connection,
+    shared: SharedPixels,
+    package: Path,
+    provider: ProviderChoice,
+    reclaimable: ReclaimableMemory,
 ) -> None:
-    """Load the model, say so, then answer jobs until the pipe ends."""
+    """Load the model, send `Ready`, then answer jobs until the pipe ends."""
     inbox = Inbox(connection)
     inbox.start()
     try:
         with first_to_be_killed():
-            pipeline = loaded(connection, inbox, package, provider, room)
+            pipeline = load_pipeline(connection, inbox, package, provider, reclaimable)
     except AnyviewError as error:
         connection.send(error)
         return
@@ -90,8 +95,17 @@ def serve(
         connection.send(answer(pipeline, job, shared, connection, inbox.cancelled))
 
 
-def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room: Room) -> Pipeline:
-    """The model; asks for room where it is in order but does not fit beside the one served now.
+def load_pipeline(
+    connection: Connection,
+    inbox: Inbox,
+    path: Path,
+    provider: ProviderChoice,
+    reclaimable: ReclaimableMemory,
+) -> Pipeline:
+    """Load the model and return it.
+
+    Sends `NeedsMemory` if it is in order but does not fit beside the model that is served now, and
+    waits for `MemoryFreed`.
 
     Raises:
         AnyviewError: why it cannot run.
@@ -100,23 +114,23 @@ def loaded(connection: Connection, inbox: Inbox, path: Path, provider: str, room
     try:
         check_fits(package, device)
     except AnyviewError:
-        check_fits(package, device, room.bytes if room.device == device else 0)
-        connection.send(NeedsRoom())
-        inbox.room_made.wait()
+        check_fits(package, device, reclaimable.bytes if reclaimable.device == device else 0)
+        connection.send(NeedsMemory())
+        inbox.memory_freed.wait()
     return Pipeline(package, provider)
 
 
 @contextmanager
 def first_to_be_killed() -> Iterator[None]:
-    """Where memory runs out meanwhile the kernel ends this process, none that serves already."""
+    """Have the kernel end this process first if memory runs out meanwhile."""
     before = ""
-    with suppress(OSError):  # where a container does not let it, the kernel decides
+    with suppress(OSError):  # if a container forbids it, the kernel decides
         before = OOM_SCORE.read_text()
         OOM_SCORE.write_text("1000")
     try:
         yield
     finally:
-        with suppress(OSError):  # below that of its parent, where that may be
+        with suppress(OSError):  # it may be forbidden to go below the score of its parent
             if before:
                 OOM_SCORE.write_text(before)
 
@@ -128,12 +142,12 @@ def answer(
     connection: Connection,
     cancelled: threading.Event,
 ) -> Synthesis | AnyviewError:
-    """The job's synthesis with its frames left in `shared`, or why there is none."""
+    """Do a job: return its synthesis with the frames left in `shared`, or why there is none."""
     *images, known, frames, uncertainty, depth = shared.arrays(job.shapes)
     pixels = iter(images)
 
-    def tell(stage: str, step: int, steps: int) -> None:
-        if job.tells:
+    def report(stage: str, step: int, steps: int) -> None:
+        if job.report_progress:
             connection.send(Progress(stage, step, steps))
 
     try:
@@ -141,9 +155,9 @@ def answer(
             [source.with_images(pixels) for source in job.sources],
             job.target,
             job.options,
-            tell,
-            cancelled.is_set,
-            known if job.known else None,
+            on_progress=report,
+            cancelled=cancelled.is_set,
+            known=known if job.known else None,
         )
     except AnyviewError as error:
         return error
@@ -155,15 +169,18 @@ def answer(
 
 
 def main() -> None:
-    """`python -m ...inference.worker_process PIPE PIXELS PACKAGE PROVIDER DEVICE BYTES`.
+    """Run `python -m ...inference.worker_process PIPE PIXELS PACKAGE PROVIDER DEVICE BYTES`.
 
-    The first two are file descriptors, the last two are `Room`.
+    The first two are file descriptors, the last two are `ReclaimableMemory`.
     """
     # Ctrl-C reaches every process of a terminal; the node ends this one by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe, pixels, package, provider, device, freed = sys.argv[1:]
     connection, shared = Connection(int(pipe)), SharedPixels(int(pixels))
-    serve(connection, shared, Path(package), provider, Room(device, int(freed)))
+    reclaimable = ReclaimableMemory(
+        cast(Device, device), int(freed)
+    )  # as `InferenceProcess` wrote them
+    serve(connection, shared, Path(package), cast(ProviderChoice, provider), reclaimable)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ FIRST_STAMP_NS = 1_000_000_000  # stamp 0 means "not set" in ROS
 
 
 def link_frame(link: str) -> str:
-    """Frame id of a link of `World.world_from_link`."""
+    """Return the frame id of a link of `World.world_from_link`."""
     return f"{link}_link"
 
 
@@ -35,7 +35,7 @@ BASE_FRAME = link_frame(BASE)
 
 
 def optical_frame(camera: str) -> str:
-    """Frame id of a camera, by REP 103's suffix."""
+    """Return the frame id of a camera, by REP 103's suffix."""
     return f"{camera}_optical_frame"
 
 
@@ -175,7 +175,7 @@ class VideoSource:
         return len(self._trajectory.times_ns) == 1
 
     def moments(self) -> Iterator[Moment]:
-        """Frames outside the poses' time are left out: no pose is extrapolated."""
+        """Yield the frames within the poses' time: no pose is extrapolated."""
         shown, offset_ns = 0, None
         for time_ns, image in self._footage.frames(self._period_ns):
             if offset_ns is None:
@@ -204,7 +204,7 @@ class VideoSource:
 
 
 def _grid(period_ns: int, num_moments: int) -> Iterator[int]:
-    """Stamps a period apart; without end where there shall be 0."""
+    """Yield stamps a period apart; without end if `num_moments` is 0."""
     for k in range(num_moments) if num_moments else count():
         yield FIRST_STAMP_NS + k * period_ns
 

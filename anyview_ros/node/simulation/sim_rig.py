@@ -1,8 +1,8 @@
 """The node `sim_rig`: a procedural world, a still or a video as a robot's cameras in ROS.
 
 Publishes `<camera>/image_raw` and `<camera>/camera_info` with equal stamps, /tf before the images
-it places, /tf_static, /clock, and `~/world`: which world it is, so that whoever needs the truth of
-any other camera renders it.
+it places, /tf_static, /clock, and `~/world`: which world it is, so that the truth of any
+other camera can be rendered.
 """
 
 from __future__ import annotations
@@ -109,13 +109,13 @@ class SimRig(Node):
         ]
 
     def wait_for_readers(self) -> None:
-        """Until as many as the parameter `readers` says listen to each camera and to /tf."""
+        """Wait until the number of `readers` subscribe to each camera and to /tf."""
         publishers = [*self._images.values(), *self._infos.values(), self._tf]
         while min(p.get_subscription_count() for p in publishers) < int(self._values["readers"]):
             time.sleep(0.02)
 
     def publish(self, moment: Moment) -> None:
-        """Clock, then TF, then each image with its info: nobody gets an image he cannot place."""
+        """Publish the clock, then TF, then each image with its info, so that it can be placed."""
         self.publish_clock(moment.stamp_ns)
         if moment.links:
             self._tf.publish(tf_message(moment.links, moment.stamp_ns))
@@ -142,11 +142,11 @@ class SimRig(Node):
         num_moments = math.ceil(float(values["seconds"]) * 1e9 / self.period_ns)
         if values["source"]:
             return VideoSource(
-                Path(str(values["source"])),
-                math.radians(float(values["hfov_deg"])),
-                Path(str(values["poses"])) if values["poses"] else None,
-                self.period_ns,
-                num_moments,
+                path=Path(str(values["source"])),
+                horizontal_fov=math.radians(float(values["hfov_deg"])),
+                poses=Path(str(values["poses"])) if values["poses"] else None,
+                period_ns=self.period_ns,
+                num_moments=num_moments,
             )
         numba.config.NUMBA_NUM_THREADS = int(values["render_threads"])  # type: ignore[attr-defined]
         kind, seed = str(values["world"]), int(values["seed"])
@@ -187,14 +187,14 @@ def play(rig: SimRig, stop: threading.Event) -> None:
     rig.wait_for_readers()
     pacer = Pacer()
     stamp_ns = _play_moments(rig, pacer, stop)
-    while not stop.is_set():  # time goes on for those who still work on what they got
+    while not stop.is_set():  # time continues for readers that still work
         stamp_ns += rig.period_ns
         pacer.wait_for(stamp_ns)
         rig.publish_clock(stamp_ns)
 
 
 def _play_moments(rig: SimRig, pacer: Pacer, stop: threading.Event) -> int:
-    """The last stamp."""
+    """Publish every moment at its time, and return the last stamp."""
     first_ns, stamp_ns, started_s = 0, 0, 0.0
     for moment in rig.source.moments():
         pacer.wait_for(moment.stamp_ns)

@@ -1,4 +1,4 @@
-"""From image, camera info and TF to posed frames at the size kept in the buffer. No rclpy."""
+"""From image, camera info and TF to posed frames at the size of the buffer. No rclpy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import JUMP_NS, seconds
-from anyview_ros.node.sources.camera_sight import CameraSight, Sight
+from anyview_ros.node.sources.image_preparation import ImagePreparer, PreparedImage
 from anyview_ros.node.sources.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import SourceHealth, SourceStatus
@@ -28,14 +28,6 @@ from anyview_ros.time_grid import GridFilter
 INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
 MAX_PENDING = 64
 MAX_UNDECODED_BYTES = 128 << 20  # in INFO_PATIENCE_NS four frames of 4K at 30 Hz may come
-WORTH_WAITING = {
-    "no_camera_info",
-    "tf_unknown_frame",
-    "tf_disconnected",
-    "tf_loop",
-    "tf_waiting",
-    "tf_expired",  # after a jump the old transforms go and the right ones come
-}
 INFO_NOT_PAIRED = AnyviewError(
     "camera_info_not_paired",
     "camera info does not come with the stamps of the images, so the latest one of the same frame "
@@ -57,25 +49,25 @@ Lookup = Callable[[str, str, int], NDArray[np.float64]]  # FrameTree.lookup
 OnFrame = Callable[[str, int, bool], None]
 
 
-def nobody(camera: str, stamp_ns: int, is_changed: bool) -> None:
-    """An `OnFrame` where frames interest nobody."""
+def ignore_frame(camera: str, stamp_ns: int, is_changed: bool) -> None:
+    """Take a note of a frame and do nothing."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Waiting:
+class _PendingImage:
     """An image on its way: it waits for its camera info, then for its pose.
 
     Args:
         header: of the image as it came.
         arrived_ns: of the steady clock.
         message: until it is decoded, then None.
-        sight: from then on.
+        prepared: from then on.
     """
 
     header: ImageHeader
     arrived_ns: int
     message: Any
-    sight: Sight | None = None
+    prepared: PreparedImage | None = None
 
 
 class CameraIntake:
@@ -85,7 +77,7 @@ class CameraIntake:
 
     Args:
         options: of this camera.
-        config: how frames are kept.
+        config: how frames are stored.
         lookup: of the frame tree.
         on_epoch: called with the camera's name and the reason, after header stamps jumped back
             and the buffer was cleared, outside of the lock.
@@ -101,7 +93,7 @@ class CameraIntake:
         lookup: Lookup,
         on_epoch: Callable[[str, str], None],
         now_ns: Callable[[], int] = time.monotonic_ns,
-        on_frame: OnFrame = nobody,
+        on_frame: OnFrame = ignore_frame,
     ) -> None:
         self.options = options
         self.ledger = Ledger()
@@ -121,27 +113,27 @@ class CameraIntake:
         self._grid = GridFilter(round(config.frame_period * 1e9))
         self._infos = InfoPairing(options.info_topic)
         self._health = SourceHealth(options.topic)
-        self._sight = CameraSight(
+        self._preparer = ImagePreparer(
             topic=options.image_topic,
             transport=options.transport,
             rectify=options.rectify,
             config=config,
             note=self._note,
         )
-        self._pending: dict[int, _Waiting] = {}  # by stamp, in order of stamps
+        self._pending: dict[int, _PendingImage] = {}  # by stamp, in order of stamps
         self._newest_ns: int | None = None
 
     def on_image(self, message: Any) -> None:
-        """An image came: refuse it, pass over it, or let it wait for its camera info and pose.
+        """Take an image: refuse it, pass over it, or let it wait for its camera info and pose.
 
         Args:
-            message: has the fields of sensor_msgs/Image, or of CompressedImage where the options
-                say so.
+            message: has the fields of sensor_msgs/Image, or of CompressedImage if that is the
+                transport.
         """
         jump = ""
         with self._lock:
             try:
-                header = self._sight.header(message)
+                header = self._preparer.header(message)
                 jump = self._check_order(header.stamp_ns)
                 self._admit(header, message)
             except AnyviewError as error:
@@ -151,13 +143,13 @@ class CameraIntake:
             self._on_epoch(self.options.name, jump)
 
     def on_info(self, message: CameraInfo) -> None:
-        """A camera info came; images may wait for it."""
+        """Take a camera info, and move on the images that waited for it."""
         with self._lock:
             self._infos.add(message)
             self._advance()
 
     def retry(self) -> None:
-        """Transforms came, or time has passed: waiting images may move on, or be given up."""
+        """Move on waiting images, or give them up: transforms came, or time has passed."""
         with self._lock:
             self._advance()
 
@@ -167,26 +159,26 @@ class CameraIntake:
             self._new_epoch(reason)
 
     @property
-    def seen(self) -> tuple[RectifiedCamera, str] | None:
-        """The camera at its own size and its frame_id, of the last image that was understood."""
+    def last_camera(self) -> tuple[RectifiedCamera, str] | None:
+        """Return camera, at its own size, and frame_id of the last image that was prepared."""
         with self._lock:
-            return self._sight.seen
+            return self._preparer.last_camera
 
     def status(self) -> SourceStatus:
-        """An instant for diagnostics."""
+        """Return one instant, for diagnostics."""
         with self._lock:
             return SourceStatus(
-                self.options.name,
-                self.options.topic,
-                self.ledger.snapshot(),
-                self._health.rate_hz,
-                self._newest_ns,
-                tuple(self._health.problems(self._now_ns())),
-                self.buffer.remembered,
+                name=self.options.name,
+                topic=self.options.topic,
+                ledger=self.ledger.snapshot(),
+                rate_hz=self._health.rate_hz,
+                newest_stamp_ns=self._newest_ns,
+                problems=tuple(self._health.problems(self._now_ns())),
+                keyframes=self.buffer.remembered,
             )
 
     def _check_order(self, stamp: int) -> str:
-        """The reason when the stamp starts a new epoch, else nothing.
+        """Return the reason if the stamp starts a new epoch, else nothing.
 
         Raises:
             AnyviewError: `out_of_order` or `duplicate_stamp`.
@@ -215,87 +207,89 @@ class CameraIntake:
                 stream: they are never decoded.
         """
         self._newest_ns = header.stamp_ns
-        self._health.saw(header.stamp_ns)
+        self._health.add_stamp(header.stamp_ns)
         if not self._grid.keep(header.stamp_ns):
             raise AnyviewError("off_grid", "no clip grid needs this frame")
         self.ledger.accept()
-        self._pending[header.stamp_ns] = _Waiting(header, self._now_ns(), message)
+        self._pending[header.stamp_ns] = _PendingImage(header, self._now_ns(), message)
         self._advance()
-        self._let_go()
+        self._drop_overflow()
 
-    def _let_go(self) -> None:
-        """Give up the oldest where too much waits."""
+    def _drop_overflow(self) -> None:
+        """Give up the oldest image if too many wait."""
         if len(self._pending) > MAX_PENDING:
             self._give_up(next(iter(self._pending.values())), PENDING_OVERFLOW)
-        undecoded = [waiting for waiting in self._pending.values() if waiting.sight is None]
-        if sum(len(waiting.message.data) for waiting in undecoded) > MAX_UNDECODED_BYTES:
+        undecoded = [pending for pending in self._pending.values() if pending.prepared is None]
+        if sum(len(pending.message.data) for pending in undecoded) > MAX_UNDECODED_BYTES:
             self._give_up(undecoded[0], UNDECODED_OVERFLOW)
 
     def _advance(self) -> None:
         """Move every waiting image as far as it can go, in order of stamps."""
         now = self._now_ns()
         stuck = False
-        for waiting in list(self._pending.values()):
-            overdue = now - waiting.arrived_ns >= self._timeout_ns
+        for pending in list(self._pending.values()):
+            overdue = now - pending.arrived_ns >= self._timeout_ns
             try:
-                sight = self._see(waiting, now)
-                if sight is None or (stuck and not overdue):
+                prepared = self._prepared(pending, now)
+                if prepared is None or (stuck and not overdue):
                     continue  # transforms that lack for one frame lack for the later ones
-                frame = self._posed(waiting.header, sight)
+                frame = self._posed(pending.header, prepared)
             except AnyviewError as error:
-                if error.code not in WORTH_WAITING:
-                    self._give_up(waiting, error)
+                if error.retry not in ("arrival", "renewal"):
+                    self._give_up(pending, error)
                 elif overdue:
-                    self._give_up(waiting, self._overdue(error))
+                    self._give_up(pending, self._overdue(error))
                 else:
-                    stuck = error.code != "tf_expired"
+                    stuck = error.retry == "arrival"
                 continue
             del self._pending[frame.stamp_ns]
             is_changed = self.buffer.add(frame)
             self._on_frame(self.options.name, frame.stamp_ns, is_changed)
 
-    def _see(self, waiting: _Waiting, now: int) -> Sight | None:
-        """The image once its camera info is there; None while that may still come.
+    def _prepared(self, pending: _PendingImage, now: int) -> PreparedImage | None:
+        """Prepare an image, once its camera info is there; return None while that may still come.
 
-        It is waited for with the message as it came, because the info says how to rectify.
+        Until then the message is stored as it came: the info says how to rectify.
         """
-        if waiting.sight is not None:
-            return waiting.sight
-        header = waiting.header
-        patient = now - waiting.arrived_ns < min(INFO_PATIENCE_NS, self._timeout_ns)
+        if pending.prepared is not None:
+            return pending.prepared
+        header = pending.header
+        patient = now - pending.arrived_ns < min(INFO_PATIENCE_NS, self._timeout_ns)
         matched = self._infos.match(header, patient)
         if matched is None:
             return None
         info, exact = matched
         if not exact:
             self._note(INFO_NOT_PAIRED)
-        sight = self._sight.see(header, waiting.message, info)
-        self._pending[header.stamp_ns] = replace(waiting, message=None, sight=sight)
-        return sight
+        prepared = self._preparer.prepare(header, pending.message, info)
+        self._pending[header.stamp_ns] = replace(pending, message=None, prepared=prepared)
+        return prepared
 
-    def _posed(self, header: ImageHeader, sight: Sight) -> Frame:
+    def _posed(self, header: ImageHeader, prepared: PreparedImage) -> Frame:
         fixed_frame, stamp = self.options.fixed_frame, header.stamp_ns
         fixed_from_frame = self._lookup(fixed_frame, header.frame_id, stamp)
-        return Frame(stamp, sight.image, sight.camera, fixed_from_frame @ sight.frame_from_cam)
+        return Frame(
+            stamp, prepared.image, prepared.camera, fixed_from_frame @ prepared.frame_from_cam
+        )
 
     def _overdue(self, error: AnyviewError) -> AnyviewError:
         waited = f"waited {self.options.tf_timeout_s:.1f} s"
         return AnyviewError(error.code, f"{error.message} ({waited}; {CLOCK_REMEDY})")
 
-    def _give_up(self, waiting: _Waiting, error: AnyviewError) -> None:
-        del self._pending[waiting.header.stamp_ns]
+    def _give_up(self, pending: _PendingImage, error: AnyviewError) -> None:
+        del self._pending[pending.header.stamp_ns]
         self.ledger.give_up(error.code)
         self._note(error)
 
     def _new_epoch(self, reason: str) -> None:
-        for waiting in list(self._pending.values()):
-            self._give_up(waiting, AnyviewError("clock_jump", f"{reason}: starting over"))
+        for pending in list(self._pending.values()):
+            self._give_up(pending, AnyviewError("clock_jump", f"{reason}: starting over"))
         self.buffer.clear()
         self._grid.reset()
         self._infos.new_epoch()
         self._health.new_epoch()
         self._newest_ns = None
-        self._sight.new_epoch()
+        self._preparer.new_epoch()
 
     def _note(self, error: AnyviewError) -> None:
         if error.code != "off_grid":

@@ -31,12 +31,12 @@ from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.node import qos_overrides
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, nobody
+from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, ignore_frame
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.topics import COMPRESSED
+from anyview_ros.topics import COMPRESSED, Transport
 
 IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
 RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second
@@ -51,7 +51,7 @@ class CameraStream:
     Args:
         node: gets the subscriptions and a light timer.
         options: of this camera.
-        config: how frames are kept.
+        config: how frames are stored.
         tree: poses come from here.
         group: mutually exclusive callback group of all that the image thread runs.
         on_epoch: called on that thread with the camera's name and the reason when its header
@@ -67,11 +67,18 @@ class CameraStream:
         tree: FrameTree,
         group: CallbackGroup,
         on_epoch: Callable[[str, str], None],
-        on_frame: OnFrame = nobody,
+        on_frame: OnFrame = ignore_frame,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
-        self._intake = CameraIntake(options, config, tree.lookup, on_epoch, now_ns, on_frame)
+        self._intake = CameraIntake(
+            options=options,
+            config=config,
+            lookup=tree.lookup,
+            on_epoch=on_epoch,
+            now_ns=now_ns,
+            on_frame=on_frame,
+        )
         self._heard_ns = time.monotonic_ns()
         self._tree = tree
         tree.on_arrival(self._intake.retry)
@@ -105,23 +112,23 @@ class CameraStream:
 
     @property
     def latest_info(self) -> RectifiedCamera | None:
-        """The camera at its own size, once an image and its camera info were understood."""
-        seen = self._intake.seen
-        return seen[0] if seen else None
+        """Return the camera at its own size; None before the first image was prepared."""
+        last = self._intake.last_camera
+        return last[0] if last else None
 
     @property
     def source_frame_id(self) -> str | None:
-        """Name of the optical frame in the header of that image."""
-        seen = self._intake.seen
-        return seen[1] if seen else None
+        """Return the optical frame that the header of that image names."""
+        last = self._intake.last_camera
+        return last[1] if last else None
 
     def status(self) -> SourceStatus:
-        """An instant for diagnostics; problems of the connection come first."""
+        """Return one instant, for diagnostics; problems of the connection come first."""
         status = self._intake.status()
         return replace(status, problems=(*self._connection_problems(), *status.problems))
 
     def reset(self, reason: str) -> None:
-        """The clock jumped: start a new epoch. For any thread."""
+        """Start a new epoch after a clock jump: forget the frames. For any thread."""
         self._intake.reset(reason)
 
     def close(self) -> None:
@@ -153,7 +160,7 @@ class CameraStream:
                 ),
             ),
             callback_group=group,
-            # Mismatches are told by diagnostics, in words that say what to do.
+            # Diagnostics report mismatches, with what to do.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             # Not the reliability: the camera's parameter `reliability` is its one home.
             qos_overriding_options=QoSOverridingOptions(
@@ -171,7 +178,7 @@ class CameraStream:
         self._intake.on_info(message)
 
     def _bring_to_our_clock(self, message: Image | CompressedImage | CameraInfo) -> None:
-        """A message that is ours alone; stamp 0 stays "not set"."""
+        """Move the stamp of a message, which is ours alone, to our clock; 0 stays "not set"."""
         offset_ns, stamp = self._intake.options.clock_offset_ns, stamp_ns(message.header.stamp)
         if offset_ns and stamp:
             message.header.stamp = time_message(max(0, stamp + offset_ns))
@@ -205,17 +212,16 @@ class CameraStream:
             )
 
     def _other_way(self) -> str:
-        """What to do when nobody publishes the topic."""
+        """Return what to do while nobody publishes the topic."""
         options = self._intake.options
-        transport, topic = "compressed", options.image_topic + COMPRESSED
-        if options.transport == "compressed":
-            transport, topic = "raw", options.image_topic
+        transport: Transport = "raw" if options.transport == "compressed" else "compressed"
+        topic = options.image_topic + (COMPRESSED if transport == "compressed" else "")
         if self._node.count_publishers(topic):
             return f"'{topic}' is published: set {self.name}.transport to '{transport}'"
         return f"start the camera or fix {self.name}.image_topic"
 
     def _mismatch(self, publisher: TopicEndpointInfo) -> str:
-        """Why a publisher's images cannot arrive, empty when they can."""
+        """Return why a publisher's images cannot arrive, empty if they can."""
         compatibility, reason = qos_check_compatible(
             publisher.qos_profile, self._images.qos_profile
         )

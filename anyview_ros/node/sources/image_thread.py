@@ -82,7 +82,7 @@ class ImageThread:
                     goes_on = self._receive(subscription)
 
     def _hold(self, entities: Iterable[Any], held: ExitStack) -> Iterator[Any]:
-        """Those of the group that are there, and stay until `held` is closed."""
+        """Yield the entities of the group, which stay until `held` is closed."""
         for entity in entities:
             if entity.callback_group is self._group:
                 try:
@@ -92,7 +92,7 @@ class ImageThread:
                 yield entity
 
     def _wait(self, subscriptions: list[Any], timers: list[Any]) -> set[int]:
-        """Pointers of the subscriptions that have a message."""
+        """Wait until something is ready; return pointers of the subscriptions with a message."""
         context = self._node.context.handle
         assert context is not None
         with context:
@@ -118,7 +118,7 @@ class ImageThread:
             timer.callback()
 
     def _receive(self, subscription: Any) -> bool:
-        """Run the callback of the next message; whether there was one."""
+        """Run the callback of the next message; return whether there was one."""
         try:
             with subscription.handle:
                 taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)

@@ -49,12 +49,12 @@ class InfoPairing:
             del self._infos[next(iter(self._infos))]
 
     def new_epoch(self) -> None:
-        """Stamps start over; the last info stays, for it may be the only one ever sent."""
+        """Forget all infos but the last, which may be the only one ever sent."""
         for stamp in list(self._infos)[:-1]:
             del self._infos[stamp]
 
     def match(self, image: ImageHeader, patient: bool) -> tuple[CameraInfo, bool] | None:
-        """The info of an image, and whether it is the one of its stamp.
+        """Return the info of an image, and whether it is the one of its stamp.
 
         Args:
             patient: whether the info of the stamp may still come; then None asks to wait.

@@ -1,4 +1,4 @@
-"""The cameras a node listens to: named by parameters, or found in the graph."""
+"""The cameras that a node subscribes to: named by parameters, or found in the graph."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from rclpy.timer import Timer
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import Settings, declare_camera
-from anyview_ros.node.sources.camera_intake import OnFrame, nobody
+from anyview_ros.node.sources.camera_intake import OnFrame, ignore_frame
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, INFO_TOPIC, cameras_of
+from anyview_ros.topics import (
+    COMPRESSED,
+    COMPRESSED_TYPE,
+    IMAGE_TYPE,
+    INFO_TOPIC,
+    Transport,
+    cameras_of,
+)
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
 DISCOVERY_PERIOD_S = 0.5
@@ -47,7 +54,7 @@ class Inputs:
         settings: Settings,
         config: IntakeConfig,
         on_epoch: Callable[[str, str], None],
-        on_frame: OnFrame = nobody,
+        on_frame: OnFrame = ignore_frame,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
@@ -80,11 +87,11 @@ class Inputs:
         self._thread = ImageThread(node, self._group)
 
     def streams(self) -> dict[str, CameraStream]:
-        """The source cameras by name, as they are now."""
+        """Return the source cameras by name, as they are now."""
         return dict(self._streams)
 
     def reset(self, reason: str) -> None:
-        """The clock jumped: forget frames and dynamic transforms."""
+        """Forget frames and dynamic transforms after a clock jump."""
         self.tree.reset()
         for stream in self.streams().values():
             stream.reset(reason)
@@ -120,7 +127,7 @@ class Inputs:
             if message_type in types and self._node.count_publishers(name) > 0
         }
 
-    def _open(self, name: str, image_topic: str, transport: str = "raw") -> None:
+    def _open(self, name: str, image_topic: str, transport: Transport = "raw") -> None:
         try:
             options = self._options(name, image_topic, transport)
             stream = CameraStream(
@@ -141,7 +148,7 @@ class Inputs:
         self._streams = {**self._streams, name: stream}  # replaced whole: readers need no lock
         self._node.get_logger().info(f"camera '{name}' on {options.topic}")
 
-    def _options(self, name: str, image_topic: str, transport: str) -> SourceOptions:
+    def _options(self, name: str, image_topic: str, transport: Transport) -> SourceOptions:
         camera = declare_camera(self._node, name, transport=transport)
         topic = self._node.resolve_topic_name(camera.image_topic or image_topic)
         info = camera.camera_info_topic or f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
@@ -162,7 +169,7 @@ class Inputs:
         buffer_s = self._settings.buffer_s
         return BufferLimits(
             max_age_ns=int(buffer_s * 1e9),
-            # A stream is kept at less than twice the grid's rate, see GridFilter.
+            # A stream is stored at less than twice the grid's rate, see GridFilter.
             max_frames=2 * math.ceil(buffer_s / self._config.frame_period) + 2,
             max_bytes=MAX_BUFFER_BYTES,
         )

@@ -1,4 +1,4 @@
-"""How the frames of all cameras are kept for a model."""
+"""How the frames of all cameras are stored for a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IntakeConfig:
         frame_period: seconds between two frames of a clip.
         sizes: (H, W) that the model takes.
         resampler, pixel_rule: by which images and cameras come to a size, as in `Contract`.
-        source_size: see `camera_sight.kept_size`.
+        source_size: see `image_preparation.stored_size`.
         memory: of each camera's keyframes.
         without_effect: parameters that were set and change nothing for the model, and why.
     """
@@ -38,10 +38,10 @@ class IntakeConfig:
 
     @classmethod
     def of(cls, contract: Contract, source_size: int = 0) -> IntakeConfig:
-        """Return how frames are kept for a model, without memory.
+        """Return how frames are stored for a model, without memory.
 
         Args:
-            source_size: for a model that tells which source a pixel is from; else none is used.
+            source_size: for a model that gives the source of each pixel; others do not use it.
         """
         return cls(
             frame_period=contract.frame_period,
@@ -53,7 +53,7 @@ class IntakeConfig:
 
 
 def intake_config(settings: Settings, contract: Contract) -> IntakeConfig:
-    """Return how frames are kept for a model, as the parameters say."""
+    """Return how frames are stored for a model, by the parameters."""
     return replace(
         IntakeConfig.of(contract, settings.source_size),
         memory=memory_limits(settings, contract),

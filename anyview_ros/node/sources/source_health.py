@@ -1,4 +1,4 @@
-"""What is worth telling a person about one camera's stream."""
+"""Problems of one camera's stream, for diagnostics."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ class SourceStatus:
     keyframes: int = 0
 
 
-def beside_each_other(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
-    """The statuses, with a problem for each camera whose clock is far from the others'.
+def with_clock_problems(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
+    """Return the statuses, with a problem for each camera whose clock is far from the others'.
 
-    Told by the newest stamps of cameras that send, against their median (of two, the later).
+    Clocks are compared by the newest stamps of cameras that send, with their median (of two, the
+    later).
     """
     silent = {"no_images", "no_publisher"}
     sending = {
@@ -82,7 +83,7 @@ def _with_clock_problem(status: SourceStatus, usual_ns: int, usual: SourceStatus
 
 
 class SourceHealth:
-    """Rate and gaps by header stamps, and the troubles of the last seconds. Not thread-safe.
+    """Rate and gaps by header stamps, and the problems of the last seconds. Not thread-safe.
 
     Args:
         topic: of the images, begins every text.
@@ -93,12 +94,16 @@ class SourceHealth:
         self._stamps: deque[int] = deque(maxlen=REMEMBERED_STAMPS)
         self._notes: dict[str, tuple[int, Problem]] = {}
 
-    def saw(self, stamp_ns: int) -> None:
-        """An image came; stamps increase within an epoch."""
+    def add_stamp(self, stamp_ns: int) -> None:
+        """Add the stamp of an image; stamps increase within an epoch."""
         self._stamps.append(stamp_ns)
 
     def note(self, code: str, text: str, now_ns: int) -> None:
-        """Remember a trouble; the newest text of a code is kept. `now_ns` is of a steady clock."""
+        """Remember a problem, in place of an older one of its code.
+
+        Args:
+            now_ns: of a steady clock.
+        """
         self._notes[code] = (now_ns, Problem(code, f"'{self._topic}': {text}"))
 
     def new_epoch(self) -> None:
@@ -106,12 +111,12 @@ class SourceHealth:
 
     @property
     def rate_hz(self) -> float:
-        """By the median interval of header stamps; 0 before the second image."""
+        """Return the rate by the median interval of header stamps; 0 before the second image."""
         interval = self._interval_ns()
         return 1e9 / interval if interval else 0.0
 
     def problems(self, now_ns: int) -> Iterator[Problem]:
-        """Troubles of the last seconds, and the share of images that never came."""
+        """Yield the problems of the last seconds, and the share of images that never came."""
         yield from (problem for at_ns, problem in self._notes.values() if now_ns - at_ns < FRESH_NS)
         missing = self._missing()
         if missing:

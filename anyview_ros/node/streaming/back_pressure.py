@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -14,11 +14,10 @@ from rclpy.node import Node
 
 from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.parameters import Settings
+from anyview_ros.node.parameters import BackPressureMode, Settings
 
-PLAYER, STEP = "player", "step"
-PAUSE, RESUME = "pause", "resume"
-SERVICES = {PLAYER: (PAUSE, RESUME), STEP: (STEP,)}
+PAUSE, RESUME, STEP = "pause", "resume", "step"  # services, below the name of the node
+SERVICES: Mapping[BackPressureMode, tuple[str, ...]] = {"player": (PAUSE, RESUME), "step": (STEP,)}
 ABSENT = "no_back_pressure_service"
 ANSWER_TIMEOUT_S = 5.0
 RETRY_S = 0.5
@@ -35,7 +34,7 @@ class BackPressure:
     Args:
         node: calls.
         settings: the node's parameters, as they are now.
-        on_answer: called when a service has answered, to look again.
+        on_answer: called when a service has answered, to regulate again.
     """
 
     def __init__(
@@ -45,11 +44,11 @@ class BackPressure:
         self._on_answered = on_answer
         self._settings = settings
         self._group = ReentrantCallbackGroup()
-        # Of the same thread too: an answer that is there already is told inside of the call.
+        # Reentrant: an answer that is there already comes inside of the call.
         self._lock = threading.RLock()
         self._clients: dict[str, Client] = {}
         self._requests: dict[str, Any] = {}
-        self._asked_at: float | None = None  # of the call that is not answered yet
+        self._called_at: float | None = None  # of the call that is not answered yet
         self._not_before = 0.0
         self._held_since: int | None = None
         self._held_ns = 0
@@ -58,7 +57,7 @@ class BackPressure:
         self._closed = False
 
     def regulate(self, backlogs: Sequence[int], shape: ClipShape) -> None:
-        """Look at the lossless cameras, and pause, resume or step; returns at once.
+        """Pause, resume or step the source by the backlogs of the lossless cameras; never wait.
 
         Args:
             backlogs: frames that wait for their answer, of each; may be empty.
@@ -73,7 +72,7 @@ class BackPressure:
                 and (self.holding or self._ready(mode, backlogs))
             ):
                 most = max(backlogs, default=0)
-                if mode == STEP:
+                if mode == "step":
                     self._hold(bool(backlogs) and most >= shape.frames)
                     if backlogs and not self.holding:
                         self._call(STEP)
@@ -84,21 +83,21 @@ class BackPressure:
 
     @property
     def holding(self) -> bool:
-        """Whether the source stands because of us."""
+        """Return whether we hold the source back."""
         return self._held_since is not None
 
     @property
     def calls(self) -> int:
-        """Services that were called."""
+        """Return how many times a service was called."""
         return self._calls
 
     @property
     def problem(self) -> AnyviewError | None:
-        """Why the last call failed; None when it did not."""
+        """Return why the last call failed; None if it did not."""
         return self._problem
 
     def now_ns(self) -> int:
-        """A steady clock that stands still while the source does.
+        """Return the time of a steady clock that stands still while the source does.
 
         By it nothing is late because we held it back: the transform that a frame waits for comes
         after the pause.
@@ -119,8 +118,8 @@ class BackPressure:
         while self.holding and time.monotonic() < deadline:
             time.sleep(CLOSE_S / 100)
 
-    def _ready(self, mode: str, backlogs: Sequence[int]) -> bool:
-        """Return whether the services are there; say so before they are needed.
+    def _ready(self, mode: BackPressureMode, backlogs: Sequence[int]) -> bool:
+        """Return whether the services that are needed are there; if not, note the problem.
 
         One that was there and ended, as a player does with its recording, is missed only while
         frames wait.
@@ -147,16 +146,16 @@ class BackPressure:
 
     def _is_free(self) -> bool:
         now = time.monotonic()
-        if self._asked_at is not None and now - self._asked_at > ANSWER_TIMEOUT_S:
-            self._asked_at = None
+        if self._called_at is not None and now - self._called_at > ANSWER_TIMEOUT_S:
+            self._called_at = None
             self._fail(
                 "back_pressure_timeout",
                 f"{self._name('')}: no answer within {ANSWER_TIMEOUT_S:g} s; it is asked again",
             )
-        return self._asked_at is None and now >= self._not_before
+        return self._called_at is None and now >= self._not_before
 
     def _high(self, shape: ClipShape) -> int:
-        """Two clips, so that the next one is there when one is made; less in a short buffer."""
+        """Return the backlog that pauses the source: two clips, or less in a short buffer."""
         room = int(MOST_OF_BUFFER * self._settings().buffer_s * 1e9 / shape.period_ns)
         return max(shape.frames + 1, min(2 * shape.frames, room))
 
@@ -170,7 +169,7 @@ class BackPressure:
         except AnyviewError as error:
             self._fail(error.code, error.message)
             return
-        self._asked_at = time.monotonic()
+        self._called_at = time.monotonic()
         self._calls += 1
         if service == PAUSE:
             self._hold(True)
@@ -180,11 +179,11 @@ class BackPressure:
 
     def _on_answer(self, service: str, future: Any) -> None:
         with self._lock:
-            self._asked_at = None
-            self._settle(service, future.result())
+            self._called_at = None
+            self._apply_answer(service, future.result())
         self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
 
-    def _settle(self, service: str, answer: Any) -> None:
+    def _apply_answer(self, service: str, answer: Any) -> None:
         accepted = getattr(answer, "success", True)
         if accepted == (service == RESUME):
             self._hold(False)
@@ -194,7 +193,7 @@ class BackPressure:
             self._fail("back_pressure_refused", f"{self._name(service)} refused: {text}")
 
     def _client(self, name: str) -> Client:
-        """Of a service that is there.
+        """Return the client of a service that is there.
 
         Raises:
             AnyviewError: `no_back_pressure_service`, `unknown_service_type`.
@@ -221,7 +220,7 @@ class BackPressure:
 
 
 def _service_type(name: str, kind: str) -> Any:
-    """Of `package/srv/Type`."""
+    """Return the class of `package/srv/Type`."""
     package, _, word = kind.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.srv"), word)

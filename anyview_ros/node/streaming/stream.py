@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_windows import (
     ClipShape,
-    Pace,
+    RateDecimator,
     Window,
     live_window,
     lossless_window,
 )
 from anyview_ros.contract import Contract
-from anyview_ros.engine.continuation import Made as MadeBefore
+from anyview_ros.engine.continuation import PreviousClip
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.streaming.pending_frames import SUPERSEDED, PendingFrames
+from anyview_ros.node.streaming.retry_policy import RetryPolicy
 from anyview_ros.node.streaming.stream_ledger import StreamLedger, StreamSnapshot
-from anyview_ros.node.streaming.stream_troubles import Troubles
-from anyview_ros.node.streaming.waiting_frames import SUPERSEDED, WaitingFrames
-from anyview_ros.node.virtual.asked_camera import AskedCamera, AskedStream
+from anyview_ros.node.virtual.camera_request import CameraRequest, StreamRequest
 
-# Why frames are not published, beside those of `WaitingFrames` and the codes of errors.
+# Why frames are not published, beside those of `PendingFrames` and the codes of errors.
 THINNED, OFF_GRID, CLOCK_JUMPED = "thinned", "off_grid", "clock_jumped"
 
 
@@ -40,7 +40,7 @@ class StreamStatus:
         quiet_s: since the last frame of the first source, or since it began.
     """
 
-    asked: AskedStream
+    request: StreamRequest
     sources: tuple[str, ...]
     ledger: StreamSnapshot
     problem: AnyviewError | None
@@ -51,7 +51,7 @@ class Stream:
     """Which frames are answered, which wait, and which clip is next. Thread-safe: one lock.
 
     Args:
-        asked: the camera, with a stream.
+        request: the camera, with a stream.
         contract: of the model.
         patience_s: how long a clip waits for its transforms.
         now_ns: a steady clock that stands still while the source is held back.
@@ -59,7 +59,7 @@ class Stream:
 
     def __init__(
         self,
-        asked: AskedCamera,
+        request: CameraRequest,
         contract: Contract,
         patience_s: float,
         now_ns: Callable[[], int] = time.monotonic_ns,
@@ -67,48 +67,47 @@ class Stream:
         self._lock = threading.Lock()
         self._shape = ClipShape.of(contract)
         self._now_ns = now_ns
-        self._frames = WaitingFrames()
+        self._frames = PendingFrames()
         self._sources: tuple[str, ...] = ()
         self._source = ""  # the first of them, whose frames are answered
         self._answered: tuple[int, ...] = ()  # stamps of the last clip, if the next can continue it
-        self._made: MadeBefore | None = None  # its frames
+        self._previous: PreviousClip | None = None  # its frames
         self._ledger = StreamLedger()
-        self._troubles = Troubles(patience_s, now_ns)
+        self._retries = RetryPolicy(patience_s, now_ns)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._epoch = 0
         self._heard_at = now_ns()
-        self.change(asked)
+        self.change(request)
 
-    def change(self, asked: AskedCamera) -> None:
-        """The camera was added or changed; its answered frames stay answered."""
-        assert asked.stream is not None
+    def change(self, request: CameraRequest) -> None:
+        """Take over a changed request; frames that were answered stay answered."""
+        assert request.stream is not None
         with self._lock:
-            self._asked = asked.stream
-            self._pace = Pace(asked.stream.rate_hz, self._shape.period_ns)
-            self._hop = self._pace.hop(self._shape)
-            self._troubles.problem, self._failed_ns = None, 0
-            if asked.sources:
-                self._follow(asked.sources)
+            self._request = request.stream
+            self._decimator = RateDecimator(request.stream.rate_hz, self._shape.period_ns)
+            self._stride = self._decimator.stride(self._shape)
+            self._retries.problem, self._failed_ns = None, 0
+            if request.sources:
+                self._follow(request.sources)
 
     @property
-    def asked(self) -> AskedStream:
-        return self._asked
+    def request(self) -> StreamRequest:
+        return self._request
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The cameras of its last clip, empty before they are chosen."""
+        """Return the cameras of its last clip, empty before they are chosen."""
         return self._sources
 
     @property
     def source(self) -> str:
-        """The first of them, whose frames are answered."""
+        """Return the first of them, whose frames are answered."""
         return self._source
 
     def wants_source(self) -> bool:
-        """Whether a source is to be chosen now: frames came, and none was chosen yet."""
+        """Return whether to choose a source now: frames came, and none was chosen yet."""
         with self._lock:
-            here = self._frames.any()
-            return not self._source and here and not self._troubles.is_resting
+            return not (self._source or self._frames.is_empty() or self._retries.is_resting)
 
     def follow(self, sources: tuple[str, ...]) -> None:
         """Answer the frames of the first of these cameras from now on."""
@@ -116,12 +115,14 @@ class Stream:
             self._follow(sources)
 
     def rest(self, error: AnyviewError) -> None:
-        """There is nothing to be made yet: look again a little later."""
+        """Note why nothing can be made, and allow no clip for a short time."""
         with self._lock:
-            self._troubles.rest(error)
+            self._retries.rest(error)
 
     def note(self, source: str, stamp_ns: int, is_changed: bool = False) -> None:
-        """A frame of a source camera was stored.
+        """Add a frame of a source camera that was stored.
+
+        If its stamp jumps back, a new epoch begins.
 
         Args:
             is_changed: whether it is the first of another calibration, so that no clip holds it
@@ -136,17 +137,17 @@ class Stream:
             skipped = self._frames.add(source, stamp_ns, is_changed)
             if source == self._source:
                 self._heard_at = self._now_ns()
-                self._ledger.saw(stamp_ns)
+                self._ledger.add_frame(stamp_ns)
                 if skipped:
                     self._ledger.skipped[skipped] += 1
 
     def forget_times(self, reason: str) -> None:
-        """The clock jumped, or the node listens no more: stamps may come again."""
+        """Begin a new epoch, in which stamps may come again; count what waits as skipped."""
         with self._lock:
             self._begin_epoch(reason)
 
     def window(self, ended: bool = False, join_ns: int = 0) -> Window | None:
-        """The clip that is to be made now, None while it has to wait.
+        """Return the clip that is to be made now, None while it has to wait.
 
         Args:
             ended: whether no further frame of the source is waited for.
@@ -156,25 +157,25 @@ class Stream:
             window = self._next_window(ended, join_ns)
             return replace(window, epoch=self._epoch) if window is not None else None
 
-    def before(
+    def previous_frames(
         self, window: Window, stamps_ns: tuple[int, ...], size: tuple[int, int]
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3): the first frames of a clip that were made before it; may be none."""
+        """Return (n, H, W, 3), the first frames of a clip that the one before made; n may be 0."""
         nothing = np.empty((0, *size, 3), np.uint8)
         with self._lock:
-            if self._made is None or not window.continues or window.first_ns:
+            if self._previous is None or not window.continues or window.first_ns:
                 return nothing
-            before = self._made.first_of(stamps_ns, size)
+            before = self._previous.overlap(stamps_ns, size)
             return before if len(before) < len(stamps_ns) else nothing
 
-    def answered(
+    def accept(
         self,
         window: Window,
         stamps_ns: tuple[int, ...],
         images: NDArray[np.uint8],
         latency_s: float,
     ) -> tuple[int, ...]:
-        """A clip was made; returns the numbers of its frames that are to be published.
+        """Take a clip that was made; return the numbers of its frames that are to be published.
 
         Empty where the clock jumped since `window` was returned; the clip counts for nothing then.
 
@@ -185,58 +186,63 @@ class Stream:
         with self._lock:
             if window.epoch != self._epoch:
                 return ()
-            waiting = set(self._frames.of(self._source))
+            waiting = set(self._frames.stamps(self._source))
             new = [stamp for stamp in stamps_ns if stamp in waiting]
-            if not window.continues and not self._asked.lossless:
-                self._pace.restart(new)
-            chosen = self._pace.chosen(new)
+            if not window.continues and not self._request.lossless:
+                self._decimator.restart(new)
+            chosen = self._decimator.select(new)
             self._account(stamps_ns[-1], set(new), set(chosen))
             self._ledger.publish(chosen)
-            self._ledger.made_clip(latency_s)
+            self._ledger.add_clip(latency_s)
             held = bisect_left(stamps_ns, window.first_ns)
             self._answered = stamps_ns[held:]
-            self._made = MadeBefore(self._answered, images[held:])
-            self._settle()
+            self._previous = PreviousClip(self._answered, images[held:])
+            self._reset_retries()
             return tuple(k for k, stamp in enumerate(stamps_ns) if stamp in chosen)
 
-    def took(self, wait_s: float, model_s: float, overhead_s: float) -> None:
-        """What its last clip waited for its turn, and what that took."""
+    def record_times(self, wait_s: float, model_s: float, overhead_s: float) -> None:
+        """Record the seconds that its last clip waited, and took in the model and around it."""
         with self._lock:
-            self._ledger.took(wait_s, model_s, overhead_s)
+            self._ledger.add_times(wait_s, model_s, overhead_s)
 
-    def failed(self, window: Window, error: AnyviewError) -> bool:
-        """The clip could not be made: try it again, or go on with the frames after it.
+    def record_failure(self, window: Window, error: AnyviewError) -> bool:
+        """Decide about a clip that could not be made: wait, try again, or give it up.
 
         Returns whether it was given up.
         """
         with self._lock:
             if window.epoch != self._epoch:
                 return False
-            lossless, continues = self._asked.lossless, bool(self._answered)
-            self._troubles.problem = error
-            if self._troubles.is_worth_waiting(error.code, lossless):
-                self._troubles.rest(error)
-            elif lossless and self._troubles.is_worth_another_try(error.code, continues):
-                self._answered, self._made = (), None
+            lossless, continues = self._request.lossless, bool(self._answered)
+            self._retries.problem = error
+            if self._retries.is_worth_waiting(error, lossless):
+                self._retries.rest(error)
+            elif lossless and self._retries.is_worth_another_try(error, continues):
+                self._answered, self._previous = (), None
             else:
                 self._give_up(window, error.code)
                 return True
             return False
 
     def status(self) -> StreamStatus:
-        """An instant for diagnostics."""
+        """Return one instant, for diagnostics."""
         with self._lock:
-            snapshot = self._ledger.snapshot(len(self._frames.of(self._source)))
-            problem = self._troubles.problem
-            return StreamStatus(self._asked, self._sources, snapshot, problem, self._quiet_s())
+            snapshot = self._ledger.snapshot(len(self._frames.stamps(self._source)))
+            return StreamStatus(
+                request=self._request,
+                sources=self._sources,
+                ledger=snapshot,
+                problem=self._retries.problem,
+                quiet_s=self._quiet_s(),
+            )
 
     def backlog(self) -> int:
-        """Frames that wait for their answer."""
+        """Return how many frames wait for their answer."""
         with self._lock:
-            return len(self._frames.of(self._source))
+            return len(self._frames.stamps(self._source))
 
     def quiet_s(self) -> float:
-        """Seconds since the last frame of its source, in which one could have come."""
+        """Return the seconds since the last frame of its source, without those it was held back."""
         with self._lock:
             return self._quiet_s()
 
@@ -244,62 +250,64 @@ class Stream:
         return (self._now_ns() - self._heard_at) / 1e9
 
     def _next_window(self, ended: bool, join_ns: int) -> Window | None:
-        waiting = self._frames.of(self._source)
-        if not waiting or self._troubles.is_resting:
+        waiting = self._frames.stamps(self._source)
+        if not waiting or self._retries.is_resting:
             return None
-        if self._asked.lossless:
+        if self._request.lossless:
             return self._lossless_window(waiting, ended)
         if waiting[-1] <= self._failed_ns:
             return None
-        return live_window(waiting[-1], self._answered, self._shape, self._hop, join_ns)
+        return live_window(
+            waiting[-1], self._answered, self._shape, stride=self._stride, join_ns=join_ns
+        )
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
-        """Another calibration ends a clip as a gap does, and begins the next."""
+        """Return the next lossless clip; another calibration ends a clip as a gap does."""
         changes = self._frames.changes(self._source)
         begins_anew = any(change <= waiting[0] for change in changes)
         later = [change for change in changes if change > waiting[0]]
         alike = waiting[: bisect_left(waiting, later[0])] if later else waiting
         answered = () if begins_anew else self._answered
-        return lossless_window(alike, answered, self._shape, ended or bool(later))
+        return lossless_window(alike, answered, self._shape, ended=ended or bool(later))
 
     def _follow(self, sources: tuple[str, ...]) -> None:
         before, self._sources = self._source, sources
         if sources[0] == before:
             return
-        self._ledger.seen -= len(self._frames.of(before))  # they are not ours to answer
+        self._ledger.seen -= len(self._frames.stamps(before))  # they are not ours to answer
         self._source = sources[0]
-        for stamp in self._frames.of(self._source):
-            self._ledger.saw(stamp)
+        for stamp in self._frames.stamps(self._source):
+            self._ledger.add_frame(stamp)
 
     def _begin_epoch(self, reason: str) -> None:
-        self._ledger.skipped[reason] += len(self._frames.of(self._source))
+        self._ledger.skipped[reason] += len(self._frames.stamps(self._source))
         self._ledger.new_epoch()
         self._frames.clear()
-        self._pace = Pace(self._asked.rate_hz, self._shape.period_ns)
+        self._decimator = RateDecimator(self._request.rate_hz, self._shape.period_ns)
         self._epoch += 1
-        self._settle()
-        self._answered, self._made = (), None
+        self._reset_retries()
+        self._answered, self._previous = (), None
 
-    def _settle(self) -> None:
-        """All is well: forget the troubles before."""
-        self._troubles.settle()
+    def _reset_retries(self) -> None:
+        """Forget the errors before, after a success."""
+        self._retries.reset()
         self._failed_ns = 0
 
     def _account(self, end_ns: int, new: set[int], chosen: set[int]) -> None:
-        """Count every waiting frame up to the end of a clip, and let it go."""
-        for stamp in self._frames.let_go(self._source, end_ns):
+        """Count every waiting frame up to the end of a clip, and drop it."""
+        for stamp in self._frames.drop_until(self._source, end_ns):
             if stamp in chosen:
                 continue
             if stamp in new:
                 self._ledger.skipped[THINNED] += 1
             else:
-                self._ledger.skipped[OFF_GRID if self._asked.lossless else SUPERSEDED] += 1
+                self._ledger.skipped[OFF_GRID if self._request.lossless else SUPERSEDED] += 1
 
     def _give_up(self, window: Window, code: str) -> None:
-        if self._asked.lossless:
+        if self._request.lossless:
             end_ns = window.fresh[-1] if window.fresh else window.end_ns
-            self._ledger.skipped[code] += len(self._frames.let_go(self._source, end_ns))
+            self._ledger.skipped[code] += len(self._frames.drop_until(self._source, end_ns))
         else:
             self._failed_ns = self._frames.newest_ns(self._source)
-        self._answered, self._made = (), None
-        self._troubles.go_on()
+        self._answered, self._previous = (), None
+        self._retries.begin_clip()

@@ -60,33 +60,33 @@ class StreamLedger:
         self._model: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
         self._overhead: deque[float] = deque(maxlen=CLIPS_REMEMBERED)
 
-    def saw(self, stamp_ns: int) -> None:
-        """A frame of the source came."""
+    def add_frame(self, stamp_ns: int) -> None:
+        """Count a frame that the source sent."""
         self.seen += 1
         if self._began_ns is None:
             self._began_ns = stamp_ns
         self._newest_ns = max(self._newest_ns, stamp_ns)
 
     def publish(self, stamps_ns: Sequence[int]) -> None:
-        """Frames were answered."""
+        """Count frames that were answered."""
         self.published += len(stamps_ns)
         self._stamps.extend(stamps_ns)
         while self._stamps and self._stamps[0] <= self._newest_ns - RATE_WINDOW_NS:
             self._stamps.popleft()
 
-    def made_clip(self, latency_s: float) -> None:
-        """A clip was handed over for publication."""
+    def add_clip(self, latency_s: float) -> None:
+        """Count a clip that is handed over for publication, with its latency in seconds."""
         self.clips += 1
         self._latencies.append(latency_s)
 
-    def took(self, wait_s: float, model_s: float, overhead_s: float) -> None:
-        """What a clip waited for its turn, and what that took in the model and around it."""
+    def add_times(self, wait_s: float, model_s: float, overhead_s: float) -> None:
+        """Record the seconds that a clip waited, and took in the model and around it."""
         self._waits.append(wait_s)
         self._model.append(model_s)
         self._overhead.append(overhead_s)
 
     def new_epoch(self) -> None:
-        """The clock jumped: what is measured by stamps begins anew."""
+        """Forget the stamps by which rates are measured; counts go on."""
         self._stamps.clear()
         self._began_ns, self._newest_ns = None, 0
 

@@ -20,9 +20,9 @@ from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure
-from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.fair_queue import FairQueue
 from anyview_ros.node.streaming.stream import Stream, StreamStatus
-from anyview_ros.node.virtual.asked_camera import AskedCamera
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
 POLL_S = 0.05  # how late what no frame announces is noticed: transforms, room in a queue, the end
@@ -62,7 +62,7 @@ class Streams:
         self._changed = threading.Condition()
         self._contract: Contract | None = None  # of the model for which these were made
         self._streams: dict[str, Stream] = {}
-        self._shares = FairShare()
+        self._shares = FairQueue()
         self._ends: dict[tuple[str, ...], int] = {}  # of the last live clip of these sources
         self.back_pressure = BackPressure(node, settings, self._hold_back)
         self._closing = False
@@ -71,7 +71,7 @@ class Streams:
         self._thread.start()
 
     def note(self, source: str, stamp_ns: int, is_changed: bool) -> None:
-        """A frame of a source camera was stored; for any thread, returns at once.
+        """Take a note that a frame of a source camera was stored; for any thread, never waits.
 
         Args:
             is_changed: whether it is the first of another calibration.
@@ -83,7 +83,7 @@ class Streams:
             self._changed.notify_all()
 
     def forget_times(self, reason: str) -> None:
-        """The clock jumped, or the node listens no more.
+        """Begin a new epoch of every stream: the clock jumped, or the inputs ended.
 
         Args:
             reason: code under which frames without an answer are counted.
@@ -94,7 +94,7 @@ class Streams:
             stream.forget_times(reason)
 
     def status(self, camera: str) -> StreamStatus | None:
-        """Of a virtual camera, None where it is not continuous."""
+        """Return the status of a virtual camera, None if it is not continuous."""
         stream = self._now().get(camera)
         return stream.status() if stream is not None else None
 
@@ -110,26 +110,26 @@ class Streams:
         return self._streams  # replaced whole: readers need no lock
 
     def _on_cameras(self) -> None:
-        """Cameras were added, changed or removed, or there is another model."""
+        """Make, change and drop streams, after a change of the cameras or of the model."""
         model = self._model.current
         if model is None:
             return
         with self._changed:
             known = self._streams if model.contract == self._contract else {}
             self._contract, streams = model.contract, dict[str, Stream]()
-            for asked in (camera.asked for camera in self._cameras.listed()):
-                if asked.stream is not None:
-                    stream = known.get(asked.name) or self._stream(asked, model.contract)
-                    stream.change(asked)
-                    streams[asked.name] = stream
-            for gone in self._streams.keys() - streams.keys():
-                self._shares.forget(gone)
+            for request in (camera.request for camera in self._cameras.listed()):
+                if request.stream is not None:
+                    stream = known.get(request.name) or self._stream(request, model.contract)
+                    stream.change(request)
+                    streams[request.name] = stream
+            for removed in self._streams.keys() - streams.keys():
+                self._shares.forget(removed)
             self._streams = streams
             self._changed.notify_all()
 
-    def _stream(self, asked: AskedCamera, contract: Contract) -> Stream:
+    def _stream(self, request: CameraRequest, contract: Contract) -> Stream:
         patience_s = self._settings().tf_timeout_s
-        return Stream(asked, contract, patience_s, self.back_pressure.now_ns)
+        return Stream(request, contract, patience_s, self.back_pressure.now_ns)
 
     def _run(self) -> None:
         while not self._closing:
@@ -151,12 +151,12 @@ class Streams:
     def _hold_back(self) -> None:
         model = self._model.current
         if model is not None:
-            lossless = [stream for stream in self._now().values() if stream.asked.lossless]
+            lossless = [stream for stream in self._now().values() if stream.request.lossless]
             backlogs = [stream.backlog() for stream in lossless]
             self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
 
     def _due(self) -> dict[str, Stream]:
-        """Streams whose next clip can be made now, by name."""
+        """Return the streams whose next clip can be made now, by name."""
         due: dict[str, Stream] = {}
         for name, stream in self._now().items():
             with suppress(AnyviewError):  # it is being removed
@@ -166,17 +166,17 @@ class Streams:
         return due if self._model.current is not None else {}
 
     def _window(self, stream: Stream, join_ns: int = 0) -> Window | None:
-        """What a stream would make now."""
+        """Return the clip that a stream would make now."""
         return stream.window(stream.quiet_s() > self._settings().flush_s, join_ns)
 
     def _take_turn(self) -> None:
-        """One clip of the stream that deserves it most when the model is free."""
+        """Make one clip of the stream that is next, once the model is free."""
         with suppress(AnyviewError), self._queue.enter_stream(lambda: self._closing) as ticket:
             self._queue.wait_turn(ticket)
             due = self._due()
             if not due:
                 return
-            name = self._shares.choose({name: s.asked.priority for name, s in due.items()})
+            name = self._shares.choose({name: s.request.priority for name, s in due.items()})
             started = time.monotonic()
             ticket.camera = name
             try:
@@ -187,53 +187,55 @@ class Streams:
                 due[name].rest(AnyviewError("internal_error", repr(error)))
                 raise
             finally:
-                self._shares.charge(name, due[name].asked.priority, time.monotonic() - started)
+                self._shares.charge(name, due[name].request.priority, time.monotonic() - started)
 
     def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket) -> None:
         try:
-            asked, chosen = self._with_sources(stream, camera.asked)
+            request, chosen = self._with_sources(stream, camera.request)
         except AnyviewError as error:
             stream.rest(error)
             return
         ticket.sources = chosen
-        camera = replace(camera, asked=asked)
+        camera = replace(camera, request=request)
         window = self._window(stream, self._ends.get(chosen, 0))
         if window is None:
             return
         started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
-            made = self._made(stream, window, camera, chosen, ticket)
+            made = self._make_clip(stream, window, camera, chosen, ticket)
         except AnyviewError as error:
-            if ticket.is_cancelled() or not self._node.context.ok():  # what is told elsewhere
-                stream.failed(window, ticket.reason())
+            if (
+                ticket.is_cancelled() or not self._node.context.ok()
+            ):  # the reason is reported elsewhere
+                stream.record_failure(window, ticket.reason())
                 return
-            if stream.failed(window, error):
+            if stream.record_failure(window, error):
                 self._node.get_logger().warning(
-                    f"a clip of '{asked.name}' was not made: {error.message}",
+                    f"a clip of '{request.name}' was not made: {error.message}",
                     throttle_duration_sec=WARN_PERIOD_S,
                 )
             return
-        if not stream.asked.lossless:
+        if not stream.request.lossless:
             self._ends[chosen] = made.job.stamps_ns[-1]
         self._publish(stream, window, made)
         model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
-        stream.took(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
+        stream.record_times(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
     def _with_sources(
-        self, stream: Stream, asked: AskedCamera
-    ) -> tuple[AskedCamera, tuple[str, ...]]:
-        """The camera and the sources of its next clip.
+        self, stream: Stream, request: CameraRequest
+    ) -> tuple[CameraRequest, tuple[str, ...]]:
+        """Return the camera, and the sources of its next clip.
 
         A lossless one keeps its first choice as if it had been named, and its memory to it.
         """
-        if not asked.sources and (stream.wants_source() or not stream.asked.lossless):
+        if not request.sources and (stream.wants_source() or not stream.request.lossless):
             shape = ClipShape.of(self._model.required().contract)
             newest = Window(end_ns=0).spec(shape)
-            stream.follow(self._maker.choose(newest, asked, _at_once, stream.source))
-        chosen = asked.sources or stream.sources
-        return replace(asked, sources=chosen) if stream.asked.lossless else asked, chosen
+            stream.follow(self._maker.choose(newest, request, _at_once, stream.source))
+        chosen = request.sources or stream.sources
+        return replace(request, sources=chosen) if stream.request.lossless else request, chosen
 
-    def _made(
+    def _make_clip(
         self,
         stream: Stream,
         window: Window,
@@ -246,16 +248,16 @@ class Streams:
         job = self._maker.gather(spec, camera, _at_once, chosen)
         ticket.sources = job.names
         size = job.target.camera.height, job.target.camera.width
-        before = stream.before(window, job.stamps_ns, size)
+        before = stream.previous_frames(window, job.stamps_ns, size)
         return self._maker.make(job, ticket, before=before)
 
     def _publish(self, stream: Stream, window: Window, made: SynthesizedClip) -> None:
         age_s = made.age_s(self._node.get_clock().now().nanoseconds)
-        chosen = stream.answered(window, made.job.stamps_ns, made.synthesis.frames, age_s)
+        chosen = stream.accept(window, made.job.stamps_ns, made.synthesis.frames, age_s)
         if chosen:
             self._maker.publish(made, chosen)
 
 
 def _at_once() -> bool:
-    """Cancels every wait: what is not there yet is asked for again."""
+    """Return True, which cancels every wait: what is not there yet is tried again."""
     return True

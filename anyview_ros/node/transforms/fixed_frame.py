@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.transforms.tf import FrameTree
 
-WAITED_FOR = ("tf_waiting", "tf_unknown_frame", "tf_disconnected")
 CANCEL_POLL_S = 0.05
 
 Found = TypeVar("Found")
@@ -34,10 +33,10 @@ class FixedFrame:
         self._timeout_s = timeout_s
         self._arrived = threading.Condition()
         self.name = name
-        tree.on_arrival(self._tell)
+        tree.on_arrival(self._notify)
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) pose of a frame, which is empty for the fixed frame itself; never waits.
+        """Return the (4, 4) pose of a frame, which is empty for the fixed frame; never wait.
 
         Raises:
             AnyviewError: as `FrameTree.lookup`.
@@ -47,21 +46,21 @@ class FixedFrame:
         return self._tree.lookup(self.name, frame, stamp_ns)
 
     def wait_for(
-        self, look: Callable[[], Found], cancelled: Callable[[], bool] = lambda: False
+        self, resolve: Callable[[], Found], cancelled: Callable[[], bool] = lambda: False
     ) -> Found:
-        """What `look` returns, as soon as the transforms that it needs are there.
+        """Return what `resolve` does, as soon as the transforms that it needs are there.
 
         Raises:
-            AnyviewError: that of `look` after the timeout, or at once when waiting cannot help.
+            AnyviewError: that of `resolve` after the timeout, or at once when waiting cannot help.
         """
         deadline = time.monotonic() + self._timeout_s
         with self._arrived:
             while True:
                 try:
-                    return look()
+                    return resolve()
                 except AnyviewError as error:
                     late = time.monotonic() >= deadline
-                    if error.code not in WAITED_FOR or late or cancelled():
+                    if error.retry != "arrival" or late or cancelled():
                         raise
                 self._arrived.wait(CANCEL_POLL_S)
 
@@ -81,6 +80,6 @@ class FixedFrame:
                 f"frame '{frame}' is unknown; there are: {', '.join(frames) or 'none'}",
             )
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._arrived:
             self._arrived.notify_all()

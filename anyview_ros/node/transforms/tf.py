@@ -57,10 +57,10 @@ class Transforms(Protocol):
 class Tf2Transforms:
     """tf2's own buffer, with its exceptions named as ours.
 
-    tf2 itself says on the log when it ignores a transform.
+    tf2 itself logs when it ignores a transform.
 
     Args:
-        cache_ns: how long dynamic transforms are kept.
+        cache_ns: age at which dynamic transforms are forgotten.
     """
 
     def __init__(self, cache_ns: int) -> None:
@@ -72,7 +72,7 @@ class Tf2Transforms:
         store(transform, "anyview")
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """As `TransformBuffer.lookup`."""
+        """Return the (4, 4) target_from_source; errors as `TransformBuffer.lookup`."""
         try:
             found = self._core.lookup_transform_core(
                 target_frame, source_frame, Time(nanoseconds=stamp_ns)
@@ -113,7 +113,7 @@ class Tf2Transforms:
 
 
 def tf2_core() -> Any:
-    """tf2's module in C++, None where it is not installed.
+    """Return tf2's module in C++, None if it is not installed.
 
     Debian's python3-tf2 is of ROS 1 and also called tf2_py, but its core has another name.
     """
@@ -124,7 +124,7 @@ def tf2_core() -> Any:
 
 
 def stored_transforms(cache_ns: int) -> Transforms:
-    """tf2's buffer where it is installed, else the stand-in."""
+    """Return tf2's buffer if it is installed, else the stand-in."""
     return Tf2Transforms(cache_ns) if tf2_core() else TransformBuffer(cache_ns)
 
 
@@ -136,7 +136,7 @@ class FrameTree:
 
     Args:
         node: gets the two subscriptions.
-        cache_s: how long dynamic transforms are kept; longer than any frame buffer.
+        cache_s: age at which dynamic transforms are forgotten; more than any frame buffer's.
         group: callback group of the subscriptions.
     """
 
@@ -164,16 +164,16 @@ class FrameTree:
 
     @property
     def implementation(self) -> str:
-        """ "tf2" or "stand-in"."""
+        """Return "tf2" or "stand-in"."""
         return "tf2" if isinstance(self._transforms, Tf2Transforms) else "stand-in"
 
     @property
     def problem(self) -> AnyviewError | None:
-        """The last transform that was refused, for diagnostics."""
+        """Return the last transform that was refused, for diagnostics."""
         return self._problem
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) target_from_source at a time.
+        """Return the (4, 4) target_from_source at a time.
 
         Raises:
             AnyviewError: as `TransformBuffer.lookup`; `zero_stamp` for a stamp that is not
@@ -184,7 +184,7 @@ class FrameTree:
         return self._transforms.lookup(target_frame, source_frame, stamp_ns)
 
     def frames(self) -> tuple[str, ...]:
-        """Names of all frames ever seen, sorted."""
+        """Return the names of all frames ever seen, sorted."""
         return self._transforms.frames()
 
     def on_arrival(self, listener: Callable[[], None]) -> None:
@@ -196,7 +196,7 @@ class FrameTree:
         self._listeners.remove(listener)
 
     def reset(self) -> None:
-        """The clock jumped: forget dynamic transforms; static ones are never sent again."""
+        """Forget dynamic transforms after a clock jump; static ones are never sent again."""
         self._transforms.clear()
         self._newest.clear()
 
@@ -209,12 +209,12 @@ class FrameTree:
         for transform in message.transforms:
             self._watch_for_jump(transform)
             self._insert(transform, static=False)
-        self._tell()
+        self._notify()
 
     def _on_tf_static(self, message: TFMessage) -> None:
         for transform in message.transforms:
             self._insert(transform, static=True)
-        self._tell()
+        self._notify()
 
     def _watch_for_jump(self, transform: TransformStamped) -> None:
         stamp = stamp_ns(transform.header.stamp)
@@ -235,6 +235,6 @@ class FrameTree:
         except AnyviewError as error:
             self._problem = error
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in tuple(self._listeners):
             listener()

@@ -1,1 +1,1 @@
-"""The cameras a robot does not have: asked for, placed, steered, and their topics."""
+"""The cameras that a robot does not have: requests, placements, steering, and topics."""

@@ -36,7 +36,7 @@ class CameraFrames:
         self._dynamic = node.create_publisher(TFMessage, "/tf", QUEUE_MESSAGES)
 
     def is_ours(self, frame: str) -> bool:
-        """Whether this node publishes the frame, or did: listeners keep static frames forever."""
+        """Return whether this node publishes the frame, or did: listeners keep static frames."""
         return frame in self._ever
 
     def stand(self, parent: str, child: str, parent_from_child: NDArray[np.float64]) -> None:
@@ -75,7 +75,7 @@ class CameraFrames:
             self._publish_standing()
 
     def forget_times(self) -> None:
-        """The clock jumped: frames that move begin anew."""
+        """Forget the newest stamps of moving frames, so that earlier times can be published."""
         self._newest_ns.clear()
 
     def _publish_standing(self) -> None:

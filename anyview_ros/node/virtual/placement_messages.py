@@ -15,7 +15,7 @@ from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.msg import VirtualCamera
 
 
-def asked_placement(message: VirtualCamera) -> Standing | Trajectory:
+def requested_placement(message: VirtualCamera) -> Standing | Trajectory:
     """Check where a virtual camera is to be.
 
     Raises:

@@ -51,8 +51,8 @@ class PublishedClip:
         info: provenance of frame k, for its latency in seconds.
         period_s: between two publications at least.
         age_s: of its newest source frame when the clip was ready.
-        coverage: (H, W) uint8 of frame k; called only where somebody listens.
-        uncertainty: (T, H, W) uint8; (0, H, W) where none was asked for.
+        coverage: (H, W) uint8 of frame k; called only if its topic has subscribers.
+        uncertainty: (T, H, W) uint8; (0, H, W) if none is requested.
         depth: (T, H, W) float32 metres, NaN where it is not known; as uncertainty where none was.
         delays_s: T, from when it was ready to the publication of each frame; empty = at once, as
             for a clip that goes to no topic.
@@ -85,11 +85,11 @@ class CameraTopics:
         name: of the virtual camera.
         frame_id: of its images.
         queue_frames: of each publisher.
-        tells_depth: whether the model does, so that there is a topic for it.
+        has_depth: whether the model does, so that there is a topic for it.
     """
 
     def __init__(
-        self, node: Node, name: str, frame_id: str, queue_frames: int, tells_depth: bool
+        self, node: Node, name: str, frame_id: str, queue_frames: int, has_depth: bool
     ) -> None:
         self._node = node
         self._name = name
@@ -97,8 +97,8 @@ class CameraTopics:
         self._queue_frames = queue_frames
         self._in_use = threading.Lock()  # of the publishers
         self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
-        self.tell_depth(tells_depth)
-        # One clip may wait for the one that is leaving: who asks faster than real time waits too.
+        self.set_depth(has_depth)
+        # One clip may wait for the one that is leaving; callers faster than real time wait too.
         self._clips: queue.Queue[PublishedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
         self._never_matched = 0
@@ -106,26 +106,29 @@ class CameraTopics:
         self._thread = threading.Thread(target=self._run, name=f"publish {name}", daemon=True)
         self._thread.start()
 
-    def tell_depth(self, tells_depth: bool) -> None:
-        """Open or close the topic of depth: another model may tell it, or not."""
+    def set_depth(self, has_depth: bool) -> None:
+        """Open or close the topic of depth, by whether the model gives it."""
         with self._in_use:
-            if tells_depth and DEPTH not in self._publishers:
+            if has_depth and DEPTH not in self._publishers:
                 opened = self._open(DEPTH, Image)
-                self._publishers = {**self._publishers, DEPTH: opened}  # for those who read it now
-            elif not tells_depth and DEPTH in self._publishers:
+                self._publishers = {
+                    **self._publishers,
+                    DEPTH: opened,
+                }  # replaced whole: readers need no lock
+            elif not has_depth and DEPTH in self._publishers:
                 others = dict(self._publishers)
                 closed, self._publishers = others.pop(DEPTH), others
                 self._node.destroy_publisher(closed)
 
     @property
     def wants_depth(self) -> bool:
-        """Return whether somebody listens to depth."""
+        """Return whether the topic of depth has subscribers."""
         publisher = self._publishers.get(DEPTH)
         return publisher is not None and self._node.count_subscribers(publisher.topic_name) > 0
 
     @property
     def has_room(self) -> bool:
-        """Whether `publish` would not wait."""
+        """Return whether `publish` would not wait."""
         return not self._clips.full()
 
     def publish(self, clip: PublishedClip) -> PublishedClip:
@@ -141,9 +144,9 @@ class CameraTopics:
         return planned
 
     def publish_and_close(self, clip: PublishedClip) -> PublishedClip:
-        """Publish to those who listen already, wait until they have it, and close.
+        """Publish to present subscribers, wait until they have it, and close.
 
-        Returns the clip with its delays, as it is where nobody listens.
+        Returns the clip with its delays; without, if there are no subscribers.
         """
         if self._known_listeners():
             clip = self.publish(clip)
@@ -164,7 +167,9 @@ class CameraTopics:
     def _planned(self, clip: PublishedClip) -> PublishedClip:
         """Take the clip's share of time from now on, and return it with its delays."""
         now = time.monotonic()
-        period_s = clip.period_s if self._known_listeners() else 0.0  # nobody is overrun
+        period_s = (
+            clip.period_s if self._known_listeners() else 0.0
+        )  # there is no subscriber to overrun
         start = max(now, self._planned_end)
         frames = len(clip.stamps_ns)
         self._planned_end = start + frames * period_s
@@ -180,7 +185,7 @@ class CameraTopics:
             )
 
     def _known_listeners(self) -> int:
-        """Subscribers in the graph, of all topics."""
+        """Return the number of subscribers in the graph, of all topics."""
         names = [publisher.topic_name for publisher in self._publishers.values()]
         return sum(self._node.count_subscribers(name) for name in names)
 

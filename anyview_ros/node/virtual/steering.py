@@ -1,4 +1,4 @@
-"""Steering by hand: poses that move a virtual camera while its frames are published."""
+"""Steering: poses that move a virtual camera while its frames are published."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ QUEUE_POSES = 10
 OnPose = Callable[[str, PoseStamped], None]
 
 
-def steered(
+def apply_pose(
     placement: Placement, message: PoseStamped, world_from: WorldFrom, newest_ns: int
 ) -> Steered:
-    """Where a camera is after a pose of a hand.
+    """Return where a camera is after a pose that steers it.
 
     Args:
         placement: where it was.
@@ -53,7 +53,7 @@ def steered(
             "stamp poses by the clock of the cameras, or with 0: from now on",
         )
     # Without a stamp it holds from the newest image on; what is stamped later, until now, is over.
-    return before.steered(stamp or max(newest_ns, _not_jumped(before, newest_ns)), pose)
+    return before.with_pose(stamp or max(newest_ns, _not_jumped(before, newest_ns)), pose)
 
 
 def _history(placement: Placement) -> Steered:
@@ -68,7 +68,7 @@ def _history(placement: Placement) -> Steered:
 
 
 def _not_jumped(before: Steered, newest_ns: int) -> int:
-    """The newest pose's stamp where it is at most a little ahead of the images."""
+    """Return the newest pose's stamp if it is at most a little ahead of the images, else 0."""
     newest_pose_ns = before.stamps_ns[-1]
     return newest_pose_ns if newest_pose_ns <= newest_ns + MAX_AHEAD_NS else 0
 
@@ -92,7 +92,7 @@ def _check_reach(
 def _step_between_frames(
     before: FramePose, after: FramePose, world_from: WorldFrom, newest_ns: int
 ) -> NDArray[np.float64]:
-    """(3,) metres in the fixed frame, at the newest image."""
+    """Return the step, (3,) metres in the fixed frame, at the newest image."""
     try:
         here, there = (p.world_from_cam(world_from, newest_ns) for p in (before, after))
     except AnyviewError:

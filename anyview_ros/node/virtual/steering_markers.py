@@ -2,7 +2,7 @@
 
 The server's side of the protocol of the package `interactive_markers` (ROS 2, rolling), which is
 C++ and Python of a sourced ROS only: a service answers with all markers and a sequence number,
-each change is an update with the next number, and feedback comes with the pose of a hand.
+each change is an update with the next number, and feedback comes with the pose of a dragged marker.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SteeringMarkers:
     Args:
         node: offers them.
         fixed_frame: of poses that name no frame.
-        on_pose: called with the camera's name and where a hand dragged it, with stamp 0.
+        on_pose: called with the camera's name and where it was dragged to, with stamp 0.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class SteeringMarkers:
 
 
 def _marker(name: str) -> InteractiveMarker:
-    """Handles along and around the axes of the optical frame, and a pyramid to drag freely."""
+    """Return handles along and around the optical axes, and a pyramid to drag freely."""
     handles = [
         _handle(axis, kind, mode)
         for axis in AXES
@@ -152,7 +152,7 @@ def _handle(axis: str, kind: str, mode: int) -> InteractiveMarkerControl:
 
 
 def _pyramid() -> Marker:
-    """The camera's view as eight lines, from the optical centre."""
+    """Return the camera's view as eight lines, from the optical centre."""
     x, y, z = HALF_WIDTH * DRAWN, HALF_HEIGHT * DRAWN, DRAWN * SIZE_M
     corners = [Point(x=a, y=b, z=z) for a, b in ((-x, -y), (x, -y), (x, y), (-x, y))]
     lines = []

@@ -23,7 +23,7 @@ Path = Callable[[float], NDArray[np.float64]]
 def orbit(
     point: ArrayLike, radius: float, height: float, turns: float = 1.0, start: float = 0.0
 ) -> Path:
-    """Around a point at a constant height, looking at it; z of the frame is up.
+    """Return a path around a point at a constant height, looking at it; z of the frame is up.
 
     Args:
         point: (3,) metres.
@@ -49,7 +49,7 @@ def orbit(
 
 
 def dolly(start: NDArray[np.float64], move: ArrayLike, point: ArrayLike | None = None) -> Path:
-    """Along a line.
+    """Return a path along a line.
 
     Args:
         start: (4, 4) pose at the beginning.
@@ -67,7 +67,7 @@ def dolly(start: NDArray[np.float64], move: ArrayLike, point: ArrayLike | None =
 
 
 def between(*poses: NDArray[np.float64]) -> Path:
-    """Through poses (4, 4), each stretch in the same time: linear, and slerp on the shorter arc.
+    """Return a path through poses (4, 4), linear and slerp, each stretch in the same time.
 
     Raises:
         AnyviewError: `invalid_trajectory` for fewer than two poses.
@@ -85,7 +85,7 @@ def between(*poses: NDArray[np.float64]) -> Path:
 def pose_messages(
     path: Path, start_ns: int, duration_s: float, frame: str = "", period_s: float = POSE_PERIOD_S
 ) -> list[PoseStamped]:
-    """The path at equal steps of time, for `VirtualCamera.trajectory`.
+    """Return the path at equal steps of time, for `VirtualCamera.trajectory`.
 
     Args:
         start_ns: stamp of the first pose, on the cameras' clock.

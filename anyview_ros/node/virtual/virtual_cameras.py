@@ -1,4 +1,4 @@
-"""The virtual cameras there are: their topics, their frames, and the hands that steer them."""
+"""The virtual cameras there are: their topics, their frames, and how they are steered."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from anyview_ros.clips.source_choice import Choice
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import Settings
-from anyview_ros.node.virtual.asked_camera import AskedCamera
 from anyview_ros.node.virtual.camera_frames import CameraFrames
-from anyview_ros.node.virtual.hands import Hands
+from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.publisher import CameraTopics
-from anyview_ros.node.virtual.steering import steered
+from anyview_ros.node.virtual.steering import apply_pose
+from anyview_ros.node.virtual.steering_interface import SteeringInterface
 
 QUEUE_CLIPS = 2  # that the publishers' queues hold
 WARN_PERIOD_S = 5.0
@@ -38,7 +38,7 @@ class VirtualCamera:
         is_temporary: whether it exists for one request, and is closed once that is published.
     """
 
-    asked: AskedCamera
+    request: CameraRequest
     topics: CameraTopics
     choice: Choice | None = None
     memory: str = ""
@@ -49,16 +49,16 @@ class Surroundings(Protocol):
     """The source cameras and the TF tree as they are now."""
 
     def source_names(self) -> tuple[str, ...]:
-        """The names of the source cameras, which are taken."""
+        """Return the names of the source cameras, which are taken."""
 
     def tree_frames(self) -> tuple[str, ...]:
-        """The frames of the TF tree."""
+        """Return the frames of the TF tree."""
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """The pose of a frame in the fixed frame; never waits."""
+        """Return the pose of a frame in the fixed frame; never wait."""
 
     def newest_ns(self) -> int:
-        """Stamp of the newest source image, 0 when there is none."""
+        """Return the stamp of the newest source image, 0 if there is none."""
 
 
 class VirtualCameras:
@@ -81,7 +81,7 @@ class VirtualCameras:
         self._settings = settings
         self._fixed_frame = settings().fixed_frame  # parent of cameras that name none
         self._frames = CameraFrames(node)
-        self._hands = Hands(node, self._fixed_frame, self._on_pose)
+        self._steering = SteeringInterface(node, self._fixed_frame, self._on_pose)
         self._lock = threading.Lock()
         self._cameras: dict[str, VirtualCamera] = {}
         self._temporary: set[str] = set()
@@ -92,12 +92,12 @@ class VirtualCameras:
         self._on_change = on_change
 
     def follow(self, contract: Contract) -> None:
-        """There is another model: give the cameras the topics that it can fill."""
+        """Open or close topics of all cameras by what another model gives."""
         with self._lock:
             for camera in self._cameras.values():
-                camera.topics.tell_depth(contract.sweep_weights)
+                camera.topics.set_depth(contract.sweep_weights)
 
-    def add(self, asked: AskedCamera, contract: Contract) -> None:
+    def add(self, request: CameraRequest, contract: Contract) -> None:
         """Open the topics and publish the frame.
 
         Args:
@@ -108,53 +108,53 @@ class VirtualCameras:
                 `invalid_parameter` for overrides of the topics' QoS.
         """
         with self._lock:
-            self._refuse_taken(asked)
+            self._refuse_taken(request)
             self._refuse_one_too_many()
-            topics = self._open(asked, contract)
+            topics = self._open(request, contract)
             try:
-                self._place(asked)
+                self._place(request)
             except AnyviewError:
                 topics.close()
                 raise
-            self._cameras[asked.name] = VirtualCamera(asked, topics)
-            self._hands.add(asked)
+            self._cameras[request.name] = VirtualCamera(request, topics)
+            self._steering.add(request)
         self._on_change()
 
-    def update(self, asked: AskedCamera) -> None:
+    def update(self, request: CameraRequest) -> None:
         """Replace everything but the name; the topics stay.
 
         Raises:
             AnyviewError: `unknown_camera`, `invalid_parent`.
         """
         with self._lock:
-            camera = self._known(asked.name)
-            self._place(asked)
-            self._cameras[asked.name] = replace(camera, asked=asked)
-            self._hands.follow(asked)
+            camera = self._known(request.name)
+            self._place(request)
+            self._cameras[request.name] = replace(camera, request=request)
+            self._steering.follow(request)
         self._on_change()
 
     def steer(self, name: str, message: PoseStamped) -> None:
-        """Move a camera by hand; when it is refused the last good pose stays.
+        """Move a camera to a pose; if that is refused, the last good pose stays.
 
         Raises:
-            AnyviewError: `unknown_camera`, `invalid_parent`, and those of `steering.steered`.
+            AnyviewError: `unknown_camera`, `invalid_parent`, and those of `steering.apply_pose`.
         """
         newest_ns = self._surroundings.newest_ns()
         with self._lock:
             camera = self._known(name)
             world_from = self._surroundings.world_from
-            placement = steered(camera.asked.placement, message, world_from, newest_ns)
-            asked = replace(camera.asked, placement=placement)
-            self._place(asked)
-            self._cameras[name] = replace(camera, asked=asked)
-            self._hands.follow(asked)
+            placement = apply_pose(camera.request.placement, message, world_from, newest_ns)
+            request = replace(camera.request, placement=placement)
+            self._place(request)
+            self._cameras[name] = replace(camera, request=request)
+            self._steering.follow(request)
 
     def refused_pose(self, name: str) -> AnyviewError | None:
-        """Why the last pose of a hand was refused; None when it was not."""
-        return self._hands.refused(name)
+        """Return why the last pose of a camera was refused; None if it was not."""
+        return self._steering.refused(name)
 
     def show_frames(
-        self, asked: AskedCamera, stamps_ns: Sequence[int], poses: NDArray[np.float64]
+        self, request: CameraRequest, stamps_ns: Sequence[int], poses: NDArray[np.float64]
     ) -> None:
         """Publish the frame of an added camera that moves, at the stamps of its images.
 
@@ -163,17 +163,17 @@ class VirtualCameras:
             poses: (T, 4, 4) world_from_cam.
         """
         with self._lock:
-            if asked.name in self._cameras and not isinstance(asked.placement, Standing):
-                self._frames.move(self._fixed_frame, asked.frame_id, stamps_ns, poses)
+            if request.name in self._cameras and not isinstance(request.placement, Standing):
+                self._frames.move(self._fixed_frame, request.frame_id, stamps_ns, poses)
 
     def forget_times(self) -> None:
-        """The clock jumped: steered cameras keep their newest pose, for all times."""
+        """Hold every steered camera at its newest pose, for all times, after a clock jump."""
         with self._lock:
             self._frames.forget_times()
             for name, camera in self._cameras.items():
-                if isinstance(camera.asked.placement, Steered):
-                    held = replace(camera.asked, placement=camera.asked.placement.held())
-                    self._cameras[name] = replace(camera, asked=held)
+                if isinstance(camera.request.placement, Steered):
+                    held = replace(camera.request, placement=camera.request.placement.hold_newest())
+                    self._cameras[name] = replace(camera, request=held)
 
     def remove(self, name: str) -> None:
         """Close the topics and take back the frame.
@@ -184,8 +184,8 @@ class VirtualCameras:
         with self._lock:
             camera = self._known(name)
             del self._cameras[name]
-            self._hands.drop(name)
-            self._frames.drop(camera.asked.frame_id)
+            self._steering.drop(name)
+            self._frames.drop(camera.request.frame_id)
         self._on_change()
         camera.topics.close()
 
@@ -197,30 +197,30 @@ class VirtualCameras:
             self._cameras.clear()
 
     def note_choice(self, name: str, choice: Choice) -> None:
-        """Keep the sources that were chosen for a camera, if it was added."""
+        """Store the sources that were chosen for a camera, if it was added."""
         with self._lock:
             if name in self._cameras:
                 self._cameras[name] = replace(self._cameras[name], choice=choice)
 
     def note_memory(self, name: str, memory: str) -> None:
-        """Keep what of the past a camera's last clip was made from, if it was added."""
+        """Store what of the past a camera's last clip was made from, if it was added."""
         with self._lock:
             if name in self._cameras:
                 self._cameras[name] = replace(self._cameras[name], memory=memory)
 
     def listed(self) -> list[VirtualCamera]:
-        """Added cameras in order of name."""
+        """Return the added cameras in order of name."""
         with self._lock:
             return [self._cameras[name] for name in sorted(self._cameras)]
 
     def in_tf(self) -> list[VirtualCamera]:
-        """Those of `listed` with a frame: one that moves has none before its first images."""
+        """Return those of `listed` with a frame: one that moves has none before its images."""
         cameras = self.listed()
         with self._lock:
-            return [camera for camera in cameras if self._frames.is_ours(camera.asked.frame_id)]
+            return [camera for camera in cameras if self._frames.is_ours(camera.request.frame_id)]
 
     def named(self, name: str) -> VirtualCamera:
-        """An added camera.
+        """Return an added camera.
 
         Raises:
             AnyviewError: `unknown_camera`, naming those there are.
@@ -229,22 +229,24 @@ class VirtualCameras:
             return self._known(name)
 
     @contextmanager
-    def for_one_request(self, asked: AskedCamera, contract: Contract) -> Iterator[VirtualCamera]:
-        """A camera that exists as long as the context; it has topics but no frame in TF.
+    def for_one_request(
+        self, request: CameraRequest, contract: Contract
+    ) -> Iterator[VirtualCamera]:
+        """Yield a camera that exists as long as the context, with topics but no frame in TF.
 
         Raises:
             AnyviewError: `name_taken`, `frame_taken`.
         """
         with self._lock:
-            self._refuse_taken(asked)
-            self._temporary.add(asked.name)
-        topics = self._open(asked, contract)
+            self._refuse_taken(request)
+            self._temporary.add(request.name)
+        topics = self._open(request, contract)
         try:
-            yield VirtualCamera(asked, topics, is_temporary=True)
+            yield VirtualCamera(request, topics, is_temporary=True)
         finally:
             topics.close()
             with self._lock:
-                self._temporary.discard(asked.name)
+                self._temporary.discard(request.name)
 
     def _known(self, name: str) -> VirtualCamera:
         if name not in self._cameras:
@@ -256,54 +258,58 @@ class VirtualCameras:
             )
         return self._cameras[name]
 
-    def _refuse_taken(self, asked: AskedCamera) -> None:
-        if asked.name in self._cameras:
+    def _refuse_taken(self, request: CameraRequest) -> None:
+        if request.name in self._cameras:
             raise AnyviewError(
-                "name_taken", f"there is a virtual camera '{asked.name}'; update or remove it"
+                "name_taken", f"there is a virtual camera '{request.name}'; update or remove it"
             )
-        if asked.name in self._temporary:
+        if request.name in self._temporary:
             raise AnyviewError(
                 "name_taken",
-                f"a request is running whose camera is '{asked.name}'; choose another name, or "
+                f"a request is running whose camera is '{request.name}'; choose another name, or "
                 "wait for its answer",
             )
-        if asked.name in self._surroundings.source_names():
+        if request.name in self._surroundings.source_names():
             raise AnyviewError(
-                "name_taken", f"'{asked.name}' is a source camera; choose another name"
+                "name_taken", f"'{request.name}' is a source camera; choose another name"
             )
-        frame = asked.frame_id
+        frame = request.frame_id
         if frame in self._surroundings.tree_frames() and not self._frames.is_ours(frame):
             raise AnyviewError(
                 "frame_taken", f"another node publishes the frame '{frame}'; choose another name"
             )
 
-    def _open(self, asked: AskedCamera, contract: Contract) -> CameraTopics:
-        queue = QUEUE_CLIPS * max(contract.frames)
-        tells_depth = contract.sweep_weights
-        return CameraTopics(self._node, asked.name, asked.frame_id, queue, tells_depth)
+    def _open(self, request: CameraRequest, contract: Contract) -> CameraTopics:
+        return CameraTopics(
+            node=self._node,
+            name=request.name,
+            frame_id=request.frame_id,
+            queue_frames=QUEUE_CLIPS * max(contract.frames),
+            has_depth=contract.sweep_weights,
+        )
 
-    def _place(self, asked: AskedCamera) -> None:
+    def _place(self, request: CameraRequest) -> None:
         """Publish where a camera stands; where one that moves is goes with its images."""
-        self._refuse_loop(asked)
-        if isinstance(asked.placement, Standing):
-            pose = asked.placement.pose
+        self._refuse_loop(request)
+        if isinstance(request.placement, Standing):
+            pose = request.placement.pose
             parent = pose.frame or self._fixed_frame
-            self._frames.stand(parent, asked.frame_id, pose.frame_from_cam)
+            self._frames.stand(parent, request.frame_id, pose.frame_from_cam)
         else:
-            self._frames.drop(asked.frame_id)
+            self._frames.drop(request.frame_id)
 
-    def _refuse_loop(self, asked: AskedCamera) -> None:
-        stands_on = {c.asked.frame_id: c.asked.placement.frames for c in self._cameras.values()}
-        for parent in asked.placement.frames:
+    def _refuse_loop(self, request: CameraRequest) -> None:
+        stands_on = {c.request.frame_id: c.request.placement.frames for c in self._cameras.values()}
+        for parent in request.placement.frames:
             ancestors, found = [parent], {parent}
             while ancestors:
                 above = set(stands_on.get(ancestors.pop(), ())) - found
                 ancestors += above
                 found |= above
-            if asked.frame_id in found:
+            if request.frame_id in found:
                 raise AnyviewError(
                     "invalid_parent",
-                    f"'{parent}' stands on '{asked.frame_id}' itself; name another parent_frame",
+                    f"'{parent}' stands on '{request.frame_id}' itself; name another parent_frame",
                 )
 
     def _refuse_one_too_many(self) -> None:
@@ -326,7 +332,7 @@ class VirtualCameras:
         with self._lock:
             if name not in self._cameras:  # removed while the pose was on its way
                 return
-            self._hands.refuse(self._cameras[name].asked, error)
+            self._steering.refuse(self._cameras[name].request, error)
         self._node.get_logger().warning(
             f"a pose of virtual camera '{name}' is refused: {error.message}",
             throttle_duration_sec=WARN_PERIOD_S,

@@ -17,7 +17,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.node.clips.clip_request import requested_camera, requested_clip
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.virtual.asked_camera import NAME, asked_camera
+from anyview_ros.node.virtual.camera_request import NAME, camera_request
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 
@@ -72,13 +72,13 @@ def test_a_start_after_the_newest_frame_is_refused(contract: Contract) -> None:
 
 
 def test_intrinsics_left_open_are_the_first_sources(contract: Contract) -> None:
-    assert asked_camera(VirtualCamera(name="a"), contract).camera(SOURCE) == SOURCE
+    assert camera_request(VirtualCamera(name="a"), contract).camera(SOURCE) == SOURCE
 
 
 def test_a_size_alone_keeps_the_first_sources_field_of_view(contract: Contract) -> None:
     message = VirtualCamera(name="a")
     message.camera_info.width, message.camera_info.height = 320, 100
-    camera = asked_camera(message, contract).camera(SOURCE)
+    camera = camera_request(message, contract).camera(SOURCE)
     assert (camera.width, camera.height) == (320, 100)
     assert camera.fx == pytest.approx(SOURCE.fx / 2)
     assert (camera.cx, camera.cy) == (159.5, 49.5)
@@ -86,7 +86,7 @@ def test_a_size_alone_keeps_the_first_sources_field_of_view(contract: Contract) 
 
 def test_a_field_of_view_alone_keeps_the_first_sources_size(contract: Contract) -> None:
     message = VirtualCamera(name="a", horizontal_fov=math.pi / 2)
-    camera = asked_camera(message, contract).camera(SOURCE)
+    camera = camera_request(message, contract).camera(SOURCE)
     assert (camera.width, camera.height) == (640, 480)
     assert camera.fx == pytest.approx(320.0)
 
@@ -96,7 +96,7 @@ def test_k_wins_over_the_field_of_view(contract: Contract) -> None:
     message.camera_info.width, message.camera_info.height = 64, 48
     message.camera_info.k = Camera(64, 48, 50.0, 51.0, 30.0, 20.0).matrix.ravel()
     expected = Camera(64, 48, 50.0, 51.0, 30.0, 20.0)
-    assert asked_camera(message, contract).camera(SOURCE) == expected
+    assert camera_request(message, contract).camera(SOURCE) == expected
 
 
 @pytest.mark.parametrize("w", [0.0, 1.0])
@@ -125,6 +125,6 @@ def test_python_and_ros_agree_on_paths(tmp_path: Path, contract: Contract) -> No
     """The frame and the topics of the longest name are valid in ROS."""
     from rclpy.validate_full_topic_name import validate_full_topic_name
 
-    longest = asked_camera(VirtualCamera(name="a" * 64), contract)
+    longest = camera_request(VirtualCamera(name="a" * 64), contract)
     assert validate_full_topic_name(f"/virtual/{longest.name}/synthesis_info")
     assert longest.frame_id == "a" * 64 + "_optical_frame"

@@ -7,7 +7,7 @@ import pytest
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.node.messages import info_message
-from anyview_ros.node.sources.camera_sight import doubts
+from anyview_ros.node.sources.image_preparation import calibration_warnings
 
 CAMERA = Camera(64, 48, 50.0, 50.0, 31.5, 23.5)
 
@@ -25,7 +25,10 @@ CAMERA = Camera(64, 48, 50.0, 50.0, 31.5, 23.5)
 def test_a_baseline_that_may_count_twice_is_told(shift: float, frame_id: str, told: bool) -> None:
     info = info_message(CAMERA, 1, frame_id)
     info.p[3] = shift
-    texts = {doubt.code: doubt.message for doubt in doubts(lens_from_info(info), 1.0, frame_id)}
+    texts = {
+        warning.code: warning.message
+        for warning in calibration_warnings(lens_from_info(info), 1.0, frame_id)
+    }
     assert ("stereo_frame" in texts) == told
     if told:
         assert f"P puts the camera 0.120 m beside '{frame_id}'" in texts["stereo_frame"]
@@ -34,7 +37,7 @@ def test_a_baseline_that_may_count_twice_is_told(shift: float, frame_id: str, to
 
 def test_a_black_border_is_told() -> None:
     lens = lens_from_info(info_message(CAMERA, 1, "a"))
-    assert not list(doubts(lens, 0.95, "a"))
-    (doubt,) = doubts(lens, 0.90, "a")
-    assert doubt.code == "rectified_border"
-    assert "10 % of the rectified image lies outside" in doubt.message
+    assert not list(calibration_warnings(lens, 0.95, "a"))
+    (warning,) = calibration_warnings(lens, 0.90, "a")
+    assert warning.code == "rectified_border"
+    assert "10 % of the rectified image lies outside" in warning.message

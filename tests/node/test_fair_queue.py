@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from anyview_ros.node.streaming.fair_share import FairShare
+from anyview_ros.node.streaming.fair_queue import FairQueue
 
 
 def served(priorities: dict[str, int], costs: dict[str, float], turns: int) -> Counter[str]:
     """Seconds of the model that each got, where all always wait."""
-    shares, seconds = FairShare(), Counter[str]()
+    shares, seconds = FairQueue(), Counter[str]()
     for _ in range(turns):
         name = shares.choose(priorities)
         shares.charge(name, priorities[name], costs[name])
@@ -31,11 +31,11 @@ def test_a_priority_is_a_share() -> None:
 
 
 def test_of_those_that_wait_equally_long_the_higher_priority_is_first() -> None:
-    assert FairShare().choose({"a": 0, "b": 5, "c": 2}) == "b"
+    assert FairQueue().choose({"a": 0, "b": 5, "c": 2}) == "b"
 
 
 def test_nobody_waits_longer_than_a_turn_of_each_of_its_equals() -> None:
-    shares, gaps = FairShare(), list[int]()
+    shares, gaps = FairQueue(), list[int]()
     last = dict.fromkeys("abcd", 0)
     for turn in range(1, 400):
         name = shares.choose(dict.fromkeys("abcd", 0))
@@ -46,7 +46,7 @@ def test_nobody_waits_longer_than_a_turn_of_each_of_its_equals() -> None:
 
 
 def test_who_was_idle_gets_no_credit_for_it() -> None:
-    shares = FairShare()
+    shares = FairQueue()
     for _ in range(100):
         shares.charge("busy", 0, 1.0)
     turns = []

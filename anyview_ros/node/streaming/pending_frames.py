@@ -7,10 +7,10 @@ from bisect import bisect_right, insort
 from anyview_ros.imaging.message_fields import JUMP_NS
 
 LATE, SUPERSEDED = "late", "superseded"  # why a frame does not wait, or no longer
-MAX_WAITING = 4096  # frames that nobody fetches, as while the model is missing
+MAX_WAITING = 4096  # frames of a source, while no model answers them
 
 
-class WaitingFrames:
+class PendingFrames:
     """Stamps by source camera, since any of them may be chosen. Not thread-safe.
 
     All of them are newer than what was answered.
@@ -23,11 +23,13 @@ class WaitingFrames:
         self._answered_ns = 0  # all frames up to here are accounted for
 
     def jumps(self, source: str, stamp_ns: int) -> bool:
-        """Whether a stamp is so far back that it is of another epoch."""
+        """Return whether a stamp is so far back that it belongs to another epoch."""
         return stamp_ns < self._newest.get(source, 0) - JUMP_NS
 
     def add(self, source: str, stamp_ns: int, is_changed: bool) -> str:
-        """A frame was stored; returns why it does not wait, or the oldest no longer; or nothing.
+        """Add a frame that was stored.
+
+        Returns why it does not wait, or why the oldest frame does no longer; empty otherwise.
 
         Args:
             is_changed: whether it is the first of another calibration.
@@ -44,37 +46,37 @@ class WaitingFrames:
             return SUPERSEDED
         return ""
 
-    def any(self) -> bool:
-        """Whether a frame of any source waits."""
-        return any(self._waiting.values())
+    def is_empty(self) -> bool:
+        """Return whether no frame of any source waits."""
+        return not any(self._waiting.values())
 
-    def of(self, source: str) -> list[int]:
-        """Stamps that wait, increasing. Not to be changed."""
+    def stamps(self, source: str) -> list[int]:
+        """Return the stamps that wait, increasing. Not to be changed."""
         return self._waiting.get(source, [])
 
     def newest_ns(self, source: str) -> int:
-        """Stamp of the newest frame of this epoch, waiting or not; 0 when there is none."""
+        """Return the newest stamp of this epoch, waiting or not; 0 if there is none."""
         return self._newest.get(source, 0)
 
     def changes(self, source: str) -> list[int]:
-        """Stamps after what was answered at which another calibration begins. Not to be changed."""
+        """Return unanswered stamps at which another calibration begins. Not to be changed."""
         return self._changes.get(source, [])
 
-    def let_go(self, source: str, end_ns: int) -> list[int]:
-        """Nothing up to here waits any more, of any source; returns what did of this one."""
-        waited = self.of(source)[: bisect_right(self.of(source), end_ns)]
+    def drop_until(self, source: str, end_ns: int) -> list[int]:
+        """Drop the frames of all sources up to `end_ns`; return the stamps of this source's."""
+        waited = self.stamps(source)[: bisect_right(self.stamps(source), end_ns)]
         self._answered_ns = max(self._answered_ns, end_ns)
         for stamps in (*self._waiting.values(), *self._changes.values()):
             del stamps[: bisect_right(stamps, end_ns)]
         return waited
 
     def forget(self, source: str) -> None:
-        """The clock of one camera jumped."""
+        """Forget the frames of a camera whose clock jumped."""
         for stamps in (self._waiting, self._newest, self._changes):
             stamps.pop(source, None)
 
     def clear(self) -> None:
-        """Another epoch begins."""
+        """Forget all frames, for another epoch."""
         self._waiting.clear()
         self._newest.clear()
         self._changes.clear()

@@ -1,15 +1,16 @@
-"""Whose turn it is when several streams wait for one model: shares by priority, nobody starves."""
+"""Turns of several streams that wait for one model: shares by priority, and none starves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-class FairShare:
+class FairQueue:
     """Start-time fair queueing (Goyal, Vin and Cheng, 1996), in seconds of the model's time.
 
-    A stream of priority p has 1 + p times the share of one of priority 0. Who needs less than its
-    share leaves the rest to the others; who was idle gets no credit for it. Not thread-safe.
+    A stream of priority p has 1 + p times the share of one of priority 0. A stream that needs less
+    than its share leaves the rest to the others; one that was idle gets no credit for it.
+    Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -17,17 +18,17 @@ class FairShare:
         self._finish: dict[str, float] = {}
 
     def choose(self, priorities: Mapping[str, int]) -> str:
-        """The next of those who wait, by name: at least one, with their priorities."""
+        """Return the name of the stream that is next, given those that wait: at least one."""
         return min(priorities, key=lambda name: (self._start(name), -priorities[name], name))
 
     def charge(self, name: str, priority: int, seconds: float) -> None:
-        """What the turn of a stream took."""
+        """Charge a stream for the seconds that its turn took."""
         start = self._start(name)
         self._now = max(self._now, start)
         self._finish[name] = start + seconds / (1 + priority)
 
     def forget(self, name: str) -> None:
-        """The stream is gone."""
+        """Forget a stream that was removed."""
         self._finish.pop(name, None)
 
     def _start(self, name: str) -> float:

@@ -1,4 +1,4 @@
-"""The node's inputs while it is active, and what its other parts ask of them at any time."""
+"""The inputs of the node while it is active, for its other parts at any time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.inputs import Inputs
 
 
-class Listening:
+class ActiveInputs:
     """Holds the inputs from activation to deactivation. For any thread.
 
     Args:
-        node: whose state is told to those who come in vain.
-        model: whose contract says what clips are needed.
+        node: its state is named in errors.
+        model: its contract says what clips are needed.
         settings: the node's parameters, as they are now.
     """
 
@@ -35,74 +35,79 @@ class Listening:
         self._node = node
         self._model = model
         self._settings = settings
-        self._settled = threading.Event()
-        self.inputs: Inputs | None = None
+        self._ready = threading.Event()
+        self.current: Inputs | None = None
 
-    def settle(self) -> None:
-        """The node has become active, if it does so by itself: nobody waits for it any more."""
-        self._settled.set()
+    def mark_ready(self) -> None:
+        """Release callers that wait in `required`: the inputs are there, or will not come."""
+        self._ready.set()
 
-    def unsettle(self) -> None:
-        """It is about to listen anew: who needs inputs waits for `settle`."""
-        self._settled.clear()
+    def mark_pending(self) -> None:
+        """Let callers of `required` wait until `mark_ready`."""
+        self._ready.clear()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Close the inputs, if there are any."""
-        inputs, self.inputs = self.inputs, None
+        inputs, self.current = self.current, None
         if inputs is not None:
             inputs.close()
 
     def required(self) -> Inputs:
-        """The inputs; waits while the node is about to have some.
+        """Return the inputs; wait for LOAD_WAIT_S at most while they are pending.
 
         Raises:
             AnyviewError: `no_model`, `inactive`.
         """
-        self._settled.wait(LOAD_WAIT_S)
-        inputs = self.inputs
+        self._ready.wait(LOAD_WAIT_S)
+        inputs = self.current
         if inputs is None:
-            self._model.required()  # says why there is none
+            self._model.required()  # raises if there is no model
             raise AnyviewError("inactive", f"the node is {self._node.state}; {INACTIVE}")
         return inputs
 
     def streams(self) -> dict[str, CameraStream]:
-        """The source cameras by name, as they are now."""
-        inputs = self.inputs
+        """Return the source cameras by name; none while the node is not active."""
+        inputs = self.current
         return inputs.streams() if inputs is not None else {}
 
     def source_names(self) -> tuple[str, ...]:
-        """The names of the source cameras; errors as `required`."""
+        """Return the names of the source cameras; errors as `required`."""
         return tuple(self.required().streams())
 
     def tree_frames(self) -> tuple[str, ...]:
-        """The frames of the TF tree; errors as `required`."""
+        """Return the frames of the TF tree; errors as `required`."""
         return self.required().tree.frames()
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """(4, 4) pose of a frame in the fixed frame; never waits.
+        """Return the (4, 4) pose of a frame in the fixed frame; never wait.
 
         Raises:
             AnyviewError: `no_sources`, and those of `FrameTree.lookup`.
         """
-        inputs = self.inputs
+        inputs = self.current
         if inputs is None:
             raise AnyviewError("no_sources", "the node is not listening to TF; ask again")
         return inputs.fixed.world_from(frame, stamp_ns)
 
     def newest_ns(self) -> int:
-        """Stamp of the newest source image, 0 when there is none."""
+        """Return the stamp of the newest source image, 0 if there is none."""
         return max((stream.buffer.newest_ns or 0 for stream in self.streams().values()), default=0)
 
     def scene_scale(self) -> float:
-        """That of the parameter or the model; 1 while there is neither."""
+        """Return the parameter's scale, or the model's; 1 while there is neither."""
         running = self._model.current
         return self._settings().scene_scale or (running.contract.scene_scale if running else 1.0)
 
     def gatherer(self) -> ClipGatherer:
-        """Cuts clips from what there is now.
+        """Return what cuts clips from the inputs as they are now.
 
         Raises:
             AnyviewError: as `required`.
         """
         inputs, model = self.required(), self._model.required()
-        return ClipGatherer(inputs.streams, inputs.fixed, model, self.scene_scale())
+        return ClipGatherer(
+            streams=inputs.streams,
+            fixed=inputs.fixed,
+            model=model,
+            scene_scale=self.scene_scale(),
+        )

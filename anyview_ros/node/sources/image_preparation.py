@@ -1,4 +1,4 @@
-"""From one camera's image messages to images at the size kept, by their camera infos."""
+"""From one camera's image messages to rectified images at the size of the buffer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from anyview_ros.clips.frame_buffer import difference
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.imaging.camera_info import lens_from_info
+from anyview_ros.imaging.camera_info import Rectify, lens_from_info
 from anyview_ros.imaging.compression import check_compressed, decode_compressed
 from anyview_ros.imaging.encodings import check_encoding, decode
 from anyview_ros.imaging.lenses import Lens, RectifiedCamera
@@ -23,16 +23,17 @@ from anyview_ros.imaging.rectification import rectifier
 from anyview_ros.imaging.resize import model_size, resize_camera
 from anyview_ros.node.sources.info_pairing import ImageHeader
 from anyview_ros.node.sources.intake_config import IntakeConfig
+from anyview_ros.topics import Transport
 
 ENOUGH_COVERAGE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """What is left of an image once its camera info is known.
+class PreparedImage:
+    """A decoded, rectified and resized image.
 
     Args:
-        image: (H, W, 3) uint8 RGB at the size at which frames are kept, rectified.
+        image: (H, W, 3) uint8 RGB at the size at which frames are stored, rectified.
         camera: intrinsics of `image`.
         frame_from_cam: (4, 4), of the rectified camera in the frame that the header names.
     """
@@ -42,22 +43,22 @@ class Sight:
     frame_from_cam: NDArray[np.float64]
 
 
-class CameraSight:
+class ImagePreparer:
     """Decodes, rectifies and resizes the images of one camera in one go. Not thread-safe.
 
     Args:
         topic: of the images; its name may say that they are rectified.
         transport: raw or compressed.
         rectify: see `camera_info.declared_rectified`.
-        config: how frames are kept.
-        note: told when the camera is another one than that of the image before.
+        config: how frames are stored.
+        note: called with problems of the calibration, and with its changes.
     """
 
     def __init__(
         self,
         topic: str,
-        transport: str,
-        rectify: str,
+        transport: Transport,
+        rectify: Rectify,
         config: IntakeConfig,
         note: Callable[[AnyviewError], None],
     ) -> None:
@@ -67,10 +68,10 @@ class CameraSight:
         self._note = note
         self._compressed = transport == "compressed"
         self._before: tuple[tuple[int, int], Camera] | None = None
-        self.seen: tuple[RectifiedCamera, str] | None = None
+        self.last_camera: tuple[RectifiedCamera, str] | None = None
 
     def header(self, message: Any) -> ImageHeader:
-        """What is to know of a usable image before it is decoded.
+        """Return what pairing needs of a usable image; nothing is decoded.
 
         Args:
             message: has the fields of sensor_msgs/Image, or of CompressedImage.
@@ -79,32 +80,34 @@ class CameraSight:
             AnyviewError: why it is not usable.
         """
         check_header(message.header)
-        size = check_compressed(message) if self._compressed else check_encoding(message)
-        return ImageHeader(stamp_ns(message.header.stamp), message.header.frame_id, *size)
+        check_size = check_compressed if self._compressed else check_encoding
+        width, height = check_size(message)
+        stamp = stamp_ns(message.header.stamp)
+        return ImageHeader(stamp, message.header.frame_id, width=width, height=height)
 
-    def see(self, header: ImageHeader, message: Any, info: CameraInfo) -> Sight:
-        """The image through its lens.
+    def prepare(self, header: ImageHeader, message: Any, info: CameraInfo) -> PreparedImage:
+        """Decode, rectify and resize an image.
 
         Raises:
             AnyviewError: that the calibration cannot be used, or the image turns out damaged.
         """
         lens = lens_from_info(info, self._rectify, self._topic)
-        size = kept_size(self._config, lens.camera)
+        size = stored_size(self._config, lens.camera)
         way = rectifier(lens, size, self._config.resampler)
-        for doubt in doubts(lens, way.coverage, header.frame_id):
-            self._note(doubt)
+        for warning in calibration_warnings(lens, way.coverage, header.frame_id):
+            self._note(warning)
         rgb = decode_compressed(message, way.source_size) if self._compressed else decode(message)
         image = way.apply(rgb)
         view = lens.rectified
         camera = resize_camera(view.camera, size, self._config.pixel_rule)
         self._compare(header, camera)
-        self.seen = view, header.frame_id
+        self.last_camera = view, header.frame_id
         # Where nothing was to do it is the message's memory, which is not ours to keep.
-        kept = image.copy() if np.shares_memory(image, rgb) else image
-        return Sight(kept, camera, view.frame_from_cam)
+        stored = image.copy() if np.shares_memory(image, rgb) else image
+        return PreparedImage(stored, camera, view.frame_from_cam)
 
     def new_epoch(self) -> None:
-        """What comes next need not be like what came before."""
+        """Forget the last calibration: the next image is not compared with it."""
         self._before = None
 
     def _compare(self, header: ImageHeader, camera: Camera) -> None:
@@ -126,8 +129,8 @@ class CameraSight:
             )
 
 
-def kept_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
-    """Return (H, W) at which frames are kept: the model's, or larger where they give detail.
+def stored_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
+    """Return (H, W) at which frames are stored: the model's, or larger if they give detail.
 
     Larger by `source_size`: pixels of the longer side, where the camera has so many; 0 = the
     model's size.
@@ -142,8 +145,8 @@ def kept_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
     return round(camera.height * scale), round(camera.width * scale)
 
 
-def doubts(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
-    """What may be wrong with a calibration that is used nevertheless.
+def calibration_warnings(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:
+    """Yield what may be wrong with a calibration that is used nevertheless.
 
     Args:
         coverage: share of the rectified image that the camera sees.

@@ -1,4 +1,4 @@
-"""A virtual camera as callers ask for it: checked and turned into values. Refusals have names."""
+"""Requests for virtual cameras, checked and turned into values. Every refusal has a name."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.node.messages import pose_message
-from anyview_ros.node.virtual.placement_messages import asked_placement
+from anyview_ros.node.virtual.placement_messages import requested_placement
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
 PERIOD_TOLERANCE = 0.01
-_FX_FY_CX_CY = ((0, 0), (1, 1), (0, 2), (1, 2))
 
 
 @dataclass(frozen=True)
-class AskedStream:
+class StreamRequest:
     """How a virtual camera is published continuously.
 
     Args:
         rate_hz: of the source's time, above 0.
         lossless: whether every frame is answered, whatever the delay.
-        priority: 0 to 255, see `FairShare`.
+        priority: 0 to 255, see `FairQueue`.
     """
 
     rate_hz: float
@@ -43,7 +42,7 @@ class AskedStream:
 
 
 @dataclass(frozen=True)
-class AskedCamera:
+class CameraRequest:
     """A checked `anyview_ros/VirtualCamera`.
 
     Args:
@@ -53,7 +52,7 @@ class AskedCamera:
         horizontal_fov: radians, 0 = the first source's.
         sources: names, empty = chosen by the node.
         stream: None = on request only.
-        message: as it was asked for.
+        message: as it came.
     """
 
     name: str
@@ -62,7 +61,7 @@ class AskedCamera:
     intrinsics: Camera | None
     horizontal_fov: float
     sources: tuple[str, ...]
-    stream: AskedStream | None
+    stream: StreamRequest | None
     message: VirtualCamera
 
     @property
@@ -70,7 +69,7 @@ class AskedCamera:
         return optical_frame(self.name)
 
     def message_now(self) -> VirtualCamera:
-        """As it was asked for, at the pose to which it was steered since."""
+        """Return the message of the request, with the pose to which it was steered since."""
         if not isinstance(self.placement, Steered):
             return self.message
         now = copy(self.message)
@@ -79,7 +78,7 @@ class AskedCamera:
         return now
 
     def camera(self, first_source: Camera) -> Camera:
-        """Intrinsics, with what was left open taken from the first source's."""
+        """Return the intrinsics; what was left open is taken from the first source's."""
         if self.intrinsics is not None:
             return self.intrinsics
         if self.size is None and not self.horizontal_fov:
@@ -90,11 +89,11 @@ class AskedCamera:
 
 
 def optical_frame(camera_name: str) -> str:
-    """Frame of a virtual camera's images."""
+    """Return the frame of a virtual camera's images."""
     return f"{camera_name}_optical_frame"
 
 
-def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
+def camera_request(message: VirtualCamera, contract: Contract) -> CameraRequest:
     """Check a virtual camera.
 
     Raises:
@@ -103,12 +102,12 @@ def asked_camera(message: VirtualCamera, contract: Contract) -> AskedCamera:
             `invalid_uncertainty_samples`.
     """
     check_name(message.name)
-    stream = _asked_stream(message, contract)
+    stream = _stream_request(message, contract)
     check_samples(message.uncertainty_samples)
     size, intrinsics = _pinhole(message.camera_info)
-    return AskedCamera(
+    return CameraRequest(
         name=message.name,
-        placement=asked_placement(message),
+        placement=requested_placement(message),
         size=size,
         intrinsics=intrinsics,
         horizontal_fov=_field_of_view(message.horizontal_fov),
@@ -132,7 +131,7 @@ def check_name(name: str) -> None:
         )
 
 
-def _asked_stream(message: VirtualCamera, contract: Contract) -> AskedStream | None:
+def _stream_request(message: VirtualCamera, contract: Contract) -> StreamRequest | None:
     if message.mode > VirtualCamera.LOSSLESS:
         raise AnyviewError(
             "invalid_mode", f"mode must be 0 (LIVE) or 1 (LOSSLESS), got {message.mode}"
@@ -145,7 +144,7 @@ def _asked_stream(message: VirtualCamera, contract: Contract) -> AskedStream | N
             f"0 (on request only) to {most_hz:g} Hz, got {message.rate:g}",
         )
     if message.rate:
-        return AskedStream(float(message.rate), lossless, int(message.priority))
+        return StreamRequest(float(message.rate), lossless, int(message.priority))
     if lossless:
         raise AnyviewError(
             "invalid_mode",
@@ -160,7 +159,7 @@ def _asked_stream(message: VirtualCamera, contract: Contract) -> AskedStream | N
 
 
 def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
-    """(size, intrinsics) of a camera info in a request; None where it leaves them open."""
+    """Return (size, intrinsics) of a camera info in a request; None for what it leaves open."""
     k = np.array(info.k, np.float64).reshape(3, 3)
     _check_rectified(info, k)
     if bool(info.width) != bool(info.height) or (k.any() and not info.width):
@@ -170,7 +169,14 @@ def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
     if k.any():
         if k[0, 1] or k[1, 0] or not np.array_equal(k[2], (0, 0, 1)):
             raise _invalid_camera(f"k must be [fx 0 cx; 0 fy cy; 0 0 1], got {k.tolist()}")
-        camera = Camera(info.width, info.height, *(float(k[i]) for i in _FX_FY_CX_CY))
+        camera = Camera(
+            width=info.width,
+            height=info.height,
+            fx=float(k[0, 0]),
+            fy=float(k[1, 1]),
+            cx=float(k[0, 2]),
+            cy=float(k[1, 2]),
+        )
         return (info.width, info.height), camera
     if not info.width:
         return None, None

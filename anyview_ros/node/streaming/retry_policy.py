@@ -1,0 +1,69 @@
+"""What follows when a clip of a stream cannot be made: patience, another try, or giving up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from anyview_ros.errors import AnyviewError
+
+RETRY_S = 0.05
+MAX_DEATHS = 3  # of the inference process over one clip that must not be lost
+
+
+class RetryPolicy:
+    """Decide about the errors of one stream since its last success. Not thread-safe.
+
+    Args:
+        patience_s: how long a clip waits for its transforms.
+        now_ns: steady clock of that patience.
+    """
+
+    def __init__(self, patience_s: float, now_ns: Callable[[], int]) -> None:
+        self._patience_s = patience_s
+        self._now_ns = now_ns
+        self.problem: AnyviewError | None = None
+        self._stuck_since: int | None = None
+        self._retry_at = 0.0
+        self._deaths = 0
+
+    @property
+    def is_resting(self) -> bool:
+        """Return whether it is too early for another try."""
+        return time.monotonic() < self._retry_at
+
+    def rest(self, error: AnyviewError) -> None:
+        """Note why nothing can be made, and allow no other try for RETRY_S."""
+        self.problem = error
+        self._retry_at = time.monotonic() + RETRY_S
+
+    def is_worth_waiting(self, error: AnyviewError, lossless: bool) -> bool:
+        """Return whether what lacks may still come; the first error begins the patience."""
+        if error.retry == "arrival":
+            self._stuck_since = self._stuck_since or self._now_ns()
+            return self._now_ns() - self._stuck_since < self._patience_s * 1e9
+        # Frames of a lossless clip that lack have left the buffer.
+        return error.retry == "readiness" or (error.retry == "more_frames" and not lossless)
+
+    def is_worth_another_try(self, error: AnyviewError, continues: bool) -> bool:
+        """Return whether another process, or a clip without the frames before, may succeed.
+
+        Counts the deaths of the inference process.
+
+        Args:
+            continues: whether the clip begins with frames that were answered before.
+        """
+        if error.retry == "new_process":
+            self._deaths += 1
+            return self._deaths < MAX_DEATHS
+        return error.retry in ("new_clip", "more_frames") and continues
+
+    def begin_clip(self) -> None:
+        """Give the next clip a patience and tries of its own."""
+        self._stuck_since, self._deaths = None, 0
+
+    def reset(self) -> None:
+        """Forget the problem, the rest, and all tries, after a success or a clock jump."""
+        self.problem = None
+        self._retry_at = 0.0
+        self.begin_clip()

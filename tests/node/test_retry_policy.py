@@ -1,0 +1,55 @@
+"""Whether a stream waits, tries again or gives up, by what a retry needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from anyview_ros.errors import AnyviewError
+from anyview_ros.node.streaming.retry_policy import MAX_DEATHS, RetryPolicy
+
+LIVE, LOSSLESS = False, True
+NOW_NS = 10**12
+
+
+def error(code: str) -> AnyviewError:
+    return AnyviewError(code, "some words")
+
+
+def policy(patience_s: float = 1.0) -> RetryPolicy:
+    return RetryPolicy(patience_s, lambda: NOW_NS)
+
+
+@pytest.mark.parametrize(
+    ("code", "live", "lossless"),
+    [
+        ("no_model", True, True),
+        ("tf_waiting", True, True),
+        ("too_few_frames", True, False),  # the frames of a lossless clip have left the buffer
+        ("tf_expired", False, False),
+        ("clip_gap", False, False),
+        ("worker_died", False, False),
+        ("inference_failed", False, False),
+    ],
+)
+def test_a_stream_waits_for_what_may_still_come(code: str, live: bool, lossless: bool) -> None:
+    assert policy().is_worth_waiting(error(code), LIVE) == live
+    assert policy().is_worth_waiting(error(code), LOSSLESS) == lossless
+
+
+def test_patience_ends_for_transforms_only() -> None:
+    assert not policy(0.0).is_worth_waiting(error("tf_waiting"), LOSSLESS)
+    assert policy(0.0).is_worth_waiting(error("no_model"), LOSSLESS)
+
+
+@pytest.mark.parametrize("code", ["too_few_frames", "too_old", "clip_gap", "calibration_changed"])
+def test_a_clip_that_continues_is_tried_without_the_frames_before(code: str) -> None:
+    assert policy().is_worth_another_try(error(code), continues=True)
+    assert not policy().is_worth_another_try(error(code), continues=False)
+
+
+def test_every_clip_has_its_own_deaths() -> None:
+    retries, died = policy(), error("worker_died")
+    tries = [retries.is_worth_another_try(died, False) for _ in range(MAX_DEATHS)]
+    assert tries == [True] * (MAX_DEATHS - 1) + [False]
+    retries.begin_clip()
+    assert retries.is_worth_another_try(died, False)
