@@ -25,6 +25,11 @@ def rigid(rotation: ArrayLike, translation: ArrayLike) -> NDArray[np.float64]:
     return b_from_a
 
 
+def elevation(world_from_cam: NDArray[np.float64]) -> float:
+    """Return how far above the horizon of a z-up world a camera looks, in radians."""
+    return float(np.arcsin(np.clip(world_from_cam[2, 2], -1, 1)))
+
+
 def inverse(b_from_a: NDArray[np.float64]) -> NDArray[np.float64]:
     """a_from_b of (..., 4, 4) rigid transforms, by transposing the rotation."""
     rotation = np.swapaxes(b_from_a[..., :3, :3], -1, -2)

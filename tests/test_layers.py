@@ -56,7 +56,7 @@ ROOMS = {
     "simulation": (),
 }
 # beside the rooms, and used in them
-SHARED = ("messages", "qos_overrides", "parameter", "parameters", "signals")
+SHARED = ("messages", "qos_overrides", "parameter", "parameters", "signals", "steady_clock")
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)
 # Read and write files; nothing of ROS is loaded for them.

@@ -139,6 +139,12 @@ class TransformBuffer:
         with self._lock:
             return tuple(sorted(self._known))
 
+    def forget(self, frame: str) -> None:
+        """Forget the dynamic transforms of one frame, whose stamps begin anew."""
+        with self._lock:
+            if frame in self._dynamic:
+                self._dynamic[frame] = _History()
+
     def clear(self) -> None:
         """Forget the dynamic transforms; names and static transforms stay."""
         with self._lock:

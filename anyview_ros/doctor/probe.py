@@ -16,6 +16,7 @@ from anyview_ros.doctor.dds_profile import VARIABLES, named_profile, profile_fil
 from anyview_ros.doctor.rules import CameraFacts, GraphFacts, ModelFacts, TransportFacts
 from anyview_ros.engine.onnx.runtime import choose_provider
 from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import elevation
 from anyview_ros.node.diagnostics import NVIDIA_DEVICE
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.sources.camera_stream import CameraStream
@@ -120,7 +121,15 @@ def _camera(node: Node, stream: CameraStream) -> CameraFacts:
         camera=seen.camera if seen else None,
         frame_id=stream.source_frame_id or "",
         deaf=tuple(reason for topic in topics for reason in _deaf(node, topic)),
+        elevation=_elevation(stream),
     )
+
+
+def _elevation(stream: CameraStream) -> float:
+    """Return that of the newest frame, 0 where there is none."""
+    newest = stream.buffer.newest_ns
+    frame = stream.buffer.nearest(newest) if newest is not None else None
+    return elevation(frame.world_from_cam) if frame is not None else 0.0
 
 
 def _reliability(node: Node, topic: str) -> str:

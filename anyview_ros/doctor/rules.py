@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from anyview_ros.doctor.dds_profile import VARIABLES
 from anyview_ros.frames import Camera
-from anyview_ros.node.sources.source_health import SourceStatus
+from anyview_ros.node.sources.source_health import FAR_S, SourceStatus
 
 OK, WARN, BAD = "ok", "warn", "bad"
 MB = 1_000_000
@@ -16,8 +17,9 @@ FAST_DDS = "rmw_fastrtps_cpp"
 DEFAULT_SEGMENT = 512 << 10  # of Fast DDS, without a profile
 PROFILE_SEGMENT = 64 << 20  # of config/fastdds.xml, for each process
 SCARCE_SHM = 4 * PROFILE_SEGMENT  # driver, node, recorder and a viewer
+SKYWARD = math.radians(60)  # few cameras look there; one in a body frame, whose z is up, seems to
+OPTICAL = ("_optical", "_optical_frame")  # REP 103's suffix, and the usual one
 SLOW = 0.8  # of the model's rate: below it, grid points of a clip find no frame
-CLOCK_TOLERANCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class CameraFacts:
         camera: of the last image that was understood, None if none was.
         frame_id: of that image.
         deaf: nodes that subscribe to its topics and cannot hear them, with the reason.
+        elevation: of its viewing direction above the horizon, radians, by TF.
     """
 
     status: SourceStatus
@@ -46,6 +49,7 @@ class CameraFacts:
     camera: Camera | None = None
     frame_id: str = ""
     deaf: tuple[str, ...] = ()
+    elevation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,14 @@ def _camera(facts: CameraFacts, graph: GraphFacts, frame_period: float) -> Itera
         f"'{status.topic}' {facts.reliability}, {size}, {status.rate_hz:.1f} Hz, camera info fits, "
         f"'{facts.frame_id}' is placed in '{graph.fixed_frame}'",
     )
+    if facts.elevation > SKYWARD and not facts.frame_id.endswith(OPTICAL):
+        yield Finding(
+            WARN,
+            subject,
+            f"by TF it looks up, {math.degrees(facts.elevation):.0f} degrees above the horizon; is "
+            f"'{facts.frame_id}' its optical frame (REP 103: x right, y down, z ahead)? If not, "
+            "publish one and name it in the images' frame_id",
+        )
     yield from _pace(status, subject, frame_period)
 
 
@@ -184,7 +196,7 @@ def _clocks(graph: GraphFacts) -> Iterator[Finding]:
     stamps = [c.status.newest_stamp_ns for c in graph.cameras]
     ages_s = [graph.now_s - stamp / 1e9 for stamp in stamps if stamp is not None]
     oldest_s = max(ages_s, key=abs, default=0.0)
-    if abs(oldest_s) < CLOCK_TOLERANCE_S:
+    if abs(oldest_s) < FAR_S:
         return
     if graph.simulated_time:
         yield Finding(OK, "clock", "stamps follow /clock; start the node with use_sim_time:=true")

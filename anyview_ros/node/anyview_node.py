@@ -31,8 +31,9 @@ from anyview_ros.node.lifecycle import ManagedNode
 from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
 from anyview_ros.node.signals import ENDING, ignore_further_signals
-from anyview_ros.node.sources.inputs import STEADY, Inputs
+from anyview_ros.node.sources.inputs import Inputs
 from anyview_ros.node.sources.intake_config import intake_config
+from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.stream import CLOCK_JUMPED
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras

@@ -82,6 +82,29 @@ def no_camera_status() -> DiagnosticStatus:
     return _status("cameras", WARN, text, {})
 
 
+def clock_status(behind_s: float, simulated: bool, has_clock: bool) -> DiagnosticStatus:
+    """Report images whose stamps are far from the node's clock.
+
+    Args:
+        behind_s: of the stamps, behind that clock.
+        simulated: whether the node's clock is /clock.
+        has_clock: whether somebody publishes it.
+    """
+    far = f"stamps are {abs(behind_s):.0f} s {'behind' if behind_s > 0 else 'ahead of'}"
+    if simulated:
+        remedy = "/clock, which is the node's time: play the recording with --clock"
+        if not has_clock:
+            remedy = "/clock, which nobody publishes: start the node with use_sim_time:=false"
+    elif has_clock:
+        remedy = "this machine's clock, and there is /clock: start the node with use_sim_time:=true"
+    else:
+        remedy = (
+            "this machine's clock, and latencies are wrong by that: synchronise the clocks, or "
+            "play the recording with --clock and start the node with use_sim_time:=true"
+        )
+    return _status("clock", WARN, f"{far} {remedy}", {"behind_s": f"{behind_s:.3f}"})
+
+
 def model_status(model: ServedModel) -> DiagnosticStatus:
     """Report the model, its provider, and the process it runs in."""
     running = model.current

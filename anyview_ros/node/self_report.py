@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -15,8 +15,8 @@ from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.lifecycle import ManagedNode
 from anyview_ros.node.process_load import ProcessLoads
-from anyview_ros.node.sources.inputs import STEADY
-from anyview_ros.node.sources.source_health import with_clock_problems
+from anyview_ros.node.sources.source_health import FAR_S, SourceStatus, with_clock_problems
+from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
@@ -80,14 +80,22 @@ class SelfReport:
             yield diagnostics.parameters_status(inputs.without_effect)
         tree, streams = inputs.tree, inputs.streams()
         yield diagnostics.tf_status(tree.implementation, len(tree.frames()), tree.problem)
-        yield from map(
-            diagnostics.camera_status,
-            with_clock_problems([streams[name].status() for name in sorted(streams)]),
-        )
+        statuses = with_clock_problems([streams[name].status() for name in sorted(streams)])
+        yield from self._clock_status(statuses)
+        yield from map(diagnostics.camera_status, statuses)
         for name, refusal in inputs.refused.items():
             yield diagnostics.refused_camera_status(name, refusal)
         if not streams:
             yield diagnostics.no_camera_status()
+
+    def _clock_status(self, statuses: Sequence[SourceStatus]) -> Iterator[DiagnosticStatus]:
+        """Report the node's clock if it is far from that of the cameras."""
+        stamps = [s.newest_stamp_ns for s in statuses if s.newest_stamp_ns is not None]
+        behind_s = (self._node.get_clock().now().nanoseconds - max(stamps, default=0)) / 1e9
+        if stamps and abs(behind_s) > FAR_S:
+            simulated = bool(self._node.get_parameter("use_sim_time").value)
+            has_clock = self._node.count_publishers("/clock") > 0
+            yield diagnostics.clock_status(behind_s, simulated, has_clock)
 
     def _virtual_cameras(self) -> Iterator[DiagnosticStatus]:
         for camera in self._cameras.listed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -135,6 +136,14 @@ GRAPH_TROUBLES = {
 def test_troubles_of_the_graph(name: str) -> None:
     graph, level, words = GRAPH_TROUBLES[name]
     assert_one(troubles(graph), level, words)
+
+
+def test_a_camera_in_a_body_frame_seems_to_look_at_the_sky() -> None:
+    up = math.radians(85)
+    found = troubles(with_camera(frame_id="camera_link", elevation=up))
+    assert_one(found, WARN, "it looks up, 85 degrees above the horizon; is 'camera_link' its")
+    assert not troubles(with_camera(elevation=up)), "an optical frame may look there"
+    assert not troubles(with_camera(frame_id="camera_link", elevation=0.2))
 
 
 def test_simulated_time_is_no_trouble_but_said() -> None:

@@ -24,10 +24,12 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse
 from anyview_ros.imaging.resize import resize_image
+from anyview_ros.node.messages import image_message, info_message
 from anyview_ros.node.sources import camera_stream
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.node.transforms import tf
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.packages import load_package
 from tests.graph import Graph, child, graph
@@ -238,6 +240,83 @@ def test_the_tree_remembers_static_transforms_through_a_jump() -> None:
         assert error.value.code == "zero_stamp"
         tree.close()
         wait_for(lambda: moving.get_subscription_count() == 0, "the end of the subscription")
+
+
+def test_a_stray_frame_whose_stamps_step_back_costs_the_others_nothing() -> None:
+    """As a detected tag, published by two nodes, or with stamp 0 now and then."""
+    at_ns = 5 * 10**9
+    with graph(96) as robot_graph, graph(96) as opened:
+        moving = robot_graph.node.create_publisher(TFMessage, "/tf", 10)
+        tree = FrameTree(opened.node, 20.0, MutuallyExclusiveCallbackGroup())
+        wait_for(lambda: moving.get_subscription_count(), "TF")
+        arrivals: list[int] = []
+        tree.on_arrival(lambda: arrivals.append(1))
+
+        def send(parent: str, child: str, stamp_ns: int) -> None:
+            before = len(arrivals)
+            pose = transform(parent, child, odom_from_base(stamp_ns), stamp_ns)
+            moving.publish(TFMessage(transforms=[pose]))
+            wait_for(lambda: len(arrivals) > before, "the transform")
+
+        send("odom", "base_link", at_ns)
+        send("base_link", "tag_7", at_ns)
+        tree.lookup("odom", "base_link", at_ns)
+        send("base_link", "tag_7", at_ns - 3 * 10**9)
+        tree.lookup("odom", "base_link", at_ns)
+        tree.lookup("base_link", "tag_7", at_ns - 3 * 10**9)  # which makes it one that is used
+        send("base_link", "tag_7", at_ns)
+        send("base_link", "tag_7", 0)
+        with pytest.raises(AnyviewError, match="none has come yet"):
+            tree.lookup("odom", "base_link", at_ns)
+
+
+@pytest.mark.parametrize(
+    ("topic", "qos"),
+    [
+        ("/tf_static", QoSProfile(depth=10)),  # volatile: sent again and again
+        ("/tf", QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)),
+    ],
+)
+def test_transforms_of_another_qos_come_too(
+    topic: str, qos: QoSProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tf, "PUBLISHERS_PERIOD_S", 0.1)
+    with graph(97) as robot_graph, graph(97) as opened:
+        publisher = robot_graph.node.create_publisher(TFMessage, topic, qos)
+        tree = FrameTree(opened.node, 20.0, MutuallyExclusiveCallbackGroup())
+        pose = transform("base_link", "camera", BASE_FROM_CAM, START_NS)
+
+        def arrives() -> bool:
+            publisher.publish(TFMessage(transforms=[pose]))
+            return "camera" in tree.frames()
+
+        wait_for(arrives, "the transform")
+        np.testing.assert_allclose(
+            tree.lookup("base_link", "camera", START_NS), BASE_FROM_CAM, atol=1e-9
+        )
+        tree.close()
+        wait_for(lambda: publisher.get_subscription_count() == 0, "the end of both subscriptions")
+
+
+def test_a_camera_info_that_was_published_once_before_is_received(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_stream, "LATCH_PERIOD_S", 0.1)
+    with graph(98) as opened, graph(98) as camera:
+        lasting = camera.node.create_publisher(CameraInfo, "/front/camera_info", LASTING)
+        lasting.publish(info_message(CAMERA, 1, ""))  # nor does it name the frame
+        image = camera.node.create_publisher(Image, "/front/image_raw", 10)
+        static = camera.node.create_publisher(TFMessage, "/tf_static", LASTING)
+        static.publish(TFMessage(transforms=[transform("odom", "front", BASE_FROM_CAM, 1)]))
+        receiver = Receiver(opened, contract)
+        stamps = itertools.count(START_NS, PERIOD_NS)
+
+        def buffered() -> bool:
+            stamp = next(stamps)
+            image.publish(image_message(picture(stamp), stamp, "front"))
+            return receiver.snapshot.buffered > 0
+
+        wait_for(buffered, "a frame with the info of before")
 
 
 def test_what_is_wrong_with_the_connection_is_named(

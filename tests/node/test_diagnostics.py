@@ -36,6 +36,24 @@ def test_a_camera_that_is_well() -> None:
     assert values["newest_stamp"] == "12.300 s"
 
 
+@pytest.mark.parametrize(
+    ("simulated", "has_clock", "remedy"),
+    [
+        (False, True, "start the node with use_sim_time:=true"),
+        (False, False, "synchronise the clocks, or play the recording with --clock"),
+        (True, True, "play the recording with --clock"),
+        (True, False, "start the node with use_sim_time:=false"),
+    ],
+)
+def test_a_clock_that_is_far_from_the_stamps_is_told(
+    simulated: bool, has_clock: bool, remedy: str
+) -> None:
+    status = diagnostics.clock_status(1_795_894_467.0, simulated, has_clock)
+    assert (status.name, status.level) == ("anyview: clock", diagnostics.WARN)
+    assert status.message.startswith("stamps are 1795894467 s behind ")
+    assert status.message.endswith(remedy) or remedy in status.message
+
+
 def newest(name: str, stamp_s: float, *problems: Problem) -> SourceStatus:
     topic, stamp_ns = f"/{name}/image_raw", round(stamp_s * 1e9)
     return SourceStatus(name, topic, LEDGER, 10.0, stamp_ns, problems)

@@ -126,6 +126,7 @@ def camera_as_fast_as_clips(folder: Path) -> None:
     assert not troubles(with_status(rate_hz=1 / period), model=model)
 
 
+is_outside("the camera driver's", "doctor.rules", "name it in the images' frame_id")
 is_outside("ros2's", "doctor.rules", "play the recording with --clock")
 is_outside("ros2's", "doctor.rules", "start the node with use_sim_time:=true")
 is_outside("the shell's", "doctor.rules", "set both", "export {}")

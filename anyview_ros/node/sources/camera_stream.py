@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import (
+    DurabilityPolicy,
     HistoryPolicy,
     QoSCompatibility,
     QoSPolicyKind,
@@ -35,6 +34,7 @@ from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, ignore
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
 from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.topics import COMPRESSED, Transport
 
@@ -42,6 +42,7 @@ IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
 RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second
 INFO_DEPTH = 50
 RETRY_PERIOD_S = 0.1
+LATCH_PERIOD_S = 1.0  # between two looks at who publishes camera infos, and how
 SILENT_NS = 2_000_000_000  # a camera that has a publisher and sends nothing for so long is named
 
 
@@ -86,12 +87,15 @@ class CameraStream:
         with qos_overrides.checked(options.topic):
             self._images = self._subscribe(kind, options.topic, self._on_image, group)
         with qos_overrides.checked(options.info_topic):
-            self._infos = self._subscribe(CameraInfo, options.info_topic, self._on_info, group)
+            self._infos = [self._subscribe(CameraInfo, options.info_topic, self._on_info, group)]
         self._timer = node.create_timer(
             RETRY_PERIOD_S,
             self._intake.retry,
             callback_group=group,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),  # a paused simulation must not hang it
+            clock=STEADY,
+        )
+        self._latch_timer = node.create_timer(
+            LATCH_PERIOD_S, self._follow_latched_infos, callback_group=group, clock=STEADY
         )
 
     @property
@@ -135,8 +139,10 @@ class CameraStream:
         """End the subscriptions and the timer; the buffer stays readable."""
         self._tree.forget(self._intake.retry)
         self._node.destroy_timer(self._timer)
+        self._node.destroy_timer(self._latch_timer)
         self._node.destroy_subscription(self._images)
-        self._node.destroy_subscription(self._infos)
+        for subscription in self._infos:
+            self._node.destroy_subscription(subscription)
 
     def _subscribe(
         self,
@@ -167,6 +173,28 @@ class CameraStream:
                 policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
             ),
         )
+
+    def _follow_latched_infos(self) -> None:
+        """Receive what a latched publisher sent before; pairing takes an info that comes twice.
+
+        Only where there is one: the others' nodes would warn of a subscription that wants it.
+        """
+        topic = self._infos[0].topic_name
+        lasting = DurabilityPolicy.TRANSIENT_LOCAL
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if any(info.qos_profile.durability == lasting for info in publishers):
+            self._latch_timer.cancel()
+            group = self._latch_timer.callback_group
+            self._infos.append(
+                self._node.create_subscription(
+                    CameraInfo,
+                    topic,
+                    self._on_info,
+                    QoSProfile(depth=1, durability=lasting),
+                    callback_group=group,
+                    event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                )
+            )
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._heard_ns = time.monotonic_ns()

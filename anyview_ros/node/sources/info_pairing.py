@@ -80,12 +80,17 @@ class InfoPairing:
 
 
 def _fits(info: CameraInfo, image: ImageHeader) -> bool:
-    same_frame = info.header.frame_id == image.frame_id
-    return bool(same_frame and image_size(info) == (image.width, image.height))
+    return _same_frame(info, image) and image_size(info) == (image.width, image.height)
+
+
+def _same_frame(info: CameraInfo, image: ImageHeader) -> bool:
+    """Return whether an info names the image's frame: also by no name, or with ROS 1's slash."""
+    named = info.header.frame_id.removeprefix("/")
+    return named in ("", image.frame_id.removeprefix("/"))
 
 
 def _checked(info: CameraInfo, image: ImageHeader) -> CameraInfo:
-    if info.header.frame_id != image.frame_id:
+    if not _same_frame(info, image):
         raise AnyviewError(
             "frame_id_mismatch",
             f"image and camera info must name one frame, got '{image.frame_id}' and "

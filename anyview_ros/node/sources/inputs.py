@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.timer import Timer
@@ -19,6 +18,7 @@ from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_options import SourceOptions
+from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.topics import (
@@ -30,7 +30,6 @@ from anyview_ros.topics import (
     cameras_of,
 )
 
-STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not hang a timer
 DISCOVERY_PERIOD_S = 0.5
 TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
 MAX_BUFFER_BYTES = 512 << 20  # of one camera

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
@@ -28,10 +36,15 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import transform_from_pose
 from anyview_ros.imaging.message_fields import JUMP_NS, seconds, stamp_ns
 from anyview_ros.node import qos_overrides
+from anyview_ros.node.steady_clock import STEADY
 
 TF_QOS = QoSProfile(  # as tf2_ros::TransformListener
     depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
+ANY_QOS = QoSProfile(  # matches every publisher
+    depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+PUBLISHERS_PERIOD_S = 1.0  # between two looks at who publishes TF, and how
 TF_STATIC_QOS = QoSProfile(
     depth=100,
     history=HistoryPolicy.KEEP_LAST,
@@ -50,6 +63,8 @@ class Transforms(Protocol):
     ) -> NDArray[np.float64]: ...
 
     def frames(self) -> tuple[str, ...]: ...
+
+    def forget(self, frame: str) -> None: ...
 
     def clear(self) -> None: ...
 
@@ -84,6 +99,9 @@ class Tf2Transforms:
 
     def frames(self) -> tuple[str, ...]:
         return tuple(sorted(self._core._getFrameStrings()))  # its YAML leaves the roots out
+
+    def forget(self, frame: str) -> None:
+        """Do nothing: tf2 forgets all frames or none. It refuses what is older than its cache."""
 
     def clear(self) -> None:
         self._core.clear()  # keeps static transforms
@@ -132,10 +150,14 @@ class FrameTree:
     """Subscribes to /tf and /tf_static. Lookups are for any thread and never wait.
 
     Clears the dynamic transforms by itself when the stamps of a frame step back by more than a
-    second, as they do when a recording loops: tf2 would refuse the new data as old.
+    second, as they do when a recording loops: tf2 would refuse the new data as old. A frame that
+    no lookup went by is forgotten alone: its clock is nobody's business here.
+
+    Publishers whose QoS does not match, as volatile ones of /tf_static, get a subscription of their
+    own that does.
 
     Args:
-        node: gets the two subscriptions.
+        node: gets the two subscriptions and a light timer.
         cache_s: age at which dynamic transforms are forgotten; more than any frame buffer's.
         group: callback group of the subscriptions.
     """
@@ -144,10 +166,14 @@ class FrameTree:
         self._node = node
         self._transforms = stored_transforms(int(cache_s * 1e9))
         self._newest: dict[str, int] = {}
+        self._parents: dict[str, str] = {}
+        self._looked_up: set[str] = set()
+        self._stray: set[str] = set()
+        self._group = group
         self._listeners: list[Callable[[], None]] = []
         self._problem: AnyviewError | None = None
         with qos_overrides.checked("/tf"):
-            self._subscriptions = [
+            self._subscriptions: list[Subscription] = [
                 node.create_subscription(
                     TFMessage,
                     topic,
@@ -161,6 +187,16 @@ class FrameTree:
                     ("/tf_static", self._on_tf_static, TF_STATIC_QOS),
                 )
             ]
+        # Those that some publishers may not match, with what takes their messages.
+        self._strict = list(
+            zip(self._subscriptions, (self._on_tf, self._on_tf_static), strict=True)
+        )
+        self._timer = node.create_timer(
+            PUBLISHERS_PERIOD_S,
+            self._match_publishers,
+            callback_group=group,
+            clock=STEADY,
+        )
 
     @property
     def implementation(self) -> str:
@@ -181,6 +217,7 @@ class FrameTree:
         """
         if stamp_ns <= 0:
             raise AnyviewError("zero_stamp", f"a transform needs a time above 0, got {stamp_ns}")
+        self._looked_up |= {target_frame, source_frame}
         return self._transforms.lookup(target_frame, source_frame, stamp_ns)
 
     def frames(self) -> tuple[str, ...]:
@@ -201,7 +238,8 @@ class FrameTree:
         self._newest.clear()
 
     def close(self) -> None:
-        """End the subscriptions."""
+        """End the subscriptions and the timer."""
+        self._node.destroy_timer(self._timer)
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -213,21 +251,72 @@ class FrameTree:
 
     def _on_tf_static(self, message: TFMessage) -> None:
         for transform in message.transforms:
+            self._parents[transform.child_frame_id] = transform.header.frame_id
             self._insert(transform, static=True)
         self._notify()
 
+    def _match_publishers(self) -> None:
+        """Subscribe once more to a topic that has a publisher whose messages cannot arrive."""
+        for subscription, callback in tuple(self._strict):
+            reason = self._mismatch(subscription)
+            if reason:
+                self._strict.remove((subscription, callback))
+                topic = subscription.topic_name
+                weaker = self._node.create_subscription(
+                    TFMessage, topic, callback, ANY_QOS, callback_group=self._group
+                )
+                self._subscriptions.append(weaker)
+                self._node.get_logger().warning(
+                    f"'{topic}' {reason}; it comes by a weaker subscription from now on, and what "
+                    "was sent before is lost"
+                )
+
+    def _mismatch(self, subscription: Subscription) -> str:
+        """Return which publisher's messages cannot arrive, and why; empty if all can."""
+        for publisher in self._node.get_publishers_info_by_topic(subscription.topic_name):
+            compatibility, reason = qos_check_compatible(
+                publisher.qos_profile, subscription.qos_profile
+            )
+            if compatibility == QoSCompatibility.ERROR:
+                policy = str(reason).removeprefix("ERROR: ").rstrip(";")
+                return f"of node '{publisher.node_name}' has another QoS ({policy})"
+        return ""
+
     def _watch_for_jump(self, transform: TransformStamped) -> None:
-        stamp = stamp_ns(transform.header.stamp)
-        newest = self._newest.get(transform.child_frame_id, stamp)
+        child, stamp = transform.child_frame_id, stamp_ns(transform.header.stamp)
+        self._parents[child] = transform.header.frame_id
+        newest = self._newest.get(child, stamp)
         if stamp < newest - JUMP_NS:
+            self._step_back(child, f"from {seconds(newest)} to {seconds(stamp)}")
+            newest = stamp
+        self._newest[child] = max(stamp, newest)
+
+    def _step_back(self, frame: str, times: str) -> None:
+        if self._is_used(frame):
             self._node.get_logger().warning(
-                f"TF of '{transform.child_frame_id}' steps back from {seconds(newest)} to "
-                f"{seconds(stamp)}: forgetting the transforms before",
+                f"TF of '{frame}' steps back {times}: forgetting the transforms before",
                 throttle_duration_sec=5.0,
             )
             self.reset()
-            newest = stamp
-        self._newest[transform.child_frame_id] = max(stamp, newest)
+            return
+        self._transforms.forget(frame)
+        if frame not in self._stray:
+            self._stray.add(frame)
+            text = f"TF of '{frame}', which no camera uses, steps back {times}"
+            self._node.get_logger().info(text)
+
+    def _is_used(self, frame: str) -> bool:
+        """Return whether a frame is on a lookup's way to the root; before the first, any may be."""
+        if not self._looked_up:
+            return True
+        for used in tuple(self._looked_up):
+            passed: set[str] = set()
+            while used not in passed:
+                if used == frame:
+                    return True
+                passed.add(used)
+                used = self._parents.get(used, used)
+        return False
 
     def _insert(self, transform: TransformStamped, static: bool) -> None:
         try:
