@@ -42,7 +42,7 @@ def search_path() -> tuple[Path, ...]:
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":")), sys.prefix]
     shares = [Path(prefix) / "share" / "anyview_ros" / "models" for prefix in prefixes]
     checkout = Path(__file__).resolve().parent.parent / "models"
-    return (user / "anyview" / "models", checkout, *shares)
+    return tuple(dict.fromkeys((user / "anyview" / "models", checkout, *shares)))
 
 
 def find_package(name_or_path: str, folders: Sequence[Path] | None = None) -> Path:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from queue import SimpleQueue
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
@@ -41,6 +42,9 @@ from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 # Blocked at most: all requests there may be, one caller about virtual cameras and one transition.
 # Free: one for diagnostics, one to answer "busy", two for steering: poses and markers.
 SERVICE_THREADS = (1 + MAX_WAITING) + 2 + 4
+
+
+WAITING = "autostart is off: waiting for `ros2 lifecycle set` to configure and activate the node"
 
 
 class Anyview:
@@ -178,6 +182,7 @@ class Anyview:
                 if self._settings.autostart:
                     self._node.autostart()
                 else:
+                    self._node.get_logger().info(WAITING)
                     self._model.unload()  # releases callers that wait for it
             except Exception:
                 if self._node.context.ok():  # else a signal has ended ROS meanwhile
@@ -262,28 +267,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rclpy.try_shutdown()
 
 
-def _stop_on_signals() -> threading.Event:
-    """Return what SIGINT and SIGTERM set.
+def _stop_on_signals() -> SimpleQueue[None]:
+    """Return what SIGINT and SIGTERM put an entry into.
 
-    rclpy's own handlers end ROS at once, before a paused player is resumed.
+    rclpy's own handlers end ROS at once, before a paused player is resumed. A queue of this kind
+    may be filled by a handler at any time; an Event would wait for itself in the midst of `wait`.
     """
-    stop = threading.Event()
+    stop: SimpleQueue[None] = SimpleQueue()
     for number in ENDING:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.put(None))
     return stop
 
 
-def _run(stop: threading.Event) -> None:
+def _run(stop: SimpleQueue[None]) -> None:
     node = ManagedNode("anyview")
     anyview = Anyview(node)
     executor = MultiThreadedExecutor(SERVICE_THREADS)
     executor.add_node(node)
     with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
         spinning = pool.submit(_spin, executor)
-        spinning.add_done_callback(lambda _: stop.set())
+        spinning.add_done_callback(lambda _: stop.put(None))
         anyview.follow_autostart()
         try:
-            stop.wait()
+            stop.get()
             ignore_further_signals()
             anyview.release_source()
         finally:

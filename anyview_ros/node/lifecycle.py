@@ -126,6 +126,7 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
 
         FAILURE keeps the state. rclpy itself would log nothing.
         """
+        self.get_logger().info(f"{transition} ...")
         try:
             self._while_ros_is_up(act)
         except AnyviewError as error:
@@ -134,6 +135,7 @@ class ManagedNode(LifecycleNodeMixin, Node):  # type: ignore[misc] # rclpy has n
         except Exception:
             self.get_logger().error(f"cannot {transition}: {traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
+        self.get_logger().info(f"{transition}: done")
         return SUCCESS
 
     def _while_ros_is_up(self, act: Callable[[], None]) -> None:

@@ -165,6 +165,18 @@ def test_a_bad_parameter_ends_the_node_with_its_name(model: Path) -> None:
     )
 
 
+def test_a_camera_whose_name_is_no_topic_costs_the_others_nothing(model: Path) -> None:
+    parameters = ["cameras:=[front, Front-cam, front]"]
+    with live(52, model, *parameters, cameras=("front",)) as (_, _, caller):
+        status = caller.status("camera Front-cam")
+        assert status.level == DiagnosticStatus.ERROR
+        assert status.message == (
+            "'Front-cam/image_raw' is no name of a topic (topic name must not contain characters "
+            "other than alphanumerics, '_', '~', '{', or '}'); set 'Front-cam.image_topic' to one"
+        )
+        assert caller.status("camera front").level == DiagnosticStatus.OK
+
+
 def test_cameras_that_are_named_are_waited_for_and_others_left_alone(model: Path) -> None:
     parameters = ["cameras:=[roof]", "roof.image_topic:=/rig/top/image_raw"]
     with live(52, model, *parameters, cameras=("front",), wait=False) as (_, _, caller):

@@ -142,5 +142,13 @@ for module, words in (
     ("node.sources.info_pairing", "give the driver the calibration of this resolution"),
 ):
     is_outside("the camera driver's", module, words)
+
+
+@does("node.sources.inputs", "set '{}.image_topic | {}.camera_info_topic' to one")
+def topics_by_name(folder: Path) -> None:
+    takes("front.image_topic", "/rig/front/image_raw")
+    takes("front.camera_info_topic", "/rig/front/camera_info")
+
+
 for module in ("node.sources.camera_stream", "node.sources.source_health"):
     is_outside("the container's", module, "give a container a larger /dev/shm")

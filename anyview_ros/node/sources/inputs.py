@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.timer import Timer
+from rclpy.validate_topic_name import validate_topic_name
 
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.errors import AnyviewError
@@ -73,7 +74,7 @@ class Inputs:
         self._only_compressed: set[str] = set()
         self._timer: Timer | None = None
         if settings.cameras:
-            for name in settings.cameras:
+            for name in dict.fromkeys(settings.cameras):
                 self._open(name, f"{name}/image_raw")
         else:
             self._discover()
@@ -139,9 +140,8 @@ class Inputs:
                 on_frame=self._on_frame,
                 now_ns=self._now_ns,
             )
-        except (AnyviewError, InvalidTopicNameException) as error:
-            named = error if isinstance(error, AnyviewError) else None
-            self.refused[name] = named or AnyviewError("invalid_parameter", str(error))
+        except AnyviewError as error:
+            self.refused[name] = error
             self._node.get_logger().error(f"camera '{name}' is not used: {error}")
             return
         self._streams = {**self._streams, name: stream}  # replaced whole: readers need no lock
@@ -149,12 +149,12 @@ class Inputs:
 
     def _options(self, name: str, image_topic: str, transport: Transport) -> SourceOptions:
         camera = declare_camera(self._node, name, transport=transport)
-        topic = self._node.resolve_topic_name(camera.image_topic or image_topic)
+        topic = self._resolved(camera.image_topic or image_topic, f"{name}.image_topic")
         info = camera.camera_info_topic or f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
         return SourceOptions(
             name=name,
             image_topic=topic,
-            info_topic=self._node.resolve_topic_name(info),
+            info_topic=self._resolved(info, f"{name}.camera_info_topic"),
             fixed_frame=self._settings.fixed_frame,
             limits=self._limits(),
             transport=camera.transport,
@@ -163,6 +163,17 @@ class Inputs:
             tf_timeout_s=self._settings.tf_timeout_s,
             clock_offset_ns=round(camera.clock_offset_s * 1e9),
         )
+
+    def _resolved(self, topic: str, parameter: str) -> str:
+        try:
+            validate_topic_name(topic)
+        except InvalidTopicNameException as error:
+            why = str(error).splitlines()[0].removeprefix("Invalid topic name: ").rstrip(":")
+            raise AnyviewError(
+                "invalid_parameter",
+                f"'{topic}' is no name of a topic ({why}); set '{parameter}' to one",
+            ) from None
+        return str(self._node.resolve_topic_name(topic))
 
     def _limits(self) -> BufferLimits:
         buffer_s = self._settings.buffer_s

@@ -119,6 +119,7 @@ class VirtualCameras:
             self._cameras[request.name] = VirtualCamera(request, topics)
             self._steering.add(request)
         self._on_change()
+        self._node.get_logger().info(f"virtual camera '{request.name}' was added")
 
     def update(self, request: CameraRequest) -> None:
         """Replace everything but the name; the topics stay.
@@ -188,6 +189,7 @@ class VirtualCameras:
             self._frames.drop(camera.request.frame_id)
         self._on_change()
         camera.topics.close()
+        self._node.get_logger().info(f"virtual camera '{name}' was removed")
 
     def close(self) -> None:
         """Close all topics; for the end of the node, when nothing can be published any more."""
@@ -226,7 +228,7 @@ class VirtualCameras:
             AnyviewError: `unknown_camera`, naming those there are.
         """
         with self._lock:
-            return self._known(name)
+            return self._known(name, "; add it first, or give the camera whole")
 
     @contextmanager
     def for_one_request(
@@ -248,13 +250,11 @@ class VirtualCameras:
             with self._lock:
                 self._temporary.discard(request.name)
 
-    def _known(self, name: str) -> VirtualCamera:
+    def _known(self, name: str, advice: str = "") -> VirtualCamera:
         if name not in self._cameras:
             there_are = ", ".join(sorted(self._cameras)) or "none"
             raise AnyviewError(
-                "unknown_camera",
-                f"no virtual camera '{name}'; there are: {there_are}; add it first, or give the "
-                "camera whole",
+                "unknown_camera", f"no virtual camera '{name}'; there are: {there_are}{advice}"
             )
         return self._cameras[name]
 
