@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.streaming.retry_policy import MAX_DEATHS, RetryPolicy
+from anyview_ros.node.streaming.retry_policy import MAX_DEATHS, PASSING_S, RetryPolicy
 
 LIVE, LOSSLESS = False, True
 NOW_NS = 10**12
@@ -53,3 +53,26 @@ def test_every_clip_has_its_own_deaths() -> None:
     assert tries == [True] * (MAX_DEATHS - 1) + [False]
     retries.begin_clip()
     assert retries.is_worth_another_try(died, False)
+
+
+@pytest.mark.parametrize("code", ["not_yet", "too_few_frames"])
+def test_frames_that_are_to_come_are_reported_when_they_stay_away(code: str) -> None:
+    now = [NOW_NS]
+    retries = RetryPolicy(1.0, lambda: now[0])
+    retries.rest(error(code))
+    assert retries.problem is None
+    now[0] += int(PASSING_S * 1e9)
+    retries.rest(error(code))
+    assert retries.problem is None
+    now[0] += 1
+    assert retries.problem is not None
+    retries.reset()
+    assert retries.problem is None
+    retries.rest(error(code))
+    assert retries.problem is None, "it lasts anew"
+
+
+def test_what_does_not_pass_is_reported_at_once() -> None:
+    retries = policy()
+    retries.rest(error("no_model"))
+    assert retries.problem is not None

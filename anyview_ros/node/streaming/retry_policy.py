@@ -8,6 +8,8 @@ from collections.abc import Callable
 from anyview_ros.errors import AnyviewError
 
 RETRY_S = 0.05
+PASSING = ("not_yet", "too_few_frames")
+PASSING_S = 3.0  # for so long frames that are still to come are nothing to report
 MAX_DEATHS = 3  # of the inference process over one clip that must not be lost
 
 
@@ -16,16 +18,36 @@ class RetryPolicy:
 
     Args:
         patience_s: how long a clip waits for its transforms.
-        now_ns: steady clock of that patience.
+        now_ns: steady clock of that patience, and of how long a problem has lasted.
     """
 
     def __init__(self, patience_s: float, now_ns: Callable[[], int]) -> None:
         self._patience_s = patience_s
         self._now_ns = now_ns
-        self.problem: AnyviewError | None = None
+        self._problem: AnyviewError | None = None
+        self._problem_since = 0
         self._stuck_since: int | None = None
         self._retry_at = 0.0
         self._deaths = 0
+
+    @property
+    def problem(self) -> AnyviewError | None:
+        """Return what to report; frames that are still to come only where they stay away."""
+        error = self._problem
+        if error is None or error.code not in PASSING:
+            return error
+        has_lasted_ns = self._now_ns() - self._problem_since
+        return error if has_lasted_ns > PASSING_S * 1e9 else None
+
+    def note(self, error: AnyviewError) -> None:
+        """Store the newest problem; one of the same code has lasted since the first."""
+        if self._problem is None or self._problem.code != error.code:
+            self._problem_since = self._now_ns()
+        self._problem = error
+
+    def forget_problem(self) -> None:
+        """Report nothing until something fails again."""
+        self._problem = None
 
     @property
     def is_resting(self) -> bool:
@@ -34,7 +56,7 @@ class RetryPolicy:
 
     def rest(self, error: AnyviewError) -> None:
         """Note why nothing can be made, and allow no other try for RETRY_S."""
-        self.problem = error
+        self.note(error)
         self._retry_at = time.monotonic() + RETRY_S
 
     def is_worth_waiting(self, error: AnyviewError, lossless: bool) -> bool:
@@ -64,6 +86,6 @@ class RetryPolicy:
 
     def reset(self) -> None:
         """Forget the problem, the rest, and all tries, after a success or a clock jump."""
-        self.problem = None
+        self.forget_problem()
         self._retry_at = 0.0
         self.begin_clip()

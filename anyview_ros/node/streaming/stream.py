@@ -86,7 +86,8 @@ class Stream:
             self._request = request.stream
             self._decimator = RateDecimator(request.stream.rate_hz, self._shape.period_ns)
             self._stride = self._decimator.stride(self._shape)
-            self._retries.problem, self._failed_ns = None, 0
+            self._retries.forget_problem()
+            self._failed_ns = 0
             if request.sources:
                 self._follow(request.sources)
 
@@ -214,7 +215,7 @@ class Stream:
             if window.epoch != self._epoch:
                 return False
             lossless, continues = self._request.lossless, bool(self._answered)
-            self._retries.problem = error
+            self._retries.note(error)
             if self._retries.is_worth_waiting(error, lossless):
                 self._retries.rest(error)
             elif lossless and self._retries.is_worth_another_try(error, continues):
