@@ -66,8 +66,8 @@ def test_a_killed_worker_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"asking": SamplingOptions(("exact",), seed=1)},
-        {"asking": SamplingOptions(("draft",))},
+        {"sampling": SamplingOptions(("exact",), seed=1)},
+        {"sampling": SamplingOptions(("draft",))},
         {"metric": "ST-LPIPS (AlexNet)"},
         {"suite": world_suite((7, 10))},
         {"suite": replace(world_suite(), size=(96, 160))},
