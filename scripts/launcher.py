@@ -230,7 +230,7 @@ def prepare(wanted: Sequence[Stage], environment: Mapping[str, str], lock: int) 
     if ready(wanted):
         return  # the call that held the lock did it
     if INCOMPLETE.exists() or not (VENV / "bin" / "python").exists() or not wanted[0].done:
-        shutil.rmtree(VENV, ignore_errors=True)
+        clear()
         say(f"preparing {VENV}: a few minutes the first time, log in {LOG}")
     STATE.mkdir(parents=True, exist_ok=True)
     INCOMPLETE.touch()
@@ -240,6 +240,17 @@ def prepare(wanted: Sequence[Stage], environment: Mapping[str, str], lock: int) 
             run_stage(stage, environment, lock)
             (STATE / stage.name).write_text(stage.stamp)
     INCOMPLETE.unlink()
+
+
+def clear() -> None:
+    """Remove all of VENV but STATE, which says that it is ours also if this is interrupted."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    INCOMPLETE.touch()
+    for entry in (*VENV.iterdir(), *STATE.iterdir()):
+        if entry.is_dir() and not entry.is_symlink() and entry != STATE:
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry not in (STATE, INCOMPLETE):
+            entry.unlink()
 
 
 def run_stage(stage: Stage, environment: Mapping[str, str], lock: int) -> None:

@@ -415,6 +415,25 @@ def test_signal_ends_everything_and_the_next_call_starts_over(
     assert not launcher.INCOMPLETE.exists()
 
 
+def test_a_removal_that_is_interrupted_leaves_a_venv_that_is_known_as_ours(
+    launcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(launcher, first(launcher), stage(launcher, "run", "pass"))
+    (launcher.VENV / "lib").mkdir(exist_ok=True)
+
+    def interrupted(path: Path, **options: bool) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            launcher.clear()
+    assert launcher.INCOMPLETE.exists()
+    launcher.clear()
+    assert list(launcher.VENV.iterdir()) == [launcher.STATE]
+    assert list(launcher.STATE.iterdir()) == [launcher.INCOMPLETE]
+
+
 def test_second_call_waits_for_the_first(launcher: Any, tmp_path: Path) -> None:
     prepare(launcher, first(launcher))
     with launcher.locked():
