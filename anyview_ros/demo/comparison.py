@@ -48,7 +48,9 @@ def compared_moments(bag: Bag, truth: Truth) -> Iterator[tuple[Compared, ...]]:
     """In order of stamp: the frames of all virtual cameras that have one of that stamp."""
     cameras = [_VirtualCamera(bag, n, t, truth) for n, t in bag.virtual_cameras().items()]
     for stamp in sorted({stamp for camera in cameras for stamp in camera.stamps}):
-        yield tuple(c.frame(stamp) for c in cameras if stamp in c.stamps)
+        frames = (c.frame(stamp) for c in cameras if stamp in c.stamps)
+        if moment := tuple(frame for frame in frames if frame is not None):
+            yield moment
 
 
 class _VirtualCamera:
@@ -61,9 +63,11 @@ class _VirtualCamera:
         self._sources = bag.sources()
         self.stamps = frozenset(bag.stamps(topic))
 
-    def frame(self, stamp: int) -> Compared:
+    def frame(self, stamp: int) -> Compared | None:
+        """None where the image is damaged."""
         virtual = self._bag.image(self._topic, stamp)
-        assert virtual is not None  # its stamp came from this topic
+        if virtual is None:
+            return None
         truth, obstacle = self._truth_at(stamp, virtual.shape)
         return Compared(self._name, stamp, virtual, self._seen_by_sources(stamp), truth, obstacle)
 
@@ -84,7 +88,7 @@ class _VirtualCamera:
         if stamp not in self._infos:
             return None, "it has no camera info"
         try:
-            truth = self._truth.image(self._infos[stamp])
+            truth = self._truth.image(self._infos[stamp], self._topic)
         except AnyviewError as error:
             return None, error.message
         if truth is not None and truth.shape != shape:
