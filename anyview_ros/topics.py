@@ -51,7 +51,7 @@ def camera_choices(
         folder = topic.rpartition("/")[0]
         name = camera_name(topic, namespace)
         info = (info_topics or {}).get(name, f"{folder}/{INFO_TOPIC}")
-        if info in all_topics and not is_no_camera(topic):
+        if info in all_topics and not no_camera(topic):
             found.setdefault(name, []).append(topic)
     for topics in found.values():
         beside = set().union(*map(_words, topics))
@@ -69,11 +69,16 @@ def camera_name(topic: str, namespace: str) -> str:
     return folder.removeprefix(own).strip("/").replace("/", "_") or "camera"
 
 
-def is_no_camera(topic: str) -> bool:
-    """Whether a topic's name says that its images are made, drawn in, or depth."""
-    folders = topic.split("/")[:-1]
-    depth = DEPTH & set(folders) or any(folder.startswith("aligned_depth") for folder in folders)
-    return OUTPUT in folders or bool(depth or _words(topic) & (ANNOTATED | DEPTH))
+def no_camera(topic: str) -> str:
+    """Why a topic's images are no camera's by its name; empty where they may be."""
+    folders, words = topic.split("/")[:-1], _words(topic)
+    if OUTPUT in folders:
+        return "it is a virtual camera's"
+    aligned = any(folder.startswith("aligned_depth") for folder in folders)
+    if aligned or (words | set(folders)) & DEPTH:
+        return "by its name it is depth"
+    drawn = sorted(words & ANNOTATED)
+    return f"by its name something was drawn in it ({drawn[0]})" if drawn else ""
 
 
 def _words(topic: str) -> set[str]:

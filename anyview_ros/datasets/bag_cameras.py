@@ -130,7 +130,7 @@ def bag_cameras(
         lookup = placed[name].lookup
         found[name] = BagCamera(camera.topic, stream, infos, lookup, options.fixed_frame)
     notes = [note for name, camera in chosen.items() for note in _choices(name, camera, trees)]
-    notes += [f"no camera: {topic}, {why}" for topic, why in choice.no_cameras.items()]
+    notes += [f"not a camera: {topic}, {why}" for topic, why in choice.no_cameras.items()]
     return BagCameras(found, (*notes, *_doubts(found)))
 
 

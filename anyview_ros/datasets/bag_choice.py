@@ -16,7 +16,7 @@ from anyview_ros.topics import (
     OUTPUT,
     camera_choices,
     camera_name,
-    is_no_camera,
+    no_camera,
 )
 
 INFO_TYPE = "sensor_msgs/msg/CameraInfo"
@@ -170,18 +170,14 @@ class CameraChoice:
         usable: dict[str, tuple[str, str]] = {}
         for topic in self._images:  # raw images come last, and win
             base = topic.removesuffix(COMPRESSED)
-            if is_no_camera(base):
-                self.no_cameras[topic] = "by its name a picture that was made, or depth"
-                continue
             first = next(self._bag.messages(topic), None)
-            if first is None:
+            encoding = "" if first is None else _encoding(first)
+            if why := no_camera(base) or _no_camera(encoding):
+                self.no_cameras[topic] = why
+            elif first is None:
                 self.no_cameras[topic] = "no image of it was recorded"
-                continue
-            encoding = _encoding(first)
-            if encoding in DEPTH:
-                self.no_cameras[topic] = f"depth ({encoding})"
-                continue
-            usable[base] = topic, encoding
+            else:
+                usable[base] = topic, encoding
         return usable
 
     def _check_topic(self, topic: str) -> None:
@@ -197,7 +193,7 @@ class CameraChoice:
         infos = self._bag.topics(INFO_TYPE)
         videos = [f"{t} ({kind})" for t, kind in self._types.items() if kind.endswith(VIDEO)]
         images = [topic for topic in self._images if topic not in self.no_cameras]
-        reasons = [f"'{topic}': {why}" for topic, why in self.no_cameras.items()]
+        reasons = [f"not {topic}, {why}" for topic, why in self.no_cameras.items()]
         foreign = [f"{', '.join(topics)} ({e})" for e, topics in self._bag.foreign.items()]
         if images and infos:
             name = camera_name(images[0], "/")
@@ -221,6 +217,10 @@ class CameraChoice:
             reasons.append(f"not of ROS 2, and not read: {', '.join(foreign)}")
         topics = ", ".join(sorted(self._types)) or "none"
         return "the bag has no camera: " + ("; ".join(reasons) or f"its topics are: {topics}")
+
+
+def _no_camera(encoding: str) -> str:
+    return f"its images are depth ({encoding})" if encoding in DEPTH else ""
 
 
 def _encoding(image: object) -> str:

@@ -65,7 +65,10 @@ class Infos:
                 f"the camera info of '{self.topic}' says {info.width}x{info.height}, a calibration "
                 f"without the image's size; {self._calibrated()}",
             )
-        return lens_from_info(info, self.rectify, self.topic)
+        try:
+            return lens_from_info(info, self.rectify, self.topic)
+        except AnyviewError as error:
+            raise AnyviewError(error.code, f"{error.message}; or {self._calibrated()}") from None
 
     def size_mismatch(self, stamp_ns: int, size: tuple[int, int]) -> AnyviewError:
         """What to raise for an image of another (width, height) than its camera info says."""

@@ -41,7 +41,8 @@ class McapFile:
         by_id = {c.id: (topic, c) for topic in topics for c in self._connections[topic]}
         connections = {number: connection for number, (_, connection) in by_id.items()}
         if not self._reader.chunks:
-            for c, time_ns, content in self._reader.messages(
+            # Not `messages`, which refuses what was not recorded in order of time.
+            for c, time_ns, content in self._reader.messages_scan(
                 list(connections.values()), start_ns, stop_ns
             ):
                 yield by_id[c.id][0], time_ns, content

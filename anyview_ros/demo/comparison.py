@@ -16,6 +16,11 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import stamp_ns
 
 Image = NDArray[np.uint8]
+PROVENANCE = "synthesis_info"
+PROVENANCE_FIELDS = (
+    *("header", "model", "provider", "steps", "sources", "source_stamps", "latency_s"),
+    *("queue_s", "condition_s", "denoise_s", "decode_s"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,9 @@ class _VirtualCamera:
 
     def __init__(self, bag: Bag, name: str, topic: str, truth: Truth) -> None:
         self._bag, self._name, self._topic, self._truth = bag, name, topic, truth
-        self._infos = _by_stamp(bag, sibling(topic, "camera_info"))
-        self._provenance = _by_stamp(bag, sibling(topic, "synthesis_info"))
+        infos = bag.messages(sibling(topic, "camera_info"))
+        self._infos = {stamp_ns(info.header.stamp): info for info in infos}
+        self._provenance = {stamp_ns(p.header.stamp): p for p in provenance_of(bag, topic)}
         self._sources = bag.sources()
         self.stamps = frozenset(bag.stamps(topic))
 
@@ -77,7 +83,7 @@ class _VirtualCamera:
         if provenance is None:
             return {}
         stamps: dict[str, int] = {}
-        for name, seen in zip(provenance.sources, provenance.source_stamps, strict=True):
+        for name, seen in zip(provenance.sources, provenance.source_stamps, strict=False):
             stamps.setdefault(name, stamp_ns(seen))
         return {
             name: self._bag.image(self._sources[name], seen) if name in self._sources else None
@@ -96,8 +102,11 @@ class _VirtualCamera:
         return truth, ""
 
 
-def _by_stamp(bag: Bag, topic: str) -> dict[int, Any]:
-    return {stamp_ns(message.header.stamp): message for message in bag.messages(topic)}
+def provenance_of(bag: Bag, topic: str) -> list[Any]:
+    """The SynthesisInfo messages of a virtual camera's images, in the order of recording."""
+    messages = bag.messages(sibling(topic, PROVENANCE))
+    # The type is as the bag defines it; a damaged definition has other fields.
+    return [m for m in messages if all(hasattr(m, name) for name in PROVENANCE_FIELDS)]
 
 
 def resized_like(image: Image, like: Image) -> Image:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_transforms import TfTrees
+from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.imaging.camera_info import camera_from_info
@@ -53,10 +54,18 @@ class Truth:
             origin = "none: the bag names no procedural world, so nothing can be compared"
             return cls(None, origin, "", TfTrees(bag))
         if named["kind"] == "video":
-            origin = f"none: real footage ({named['source']}), nobody filmed the virtual views"
+            origin = (
+                f"none: real footage ({named.get('source', '?')}), nobody filmed the virtual views"
+            )
             return cls(None, origin, "", TfTrees(bag))
-        seen, origin = _seen_in(named)
-        return cls(seen, origin, named["fixed_frame"], TfTrees(bag))
+        try:
+            seen, origin = _seen_in(named)
+            return cls(seen, origin, str(named["fixed_frame"]), TfTrees(bag))
+        except AnyviewError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            origin = f"none: the bag names a world that cannot be made ({error!r})"
+            return cls(None, origin, "", TfTrees(bag))
 
     @property
     def exists(self) -> bool:
@@ -113,6 +122,6 @@ def _world_of(bag: Bag) -> dict[str, Any] | None:
             for message in bag.messages(topic):
                 with suppress(ValueError):  # a damaged bag, or somebody else's topic
                     named = json.loads(message.data)
-                    if isinstance(named, dict) and {"kind", "fixed_frame"} <= named.keys():
+                    if isinstance(named, dict) and "kind" in named:
                         return named
     return None
