@@ -73,8 +73,10 @@ class RecordedTransforms:
                 said = f"no recorded transforms connect '{source_frame}' to '{target_frame}'"
             else:
                 raise
-            said += f", frames there are: {self.named()}; {self._why(source_frame)}"
-            raise AnyviewError(error.code, said) from None
+            raise AnyviewError(
+                error.code,
+                f"{said}, frames there are: {self.named()}; {self._why(source_frame)}",
+            ) from None
 
     def named(self) -> str:
         """Some of the frames, for people."""

@@ -100,6 +100,7 @@ class RigRecording:
     storage: StoragePlugin = StoragePlugin.MCAP
     compression: CompressionMode | None = None
     extra: list[Recorded] = field(default_factory=list)
+    others: dict[str, tuple[str, str]] = field(default_factory=dict)  # topic: type, definition
     renamed: Callable[[str], str] = lambda topic: topic  # empty: the topic is left out
 
     def messages(self) -> list[Recorded]:
@@ -124,6 +125,10 @@ class RigRecording:
         if self.compression is not None:
             writer.set_compression(self.compression, CompressionFormat.ZSTD)
         with writer:
+            for topic, (kind, definition) in self.others.items():
+                digest = "RIHS01_" + "0" * 64
+                other = writer.add_connection(topic, kind, msgdef=definition, rihs01=digest)
+                writer.write(other, FIRST_NS, b"\0\1\0\0abcd")
             for time_ns, topic, message in self.messages():
                 if topic not in connections:
                     name = type_name(message)

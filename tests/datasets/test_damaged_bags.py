@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 from rosbags.convert.converter import convert as convert_ros1
 from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.rosbag2.reader import zstd
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -217,26 +217,18 @@ def test_an_mcap_of_another_profile(tmp_path: Path) -> None:
 def test_a_topic_that_cannot_be_understood_costs_no_other(tmp_path: Path) -> None:
     """Of a type whose definition lacks a part (PlotJuggler#458), and of another encoding."""
 
-    class WithOthers(Writer):
-        def open(self) -> None:
-            super().open()
-            for kind, text in (("Thing", "other_msgs/Missing part\n"), ("Odd", "%&!\n")):
-                connection = self.add_connection(
-                    f"/{kind.lower()}",
-                    f"my_msgs/msg/{kind}",
-                    msgdef=text,
-                    rihs01="RIHS01_" + "0" * 64,
-                )
-                self.write(connection, 1, b"\0\1\0\0abcd")
-
+    others = {
+        "/thing": ("my_msgs/msg/Thing", "other_msgs/Missing part\n"),
+        "/odd": ("my_msgs/msg/Odd", "%&!\n"),
+    }
     for storage in (MCAP, SQLITE):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tests.datasets.rig_bag.Writer", WithOthers)
-            bag = RigRecording(storage=storage).write(tmp_path / storage.name)
+        bag = RigRecording(storage=storage, others=others).write(tmp_path / storage.name)
         file = data_file(bag)
         if storage == SQLITE:
             with sqlite3.connect(file) as changed:
-                changed.execute("update message_definitions set encoding='unknown' where id > 3")
+                changed.execute(
+                    "update message_definitions set encoding='unknown' where topic_type like 'my%'"
+                )
                 changed.execute("update topics set serialization_format='json' where name='/odd'")
         with Bag(file) as opened:
             assert list(bag_cameras(opened, BagOptions()).by_name) == ["front", "left"]
@@ -261,7 +253,7 @@ def test_a_damaged_chunk_costs_what_is_in_it(
     arguments = ["convert", "bag", bag, "--out", tmp_path / "out", "--frames", 5]
     assert main([str(argument) for argument in arguments]) == 0
     said = capsys.readouterr().out
-    assert "unreadable: 'drive.mcap': what was recorded from 10." in said
+    assert "unreadable: 'drive.mcap': what was recorded from 11." in said
     assert len(list((tmp_path / "out").glob("drive-*"))) >= 2
     assert main(["report", str(bag), "--out", str(tmp_path)]) == 1
     assert "FAULT: unreadable: 'drive.mcap'" in capsys.readouterr().out
