@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--param",
         "-p",
         nargs="+",
-        default=[],
         action="extend",
         metavar="CAMERA.NAME:=VALUE",
         help="of one camera: image_topic, camera_info_topic, rectify as the node has them; "
@@ -62,7 +61,7 @@ def options_from(args: argparse.Namespace) -> BagOptions:
         args.rectify,
         tuple(args.tf_topics),
         tuple(args.ignore_frames),
-        camera_options(args.param),
+        camera_options(args.param or []),
     )
 
 

@@ -17,6 +17,7 @@ from anyview_ros.datasets.stamp_order import stray_places
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import seconds
 
+WRONG_STAMP = "wrong_stamp"
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # TransformBuffer.lookup
 
 
@@ -97,7 +98,7 @@ class BagCameras:
     def left_out(self) -> list[str]:
         """A line for each camera some of whose images have wrong stamps."""
         return [
-            f"{len(camera.stream.stray)} images: wrong_stamp ({name}), e.g. one of "
+            f"{len(camera.stream.stray)} images: {WRONG_STAMP} ({name}), e.g. one of "
             f"{camera.stream.example} is not among those recorded before and after it"
             for name, camera in self.by_name.items()
             if camera.stream.stray
