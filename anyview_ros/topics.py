@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import re
+from collections.abc import Container, Iterable, Mapping
 from typing import Literal
 
 Transport = Literal["raw", "compressed"]  # how images travel
@@ -12,22 +13,88 @@ INFO_TOPIC = "camera_info"
 COMPRESSED = "/compressed"  # below the topic of the raw images, as image_transport has it
 OUTPUT = "virtual"  # topics below it are made by nodes like this one
 
+# Words of a topic's last name, as image_proc and its users have them.
+COLOUR, RECTIFIED = {"color", "colour"}, {"rect", "rectified"}
+MONO, DEPTH = {"mono", "grey", "gray"}, {"depth", "disparity"}
+ANNOTATED = {
+    *("annotated", "annotation", "annotations", "bbox", "bboxes", "boxes", "debug", "detection"),
+    *("detections", "drawn", "labels", "mask", "masks", "markers", "overlay", "result", "results"),
+    *("segmentation", "tracked", "tracking", "tracks", "visualization", "visualisation"),
+}
+
 
 def cameras_of(
     image_topics: Iterable[str], all_topics: Container[str], namespace: str
 ) -> dict[str, str]:
-    """Topic of the raw images of each camera by name: those with a camera_info beside them.
+    """Topic of the raw images of each camera by name: the first of `camera_choices`."""
+    choices = camera_choices(image_topics, all_topics, namespace)
+    return {name: topics[0] for name, topics in choices.items()}
 
-    A camera is named by the namespace of its topics, relative to the node's own: `/front/image_raw`
-    is `front`, `/rig/front/image_raw` is `rig_front`. Of several topics beside one camera_info a
-    rectified one is taken, then the first by name.
+
+def camera_choices(
+    image_topics: Iterable[str],
+    all_topics: Container[str],
+    namespace: str,
+    info_topics: Mapping[str, str] | None = None,
+    grey_topics: Container[str] = (),
+) -> dict[str, list[str]]:
+    """Topics of raw images that could be each camera's, by its name, in the order of choice.
+
+    They are those with a camera info beside them. Colour comes before grey, and rectified colour
+    before raw: `image_rect_color`, `image_color`, `image_rect`, `image_raw`, `image_mono`; where
+    image_proc has made grey or colour images too, `image_rect` is the grey one. Pictures in which
+    something was drawn, and depth, are no camera's.
+
+    Args:
+        info_topics: of cameras whose camera info lies elsewhere, by name.
+        grey_topics: those whose images are known to be grey, whatever their names are.
     """
-    found: dict[str, str] = {}
-    for topic in sorted(image_topics, key=lambda topic: ("rect" not in topic, topic)):
+    found: dict[str, list[str]] = {}
+    for topic in sorted(image_topics):
         folder = topic.rpartition("/")[0]
-        if f"{folder}/{INFO_TOPIC}" not in all_topics or OUTPUT in folder.split("/"):
-            continue
-        own = namespace.rstrip("/") + "/"
-        name = folder.removeprefix(own).strip("/").replace("/", "_") or "camera"
-        found.setdefault(name, topic)
+        name = camera_name(topic, namespace)
+        info = (info_topics or {}).get(name, f"{folder}/{INFO_TOPIC}")
+        if info in all_topics and not no_camera(topic):
+            found.setdefault(name, []).append(topic)
+    for topics in found.values():
+        beside = set().union(*map(_words, topics))
+        topics.sort(key=lambda topic: (topic in grey_topics, _rank(_words(topic), beside)))
     return found
+
+
+def camera_name(topic: str, namespace: str) -> str:
+    """A camera is named by the namespace of its topics, relative to the node's own.
+
+    `/front/image_raw` is `front`, `/rig/front/image_raw` is `rig_front`.
+    """
+    folder = topic.rpartition("/")[0]
+    own = namespace.rstrip("/") + "/"
+    return folder.removeprefix(own).strip("/").replace("/", "_") or "camera"
+
+
+def no_camera(topic: str) -> str:
+    """Why a topic's images are no camera's by its name; empty where they may be."""
+    folders, words = topic.split("/")[:-1], _words(topic)
+    if OUTPUT in folders:
+        return "it is a virtual camera's"
+    aligned = any(folder.startswith("aligned_depth") for folder in folders)
+    if aligned or (words | set(folders)) & DEPTH:
+        return "by its name it is depth"
+    drawn = sorted(words & ANNOTATED)
+    return f"by its name something was drawn in it ({drawn[0]})" if drawn else ""
+
+
+def _words(topic: str) -> set[str]:
+    return set(re.split("[_.-]", topic.rpartition("/")[2].lower()))
+
+
+def _rank(words: set[str], beside: set[str]) -> int:
+    """Smaller is better."""
+    rectified, colour, grey = words & RECTIFIED, words & COLOUR, words & MONO
+    if grey:
+        return 6
+    if colour:
+        return 0 if rectified else 1
+    if rectified:
+        return 5 if beside & (COLOUR | MONO) else 2
+    return 3 if "raw" in words or words == {"image"} else 4

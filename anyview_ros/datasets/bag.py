@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
+from anyview_ros.datasets.bag_files import EVER_NS
+from anyview_ros.datasets.bag_messages import MessageTypes
+from anyview_ros.datasets.bag_opening import open_files
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
-from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, OUTPUT, cameras_of
+from anyview_ros.topics import IMAGE_TYPE, OUTPUT, cameras_of
 
 OUTPUT_FOLDER = f"/{OUTPUT}/"
 
@@ -40,52 +41,56 @@ class RecordedMessage:
 
 
 class Bag:
-    """A rosbag2 folder (mcap or sqlite3), open while in its `with` block.
+    """A recording, open while in its `with` block: a rosbag2 folder, an .mcap or a .db3 file.
 
-    Images stay on the disk: an index from stamp to place is all that is held of them.
+    Images stay on the disk: an index from stamp to place is all that is held of them. What is
+    damaged is left out, and named in `damage`.
 
     Raises:
         AnyviewError: `unreadable_bag`.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._index: dict[str, dict[int, tuple[Connection, int]]] = {}
-        try:
-            # Recorders before Iron wrote no definitions into sqlite3 bags.
-            usual = get_typestore(Stores.ROS2_JAZZY)
-            self._reader = AnyReader([path], default_typestore=usual)
-        except (AnyReaderError, OSError, AssertionError) as error:
-            raise self._unreadable(error) from None
+        self.path = path
+        self._stack = ExitStack()
+        self._index: dict[str, dict[int, int]] = {}
 
     def __enter__(self) -> Self:
-        try:
-            self._reader.open()
-        except (AnyReaderError, OSError) as error:
-            raise self._unreadable(error) from None
+        with ExitStack() as opening:
+            self._files = open_files(self.path, opening)
+            self._stack = opening.pop_all()
+        self._types = MessageTypes(self._files.topics)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.close()
+        self._stack.close()
+
+    @property
+    def damage(self) -> list[str]:
+        """What was left out so far because it could not be read, a line each."""
+        return list(self._files.damage)
+
+    def note(self, damage: str) -> None:
+        """Add to `damage`."""
+        self._files.note(damage)
+
+    @property
+    def foreign(self) -> dict[str, list[str]]:
+        """Topics of other encodings than ROS 2's, by encoding."""
+        return self._files.foreign
 
     def topics(self, message_type: str) -> list[str]:
         """Names of the topics of a type, sorted."""
-        return sorted({c.topic for c in self._reader.connections if c.msgtype == message_type})
+        return sorted({t.name for t in self._files.topics if t.message_type == message_type})
+
+    def types(self) -> dict[str, str]:
+        """Message type of every topic."""
+        return {topic.name: topic.message_type for topic in self._files.topics}
 
     def sources(self) -> dict[str, str]:
         """Image topics of the robot's cameras, by the names that the node gives them."""
         namespace = next((t.split(OUTPUT_FOLDER)[0] for t in self.virtual_cameras().values()), "/")
-        every_topic = {c.topic for c in self._reader.connections}
-        return cameras_of(self.topics(IMAGE_TYPE), every_topic, namespace)
-
-    def camera_topics(self) -> dict[str, str]:
-        """As `sources`, of raw or compressed images; raw where both were recorded."""
-        raw = dict.fromkeys(self.topics(IMAGE_TYPE))
-        compressed = {t.removesuffix(COMPRESSED): t for t in self.topics(COMPRESSED_TYPE)}
-        recorded = compressed | {topic: topic for topic in raw}
-        every_topic = {c.topic for c in self._reader.connections}
-        found = cameras_of(recorded, every_topic, "/")
-        return {name: recorded[topic] for name, topic in found.items()}
+        return cameras_of(self.topics(IMAGE_TYPE), self.types(), namespace)
 
     def virtual_cameras(self) -> dict[str, str]:
         """Image topics `.../virtual/<name>/image_raw` by name."""
@@ -94,15 +99,14 @@ class Bag:
 
     def messages(self, topic: str) -> Iterator[Any]:
         """Messages of a topic in the order they were recorded; none if there is no such topic."""
-        for message, _, _ in self._read(topic):
+        for message, _ in self._read(topic):
             yield message
 
     def recorded(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
         """Messages with a header on any of the topics, in the order they were recorded."""
-        connections = [c for c in self._reader.connections if c.topic in topics]
-        for connection, _, raw in self._reader.messages(connections) if connections else ():
+        for topic, _, raw in self._files.messages(topics):
             stamp, frame_id = header_of(raw)
-            yield RecordedMessage(connection.topic, connection.msgtype, stamp, frame_id, raw)
+            yield RecordedMessage(topic.name, topic.message_type, stamp, frame_id, raw)
 
     def message(self, recorded: RecordedMessage) -> Any:
         """The whole message.
@@ -110,52 +114,40 @@ class Bag:
         Raises:
             AnyviewError: `invalid_message`.
         """
-        try:
-            return self._reader.deserialize(recorded.content, recorded.message_type)
-        except (AnyReaderError, ValueError, IndexError, struct.error) as error:
-            raise AnyviewError(
-                "invalid_message",
-                f"a message of '{recorded.topic}' is no {recorded.message_type} ({error}); the "
-                "recording is damaged there",
-            ) from None
+        return self._types.message(recorded.content, recorded.message_type, recorded.topic)
 
     def stamps(self, topic: str) -> list[int]:
         """Header stamps in nanoseconds, in the order they were recorded."""
-        return [stamp_ns(message.header.stamp) for message in self.messages(topic)]
+        return [recorded.stamp_ns for recorded in self.recorded({topic})]
 
     def image(self, topic: str, stamp: int) -> NDArray[np.uint8] | None:
-        """(H, W, 3) RGB of the image with this stamp, None if it was not recorded."""
-        place = self._places(topic).get(stamp)
-        if place is None:
+        """(H, W, 3) RGB of the image with this stamp, None if there is none that can be read."""
+        time_ns = self._places(topic).get(stamp)
+        if time_ns is None:
             return None
-        connection, time_ns = place
-        for _, _, raw in self._reader.messages([connection], time_ns, time_ns + 1):
-            message: Any = self._reader.deserialize(raw, connection.msgtype)
+        for message, _ in self._read(topic, time_ns, time_ns + 1):
             if stamp_ns(message.header.stamp) == stamp:
-                return rgb_from_image(message)
+                try:
+                    return rgb_from_image(message)
+                except AnyviewError as error:
+                    self.note(f"an image of '{topic}': {error.message}")
         return None
 
-    def _places(self, topic: str) -> dict[int, tuple[Connection, int]]:
+    def _places(self, topic: str) -> dict[int, int]:
+        """Time of recording by stamp."""
         if topic not in self._index:
-            self._index[topic] = {
-                stamp_ns(message.header.stamp): (connection, time_ns)
-                for message, connection, time_ns in self._read(topic)
-            }
+            contents = self._files.messages({topic})
+            self._index[topic] = {header_of(c.raw)[0]: c.time_ns for c in contents}
         return self._index[topic]
 
-    def _read(self, topic: str) -> Iterator[tuple[Any, Connection, int]]:
-        connections = [c for c in self._reader.connections if c.topic == topic]
-        if not connections:
-            return  # rosbags takes an empty list for all topics
-        for connection, time_ns, raw in self._reader.messages(connections):
-            yield self._reader.deserialize(raw, connection.msgtype), connection, time_ns
-
-    def _unreadable(self, error: Exception) -> AnyviewError:
-        return AnyviewError(
-            "unreadable_bag",
-            f"'{self._path}' cannot be read as a rosbag2 folder ({error}); give the folder that "
-            "holds metadata.yaml, of a recording that was ended properly",
-        )
+    def _read(
+        self, topic: str, start_ns: int = 0, stop_ns: int = EVER_NS
+    ) -> Iterator[tuple[Any, int]]:
+        for recorded, time_ns, raw in self._files.messages({topic}, start_ns, stop_ns):
+            try:
+                yield self._types.message(raw, recorded.message_type, topic), time_ns
+            except AnyviewError as error:
+                self.note(error.message)
 
 
 def header_of(raw: bytes) -> tuple[int, str]:

@@ -2,74 +2,38 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.datasets.bag import Bag, RecordedMessage, sibling
-from anyview_ros.datasets.bag_transforms import recorded_transforms
+from anyview_ros.datasets.bag import Bag
+from anyview_ros.datasets.bag_choice import BagOptions, CameraChoice, ChosenCamera
+from anyview_ros.datasets.bag_infos import Infos, calibration_doubt, recorded_infos
+from anyview_ros.datasets.bag_transforms import RecordedTransforms, TfTrees
 from anyview_ros.datasets.scene_plan import Shot
+from anyview_ros.datasets.stamp_order import stray_places
 from anyview_ros.errors import AnyviewError
-from anyview_ros.imaging.camera_info import Rectify, lens_from_info
-from anyview_ros.imaging.lenses import Lens
-from anyview_ros.imaging.message_fields import JUMP_NS, seconds
-from anyview_ros.topics import COMPRESSED, INFO_TOPIC
+from anyview_ros.imaging.message_fields import seconds
 
+WRONG_STAMP = "wrong_stamp"
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # TransformBuffer.lookup
 
 
 @dataclass(frozen=True)
-class BagOptions:
-    """How to take the cameras of a bag.
+class Stream:
+    """Images of one topic.
 
     Args:
-        cameras: names; empty = all that have a camera_info topic.
-        fixed_frame: TF frame that becomes the world.
-        rectify: see `camera_info.declared_rectified`.
+        frames: name of the optical frame by stamp.
+        stray: how-manieth images of the topic have stamps that are not the stream's.
+        example: one of these stamps, in words.
     """
 
-    cameras: tuple[str, ...] = ()
-    fixed_frame: str = "odom"
-    rectify: Rectify = "auto"
-
-
-@dataclass(frozen=True)
-class Infos:
-    """The camera infos of one camera.
-
-    Args:
-        topic: of the images.
-        rectify: see `camera_info.declared_rectified`.
-        stamps_ns: increasing.
-        messages: in that order.
-    """
-
-    topic: str
-    rectify: Rectify
-    stamps_ns: Sequence[int]
-    messages: Sequence[Any]
-
-    def lens(self, stamp_ns: int, frame_id: str) -> Lens:
-        """Of the info with this stamp, else of the last before it, else of the first.
-
-        Raises:
-            AnyviewError: `no_camera_info`, `frame_id_mismatch`; those of `lens_from_info`.
-        """
-        if not self.messages:
-            raise AnyviewError("no_camera_info", f"no camera info was recorded for '{self.topic}'")
-        info = self.messages[max(bisect_right(self.stamps_ns, stamp_ns) - 1, 0)]
-        if info.header.frame_id != frame_id:
-            raise AnyviewError(
-                "frame_id_mismatch",
-                f"image and camera info must name one frame, got '{frame_id}' and "
-                f"'{info.header.frame_id}'",
-            )
-        return lens_from_info(info, self.rectify, self.topic)
+    frames: Mapping[int, str]
+    stray: frozenset[int] = frozenset()
+    example: str = ""
 
 
 class BagCamera:
@@ -77,20 +41,19 @@ class BagCamera:
 
     Args:
         topic: of its images.
-        stamps_ns: increasing.
-        frames: name of the optical frame by stamp.
+        stream: these.
         infos: see `Infos`.
         lookup: target_from_source of the recorded transforms.
         fixed_frame: the world.
     """
 
     def __init__(
-        self, topic: str, frames: dict[int, str], infos: Infos, lookup: Lookup, fixed_frame: str
+        self, topic: str, stream: Stream, infos: Infos, lookup: Lookup, fixed_frame: str
     ) -> None:
         self.topic = topic
-        self.stamps_ns = sorted(frames)
-        self._frames = frames
-        self._infos = infos
+        self.stamps_ns = sorted(stream.frames)
+        self.stream = stream
+        self.infos = infos
         self._lookup = lookup
         self._fixed_frame = fixed_frame
 
@@ -98,88 +61,140 @@ class BagCamera:
         """The frame of a stamp.
 
         Raises:
-            AnyviewError: those of `Infos.lens` and `TransformBuffer.lookup`.
+            AnyviewError: `empty_frame_id`; those of `Infos.lens` and `RecordedTransforms.lookup`.
         """
-        frame = self._frames[stamp_ns]
-        lens = self._infos.lens(stamp_ns, frame)
+        frame = self.stream.frames[stamp_ns]
+        if not frame:
+            raise AnyviewError(
+                "empty_frame_id",
+                f"images of '{self.topic}' do not say in which frame they are; name their optical "
+                f"frame, as in -p {self.infos.camera}.frame_id:={self.infos.camera}_optical_frame",
+            )
+        lens = self.infos.lens(stamp_ns, frame)
         world_from_frame = self._lookup(self._fixed_frame, frame, stamp_ns)
         return Shot(stamp_ns, lens, world_from_frame @ lens.rectified.frame_from_cam)
 
+    def doubt(self) -> str:
+        """What looks wrong about its first calibration; empty where nothing does."""
+        stamp = self.stamps_ns[0]
+        try:
+            return calibration_doubt(self.infos.lens(stamp, self.stream.frames[stamp]))
+        except AnyviewError:
+            return ""  # told with the instants that it costs
 
-def bag_cameras(bag: Bag, options: BagOptions) -> dict[str, BagCamera]:
-    """The cameras of a bag by name, in the order asked for, else by name.
+
+@dataclass(frozen=True)
+class BagCameras:
+    """The cameras of a recording.
+
+    Args:
+        by_name: in the order asked for, else by name.
+        notes: a line for each choice that was made, and for each doubt.
+    """
+
+    by_name: Mapping[str, BagCamera]
+    notes: tuple[str, ...]
+
+    def left_out(self) -> list[str]:
+        """A line for each camera some of whose images have wrong stamps."""
+        return [
+            f"{len(camera.stream.stray)} images: {WRONG_STAMP} ({name}), e.g. one of "
+            f"{camera.stream.example} is not among those recorded before and after it"
+            for name, camera in self.by_name.items()
+            if camera.stream.stray
+        ]
+
+
+def bag_cameras(
+    bag: Bag, options: BagOptions, on_image: Callable[[], object] = lambda: None
+) -> BagCameras:
+    """Read which cameras a bag has, and when each took images.
+
+    Args:
+        on_image: called after each image whose stamp was read.
 
     Raises:
-        AnyviewError: `no_cameras`, `unknown_camera`, `no_images`, `clock_jump`,
-            `tf_unknown_frame` for the fixed frame.
+        AnyviewError: `no_cameras`, `unknown_camera`, `unknown_topic`, `no_images`, `clock_jump`,
+            `ambiguous_tf`, `invalid_calibration`, `tf_unknown_frame` for the fixed frame.
     """
-    topics = _chosen(bag, options.cameras)
-    transforms = recorded_transforms(bag)
-    if options.fixed_frame not in transforms.frames():
-        raise AnyviewError(
-            "tf_unknown_frame",
-            f"the fixed frame '{options.fixed_frame}' is not in the recorded TF, frames there "
-            f"are: {', '.join(transforms.frames()) or 'none'}; name one that does not move "
-            "(--fixed-frame)",
+    choice = CameraChoice(bag, options)
+    chosen = choice.cameras()
+    trees = TfTrees(bag, options.tf_topics, options.ignore_frames)
+    placed = {name: _tree(trees, camera.topic, options) for name, camera in chosen.items()}
+    images = _images(bag, {camera.topic for camera in chosen.values()}, on_image)
+    found = {}
+    for name, camera in chosen.items():
+        own = options.camera(name)
+        own = replace(own, rectify=own.rectify or options.rectify)
+        stream = _stream(camera.topic, images[camera.topic], own.frame_id)
+        infos = recorded_infos(bag, name, camera, own)
+        lookup = placed[name].lookup
+        found[name] = BagCamera(camera.topic, stream, infos, lookup, options.fixed_frame)
+    notes = [note for name, camera in chosen.items() for note in _choices(name, camera, trees)]
+    notes += [f"not a camera: {topic}, {why}" for topic, why in choice.no_cameras.items()]
+    return BagCameras(found, (*notes, *_doubts(found)))
+
+
+def _tree(trees: TfTrees, topic: str, options: BagOptions) -> RecordedTransforms:
+    tree = trees.of(topic)
+    if options.fixed_frame in tree.frames():
+        return tree
+    more = f", or the topics of another tree (--tf-topics): {trees}" if trees.count > 1 else ""
+    raise AnyviewError(
+        "tf_unknown_frame",
+        f"the fixed frame '{options.fixed_frame}' is not in the recorded TF "
+        f"({', '.join(tree.topics) or 'none was recorded'}), frames there are: {tree.named()}; "
+        f"name one that does not move (--fixed-frame){more}",
+    )
+
+
+def _choices(name: str, camera: ChosenCamera, trees: TfTrees) -> list[str]:
+    """A line for each choice that was made for a camera."""
+    lines = []
+    if camera.others:
+        others = ", ".join(camera.others)
+        lines.append(
+            f"{name}: images of {camera.topic}, there are also {others} "
+            f"(-p {name}.image_topic:=TOPIC takes another)"
         )
-    frames = _frames(bag, set(topics.values()))
-    return {
-        name: BagCamera(
-            topic,
-            frames[topic],
-            _infos(bag, topic, options.rectify),
-            transforms.lookup,
-            options.fixed_frame,
-        )
-        for name, topic in topics.items()
-    }
+    if trees.count > 1:
+        own = ", ".join(trees.of(camera.topic).topics)
+        lines.append(f"{name}: placed by {own}, TF is also on other topics: {trees} (--tf-topics)")
+    return lines
 
 
-def _chosen(bag: Bag, names: Sequence[str]) -> dict[str, str]:
-    """Image topic by camera."""
-    topics = bag.camera_topics()
-    if not topics:
-        raise AnyviewError(
-            "no_cameras",
-            "no image topic of the bag (raw or compressed) has a camera_info topic beside it; "
-            "record both",
-        )
-    for name in names:
-        if name not in topics:
-            raise AnyviewError(
-                "unknown_camera", f"the bag has no camera '{name}'; there are: {', '.join(topics)}"
-            )
-    return {name: topics[name] for name in names or topics}
+def _doubts(cameras: Mapping[str, BagCamera]) -> list[str]:
+    doubts = {name: camera.doubt() for name, camera in cameras.items()}
+    return [
+        f"{name}: {doubt}; is its camera info of this resolution and binning? If not, give the "
+        f"right calibration (-p {name}.camera_info_url:=FILE)"
+        for name, doubt in doubts.items()
+        if doubt
+    ]
 
 
-def _frames(bag: Bag, topics: set[str]) -> dict[str, dict[int, str]]:
-    """Optical frame by stamp, by topic, read in one go."""
-    frames: dict[str, dict[int, str]] = {topic: {} for topic in topics}
-    newest: Counter[str] = Counter()
+def _images(
+    bag: Bag, topics: set[str], on_image: Callable[[], object]
+) -> dict[str, list[tuple[int, str]]]:
+    """Stamp and frame of the images of each topic, read in one go."""
+    images: dict[str, list[tuple[int, str]]] = {topic: [] for topic in topics}
     for image in bag.recorded(topics):
-        _check_clock(image, newest[image.topic])
-        newest[image.topic] = max(newest[image.topic], image.stamp_ns)
-        if image.stamp_ns > 0:  # 0 is "not set": nobody knows when the image was taken
-            frames[image.topic].setdefault(image.stamp_ns, image.frame_id)
-    for topic, stamps in frames.items():
-        if not stamps:
-            raise AnyviewError(
-                "no_images", f"no image with a stamp was recorded on '{topic}'; leave it out"
-            )
-    return frames
+        images[image.topic].append((image.stamp_ns, image.frame_id.removeprefix("/")))
+        on_image()
+    return images
 
 
-def _check_clock(image: RecordedMessage, newest_ns: int) -> None:
-    if 0 < image.stamp_ns < newest_ns - JUMP_NS:
+def _stream(topic: str, images: list[tuple[int, str]], frame_id: str) -> Stream:
+    """`frame_id`: that of all images; empty = what they say."""
+    # 0 is "not set": nobody knows when the image was taken.
+    places = [place for place, (stamp, _) in enumerate(images) if stamp > 0]
+    if not places:
         raise AnyviewError(
-            "clock_jump",
-            f"stamps of '{image.topic}' jump back from {seconds(newest_ns)} to "
-            f"{seconds(image.stamp_ns)}: a loop or a restart was recorded; split the bag there",
+            "no_images", f"no image with a stamp was recorded on '{topic}'; leave it out"
         )
-
-
-def _infos(bag: Bag, topic: str, rectify: Rectify) -> Infos:
-    info_topic = sibling(topic.removesuffix(COMPRESSED), INFO_TOPIC)
-    recorded = sorted(bag.recorded({info_topic}), key=lambda info: info.stamp_ns)
-    stamps = [info.stamp_ns for info in recorded]
-    return Infos(topic, rectify, stamps, [bag.message(info) for info in recorded])
+    stray = [places[k] for k in stray_places([images[place][0] for place in places], topic)]
+    frames: dict[int, str] = {}
+    for place in sorted(set(places) - set(stray)):
+        stamp, frame = images[place]
+        frames.setdefault(stamp, frame_id or frame)
+    return Stream(frames, frozenset(stray), seconds(images[stray[0]][0]) if stray else "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from anyview_ros.contract import PixelRule
 from anyview_ros.datasets.bag import Bag, RecordedMessage
+from anyview_ros.datasets.bag_cameras import BagCamera
 from anyview_ros.datasets.scene_plan import Plan, Shot
 from anyview_ros.datasets.scene_set import Place, SceneFolders, SceneSet
 from anyview_ros.errors import AnyviewError
@@ -23,7 +25,7 @@ PIXEL_RULE: PixelRule = "pixel_centre"  # how intrinsics are resized: those of a
 
 def write_bag_scenes(
     bag: Bag,
-    topics: Mapping[str, str],
+    cameras: Mapping[str, BagCamera],
     plan: Plan,
     folders: SceneFolders,
     longer_side: int,
@@ -32,7 +34,7 @@ def write_bag_scenes(
     """Write every scene of a plan; returns why some could not be written.
 
     Args:
-        topics: of images, by camera.
+        cameras: by name.
         plan: of these cameras.
         longer_side: of the images in pixels at most; 0 = as recorded.
         on_frame: called after each frame.
@@ -40,21 +42,29 @@ def write_bag_scenes(
     Raises:
         AnyviewError: as `SceneWriter`.
     """
-    places: dict[str, dict[int, tuple[Place, Shot]]] = {topic: {} for topic in topics.values()}
-    for number, index, camera, shot in plan.shots():
-        places[topics[camera]][shot.stamp_ns] = Place(number, camera, index), shot
-    with SceneSet(folders, list(topics), plan.num_frames) as scenes:
+    places: dict[str, dict[int, tuple[Place, Shot]]] = {c.topic: {} for c in cameras.values()}
+    by_topic = {camera.topic: camera for camera in cameras.values()}
+    for number, index, name, shot in plan.shots():
+        places[cameras[name].topic][shot.stamp_ns] = Place(number, name, index), shot
+    counts: Counter[str] = Counter()
+    with SceneSet(folders, list(cameras), plan.num_frames) as scenes:
         for image in bag.recorded(places):
+            camera, count = by_topic[image.topic], counts[image.topic]
+            counts[image.topic] += 1
+            if count in camera.stream.stray:
+                continue
             # Of two images with one stamp the first counts.
             found = places[image.topic].pop(image.stamp_ns, None)
             if found is not None:
                 place, shot = found
-                scenes.add(place, partial(read_frame, bag, image, shot, longer_side))
+                scenes.add(place, partial(read_frame, bag, image, camera, shot, longer_side))
                 on_frame()
     return scenes.failed
 
 
-def read_frame(bag: Bag, image: RecordedMessage, shot: Shot, longer_side: int) -> Frame:
+def read_frame(
+    bag: Bag, image: RecordedMessage, camera: BagCamera, shot: Shot, longer_side: int
+) -> Frame:
     """Decode, rectify and resize a recorded image.
 
     Raises:
@@ -62,24 +72,21 @@ def read_frame(bag: Bag, image: RecordedMessage, shot: Shot, longer_side: int) -
     """
     message = bag.message(image)
     try:
-        return _seen(message, image.message_type == COMPRESSED_TYPE, shot, longer_side)
+        return _seen(message, image.message_type == COMPRESSED_TYPE, camera, shot, longer_side)
     except AnyviewError as error:
         raise AnyviewError(error.code, f"'{image.topic}': {error}") from None
 
 
-def _seen(message: Any, compressed: bool, shot: Shot, longer_side: int) -> Frame:
+def _seen(message: Any, compressed: bool, camera: BagCamera, shot: Shot, longer_side: int) -> Frame:
     native = check_compressed(message) if compressed else check_encoding(message)
     raw = shot.lens.raw
     if native != (raw.width, raw.height):
-        raise AnyviewError(
-            "size_mismatch",
-            f"an image is {native[0]}x{native[1]}, its camera info says {raw.width}x{raw.height}",
-        )
+        raise camera.infos.size_mismatch(shot.stamp_ns, native)
     size = bounded_size((raw.height, raw.width), longer_side)
     rectify = rectifier(shot.lens, size)
     rgb = decode_compressed(message, rectify.source_size) if compressed else decode(message)
-    camera = resize_camera(shot.lens.camera, size, PIXEL_RULE)
-    return Frame(shot.stamp_ns, rectify.apply(rgb), camera, shot.world_from_cam)
+    resized = resize_camera(shot.lens.camera, size, PIXEL_RULE)
+    return Frame(shot.stamp_ns, rectify.apply(rgb), resized, shot.world_from_cam)
 
 
 def bounded_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:

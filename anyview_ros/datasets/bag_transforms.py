@@ -1,23 +1,174 @@
-"""The transforms of a recording, all of them at once."""
+"""The transforms of a recording, all of them at once, and why a frame is not placed by them."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anyview_ros.clips.transform_buffer import TransformBuffer
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.errors import AnyviewError
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
+TF, STATIC = "tf", "tf_static"
 ALL_NS = 2**62  # nothing is too old
+MOST_NAMED = 20  # frames in a text
 
 
-def recorded_transforms(bag: Bag) -> TransformBuffer:
-    """Every transform of a bag; those that are none are left out, as the node leaves them out."""
-    buffer = TransformBuffer(ALL_NS)
-    for topic in bag.topics(TF_TYPE):
-        for message in bag.messages(topic):
-            for transform in message.transforms:
-                with suppress(AnyviewError):
-                    buffer.insert(transform, static=topic.endswith("/tf_static"))
-    return buffer
+class RecordedTransforms:
+    """One TF tree of a recording. Transforms that are none are left out, as the node does.
+
+    Args:
+        bag: open.
+        topics: of the tree; of no other bag's frames.
+        ignored: frames whose transforms are left out, from and to them.
+    """
+
+    def __init__(self, bag: Bag, topics: Iterable[str], ignored: Iterable[str] = ()) -> None:
+        self._bag = bag
+        self.topics = tuple(sorted(topics))
+        self._buffer = TransformBuffer(ALL_NS)
+        self._refused: dict[str, str] = {}  # why, by child frame
+        self._parents: dict[str, dict[str, None]] = {}
+        self._fixed = 0
+        self._ignored = frozenset(ignored)
+        for topic in self.topics:
+            static = topic.endswith(f"/{STATIC}")
+            for message in bag.messages(topic):
+                self._fixed += static
+                for transform in message.transforms:
+                    self._insert(transform, static)
+
+    def _insert(self, transform: Any, static: bool) -> None:
+        parent = transform.header.frame_id.removeprefix("/")
+        child = transform.child_frame_id.removeprefix("/")
+        if {parent, child} & self._ignored:
+            return
+        try:
+            self._buffer.insert(transform, static)
+        except AnyviewError as error:
+            self._refused[child] = error.message
+        else:
+            self._parents.setdefault(child, {})[parent] = None
+
+    def frames(self) -> tuple[str, ...]:
+        """Names of all frames, sorted."""
+        return self._buffer.frames()
+
+    def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        """(4, 4) target_from_source at a time.
+
+        Raises:
+            AnyviewError: as `TransformBuffer.lookup`, with what the recording lacks.
+        """
+        try:
+            return self._buffer.lookup(target_frame, source_frame, stamp_ns)
+        except AnyviewError as error:
+            if error.code == "tf_unknown_frame":
+                said = f"no frame '{source_frame}' in the recorded TF"
+            elif error.code == "tf_disconnected":
+                said = f"no recorded transforms connect '{source_frame}' to '{target_frame}'"
+            else:
+                raise
+            raise AnyviewError(
+                error.code,
+                f"{said}, frames there are: {self.named()}; {self._why(source_frame)}",
+            ) from None
+
+    def named(self) -> str:
+        """Some of the frames, for people."""
+        frames = self.frames()
+        more = f" and {len(frames) - MOST_NAMED} more" if len(frames) > MOST_NAMED else ""
+        return (", ".join(frames[:MOST_NAMED]) or "none") + more
+
+    def _why(self, frame: str) -> str:
+        """What is known to be wrong on the way up from a frame."""
+        passed: list[str] = []
+        while frame not in passed:
+            passed.append(frame)
+            if frame in self._refused:
+                return f"its transform was refused: {self._refused[frame]}"
+            parents = list(self._parents.get(frame, ()))
+            if len(parents) > 1:
+                return (
+                    f"'{frame}' has {len(parents)} parents, {', '.join(parents)}: leave one out "
+                    f"with --ignore-frames {parents[-1]}"
+                )
+            if parents:
+                frame = parents[0]
+        if not self._fixed and self._bag.damage:
+            return "what says so may be among what cannot be read"
+        if not self._fixed:
+            return (
+                f"no /tf_static is in this recording (TF: {', '.join(self.topics) or 'none'}): "
+                "the first file of a split bag has it, or another topic (--tf-topics)"
+            )
+        return f"nothing above '{frame}' was recorded"
+
+
+class TfTrees:
+    """The TF trees of a recording: of several robots each has its own, by its namespace.
+
+    Args:
+        bag: open.
+        topics: those of the only tree that is taken; empty = by namespace.
+        ignored: see `RecordedTransforms`.
+    """
+
+    def __init__(self, bag: Bag, topics: Iterable[str] = (), ignored: Iterable[str] = ()) -> None:
+        self._bag, self._ignored = bag, tuple(ignored)
+        recorded = bag.topics(TF_TYPE)
+        self._by_namespace: dict[str, list[str]] = {}
+        for topic in topics or recorded:
+            namespace, _, name = topic.rpartition("/")
+            if topics:
+                self._by_namespace.setdefault("", []).append(topic)
+            elif name in (TF, STATIC):
+                self._by_namespace.setdefault(namespace, []).append(topic)
+        for topic in topics:
+            if topic not in recorded:
+                raise AnyviewError(
+                    "unknown_topic",
+                    f"no transforms were recorded on '{topic}'; topics of TF are: "
+                    f"{', '.join(recorded) or 'none'}",
+                )
+        self._trees: dict[str, RecordedTransforms] = {}
+
+    def namespace(self, topic: str) -> str:
+        """Whose TF places the camera of a topic: the nearest above it, else the only one there is.
+
+        Raises:
+            AnyviewError: `ambiguous_tf`.
+        """
+        above = [n for n in self._by_namespace if topic.startswith(f"{n}/")]
+        if above:
+            return max(above, key=len)
+        if len(self._by_namespace) > 1:
+            raise AnyviewError(
+                "ambiguous_tf",
+                f"several TF trees were recorded, none of them above '{topic}': "
+                f"{self}; name the topics of one with --tf-topics",
+            )
+        return next(iter(self._by_namespace), "")
+
+    def of(self, topic: str) -> RecordedTransforms:
+        """The tree that places the camera of a topic.
+
+        Raises:
+            AnyviewError: `ambiguous_tf`.
+        """
+        namespace = self.namespace(topic)
+        if namespace not in self._trees:
+            topics = self._by_namespace.get(namespace, [])
+            self._trees[namespace] = RecordedTransforms(self._bag, topics, self._ignored)
+        return self._trees[namespace]
+
+    @property
+    def count(self) -> int:
+        return len(self._by_namespace)
+
+    def __str__(self) -> str:
+        return ", ".join(topic for topics in self._by_namespace.values() for topic in topics)

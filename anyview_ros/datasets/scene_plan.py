@@ -44,6 +44,7 @@ class Timeline(Protocol):
 
 
 Instant = Mapping[str, Shot]  # by camera
+EVER_NS = 2**63
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,24 @@ def plan_scenes(cameras: Mapping[str, Timeline], num_frames: int, period_ns: int
         AnyviewError: `no_common_time` when there is no time at which all cameras were recorded.
     """
     plan, run = Plan(num_frames), list[Instant]()
-    for at_ns in grid(cameras, period_ns):
-        plan.instants += 1
+    instants, place = grid(cameras, period_ns), 0
+    while place < len(instants):
+        at_ns = instants[place]
         try:
             instant = _instant(cameras, at_ns, period_ns, run[-1] if run else {})
         except _LeftOutError as left_out:
-            plan.left_out[left_out.reason] += 1
+            # A gap is passed at once: stamps may claim years.
+            empty = max(1, (left_out.until_ns - at_ns) // period_ns)
+            empty = min(empty, len(instants) - place)
+            plan.instants += empty
+            place += empty
+            plan.left_out[left_out.reason] += empty
             plan.examples.setdefault(left_out.reason, left_out.error)
             plan.short += len(run)
             run = []
             continue
+        plan.instants += 1
+        place += 1
         if run and not _same_lenses(run[-1], instant):
             plan.short += len(run)
             run = []
@@ -149,11 +158,11 @@ def reach_ns(period_ns: int) -> int:
 
 
 class _LeftOutError(Exception):
-    """An instant is of no use."""
+    """An instant is of no use, nor is any before `until_ns`."""
 
-    def __init__(self, camera: str, error: AnyviewError) -> None:
+    def __init__(self, camera: str, error: AnyviewError, until_ns: int) -> None:
         super().__init__(str(error))
-        self.reason, self.error = Reason(error.code, camera), error
+        self.reason, self.error, self.until_ns = Reason(error.code, camera), error, until_ns
 
 
 def _instant(
@@ -170,8 +179,16 @@ def _instant(
                     "instants; frames come more slowly than the period",
                 )
         except AnyviewError as error:
-            raise _LeftOutError(name, error) from None
+            ends_ns = at_ns if error.code != "clip_gap" else _gap_end(camera, at_ns, period_ns)
+            raise _LeftOutError(name, error, ends_ns) from None
     return shots
+
+
+def _gap_end(camera: Timeline, at_ns: int, period_ns: int) -> int:
+    """The time from which on a camera's next frame is near."""
+    stamps = camera.stamps_ns
+    after = bisect_left(stamps, at_ns)
+    return (stamps[after] if after < len(stamps) else EVER_NS) - reach_ns(period_ns)
 
 
 def _nearest(camera: Timeline, at_ns: int, period_ns: int) -> int:

@@ -59,8 +59,11 @@ class SceneSet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for writer in self._open.values():
+        for number, writer in self._open.items():
             writer.discard()
+            self.failed[number] = AnyviewError(
+                "incomplete_scene", "images that were there when it was planned could not be read"
+            )
 
     def add(self, place: Place, read: Callable[[], Frame]) -> None:
         """Read a frame and write it, unless its scene was given up.

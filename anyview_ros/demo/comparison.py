@@ -16,6 +16,11 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import stamp_ns
 
 Image = NDArray[np.uint8]
+PROVENANCE = "synthesis_info"
+PROVENANCE_FIELDS = (
+    *("header", "model", "provider", "steps", "sources", "source_stamps", "latency_s"),
+    *("queue_s", "condition_s", "denoise_s", "decode_s"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ def compared_moments(bag: Bag, truth: Truth) -> Iterator[tuple[Compared, ...]]:
     """Yield the frames of all virtual cameras of each stamp, in order of stamp."""
     cameras = [_VirtualCamera(bag, n, t, truth) for n, t in bag.virtual_cameras().items()]
     for stamp in sorted({stamp for camera in cameras for stamp in camera.stamps}):
-        yield tuple(c.frame(stamp) for c in cameras if stamp in c.stamps)
+        frames = (c.frame(stamp) for c in cameras if stamp in c.stamps)
+        if moment := tuple(frame for frame in frames if frame is not None):
+            yield moment
 
 
 class _VirtualCamera:
@@ -56,14 +63,17 @@ class _VirtualCamera:
 
     def __init__(self, bag: Bag, name: str, topic: str, truth: Truth) -> None:
         self._bag, self._name, self._topic, self._truth = bag, name, topic, truth
-        self._infos = _by_stamp(bag, sibling(topic, "camera_info"))
-        self._provenance = _by_stamp(bag, sibling(topic, "synthesis_info"))
+        infos = bag.messages(sibling(topic, "camera_info"))
+        self._infos = {stamp_ns(info.header.stamp): info for info in infos}
+        self._provenance = {stamp_ns(p.header.stamp): p for p in provenance_of(bag, topic)}
         self._sources = bag.sources()
         self.stamps = frozenset(bag.stamps(topic))
 
-    def frame(self, stamp: int) -> Compared:
+    def frame(self, stamp: int) -> Compared | None:
+        """None where the image is damaged."""
         virtual = self._bag.image(self._topic, stamp)
-        assert virtual is not None  # its stamp came from this topic
+        if virtual is None:
+            return None
         truth, obstacle = self._truth_at(stamp, virtual.shape)
         return Compared(self._name, stamp, virtual, self._seen_by_sources(stamp), truth, obstacle)
 
@@ -74,7 +84,7 @@ class _VirtualCamera:
         if provenance is None:
             return {}
         stamps: dict[str, int] = {}
-        for name, seen in zip(provenance.sources, provenance.source_stamps, strict=True):
+        for name, seen in zip(provenance.sources, provenance.source_stamps, strict=False):
             stamps.setdefault(name, stamp_ns(seen))
         return {
             name: self._bag.image(self._sources[name], seen) if name in self._sources else None
@@ -85,7 +95,7 @@ class _VirtualCamera:
         if stamp not in self._infos:
             return None, "it has no camera info"
         try:
-            truth = self._truth.image(self._infos[stamp])
+            truth = self._truth.image(self._infos[stamp], self._topic)
         except AnyviewError as error:
             return None, error.message
         if truth is not None and truth.shape != shape:
@@ -93,8 +103,11 @@ class _VirtualCamera:
         return truth, ""
 
 
-def _by_stamp(bag: Bag, topic: str) -> dict[int, Any]:
-    return {stamp_ns(message.header.stamp): message for message in bag.messages(topic)}
+def provenance_of(bag: Bag, topic: str) -> list[Any]:
+    """The SynthesisInfo messages of a virtual camera's images, in the order of recording."""
+    messages = bag.messages(sibling(topic, PROVENANCE))
+    # The type is as the bag defines it; a damaged definition has other fields.
+    return [m for m in messages if all(hasattr(m, name) for name in PROVENANCE_FIELDS)]
 
 
 def resized_like(image: Image, like: Image) -> Image:

@@ -44,6 +44,10 @@ class ContactSheet:
         if len(self._kept) > KEPT:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._kept
+
     def write(self, file: Path) -> None:
         """Write a PNG: time goes to the right."""
         places = np.linspace(0, len(self._kept) - 1, min(COLUMNS, len(self._kept)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -14,10 +15,12 @@ from typing import Any
 from anyview_ros import diagnostic_keys as keys
 from anyview_ros.datasets.bag import Bag, sibling
 from anyview_ros.demo.comparison import (
+    PROVENANCE,
     Compared,
     Image,
     compared_moments,
     mean_colour_like,
+    provenance_of,
     resized_like,
 )
 from anyview_ros.demo.truth import Truth
@@ -26,6 +29,7 @@ from anyview_ros.imaging.message_fields import stamp_ns
 
 STAGES = ("queue_s", "condition_s", "denoise_s", "decode_s")
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
+NO_LEDGER = "no ledger in /diagnostics was recorded: where the received frames went is not known"
 
 Ledger = Mapping[str, int]
 
@@ -103,6 +107,7 @@ class Report:
         ledgers: last ledger of each camera in /diagnostics, by camera name; behind the node's
             name where several were recorded.
         faults: what is wrong, each in a sentence; empty for a good bag.
+        notes: what could not be looked at because it was not recorded.
     """
 
     truth: str
@@ -110,6 +115,7 @@ class Report:
     virtual: Mapping[str, VirtualFigures]
     ledgers: Mapping[str, Ledger]
     faults: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def write(self, file: Path) -> None:
         """Write JSON, every field under its own name."""
@@ -141,8 +147,10 @@ def report_of(
         *_stream_faults({**sources, **{n: v.stream for n, v in virtual.items()}}),
         *_virtual_faults(virtual),
         *_ledger_faults(ledgers),
+        *(f"unreadable: {part}" for part in bag.damage),
     )
-    return Report(truth.origin, sources, virtual, dict(ledgers), faults)
+    notes = (*_not_recorded(sources, virtual), *([] if ledgers else [NO_LEDGER]))
+    return Report(truth.origin, sources, virtual, dict(ledgers), faults, notes)
 
 
 def stream_figures(bag: Bag, topic: str, steady: bool) -> StreamFigures:
@@ -161,7 +169,8 @@ def stream_figures(bag: Bag, topic: str, steady: bool) -> StreamFigures:
 
 def virtual_figures(bag: Bag, topic: str, quality: _Quality) -> VirtualFigures:
     """Return all figures of one virtual camera."""
-    provenance = list(bag.messages(sibling(topic, "synthesis_info")))
+    provenance = provenance_of(bag, topic)
+    there = sibling(topic, PROVENANCE) in bag.types()
     by_stamp = {stamp_ns(info.header.stamp): info for info in provenance}
     recorded = {n: frozenset(bag.stamps(t)) for n, t in bag.sources().items()}
     stamps = bag.stamps(topic)
@@ -173,7 +182,7 @@ def virtual_figures(bag: Bag, topic: str, quality: _Quality) -> VirtualFigures:
         provider=last.provider if last else "",
         steps=int(last.steps) if last else 0,
         wrong_stamps=sum(not _is_source_stamp(s, by_stamp.get(s), recorded) for s in stamps),
-        without_provenance=sum(s not in by_stamp for s in stamps),
+        without_provenance=sum(s not in by_stamp for s in stamps) if there else 0,
         stages_s={stage: _median(getattr(p, stage) for p in provenance) for stage in STAGES},
         latency_s=_median(p.latency_s for p in provenance),
         quality=quality.figures(),
@@ -219,13 +228,13 @@ def _is_source_stamp(stamp: int, provenance: Any, recorded: Mapping[str, frozens
     """Return whether a frame has its first source's stamp, and all sources' stamps are recorded
     ones.
 
-    Keyframes may be of before the recording.
+    Keyframes may be of before the recording. A source that was not recorded says nothing.
     """
     if provenance is None:
-        return any(stamp in stamps for stamps in recorded.values())
+        return not recorded or any(stamp in stamps for stamps in recorded.values())
     named = [stamp_ns(time) for time in provenance.source_stamps]
     pairs = list(zip(provenance.sources, named, strict=False))
-    known = [(recorded.get(name, frozenset[int]()), seen) for name, seen in pairs]
+    known = [(recorded[name], seen) for name, seen in pairs if name in recorded]
     there = [seen in stamps or seen < min(stamps, default=0) for stamps, seen in known]
     return named[:1] == [stamp] and all(there)
 
@@ -236,7 +245,7 @@ def _gaps(stamps: list[int]) -> int:
 
 
 def _median(values: Iterable[float]) -> float:
-    values = list(values)
+    values = [value for value in values if math.isfinite(value)]
     return round(median(values), 4) if values else 0.0
 
 
@@ -254,7 +263,10 @@ def _node_ledgers(bag: Bag) -> Iterator[tuple[str, str, Ledger]]:
                 node, subject = keys.parts(status) or ("", "")
                 values = {v.key: v.value for v in status.values}
                 if subject.startswith(keys.CAMERA) and keys.RECEIVED in values:
-                    ledger = {k: int(v) for k, v in values.items() if _in_ledger(k)}
+                    counts = {k: v for k, v in values.items() if _in_ledger(k)}
+                    if not all(count.isdecimal() for count in counts.values()):
+                        continue  # damaged
+                    ledger = {k: int(v) for k, v in counts.items()}
                     yield node, subject.removeprefix(keys.CAMERA), ledger
 
 
@@ -270,6 +282,19 @@ def _stream_faults(streams: Mapping[str, StreamFigures]) -> Iterator[str]:
             yield f"{name}: {figures.repeated_stamps} images repeat an earlier stamp"
 
 
+def _not_recorded(
+    sources: Mapping[str, StreamFigures], virtual: Mapping[str, VirtualFigures]
+) -> Iterator[str]:
+    for name, figures in virtual.items():
+        missing = [source for source in figures.sources if source not in sources]
+        if missing or not sources:
+            of = ", ".join(missing) or "a source"
+            yield f"{name}: no raw images of {of} were recorded to hold its stamps against"
+        if not figures.sources:
+            folder = figures.stream.topic.rpartition("/")[0]
+            yield f"{name}: {folder}/{PROVENANCE} was not recorded: model and sources are not known"
+
+
 def _virtual_faults(virtual: Mapping[str, VirtualFigures]) -> Iterator[str]:
     for name, figures in virtual.items():
         if figures.wrong_stamps:
@@ -281,8 +306,6 @@ def _virtual_faults(virtual: Mapping[str, VirtualFigures]) -> Iterator[str]:
 
 
 def _ledger_faults(ledgers: list[tuple[str, Ledger]]) -> Iterator[str]:
-    if not ledgers:
-        yield "no ledger in /diagnostics: where the received frames went is not known"
     broken = Counter(name for name, ledger in ledgers if not balanced(ledger))
     for name, count in broken.items():
         yield f"{name}: {count} ledgers do not balance: received is not the sum of the rest"

@@ -37,7 +37,7 @@ def write_report(bag_path: Path, out: Path) -> Report:
                 video.add(moment)
 
             report = report_of(bag, truth, draw)
-        if any(figures.stream.images for figures in report.virtual.values()):
+        if not sheet.is_empty:
             sheet.write(out / SHEET)
         report.write(out / REPORT)
     return report
@@ -58,6 +58,7 @@ def table(report: Report) -> str:
         f"ledger of {name}: " + ", ".join(f"{key} {count}" for key, count in ledger.items())
         for name, ledger in report.ledgers.items()
     ]
+    lines += [f"note: {note}" for note in report.notes]
     lines += [f"FAULT: {fault}" for fault in report.faults] or ["no fault found"]
     return "\n".join(lines)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.clips.transform_buffer import TransformBuffer
 from anyview_ros.datasets.bag import Bag
-from anyview_ros.datasets.bag_transforms import ALL_NS, recorded_transforms
+from anyview_ros.datasets.bag_transforms import TfTrees
+from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.imaging.camera_info import camera_from_info
@@ -35,11 +36,11 @@ class Truth:
         seen: None where there is no truth.
         origin: which world, or why there is none, for people.
         fixed_frame: TF frame in which the world is given.
-        transforms: every transform of the bag.
+        transforms: of the bag.
     """
 
     def __init__(
-        self, seen: Seen | None, origin: str, fixed_frame: str, transforms: TransformBuffer
+        self, seen: Seen | None, origin: str, fixed_frame: str, transforms: TfTrees
     ) -> None:
         self.origin = origin
         self._seen = seen
@@ -51,30 +52,41 @@ class Truth:
         named = _world_of(bag)
         if named is None:
             origin = "none: the bag names no procedural world, so nothing can be compared"
-            return cls(None, origin, "", TransformBuffer(ALL_NS))
+            return cls(None, origin, "", TfTrees(bag))
         if named["kind"] == "video":
-            origin = f"none: real footage ({named['source']}), nobody filmed the virtual views"
-            return cls(None, origin, "", TransformBuffer(ALL_NS))
-        seen, origin = _seen_in(named)
-        return cls(seen, origin, named["fixed_frame"], recorded_transforms(bag))
+            origin = (
+                f"none: real footage ({named.get('source', '?')}), nobody filmed the virtual views"
+            )
+            return cls(None, origin, "", TfTrees(bag))
+        try:
+            seen, origin = _seen_in(named)
+            return cls(seen, origin, str(named["fixed_frame"]), TfTrees(bag))
+        except AnyviewError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            origin = f"none: the bag names a world that cannot be made ({error!r})"
+            return cls(None, origin, "", TfTrees(bag))
 
     @property
     def exists(self) -> bool:
         return self._seen is not None
 
-    def image(self, info: Any) -> NDArray[np.uint8] | None:
-        """Return (H, W, 3) RGB that the camera of this camera info saw at its stamp; None without
-        truth.
+    def image(self, info: Any, topic: str) -> NDArray[np.uint8] | None:
+        """Return (H, W, 3) RGB that a camera with this info saw at its stamp; None without truth.
+
+        Args:
+            topic: of its images, which says by whose TF it is placed.
 
         Raises:
-            AnyviewError: as `TransformBuffer.lookup` and `camera_from_info`; `unknown_world`;
-                `missing_scikit_image`.
+            AnyviewError: as `TfTrees.of`, `RecordedTransforms.lookup` and `camera_from_info`;
+                `unknown_world`; `missing_scikit_image`.
         """
         if self._seen is None:
             return None
         stamp = stamp_ns(info.header.stamp)
         rectified = camera_from_info(info)
-        world_from_frame = self._transforms.lookup(self._fixed_frame, info.header.frame_id, stamp)
+        tree = self._transforms.of(topic)
+        world_from_frame = tree.lookup(self._fixed_frame, info.header.frame_id, stamp)
         world_from_cam = world_from_frame @ rectified.frame_from_cam
         return self._seen(rectified.camera, world_from_cam, stamp)
 
@@ -108,6 +120,8 @@ def _world_of(bag: Bag) -> dict[str, Any] | None:
     for topic in bag.topics(WORLD_TYPE):
         if topic.endswith(WORLD_TOPIC):
             for message in bag.messages(topic):
-                named: dict[str, Any] = json.loads(message.data)
-                return named
+                with suppress(ValueError):  # a damaged bag, or somebody else's topic
+                    named = json.loads(message.data)
+                    if isinstance(named, dict) and "kind" in named:
+                        return named
     return None

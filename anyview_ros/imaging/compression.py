@@ -7,6 +7,7 @@ complete is not seen: it shows, as in any viewer.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU-T T.81 table B.
 JPEG_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 PNG_START = b"\x89PNG\r\n\x1a\n"
+NUMBERS = re.compile(r"(8S|16U|16S|32S|32F|64F)C\d+")  # OpenCV's types beyond 8 bits
 PNG_GREY = {0, 4}  # colour types without and with alpha
 REDUCED = {
     8: (cv2.IMREAD_REDUCED_GRAYSCALE_8, cv2.IMREAD_REDUCED_COLOR_8),
@@ -85,9 +87,9 @@ def decode_compressed(message: Any, at_least: tuple[int, int] = (0, 0)) -> NDArr
 
 
 def _inspect(message: Any) -> tuple[_Header, Encoding | None]:
-    """The file's header, and the encoding that the image had before where the format says so."""
+    """The file's header, and the encoding that the image had before where the format names one."""
     source, separator, _ = message.format.partition(";")
-    encoding = encoding_named(source.strip()) if separator else None
+    encoding = _source_encoding(source.strip()) if separator else None
     content = bytes(message.data)
     if content.startswith(JPEG_START):
         header = _jpeg_header(content)
@@ -97,7 +99,7 @@ def _inspect(message: Any) -> tuple[_Header, Encoding | None]:
         raise AnyviewError(
             "unsupported_encoding",
             f"a compressed image must be jpeg or png, got format '{message.format}' and "
-            f"{len(content)} bytes that begin with '{content[:4].hex(' ')}'",
+            f"{len(content)} bytes that begin with '{content[:4].hex(' ')}'; decode others first",
         )
     sides_fit = max(header.width, header.height) <= MAX_SIDE
     if min(header.width, header.height) < 1 or not sides_fit:
@@ -105,6 +107,17 @@ def _inspect(message: Any) -> tuple[_Header, Encoding | None]:
     if header.width * header.height > MAX_PIXELS:
         raise _invalid(header, f"at most {MAX_PIXELS // 1_000_000} million pixels are decoded")
     return header, encoding
+
+
+def _source_encoding(name: str) -> Encoding | None:
+    """Many write what they like: `jpeg; jpeg uncompressed`, `8UC3; jpeg compressed bgr8`.
+
+    Raises:
+        AnyviewError: `unsupported_encoding` for depth, whose numbers are no colours.
+    """
+    if NUMBERS.fullmatch(name):
+        return encoding_named(name)
+    return ENCODINGS.get(name.lower())
 
 
 def _jpeg_header(content: bytes) -> _Header:

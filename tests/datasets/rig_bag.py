@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from sensor_msgs.msg import CompressedImage
 
 from anyview_ros.demo.definitions import Definitions
@@ -98,6 +98,10 @@ class RigRecording:
         default_factory=lambda: stamps(50, FIRST_NS - 95 * MS, 50 * MS)
     )
     storage: StoragePlugin = StoragePlugin.MCAP
+    compression: CompressionMode | None = None
+    extra: list[Recorded] = field(default_factory=list)
+    others: dict[str, tuple[str, str]] = field(default_factory=dict)  # topic: type, definition
+    renamed: Callable[[str], str] = lambda topic: topic  # empty: the topic is left out
 
     def messages(self) -> list[Recorded]:
         """In the order of recording."""
@@ -110,12 +114,21 @@ class RigRecording:
             moving = (Link("odom", "base_link", world_from_base(stamp)),)
             recorded.append((stamp, "/tf", tf_message(moving, stamp)))
         recorded += [*self.front.messages(), *self.left.messages()]
-        return sorted(recorded, key=lambda entry: entry[0])
+        named = [(time_ns, self.renamed(topic), message) for time_ns, topic, message in recorded]
+        kept = [entry for entry in named if entry[1]]
+        return sorted([*kept, *self.extra], key=lambda entry: entry[0])
 
     def write(self, path: Path) -> Path:
         definitions = Definitions()
         connections = {}
-        with Writer(path, version=9, storage_plugin=self.storage) as writer:
+        writer = Writer(path, version=9, storage_plugin=self.storage)
+        if self.compression is not None:
+            writer.set_compression(self.compression, CompressionFormat.ZSTD)
+        with writer:
+            for topic, (kind, definition) in self.others.items():
+                digest = "RIHS01_" + "0" * 64
+                other = writer.add_connection(topic, kind, msgdef=definition, rihs01=digest)
+                writer.write(other, FIRST_NS, b"\0\1\0\0abcd")
             for time_ns, topic, message in self.messages():
                 if topic not in connections:
                     name = type_name(message)

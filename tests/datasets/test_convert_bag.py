@@ -329,9 +329,12 @@ def test_ctrl_c_leaves_complete_scenes_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Bar(convert_scenes.tqdm):  # type: ignore[misc]
+        frames = 0
+
         def update(self, n: float | None = 1) -> bool | None:
-            if self.n >= 25:  # of 36
+            if Bar.frames >= 25:  # of 36
                 raise KeyboardInterrupt
+            Bar.frames += 1
             return bool(super().update(n))
 
     monkeypatch.setattr(convert_scenes, "tqdm", Bar)

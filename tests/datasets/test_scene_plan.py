@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from anyview_ros.datasets import scene_plan
 from anyview_ros.datasets.scene_plan import Plan, Reason, Shot, plan_scenes, reach_ns
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
@@ -133,3 +134,33 @@ def test_what_is_planned_keeps_the_rules(front: list[int], left: list[int]) -> N
         for name in cameras:
             lasted = scene[-1][name].stamp_ns - scene[0][name].stamp_ns
             assert abs(lasted - 2 * PERIOD_NS) <= 102 * MS
+
+
+@given(
+    st.lists(st.integers(0, 300), min_size=1, unique=True).map(sorted),
+    st.lists(st.integers(0, 300), min_size=1, unique=True).map(sorted),
+)
+def test_gaps_are_passed_as_if_step_by_step(front: list[int], left: list[int]) -> None:
+    cameras = {
+        name: Recorded(times(*(37 * t for t in at))) for name, at in (("a", front), ("b", left))
+    }
+    try:
+        passed = plan_scenes(cameras, 2, PERIOD_NS)
+    except AnyviewError as error:
+        assume(error.code != "no_common_time")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene_plan, "_gap_end", lambda camera, at_ns, period_ns: at_ns)
+        stepped = plan_scenes(cameras, 2, PERIOD_NS)
+    assert (passed.instants, passed.short) == (stepped.instants, stepped.short)
+    assert passed.left_out.total() == stepped.left_out.total()  # a gap of two is the first's
+    assert chosen(passed, "a") == chosen(stepped, "a")
+
+
+@pytest.mark.timeout(20)
+def test_years_without_a_frame_are_no_work() -> None:
+    years_ms = 47 * 365 * 86_400_000
+    plan = plan_of(
+        front=Recorded(times(*range(0, 900, 100), *range(years_ms, years_ms + 900, 100)))
+    )
+    assert len(plan.scenes) == 6
+    assert plan.left_out[Reason("clip_gap", "front")] == plan.instants - 18

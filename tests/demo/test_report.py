@@ -13,12 +13,16 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin, Writer
+from std_msgs.msg import String
 
 from anyview_ros.cli.__main__ import main
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.demo.comparison import Compared
+from anyview_ros.demo.definitions import Definitions
 from anyview_ros.demo.pictures import ContactSheet
-from anyview_ros.demo.report import Report, report_of
+from anyview_ros.demo.report import NO_LEDGER, Report, report_of
 from anyview_ros.demo.report_files import write_report
 from anyview_ros.demo.truth import Truth
 from anyview_ros.geometry import rigid
@@ -120,8 +124,43 @@ def test_ledgers_of_nodes_in_namespaces(tmp_path: Path) -> None:
 
 
 def test_no_ledger(tmp_path: Path) -> None:
-    (fault,) = report(Recording(ledgers=[]), tmp_path).faults
-    assert fault.startswith("no ledger in /diagnostics")
+    found = report(Recording(ledgers=[]), tmp_path)
+    assert (found.faults, found.notes) == ((), (NO_LEDGER,))
+
+
+def test_a_virtual_camera_alone(tmp_path: Path) -> None:
+    """As README records it: what is missing is said, and is no fault of what was published."""
+    recording = Recording(source=[], source_infos=[], provenance=[], ledgers=[], world=None)
+    found = report(recording, tmp_path)
+    assert found.faults == ()
+    assert found.notes == (
+        "left: no raw images of a source were recorded to hold its stamps against",
+        "left: /virtual/left/synthesis_info was not recorded: model and sources are not known",
+        NO_LEDGER,
+    )
+    assert main(["report", str(tmp_path / "bag"), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_a_named_source_that_was_not_recorded(tmp_path: Path) -> None:
+    found = report(Recording(source=[], source_infos=[]), tmp_path)
+    (note,) = found.notes
+    assert note == "left: no raw images of front were recorded to hold its stamps against"
+    assert found.faults == ()
+
+
+@pytest.mark.parametrize("world", ["no json {", '["a"]', '{"kind": "street"}'])
+def test_a_world_that_is_none(tmp_path: Path, world: str) -> None:
+    definitions, path = Definitions(), tmp_path / "bag"
+    definitions.learn("std_msgs/msg/String")
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection(
+            "/rig/world", "std_msgs/msg/String", typestore=definitions.typestore
+        )
+        writer.write(connection, 1, serialize_message(String(data=world)))
+        fixed = json.dumps({"kind": "street", "fixed_frame": "odom"})
+        writer.write(connection, 2, serialize_message(String(data=fixed)))
+    with Bag(path) as bag:
+        assert Truth.of(bag).origin.startswith("none: ")
 
 
 def test_a_repeated_stamp(tmp_path: Path) -> None:

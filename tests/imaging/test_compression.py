@@ -51,6 +51,10 @@ FORMATS = [
     "rgb8; jpeg compressed bgr8",
     "bgr8; jpeg compressed bgr8",
     "bgr8; jpeg",
+    "jpeg; jpeg uncompressed",
+    "8UC3; jpeg compressed bgr8",
+    "yuv420; jpeg compressed bgr8",
+    "RGB8; jpeg compressed bgr8",
 ]
 
 

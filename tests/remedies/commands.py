@@ -9,9 +9,11 @@ import numpy as np
 from PIL import Image
 
 from anyview_ros.cli import export, train
+from anyview_ros.cli.convert_bag import options_from
 from anyview_ros.cli.convert_scenes import folders_from
 from anyview_ros.datasets.bag import Bag
-from anyview_ros.datasets.bag_cameras import BagOptions, bag_cameras
+from anyview_ros.datasets.bag_cameras import bag_cameras
+from anyview_ros.datasets.bag_choice import BagOptions
 from anyview_ros.datasets.scene_plan import plan_scenes
 from anyview_ros.datasets.scene_writer import SceneNotes, SceneWriter
 from anyview_ros.node.simulation.rig_sources import VideoSource
@@ -73,7 +75,7 @@ def lens_of_a_video(folder: Path) -> None:
     VideoSource(folder, np.radians(parsed("demo", "--hfov", "65").hfov), None, 10**8)
 
 
-@does("datasets.bag", "give the folder that holds metadata.yaml")
+@does("datasets.bag_opening", "give the folder that `ros2 bag record` wrote", "give '{}'")
 def recorded_folder(folder: Path) -> None:
     bag = Recording().write(folder / "bag")
     assert (bag / "metadata.yaml").is_file()
@@ -92,12 +94,45 @@ def frame_of_the_recording(folder: Path) -> None:
 def cameras_with_images(folder: Path) -> None:
     recording = Recording()
     with Bag(recording.write(folder / "bag")) as bag:
-        assert list(bag_cameras(bag, options("--cameras", "front"))) == ["front"]
+        assert list(bag_cameras(bag, options("--cameras", "front")).by_name) == ["front"]
 
 
 def options(*given: str) -> BagOptions:
-    args = parsed(*CONVERT, *given)
-    return BagOptions(tuple(args.cameras), args.fixed_frame, args.rectify)
+    return options_from(parsed(*CONVERT, *given))
+
+
+FIELD = "tests/datasets/test_field_bags.py"
+DAMAGED = "tests/datasets/test_damaged_bags.py"
+is_done_by(
+    f"{DAMAGED}::test_a_folder_without_its_index_leads_to_its_file",
+    "datasets.bag_opening",
+    "give '{}' itself",
+)
+is_done_by(
+    f"{FIELD}::test_frames_of_images_that_no_tf_has_are_named",
+    "datasets.bag_cameras",
+    "name their optical frame, as in -p {}.frame_id:={}_optical_frame",
+)
+is_done_by(
+    f"{FIELD}::test_another_frame_of_the_info_is_named",
+    "datasets.bag_infos",
+    "name the right one, as in -p {}.frame_id:={}",
+)
+is_done_by(
+    f"{FIELD}::test_a_calibration_file_mends_a_camera_info",
+    "datasets.bag_infos",
+    "give a calibration file, as in -p {}.camera_info_url:=front.yaml",
+)
+is_done_by(
+    f"{FIELD}::test_tf_of_nobody_is_to_be_chosen",
+    "datasets.bag_transforms",
+    "name the topics of one with --tf-topics",
+)
+is_done_by(
+    f"{FIELD}::test_two_parents_are_named",
+    "datasets.bag_transforms",
+    "leave one out with --ignore-frames {}",
+)
 
 
 is_done_by(

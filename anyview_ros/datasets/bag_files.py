@@ -1,0 +1,100 @@
+"""The messages of a recording as bytes, whatever its files are and whatever is wrong with them.
+
+What reading libraries throw at a damaged file is no list that could be kept (KeyError, EOFError,
+DatabaseError, ZstdError, OverflowError, ...). All of it ends here: `open_files` turns it into a
+named error, `BagFiles.messages` leaves out what cannot be read and notes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from anyview_ros.datasets.bag_topics import RecordedTopic, cause
+
+EVER_NS = 2**63 - 1  # the largest time that a file can hold
+
+
+class Content(NamedTuple):
+    """A message as it was recorded: where, when, and its bytes (CDR)."""
+
+    topic: RecordedTopic
+    time_ns: int
+    raw: bytes
+
+
+class File(Protocol):
+    """An opened file of a recording.
+
+    Attributes:
+        topics: that it has, of any encoding.
+        damage: what could not be read of it since it was last looked at.
+    """
+
+    topics: list[RecordedTopic]
+    damage: list[str]
+
+    def messages(
+        self, topics: Collection[RecordedTopic], start_ns: int, stop_ns: int
+    ) -> Iterator[tuple[RecordedTopic, int, Any]]:
+        """Topic, time of recording and bytes, start <= time < stop; raises anything."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BagFiles:
+    """The open files of a recording.
+
+    Args:
+        files: by name, in the order of recording.
+        unpack: makes a message of what is stored.
+
+    Attributes:
+        topics: that can be read.
+        foreign: names of topics of other encodings than ROS 2's, by encoding.
+        damage: what was left out so far, a line each.
+    """
+
+    def __init__(self, files: Mapping[str, File], unpack: Callable[[bytes], bytes]) -> None:
+        self._files, self._unpack = files, unpack
+        every = dict.fromkeys(topic for file in files.values() for topic in file.topics)
+        self.topics = [topic for topic in every if not topic.encoding]
+        self.foreign: dict[str, list[str]] = {}
+        for topic in every:
+            if topic.encoding:
+                self.foreign.setdefault(topic.encoding, []).append(topic.name)
+        self.damage: dict[str, None] = {}
+
+    def messages(
+        self, names: Collection[str], start_ns: int = 0, stop_ns: int = EVER_NS
+    ) -> Iterator[Content]:
+        """Messages of topics in the order of recording, start <= time < stop."""
+        for name, file in self._files.items():
+            chosen = [t for t in file.topics if t.name in names and not t.encoding]
+            found = file.messages(chosen, start_ns, stop_ns) if chosen else iter(())
+            while (message := self._next(name, file, found)) is not None:
+                if (content := self._content(name, *message)) is not None:
+                    yield content
+
+    def note(self, damage: str) -> None:
+        """Remember what was left out."""
+        self.damage[damage] = None
+
+    def _next(self, name: str, file: File, found: Iterator[Any]) -> Any:
+        try:
+            message = next(found, None)
+        except Exception as error:
+            self.note(f"'{name}': what follows on a damaged place ({cause(error)})")
+            message = None
+        for part in file.damage:
+            self.note(f"'{name}': {part}")
+        file.damage.clear()
+        return message
+
+    def _content(self, name: str, topic: RecordedTopic, time_ns: Any, raw: Any) -> Content | None:
+        try:
+            return Content(topic, int(time_ns), bytes(self._unpack(raw)))
+        except Exception as error:
+            self.note(f"'{name}': messages of '{topic.name}' ({cause(error)})")
+            return None

@@ -1,0 +1,92 @@
+"""An .mcap file of a recording: a damaged chunk and a topic of another encoding cost no other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from heapq import merge
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
+from rosbags.rosbag2.storage_mcap import Channel, ChunkInfo, McapReader, Msg, Schema, msgsrc
+
+from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic, cause
+
+
+class McapFile:
+    """See `bag_files.File`. Raises what rosbags raises."""
+
+    def __init__(self, path: Path) -> None:
+        self.damage: list[str] = []
+        self._reader = McapReader(path)
+        self._schemas = self._reader.schemas = _Schemas()
+        self._reader.channels = _Channels()
+        self._reader.open()
+        self._connections: dict[RecordedTopic, list[Connection]] = {}
+        for connection in self._reader.connections:
+            self._connections.setdefault(self._topic(connection), []).append(connection)
+        self.topics = list(self._connections)
+
+    def _topic(self, connection: Connection) -> RecordedTopic:
+        schema, text = self._schemas.definitions.get(connection.msgtype, ("", ""))
+        assert isinstance(connection.ext, ConnectionExtRosbag2)
+        encoding = connection.ext.serialization_format
+        own = encoding == "cdr" and schema in ("", *SCHEMAS)
+        foreign = "" if own else schema if schema not in ("", *SCHEMAS) else encoding
+        return RecordedTopic(connection.topic, connection.msgtype, schema, text, foreign)
+
+    def messages(
+        self, topics: Collection[RecordedTopic], start_ns: int, stop_ns: int
+    ) -> Iterator[tuple[RecordedTopic, int, Any]]:
+        by_id = {c.id: (topic, c) for topic in topics for c in self._connections[topic]}
+        connections = {number: connection for number, (_, connection) in by_id.items()}
+        if not self._reader.chunks:
+            # Not `messages`, which refuses what was not recorded in order of time.
+            for c, time_ns, content in self._reader.messages_scan(
+                list(connections.values()), start_ns, stop_ns
+            ):
+                yield by_id[c.id][0], time_ns, content
+            return
+        chunks = [
+            self._sound(chunk, connections, start_ns, stop_ns)
+            for chunk in self._reader.chunks
+            if chunk.message_start_time < stop_ns and start_ns <= chunk.message_end_time
+            if any(chunk.channel_count.get(number, 0) for number in connections)
+        ]
+        # By time and place alone: rosbags would compare messages where both are equal.
+        for message in merge(*chunks, key=lambda found: (found.timestamp, found.offset)):
+            if message.connection is not None:
+                yield by_id[message.connection.id][0], message.timestamp, message.data
+
+    def _sound(
+        self, chunk: ChunkInfo, connections: dict[int, Connection], start_ns: int, stop_ns: int
+    ) -> Iterator[Msg]:
+        """Messages of a chunk, none where it is damaged: it is read whole before the first."""
+        assert self._reader.bio is not None
+        try:
+            yield from msgsrc(chunk, connections, start_ns, stop_ns, self._reader.bio)
+        except Exception as error:
+            seconds = [f"{t / 1e9:.3f}" for t in chunk[:2]]
+            self.damage.append(f"what was recorded from {' to '.join(seconds)} s ({cause(error)})")
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class _Schemas(dict[int, Schema]):
+    """Takes schemas that rosbags does not know for none, and keeps how all are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.definitions: dict[str, tuple[str, str]] = {}
+
+    def __setitem__(self, number: int, schema: Schema) -> None:
+        self.definitions[schema.name] = schema.encoding, schema.data
+        super().__setitem__(number, schema._replace(encoding="", data=""))
+
+
+class _Channels(dict[int, Channel]):
+    """Leaves out the QoS of topics, which is YAML that may be damaged too."""
+
+    def __setitem__(self, number: int, channel: Channel) -> None:
+        super().__setitem__(number, channel._replace(metadata=b""))

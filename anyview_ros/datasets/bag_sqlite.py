@@ -1,0 +1,53 @@
+"""A .db3 file of a recording. By sqlite3 itself: rosbags takes one odd topic for a damaged file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic
+
+TOPICS = "SELECT id, name, type, serialization_format FROM topics ORDER BY id"
+DEFINITIONS = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+MESSAGES = (
+    "SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({}) "
+    "AND timestamp >= ? AND timestamp < ? ORDER BY timestamp"
+)
+
+
+class SqliteFile:
+    """See `bag_files.File`. Raises what sqlite3 raises."""
+
+    def __init__(self, path: Path) -> None:
+        self.damage: list[str] = []
+        # immutable: also of a folder that cannot be written, in which sqlite3 would make files.
+        self._connection = sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)
+        self._connection.text_factory = lambda text: text.decode(errors="replace")
+        definitions: dict[Any, tuple[str, str]] = {}
+        with suppress(sqlite3.OperationalError):  # recorders before Iron wrote none
+            for name, schema, text in self._connection.execute(DEFINITIONS):
+                definitions[name] = (schema, text) if schema in SCHEMAS else ("", "")
+        self._ids: dict[RecordedTopic, list[int]] = {}
+        for number, name, message_type, encoding in self._connection.execute(TOPICS):
+            schema, text = definitions.get(message_type, ("", ""))
+            foreign = "" if encoding == "cdr" else str(encoding)
+            topic = RecordedTopic(str(name), str(message_type), schema, str(text), foreign)
+            self._ids.setdefault(topic, []).append(number)
+        self.topics = list(self._ids)
+
+    def messages(
+        self, topics: Collection[RecordedTopic], start_ns: int, stop_ns: int
+    ) -> Iterator[tuple[RecordedTopic, int, Any]]:
+        by_id = {number: topic for topic in topics for number in self._ids[topic]}
+        query = MESSAGES.format(",".join("?" * len(by_id)))
+        for number, time_ns, content in self._connection.execute(
+            query, (*by_id, start_ns, stop_ns)
+        ):
+            yield by_id[number], time_ns, content
+
+    def close(self) -> None:
+        self._connection.close()
