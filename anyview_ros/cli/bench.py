@@ -163,7 +163,7 @@ def print_results(plan: Plan, content: dict[str, Any]) -> None:
     print(f"perceptual distance: {content['perceptual']}")
     for note in content["notes"]:
         print(f"not reached: {note}")
-    for words in content["suite"].get("left out", ()):
+    for words in content["left out"]:
         print(f"left out: {words}")
     for failure in content["failed"]:
         print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")
