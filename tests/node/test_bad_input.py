@@ -202,7 +202,7 @@ BAD_CAMERAS = {
     "field of view": (
         with_fields(horizontal_fov=4.0),
         "invalid_camera",
-        "horizontal field of view must be between 0 and pi radians, got 4.0",
+        "horizontal field of view must be between 0 and 180 degrees, got 229.2 degrees (4 radians)",
     ),
     "NaN field of view": (with_fields(horizontal_fov=math.nan), "invalid_camera", "got nan"),
     "two sources": (
