@@ -54,8 +54,8 @@ def write_video_scenes(
     """Cut a video into scenes of consecutive frames of a time grid.
 
     Args:
-        footage: where a grid time has no frame, or the size changes, a new run begins. Every size has
-            a camera of its own, of the same field of view.
+        footage: where a grid time has no frame, or the size changes, a new run begins. Every size
+            has a camera of its own, of the same field of view.
         on_frame: called after each frame.
 
     Raises:

@@ -3,9 +3,9 @@
     splits.json   {"splits": {name: {"episodes": [...], "dir": ...}}, "groups": {group: [splits]}}
     <dir>/<episode>/   a scene (datasets/scene_layout.py) whose target has images
 
-A split may be a bare list of episodes. What was not unpacked, and episodes whose pixels the release may
-not pass on (Ego-Exo4D), are left out. Frames of source and truth go from their native size to the
-size at which the release runs that size, once, by Lanczos; scores are taken there.
+A split may be a bare list of episodes. What was not unpacked, and episodes whose pixels the
+release may not pass on (Ego-Exo4D), are left out. Frames of source and truth go from their native
+size to the size at which the release runs that size, once, by Lanczos; scores are taken there.
 """
 
 from __future__ import annotations
@@ -145,8 +145,9 @@ def _there(
         empty = [scene for scene in scenes if _has_no_pixels(scene)]
         if empty:
             left_out.append(
-                f"{name}: {len(empty)} of {len(scenes)} episodes have no pixels (no files in rgb/), "
-                "as in the release where they may not be passed on; make them from their dataset as it says"
+                f"{name}: {len(empty)} of {len(scenes)} episodes have no pixels (no files in "
+                "rgb/), as in the release where they may not be passed on; make them from their "
+                "dataset as it says"
             )
         asked = tuple(scene.name for scene in scenes if scene not in empty)
         if asked or not scenes:

@@ -45,7 +45,8 @@ def open_footage(path: Path, period_ns: int) -> Footage:
 
     Args:
         path: file or folder. Images are taken in order of the numbers in their names. Names
-            that are times in seconds with a decimal point (`1305031102.175304.png`, as in TUM's sets) are their times.
+            that are times in seconds with a decimal point (`1305031102.175304.png`, as in TUM's
+            sets) are their times.
         period_ns: time between two images whose names are not times.
 
     Raises:

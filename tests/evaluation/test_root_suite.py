@@ -100,7 +100,7 @@ def test_what_has_no_pixels_is_left_out_with_a_notice(contract: Contract, tmp_pa
     one, all_of_it = suite.left_out
     assert one.startswith("ddad_FL: 1 of 2 episodes have no pixels (no files in rgb/)")
     assert all_of_it.startswith("alone: 1 of 1 episodes have no pixels")
-    with pytest.raises(AnyviewError, match="not one episode to score. alone: 1 of 1") as e:
+    with pytest.raises(AnyviewError, match=r"not one episode to score\. alone: 1 of 1") as e:
         of(contract, root, "alone")
     assert e.value.code == "no_episodes"
 

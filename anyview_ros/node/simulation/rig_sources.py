@@ -202,9 +202,9 @@ class VideoSource:
         if (width, height) != (now_width, now_height):
             raise AnyviewError(
                 "size_changed",
-                f"a camera needs images of one size, '{self._path}' changes from {width}x{height} to "
-                f"{now_width}x{now_height} at {time_ns / 1e9:.3f} s; cut it there, or bring it to one "
-                f"size: ffmpeg -i VIDEO -vf scale={width}:{height} one-size.mp4",
+                f"a camera needs images of one size, '{self._path}' changes from {width}x{height} "
+                f"to {now_width}x{now_height} at {time_ns / 1e9:.3f} s; cut it there, or bring it "
+                f"to one size: ffmpeg -i VIDEO -vf scale={width}:{height} one-size.mp4",
             )
 
     def _links(self, time_ns: int) -> tuple[Link, ...]:
