@@ -14,8 +14,10 @@ from anyview_ros.engine.onnx.self_test import kept, noise
 FEW = 64  # values of an input that is given as it is: levels, of which a network may know a few
 
 
-def known_answer(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> Any:
-    """A case of engine/onnx/self_test.py."""
+def known_answer(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str], rounded: bool = False
+) -> Any:
+    """A case of engine/onnx/self_test.py; `rounded` as in `self_test.apart`."""
     shapes = {name: tuple(value.shape) for name, value in inputs.items()}
     few = {name: value for name, value in inputs.items() if value.numel() <= FEW}
     arrays = noise(shapes) | {name: value.numpy() for name, value in few.items()}
@@ -29,4 +31,5 @@ def known_answer(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[
             name: {"shape": list(value.shape), "kept": kept(value.float().numpy()).tolist()}
             for name, value in zip(outputs, made, strict=True)
         },
+        **({"rounded": True} if rounded else {}),
     }

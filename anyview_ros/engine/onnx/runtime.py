@@ -253,8 +253,8 @@ def _session_options(ort: Any, threads: int) -> Any:
 
 
 def _onnxruntime() -> Any:
-    # Else its import makes ~/.cache/Microsoft/DeveloperTools/.onnxruntime, a store of events with an
-    # identity of the machine, to be sent (wheel 1.32; `disable_telemetry_events` comes too late).
+    # Else its import makes ~/.cache/Microsoft/DeveloperTools/.onnxruntime, a store of events to be
+    # sent with an identity of the machine (1.32; `disable_telemetry_events` comes too late).
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
