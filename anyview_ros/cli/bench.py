@@ -138,7 +138,7 @@ def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
     if done:
         print(f"{done} of {total} episodes are done in {plan.out}", file=sys.stderr)
     started = time.perf_counter()
-    with tqdm(total=total, initial=done, unit="episode", file=sys.stderr) as bar:
+    with tqdm(total=total, initial=done, unit="episode", file=sys.stderr, disable=None) as bar:
 
         def show(result: Outcome | Failure) -> None:
             nonlocal calls

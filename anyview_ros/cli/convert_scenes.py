@@ -60,7 +60,7 @@ def progress(folders: SceneFolders, frames: int | None) -> Iterator[Callable[[],
         frames: how many there will be, if known.
     """
     try:
-        with tqdm(total=frames, unit="frame", file=sys.stderr) as bar:
+        with tqdm(total=frames, unit="frame", file=sys.stderr, disable=None) as bar:
             yield bar.update
     except KeyboardInterrupt:
         complete = len(list(folders.out.glob(f"{folders.prefix}-*")))

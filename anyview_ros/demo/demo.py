@@ -119,7 +119,9 @@ class _Demo:
         self._scene, self._cameras, self._source = scene, scene.cameras, scene.source
         self._stamps: dict[str, int] = {}  # newest of each topic that matters
         self._first_ns = 0
-        self.recorder = Recorder(session.node, plan.out / BAG, self._note_stamp)
+        self.recorder = Recorder(
+            session.node, plan.out / BAG, self._note_stamp, lambda: self._stamps.get(CLOCK, 0)
+        )
 
     def run(self) -> None:
         self._start_processes()
@@ -172,7 +174,7 @@ class _Demo:
         num_frames = max(self._contract.frames)
         clips = int(self._plan.seconds * 1e9 / period_ns + 1e-6) // num_frames
         action = ActionClient(self._session.node, SynthesizeClip, "/anyview/synthesize_clip")
-        with tqdm(total=clips * len(self._cameras), unit="clip") as bar:
+        with tqdm(total=clips * len(self._cameras), unit="clip", disable=None) as bar:
             for k in range(clips):
                 end_ns = self._first_ns + ((k + 1) * num_frames - 1) * period_ns
                 if not self._source_reaches(end_ns):

@@ -56,6 +56,11 @@ def test_frames_on_the_grid_become_scenes(
     assert "4 frames: in runs too short for 5 frames 0.1 s apart" in capsys.readouterr().out
 
 
+def test_a_log_has_no_progress_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert(film(tmp_path / "walk.mp4", list(range(0, 600, 50)))) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_training_reads_one_view(tmp_path: Path) -> None:
     assert convert(film(tmp_path / "walk.mp4", list(range(0, 600, 100)))) == 0
     clip = FileScenes(tmp_path / "out", 5, 0.1, (24, 32))[0]
