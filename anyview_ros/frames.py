@@ -62,7 +62,8 @@ class Camera:
         if not 0 < horizontal_fov < np.pi:
             raise AnyviewError(
                 "invalid_camera",
-                f"horizontal field of view must be between 0 and pi radians, got {horizontal_fov}",
+                "horizontal field of view must be between 0 and 180 degrees, got "
+                f"{np.degrees(horizontal_fov):.4g} degrees ({horizontal_fov:.4g} radians)",
             )
         focal = 0.5 * width / np.tan(0.5 * horizontal_fov)
         return cls(width, height, focal, focal, 0.5 * (width - 1), 0.5 * (height - 1))

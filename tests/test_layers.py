@@ -170,6 +170,17 @@ def test_what_reads_files_needs_no_ros() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_progress_bars_are_for_terminals() -> None:
+    """tqdm writes into a log as well unless `disable` is None."""
+    for file in PACKAGE.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "tqdm":
+                given = {keyword.arg: keyword.value for keyword in call.keywords}
+                disabled = given.get("disable")
+                assert isinstance(disabled, ast.Constant), f"{file}:{call.lineno}"
+                assert disabled.value is None
+
+
 def test_no_circle_of_imports() -> None:
     known = set(modules())
     ahead = {

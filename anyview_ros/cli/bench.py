@@ -139,7 +139,7 @@ def _with_progress(plan: Plan, workers: int) -> dict[str, Any]:
     if done:
         print(f"{done} of {total} episodes are done in {plan.out}", file=sys.stderr)
     started = time.perf_counter()
-    with tqdm(total=total, initial=done, unit="episode", file=sys.stderr) as bar:
+    with tqdm(total=total, initial=done, unit="episode", file=sys.stderr, disable=None) as bar:
 
         def show(result: Outcome | Failure) -> None:
             nonlocal calls
@@ -164,7 +164,7 @@ def print_results(plan: Plan, content: dict[str, Any]) -> None:
     print(f"perceptual distance: {content['perceptual']}")
     for note in content["notes"]:
         print(f"not reached: {note}")
-    for words in content["suite"].get("left out", ()):
+    for words in content["left out"]:
         print(f"left out: {words}")
     for failure in content["failed"]:
         print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")

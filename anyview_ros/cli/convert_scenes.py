@@ -60,7 +60,6 @@ def progress(folders: SceneFolders, frames: int | None) -> Iterator[Callable[[],
         frames: how many there will be, if known.
     """
     try:
-        # disable=None: on a terminal only, a log would be full of carriage returns.
         with tqdm(total=frames, unit="frame", file=sys.stderr, disable=None) as bar:
             yield bar.update
     except KeyboardInterrupt:

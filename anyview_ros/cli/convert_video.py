@@ -25,5 +25,7 @@ def run(args: argparse.Namespace) -> int:
     footage = open_footage(args.video, folders.notes.period_ns)
     with progress(folders, None) as advance:
         cut = write_video_scenes(footage, folders, shape, advance)
+    for joint in cut.joints:
+        print(f"{args.video}: {joint}")
     why = f"{cut.short} frames: in runs too short for {args.frames} frames {args.period:g} s apart"
     return report(folders, cut.scenes, [why] if cut.short else [])

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline = Pipeline(wider, args.provider, args.threads)
     measured = tiers.Measurement(pipeline, speeds, args.seed, perceptual.load(metric))
     trials = list(_trials(args, package.contract))
-    for trial in tqdm(trials, unit="clip", file=sys.stderr):
+    for trial in tqdm(trials, unit="clip", file=sys.stderr, disable=None):
         measured.add(trial)
     table, note = measured.table(), _note(args, pipeline.provider, len(trials), metric)
     print("\n".join([*tiers.lines(table), note]))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.media.images import image_size, read_image
+from anyview_ros.media.images import by_number, image_size, read_image
 from anyview_ros.media.video import VideoFile
 
 INTRINSICS, EXTRINSICS, STAMP = "intrinsics", "extrinsics", "stamp_ns"
@@ -115,13 +115,20 @@ class FrameStorage:
         images = {file.stem for file in self._listed("rgb", camera, self._extension)}
         if poses == images:
             return ""
+        if not images and (others := self._other_extensions(camera)):
+            there = ", ".join(f"*.{other}" for other in others)
+            return f"rgb.extension of its metadata wants *.{self._extension}, there are {there}"
         missing = [f"lowdim of {name}" for name in images - poses]
         missing += [f"image {name}" for name in poses - images]
         some = ", ".join(sorted(missing)[:3])
         return f"{len(images)} images and {len(poses)} poses, missing: {some}"
 
+    def _other_extensions(self, camera: str) -> list[str]:
+        files = (self._scene / "rgb" / camera).glob("*.*")
+        return sorted({file.suffix.lstrip(".") for file in files})
+
     def _listed(self, kind: str, camera: str, extension: str) -> list[Path]:
-        return sorted((self._scene / kind / camera).glob(f"*.{extension}"))
+        return sorted((self._scene / kind / camera).glob(f"*.{extension}"), key=by_number)
 
 
 class VideoStorage:

@@ -35,10 +35,17 @@ class VideoShape:
 
 @dataclass(frozen=True)
 class Cut:
-    """What became of a video: scenes written, and frames in runs too short for one."""
+    """What became of a video.
+
+    Args:
+        scenes: written.
+        short: frames in runs too short for one.
+        joints: where its size changed or its times started again; scenes end there.
+    """
 
     scenes: int
     short: int
+    joints: tuple[str, ...]
 
 
 def write_video_scenes(
@@ -47,22 +54,36 @@ def write_video_scenes(
     """Cut a video into scenes of consecutive frames of a time grid.
 
     Args:
-        footage: where a grid time has no frame, a new run begins.
+        footage: where a grid time has no frame, or the size changes, a new run begins. Every size
+            has a camera of its own, of the same field of view.
         on_frame: called after each frame.
 
     Raises:
         AnyviewError: `invalid_camera`; those of the footage and of `SceneWriter`.
     """
-    width, height = footage.size
-    size = bounded_size((height, width), shape.longer_side)
-    native = Camera.from_fov(width, height, np.radians(shape.hfov_deg))
-    camera = resize_camera(native, size, PIXEL_RULE)
+    before, joints = footage.size, []
+    camera = _camera(before, shape)
     with _Runs(folders, shape.num_frames) as runs:
         for time_ns, image in footage.frames(folders.notes.period_ns):
-            pixels = resize_image(image, size, "area")
+            size = image.shape[1], image.shape[0]
+            if size != before:
+                joints.append(
+                    f"at {time_ns / 1e9:.3f} s the size changes from {before[0]}x{before[1]} to "
+                    f"{size[0]}x{size[1]}: a new camera, of the same field of view"
+                )
+                before, camera = size, _camera(size, shape)
+                runs.end()
+            pixels = resize_image(image, (camera.height, camera.width), "area")
             runs.add(Frame(time_ns, pixels, camera, STANDING_CAMERA))
             on_frame()
-    return Cut(runs.complete, runs.short)
+    return Cut(runs.complete, runs.short, (*footage.joints, *joints))
+
+
+def _camera(size: tuple[int, int], shape: VideoShape) -> Camera:
+    """Return the camera of the scenes' images, from the video's (width, height)."""
+    width, height = size
+    native = Camera.from_fov(width, height, np.radians(shape.hfov_deg))
+    return resize_camera(native, bounded_size((height, width), shape.longer_side), PIXEL_RULE)
 
 
 class _Runs:
@@ -80,12 +101,12 @@ class _Runs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._give_up()
+        self.end()
 
     def add(self, frame: Frame) -> None:
         place = self._place(frame.stamp_ns)
         if place != self._before + 1:
-            self._give_up()
+            self.end()
         self._before = place
         if self._writer is None:
             path, notes = self._folders.path(self.complete), self._folders.notes
@@ -103,7 +124,8 @@ class _Runs:
         period_ns = self._folders.notes.period_ns
         return (time_ns - self._first_ns + period_ns // 2) // period_ns
 
-    def _give_up(self) -> None:
+    def end(self) -> None:
+        """Give up the scene that is being written; the next frame begins another."""
         if self._writer is not None:
             self._writer.discard()
         self.short += self._written

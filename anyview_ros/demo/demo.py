@@ -108,7 +108,12 @@ class _Demo:
         self._scene, self._cameras, self._source = scene, scene.cameras, scene.source
         self._stamps: dict[str, int] = {}  # newest of each topic that matters
         self._first_ns = 0
-        self.recorder = Recorder(processes.session.node, plan.out / BAG, self._note_stamp)
+        self.recorder = Recorder(
+            processes.session.node,
+            plan.out / BAG,
+            self._note_stamp,
+            lambda: self._stamps.get(CLOCK, 0),
+        )
 
     def run(self) -> None:
         self._start_processes()
@@ -151,7 +156,7 @@ class _Demo:
         action = ActionClient(
             self._processes.session.node, SynthesizeClip, "/anyview/synthesize_clip"
         )
-        with tqdm(total=clips * len(self._cameras), unit="clip") as bar:
+        with tqdm(total=clips * len(self._cameras), unit="clip", disable=None) as bar:
             for k in range(clips):
                 end_ns = self._first_ns + ((k + 1) * num_frames - 1) * period_ns
                 if not self._source_reaches(end_ns):

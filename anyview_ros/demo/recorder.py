@@ -41,6 +41,8 @@ class Recorder:
         node: its executor receives and writes.
         path: folder of the bag.
         on_message: gets the topic and the bytes of every message after it was written.
+        clock: nanoseconds at which a message is logged; of the same time as the stamps, or viewers
+            call what is stamped stale.
 
     Raises:
         AnyviewError: `bag_exists` when `path` is there.
@@ -51,6 +53,7 @@ class Recorder:
         node: Node,
         path: Path,
         on_message: Callable[[str, bytes], None] = lambda topic, serialized: None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         if path.exists():
             raise AnyviewError("bag_exists", f"'{path}' is there already; give another folder")
@@ -60,7 +63,8 @@ class Recorder:
         self._writer.open()
         self.counts: Counter[str] = Counter()
         self.listened: set[str] = set()
-        self._on_message = on_message
+        self._on_message, self._clock = on_message, clock
+        self._logged_ns = 0
         self._seen: set[str] = set()
         self._open = True
         self._changed = threading.Condition()
@@ -129,7 +133,9 @@ class Recorder:
     def _write(self, connection: Connection, serialized: bytes) -> None:
         with self._changed:
             if self._open:
-                self._writer.write(connection, time.time_ns(), serialized)
+                # Readers sort by this: messages of one tick of a clock keep their order.
+                self._logged_ns = max(self._clock(), self._logged_ns + 1)
+                self._writer.write(connection, self._logged_ns, serialized)
                 self.counts[connection.topic] += 1
                 self._on_message(connection.topic, serialized)
                 self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from rclpy.task import Future
 from anyview_ros.errors import AnyviewError
 
 GLANCE_S = 0.5  # how often a wait looks whether it still makes sense
+NOTICE_S = 10.0  # after which a wait is told, and again each time that it has become twice as long
 
 
 class Session:
@@ -73,7 +75,7 @@ class Session:
     def wait(
         self, wait_for: Callable[[float], bool], timeout_s: float, what: str, remedy: str
     ) -> None:
-        """Wait for an event.
+        """Wait for an event, and say on stderr what a long wait is for.
 
         Args:
             wait_for: waits at most the seconds given; whether the event came.
@@ -82,9 +84,15 @@ class Session:
         Raises:
             AnyviewError: `timeout`, or what `check` raises.
         """
-        deadline = time.monotonic() + timeout_s
+        began, notice_s = time.monotonic(), NOTICE_S
+        deadline = began + timeout_s
         while not wait_for(max(0.0, min(GLANCE_S, deadline - time.monotonic()))):
             self._check()
+            waited_s = time.monotonic() - began
+            if waited_s >= notice_s:
+                said = f"waiting for {what}: {waited_s:.0f} s, at most {timeout_s:g} s; {remedy}"
+                print(said, file=sys.stderr, flush=True)
+                notice_s *= 2
             if time.monotonic() >= deadline:
                 raise AnyviewError("timeout", f"{what} did not come in {timeout_s:g} s; {remedy}")
 

@@ -99,11 +99,7 @@ class RealSuite:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {
-            "pictures": list(self.splits),
-            "left out": list(self.left_out),
-            "frames": self.frames,
-        }
+        return {"pictures": list(self.splits), "frames": self.frames}
 
     @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:

@@ -3,8 +3,9 @@
     splits.json   {"splits": {name: {"episodes": [...], "dir": ...}}, "groups": {group: [splits]}}
     <dir>/<episode>/   a scene (datasets/scene_layout.py) whose target has images
 
-A split may be a bare list of episodes. Frames of source and truth go from their native size to the
-size at which the release runs that size, once, by Lanczos; scores are taken there.
+A split may be a bare list of episodes. What was not unpacked, and episodes whose pixels the
+release may not pass on (Ego-Exo4D), are left out. Frames of source and truth go from their native
+size to the size at which the release runs that size, once, by Lanczos; scores are taken there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from anyview_ros.contract import Contract, PixelRule
-from anyview_ros.datasets.scene_layout import SceneFolder
+from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
 from anyview_ros.datasets.scene_splits import SPLITS
 from anyview_ros.datasets.track import Track
 from anyview_ros.errors import AnyviewError
@@ -38,9 +39,10 @@ class RootSuite:
 
     Args:
         root: folder with splits.json.
-        folders: of each split, below the root.
-        names: episodes of each split.
+        folders: of each split that is wanted, below the root.
+        names: episodes of each split that has some.
         groups: splits of each group.
+        left_out: what has no files or no pixels, and what can be done.
         pixel_rule: the model's, by which intrinsics are scaled with the frames.
         period_ns: between frames; what a model gets: scenes have no stamps.
     """
@@ -49,6 +51,7 @@ class RootSuite:
     folders: Mapping[str, str]
     names: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, tuple[str, ...]]
+    left_out: tuple[str, ...]
     pixel_rule: PixelRule
     period_ns: int
 
@@ -60,24 +63,26 @@ class RootSuite:
             wanted: splits or groups; empty = all.
 
         Raises:
-            AnyviewError: `invalid_benchmark`, `unknown_split`.
+            AnyviewError: `invalid_benchmark`, `unknown_split`, `no_episodes`.
         """
         splits, groups = _read_splits(root / SPLITS)
         picked = select(wanted, [*splits, *(g for g in groups if g not in splits)], "split")
         names = {s for name in picked for s in ((name,) if name in splits else groups[name])}
         splits = {name: split for name, split in splits.items() if name in names}
+        there, left_out = _there(root, splits)
         return cls(
             root=root,
             folders={name: folder for name, (folder, _) in splits.items()},
-            names={name: episodes for name, (_, episodes) in splits.items()},
-            groups=_known_groups(groups, splits),
+            names=there,
+            groups=_known_groups(groups, there),
+            left_out=left_out,
             pixel_rule=contract.pixel_rule,
             period_ns=round(contract.frame_period * 1e9),
         )
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"root": str(self.root.resolve()), "splits": sorted(self.names)}
+        return {"root": str(self.root.resolve()), "splits": sorted(self.folders)}
 
     def perceptual_frames(self, count: int) -> list[int]:
         return list(range(count))
@@ -122,6 +127,42 @@ class RootSuite:
             Frame((k + 1) * self.period_ns, image, camera, pose)
             for k, (image, pose) in enumerate(pairs)
         )
+
+
+def _there(
+    root: Path, splits: Mapping[str, tuple[str, tuple[str, ...]]]
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return the episodes of each split that can be asked, and what is left out.
+
+    An episode that misses while others of its split are there stays: it is a fault of the root.
+    """
+    there, left_out = {}, []
+    for name, (folder, episodes) in splits.items():
+        scenes = [root / folder / episode for episode in episodes]
+        if scenes and not any(scene.is_dir() for scene in scenes):
+            left_out.append(f"{name}: it is not unpacked, there is none of it in {root / folder}")
+            continue
+        empty = [scene for scene in scenes if _has_no_pixels(scene)]
+        if empty:
+            left_out.append(
+                f"{name}: {len(empty)} of {len(scenes)} episodes have no pixels (no files in "
+                "rgb/), as in the release where they may not be passed on; make them from their "
+                "dataset as it says"
+            )
+        asked = tuple(scene.name for scene in scenes if scene not in empty)
+        if asked or not scenes:
+            there[name] = asked
+    if not there:
+        raise AnyviewError(
+            "no_episodes", f"{root} has not one episode to score. {'. '.join(left_out)}"
+        )
+    return there, tuple(left_out)
+
+
+def _has_no_pixels(scene: Path) -> bool:
+    """Whether a scene is there, and has no image of any camera."""
+    there = (scene / METADATA).is_file()
+    return there and not any(file.is_file() for file in (scene / "rgb").rglob("*"))
 
 
 def _read_splits(

@@ -27,6 +27,11 @@ class Suite(Protocol):
         ...
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not there to be asked, and what can be done."""
+        ...
+
+    @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """Return the splits of each group; every split is in at least one."""
         ...

@@ -126,6 +126,10 @@ class WorldSuite:
         }
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         return {kind: tuple(f"{kind}_{c}" for c in self.changes) for kind in self.kinds}
 

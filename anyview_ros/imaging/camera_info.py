@@ -28,6 +28,7 @@ ROTATION_TOLERANCE = 1e-3  # of R R^T; calibration files are rounded to few digi
 PINHOLE_TOLERANCE = 1e-4  # P and K that close, relative, and R to identity: nothing to rectify
 MIN_FOCAL, MAX_FOCAL = 0.01, 1000.0  # of the image's side: 178.9 and 0.06 degrees
 MAX_CENTRE = 10.0  # of the image's side, from its middle
+MAX_SKEW = 0.01  # of fx: half a degree between the axes of an image that is used as it comes
 MAX_COEFFICIENT = 1e6  # a long lens has radii of 0.05 in the image, and large coefficients
 MIN_COVERAGE = 0.1
 PROBE_SIDE = 32  # pixels; the rectified image is tried out at this size
@@ -117,9 +118,13 @@ def _lens(calibration: _Calibration, declared: bool, asked: bool) -> Lens:
         model = _distortion_model(calibration, asked)
     if not p.any():
         p[:, :3] = k
+    skew = (p if declared else k)[0, 1]
+    k[0, 1] = p[0, 1] = 0.0  # OpenCV looks past that of K, and the camera rectified to has none
     shift = -p[:2, 3] / (p[0, 0], p[1, 1])
     camera = _windowed(calibration, p[:, :3])
     pinhole = declared or (not model and _alike(r, np.eye(3)) and _alike(p[:, :3], k))
+    if pinhole and abs(skew) > MAX_SKEW * p[0, 0]:
+        raise _skewed(declared, skew, p[0, 0])
     lens = Lens(
         model,
         calibration.d if model else (),
@@ -142,10 +147,18 @@ def _distortion_model(calibration: _Calibration, asked: bool) -> str:
     if not d or (not any(d) and model != "equidistant"):
         return ""
     if model not in COEFFICIENTS:
-        raise _distortion(f"the model must be one of {', '.join(COEFFICIENTS)}, got '{model}'")
+        raise _distortion(
+            f"the model must be one of {', '.join(COEFFICIENTS)}, got '{model}'; write equidistant "
+            "for the k1 k2 k3 k4 of a fisheye (Kannala-Brandt, OpenCV's fisheye), plumb_bob for "
+            "OpenCV's k1 k2 p1 p2 k3; images of another lens must be rectified before they come"
+        )
     if len(d) not in COEFFICIENTS[model]:
-        counts = " or ".join(map(str, COEFFICIENTS[model]))
-        raise _distortion(f"{model} has {counts} coefficients, got {len(d)}")
+        *some, last = map(str, COEFFICIENTS[model])
+        counts = f"{', '.join(some)} or {last}" if some else last
+        raise _distortion(
+            f"{model} has {counts} coefficients, got {len(d)}; leave out or add zeros at "
+            "the end of D, where the calibration means the same, or calibrate again"
+        )
     if max(map(abs, d)) > MAX_COEFFICIENT:
         raise _distortion(f"coefficients must be within {MAX_COEFFICIENT:g}, got {list(d)}")
     if not any(d) and not asked:
@@ -201,11 +214,6 @@ def _matrices(calibration: _Calibration) -> tuple[Matrix, Matrix, Matrix]:
 
 
 def _check_pinhole(name: str, matrix: Matrix, calibration: _Calibration) -> None:
-    if matrix[0, 1] != 0:
-        raise AnyviewError(
-            "skewed_camera",
-            f"cameras with skew are not supported: {name}[0][1] must be 0, got {matrix[0, 1]:g}",
-        )
     if matrix[1, 0] != 0 or not np.array_equal(matrix[2], (0, 0, 1)):
         raise _inconsistent(f"{name} must be [fx 0 cx; 0 fy cy; 0 0 1], got {matrix.tolist()}")
     sides = np.array([calibration.width, calibration.height])
@@ -251,6 +259,15 @@ def _alike(a: Matrix, b: Matrix) -> bool:
 
 def _rows(matrix: Matrix) -> tuple[tuple[float, ...], ...]:
     return tuple(map(_values, matrix))
+
+
+def _skewed(declared: bool, skew: float, focal: float) -> AnyviewError:
+    return AnyviewError(
+        "skewed_camera",
+        f"the axes of an image that is not rectified here must be at right angles: "
+        f"{'P' if declared else 'K'}[0][1] must be within {MAX_SKEW:g} of fx {focal:g}, got "
+        f"{skew:g}; calibrate again with a skew of 0",
+    )
 
 
 def _distortion(text: str) -> AnyviewError:

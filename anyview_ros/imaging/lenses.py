@@ -17,9 +17,12 @@ from anyview_ros.frames import Camera
 Floats = NDArray[np.float64]
 Rows = tuple[tuple[float, ...], ...]
 
-COEFFICIENTS = {  # how many a model may have; 12 and 14 add thin prisms and a tilted sensor
-    "plumb_bob": (4, 5),
-    "rational_polynomial": (8, 12, 14),
+# How many coefficients a model may have: image_geometry gives D to OpenCV under either of the first
+# two names, and OpenCV goes by their number. 12 and 14 add thin prisms and a tilted sensor.
+OPENCV_COUNTS = (4, 5, 8, 12, 14)
+COEFFICIENTS = {
+    "plumb_bob": OPENCV_COUNTS,
+    "rational_polynomial": OPENCV_COUNTS,
     "equidistant": (4,),
 }
 FOLD_SAMPLES = 4096

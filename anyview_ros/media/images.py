@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ REDUCED = {
 JPEG = (".jpg", ".jpeg")
 # What Pillow raises for files that are no images: SyntaxError for a wrong checksum in a png.
 BROKEN = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+
+
+def by_number(file: Path) -> tuple[list[int | str], str]:
+    """Return a key that sorts files by the numbers in their names: 2.png before 10.png."""
+    text_and_digits = enumerate(re.split(r"([0-9]+)", file.stem))
+    return [int(part) if k % 2 else part for k, part in text_and_digits], file.name
 
 
 def image_size(file: Path) -> tuple[int, int]:

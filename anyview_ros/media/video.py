@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import slerp, transform_from_pose
+from anyview_ros.media.images import by_number
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 
@@ -24,13 +26,16 @@ class Footage(Protocol):
     """Frames in time order. Times are nanoseconds on the footage's own clock."""
 
     size: tuple[int, int]
-    """Width and height in pixels."""
+    """Width and height of the first frame in pixels; those of others may differ."""
+
+    joints: list[str]
+    """Where times were found to start again, filled while frames are read."""
 
     def frames(self, period_ns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Time and (H, W, 3) RGB of the frame nearest to each multiple of `period_ns`.
 
         Every frame keeps the time it was taken at; none comes twice. Footage slower than the
-        grid is passed on whole.
+        grid is passed on whole. Where times start again, they go on after a gap.
         """
         ...
 
@@ -39,8 +44,9 @@ def open_footage(path: Path, period_ns: int) -> Footage:
     """A video file, or a folder of images.
 
     Args:
-        path: file or folder. Images are taken in order of name. Names that are times in seconds
-            with a decimal point (`1305031102.175304.png`, as in TUM's sets) are their times.
+        path: file or folder. Images are taken in order of the numbers in their names. Names
+            that are times in seconds with a decimal point (`1305031102.175304.png`, as in TUM's
+            sets) are their times.
         period_ns: time between two images whose names are not times.
 
     Raises:
@@ -56,6 +62,7 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.joints: list[str] = []
         first = next(self._decoded(), None)
         if first is None:
             raise AnyviewError("unreadable_video", f"'{path}' holds no video frame")
@@ -63,7 +70,9 @@ class VideoFile:
         self.size = (width, height)
 
     def frames(self, period_ns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for time_ns, frame in nearest_to_grid(self._decoded(), period_ns):
+        self.joints = []
+        forward = going_on(self._decoded(), period_ns, self.joints.append)
+        for time_ns, frame in nearest_to_grid(forward, period_ns):
             yield time_ns, _upright(frame)
 
     def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -91,10 +100,12 @@ class VideoFile:
 
 
 class ImageFolder:
-    """Images of one size in order of name."""
+    """Images of one size in order of the numbers in their names."""
 
     def __init__(self, path: Path, period_ns: int) -> None:
-        files = sorted(f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+        self.joints: list[str] = []
+        images = (f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(images, key=by_number)
         if not files:
             raise AnyviewError(
                 "unreadable_video",
@@ -159,7 +170,7 @@ def read_trajectory(path: Path) -> Trajectory:
     if not path.is_file():
         raise AnyviewError("no_such_file", f"there is no file of poses '{path}'")
     rows: list[tuple[int, NDArray[np.float64]]] = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         rows.append(_read_pose(f"{path}:{number}", line))
@@ -168,6 +179,32 @@ def read_trajectory(path: Path) -> Trajectory:
     if not rows:
         raise AnyviewError("invalid_poses", f"'{path}' holds no pose; see docs/video.md")
     return Trajectory(tuple(t for t, _ in rows), np.stack([pose for _, pose in rows]))
+
+
+def going_on(
+    frames: Iterator[tuple[int, Any]], period_ns: int, on_joint: Callable[[str], object]
+) -> Iterator[tuple[int, Any]]:
+    """Yield frames whose times go on where they start again, as in clips joined by `cat`.
+
+    A time that lies more than a period before the last starts again. Its frame is put on the grid
+    two periods later, so that no clip reaches across the joint.
+
+    Args:
+        frames: time in nanoseconds, and anything.
+        on_joint: called with what happened and when.
+    """
+    first_ns = last_ns = shift_ns = 0
+    for k, (own_ns, frame) in enumerate(frames):
+        if k == 0:
+            first_ns = last_ns = own_ns
+        time_ns = own_ns + shift_ns
+        if last_ns - time_ns > period_ns:
+            index = (last_ns - first_ns + period_ns // 2) // period_ns
+            on_joint(f"after {last_ns / 1e9:.3f} s times start again at {own_ns / 1e9:.3f} s")
+            time_ns = first_ns + (index + 2) * period_ns
+            shift_ns = time_ns - own_ns
+        last_ns = max(last_ns, time_ns)
+        yield time_ns, frame
 
 
 def nearest_to_grid(frames: Iterator[tuple[int, Any]], period_ns: int) -> Iterator[tuple[int, Any]]:
@@ -205,6 +242,19 @@ def _read_pose(place: str, line: str) -> tuple[int, NDArray[np.float64]]:
             "invalid_poses",
             f"{place}: need 'timestamp tx ty tz qx qy qz qw', got '{line.strip()}' ({error})",
         ) from None
+
+
+def _text(path: Path) -> str:
+    """Return a text in UTF-8, or in UTF-16 as PowerShell writes it, by its byte order mark."""
+    written = path.read_bytes()
+    is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = written.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without its mark, UTF-32
+        raise AnyviewError("invalid_poses", f"'{path}' must be text in UTF-8; save it as such")
+    return text
 
 
 def _time_in_name(file: Path) -> int | None:

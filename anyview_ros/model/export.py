@@ -11,13 +11,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.onnx.runtime import Graph
-from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
+from anyview_ros.engine.onnx.self_test import SELF_TEST, relative_difference, write_cases
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.attention import fused_attention
 from anyview_ros.model.codec import LinearCodec
@@ -38,12 +37,14 @@ class GraphSpec:
 
     Args:
         free: by the name of an input, the sizes of axes that are not fixed, see torch.export.Dim.
+        rounded: whether outputs are rounded to bfloat16 at the end, see `relative_difference`.
     """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: Sequence[str]
     free: Mapping[str, Mapping[int, Any]] | None = None
+    rounded: bool = False
 
 
 class Encode(nn.Module):
@@ -152,7 +153,7 @@ def write_self_test(folder: Path, specs: Mapping[str, GraphSpec]) -> None:
     write_cases(
         folder,
         {
-            name: self_test_case(spec.module, spec.inputs, list(spec.outputs))
+            name: self_test_case(spec.module, spec.inputs, list(spec.outputs), spec.rounded)
             for name, spec in specs.items()
         },
     )
@@ -167,12 +168,12 @@ def check(
         AnyviewError: `export_differs` where it is too much; the folder is no package then.
     """
     errors = compare(folder, specs)
-    apart = {name: error for name, error in errors.items() if not error <= tolerance}
-    if apart:  # a nan is not <= anything, so it is apart too
+    wrong = {name: error for name, error in errors.items() if not error <= tolerance}
+    if wrong:  # a nan is not <= anything, so it is apart too
         (folder / MANIFEST).unlink(missing_ok=True)
         raise AnyviewError(
             "export_differs",
-            f"ONNX Runtime and torch are apart, relative to the largest value: {apart}, allowed "
+            f"ONNX Runtime and torch are apart, relative to the largest value: {wrong}, allowed "
             f"is {tolerance}; {folder} holds no package",
         )
     return errors
@@ -251,13 +252,11 @@ def compare(folder: Path, specs: Mapping[str, GraphSpec]) -> dict[str, float]:
         expected = expected if isinstance(expected, tuple) else (expected,)
         found = graph(**{k: v.numpy() for k, v in spec.inputs.items()})
         pairs = zip(spec.outputs, expected, strict=True)
-        apart = [_relative_error(found[output], reference.numpy()) for output, reference in pairs]
-        errors[name] = float(np.max(apart))  # numpy's max keeps a nan
+        differences = [
+            relative_difference(found[o], reference.numpy(), spec.rounded) for o, reference in pairs
+        ]
+        errors[name] = float(np.max(differences))  # numpy's max keeps a nan
     return errors
-
-
-def _relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 def round_to_fp16(module: nn.Module) -> None:

@@ -14,8 +14,10 @@ from anyview_ros.engine.onnx.self_test import compared_values, noise
 FEW = 64  # values of an input that is given as it is: levels, of which a network may know a few
 
 
-def self_test_case(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> Any:
-    """Return a case of engine/onnx/self_test.py."""
+def self_test_case(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str], rounded: bool = False
+) -> Any:
+    """Return a case of engine/onnx/self_test.py; `rounded` as in `relative_difference`."""
     shapes = {name: tuple(value.shape) for name, value in inputs.items()}
     few = {name: value for name, value in inputs.items() if value.numel() <= FEW}
     arrays = noise(shapes) | {name: value.numpy() for name, value in few.items()}
@@ -32,4 +34,5 @@ def self_test_case(module: nn.Module, inputs: Mapping[str, Tensor], outputs: lis
             }
             for name, value in zip(outputs, made, strict=True)
         },
+        **({"rounded": True} if rounded else {}),
     }

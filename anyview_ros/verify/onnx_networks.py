@@ -145,19 +145,19 @@ class OnnxTransformer:
         return [found[name] for name in outputs]
 
     def network(self, streams: Pair, text: Array) -> Network:
-        """Return the network by the graphs of a package, one sample of the batch after the
-        other."""
-        graphs = self._package_graphs(streams, text)
+        """Return the network by the graphs of a package, one sample of the batch at a time."""
+        words = [text[min(b, len(text) - 1)][None] for b in range(len(streams[0]))]
+        graphs = [self._package_graphs(streams, one) for one in words]
         rays, source_rays = (stream[:, RAYS:RAYS_GIVEN] for stream in streams)
         latent = streams[1][:, :LATENT_CHANNELS]
         contexts = [
-            graphs["condition"](latent=latent[b : b + 1], rays=source_rays[b : b + 1])
+            graphs[b]["condition"](latent=latent[b : b + 1], rays=source_rays[b : b + 1])
             for b in range(len(latent))
         ]
 
         def velocity(noisy: Array, t: Array) -> Array:
             parts = [
-                graphs["denoise"](noisy=noisy[b : b + 1], t=t, rays=rays[b : b + 1], **context)
+                graphs[b]["denoise"](noisy=noisy[b : b + 1], t=t, rays=rays[b : b + 1], **context)
                 for b, context in enumerate(contexts)
             ]
             return np.concatenate([part["prediction"] for part in parts])

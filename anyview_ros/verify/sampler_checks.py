@@ -152,12 +152,15 @@ def compute_trajectory(setting: Setting) -> Outputs:
     ours[f"{mode}/samples_rgb0"] = np.stack(run.states)
     ours[f"{mode}/x0_preds_rgb0"] = np.stack(run.predictions)
     if mode == "parity":
-        ours |= {f"bf16/net_t_step{i}": round_to_bf16(run.time(i)) for i in (0, 1)}
+        times = (f"bf16/net_t_step{i}" for i in (0, 1))
+        ours |= {
+            name: round_to_bf16(run.time(i, given.shape(name))) for i, name in enumerate(times)
+        }
     if mode == "f32":
         ours |= {"sigmas_f32": np.array(sigmas, np.float32), "noise_v0_unit": noise}
-        ours |= packing(streams)
+        ours |= packing(streams, given)
         for i in (0, 1):
-            ours |= run.network_call(i)
+            ours |= run.network_call(i, given.shape(f"f32/net_t_step{i}"))
     return ours
 
 
@@ -187,32 +190,39 @@ class Run:
         self._calls.append((noisy, t))
         return self._network(noisy, t)
 
-    def time(self, step: int) -> Array:
-        """Return (1, 1, 1, 1, 1), as the golden files hold it."""
-        return self._calls[step][1].reshape(1, 1, 1, 1, 1)
+    def time(self, step: int, held: tuple[int, ...]) -> Array:
+        """Return (1 or B, 1, 1, 1, 1), as the file holds it: of the batch, or of each sample."""
+        noisy, t = self._calls[step]
+        return np.broadcast_to(t.reshape(-1, 1, 1, 1, 1), (rows(held, len(noisy)), 1, 1, 1, 1))
 
-    def network_call(self, step: int) -> dict[str, Array]:
-        """Return what entered and what left the network at a step, whole streams."""
+    def network_call(self, step: int, held: tuple[int, ...]) -> dict[str, Array]:
+        """Return what entered and left the network at a step, whole streams; `held` as `time`."""
         noisy, t = self._calls[step]
         target = np.concatenate([noisy, self._streams[0][:, LATENT_CHANNELS:]], axis=1)
         times = np.broadcast_to(t, (len(noisy), 1))
         text = np.broadcast_to(self._text, (len(noisy), *self._text.shape[1:]))
         call = Call((target, self._streams[1]), (times, times), text)
         return {
-            f"f32/net_t_step{step}": self.time(step),
+            f"f32/net_t_step{step}": self.time(step, held),
             f"f32/net_in_v0_step{step}": target,
             f"f32/net_out_v0_step{step}": self._transformer.outputs(call)[0],
         }
 
 
-def packing(streams: Pair) -> dict[str, Array]:
-    """Return streams and masks as the golden file names them; only generated channels are
-    supervised."""
+def rows(held: tuple[int, ...], batch: int) -> int:
+    """Return how often a file holds what is the same for all samples: once, or for each."""
+    return 1 if held[:1] == (1,) else batch
+
+
+def packing(streams: Pair, file: Inputs) -> dict[str, Array]:
+    """Return streams and masks as the golden file names them; generated channels are supervised."""
     ours = {"stream_v0": streams[0], "stream_v1": streams[1], "f32/net_in_v1": streams[1]}
     for view in (0, 1):
         given, made = stream_masks(generated=view == 0)
         for kind, mask in zip(MASKS, (given, made, made), strict=True):
-            ours[f"mask_{kind}_v{view}"] = np.broadcast_to(mask, (len(streams[view]), len(mask)))
+            name = f"mask_{kind}_v{view}"
+            count = rows(file.shape(name), len(streams[view]))
+            ours[name] = np.broadcast_to(mask, (count, len(mask)))
     return ours
 
 

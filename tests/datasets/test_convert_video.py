@@ -15,6 +15,7 @@ from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.media.video_writer import VideoWriter
 from anyview_ros.training.files import FileScenes
 from tests.media.pictures import ramp
+from tests.media.test_video import joined
 
 MS = 1_000_000
 SIZE = Camera.from_fov(64, 48, np.radians(65.0))
@@ -55,6 +56,11 @@ def test_frames_on_the_grid_become_scenes(
     assert "4 frames: in runs too short for 5 frames 0.1 s apart" in capsys.readouterr().out
 
 
+def test_a_log_has_no_progress_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert(film(tmp_path / "walk.mp4", list(range(0, 600, 50)))) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_training_reads_one_view(tmp_path: Path) -> None:
     assert convert(film(tmp_path / "walk.mp4", list(range(0, 600, 100)))) == 0
     clip = FileScenes(tmp_path / "out", 5, 0.1, (24, 32))[0]
@@ -69,6 +75,34 @@ def test_a_cut_in_the_video_begins_a_new_scene(tmp_path: Path) -> None:
     assert convert(film(tmp_path / "walk.mp4", before + after)) == 0
     (scene,) = (tmp_path / "out").iterdir()
     assert places(scene) == [3, 4, 5, 6, 7]
+
+
+def test_a_size_that_changes_begins_a_scene_of_its_own_camera(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(joined(tmp_path / "call.ts", (64, 24, 0), (96, 24, 1200))) == 0
+    scenes = [SceneFolder(path) for path in sorted((tmp_path / "out").iterdir())]
+    shapes = [scene.images("camera", range(5)).shape[1:3] for scene in scenes]
+    assert shapes == [(48, 64)] * 2 + [(48, 96)] * 2
+    for scene, size in zip(scenes, shapes, strict=True):
+        camera = scene.track("camera", range(5), size).camera
+        assert camera == Camera.from_fov(size[1], size[0], np.radians(65.0))
+    said = capsys.readouterr().out
+    assert "s the size changes from 64x48 to 96x48: a new camera" in said
+    assert "4 frames: in runs too short" in said
+
+
+def test_times_that_start_again_begin_a_scene(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of the second half is lost, and no scene goes across."""
+    assert convert(joined(tmp_path / "two.ts", (64, 24, 0), (64, 20, 0))) == 0
+    scenes = [SceneFolder(path) for path in sorted((tmp_path / "out").iterdir())]
+    bright = [scene.images("camera", range(5)).mean(axis=(1, 2, 3)) > 45 for scene in scenes]
+    assert [set(frames.tolist()) for frames in bright] == [{False}] * 2 + [{True}] * 2
+    said = capsys.readouterr().out
+    assert "s times start again at" in said
+    assert "4 frames: in runs too short" in said
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
@@ -87,7 +121,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     [
         (list(range(0, 2000, 160)), [], "no_complete_scene", "raise --period"),
         ([0, 100], [], "no_complete_scene", "2 frames: in runs too short"),
-        ([0, 100], ["--hfov-deg", "180"], "invalid_camera", "between 0 and pi"),
+        ([0, 100], ["--hfov-deg", "200"], "invalid_camera", "0 and 180 degrees, got 200 degrees"),
     ],
 )
 def test_what_is_refused(

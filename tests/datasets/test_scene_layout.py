@@ -191,6 +191,24 @@ def test_missing_images_and_cameras(tmp_path):
     assert "must hold intrinsics and extrinsics" in refused(scene, num_frames=1).message
 
 
+def test_frames_sort_by_number(tmp_path):
+    """7.png ... 13.png with poses: 10 comes after 9, in pictures and poses alike."""
+    scene = write(tmp_path / "s")
+    for kind, suffix in (("rgb", "png"), ("lowdim", "npz")):
+        for camera in POSES:
+            for k, file in enumerate(sorted((scene / kind / camera).iterdir())):
+                file.rename(file.with_name(f"{k + 7}.{suffix}"))
+    episode = SceneFolder(scene).episode()
+    assert np.array_equal(episode.images, np.stack([picture(k) for k in range(5)]))
+    np.testing.assert_allclose(episode.source.world_from_cam, POSES["left"][:5], atol=1e-12)
+
+
+def test_images_of_another_extension_than_the_metadata_says(tmp_path):
+    error = refused(write(tmp_path / "s", rgb={"extension": "jpg"}))
+    assert error.code == "incomplete_scene"
+    assert "rgb.extension of its metadata wants *.jpg, there are *.png" in error.message
+
+
 def test_images_of_the_target_belong_to_its_poses_too(tmp_path):
     scene = write(tmp_path / "s", images=("left", "right"))
     (scene / "lowdim" / "right" / f"{6:010d}.npz").unlink()

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from anyview_ros.msg import SynthesisInfo
 from geometry_msgs.msg import TransformStamped
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
@@ -43,13 +44,8 @@ def record_some(live: Graph, path: Path) -> tuple[list[Image], TFMessage]:
     tf = live.node.create_publisher(TFMessage, "/tf_static", LATCHED)
     tf.publish(static)
     images = live.node.create_publisher(Image, "/front/image_raw", 5)
-    matched = threading.Event()
     recorder = Recorder(live.node, path)
-    timer = live.node.create_timer(
-        0.01, lambda: matched.set() if images.get_subscription_count() else None
-    )
-    assert matched.wait(10)
-    live.node.destroy_timer(timer)
+    wait_for_reader(live, images)
     sent = [an_image(k) for k in range(3)]
     for message in sent:
         images.publish(message)
@@ -57,6 +53,15 @@ def record_some(live: Graph, path: Path) -> tuple[list[Image], TFMessage]:
     assert recorder.wait_until(lambda: n["/front/image_raw"] == 3 and n["/tf_static"] == 1, 10)
     recorder.close()
     return sent, static
+
+
+def wait_for_reader(live: Graph, publisher: Publisher) -> None:
+    matched = threading.Event()
+    timer = live.node.create_timer(
+        0.01, lambda: matched.set() if publisher.get_subscription_count() else None
+    )
+    assert matched.wait(10)
+    live.node.destroy_timer(timer)
 
 
 def an_image(k: int) -> Image:
@@ -82,6 +87,22 @@ def test_messages_come_back_as_they_were_sent(live: Graph, tmp_path: Path) -> No
         assert image.shape == (4, 6, 3)
         assert (image == 2).all()
         assert bag.image("/front/image_raw", 5) is None
+
+
+def test_messages_are_logged_at_the_time_of_the_stamps(live: Graph, tmp_path: Path) -> None:
+    """Simulated, as `ros2 bag record --use-sim-time` does; what comes in one tick, in order."""
+    images = live.node.create_publisher(Image, "/front/image_raw", 5)
+    ticks = iter([1_000_000_000, 1_000_000_000, 1_100_000_000])
+    recorder = Recorder(live.node, tmp_path / "bag", clock=lambda: next(ticks))
+    wait_for_reader(live, images)
+    for k in range(3):
+        images.publish(an_image(k))
+    assert recorder.wait_until(lambda: recorder.counts["/front/image_raw"] == 3, 10)
+    recorder.close()
+    with AnyReader([tmp_path / "bag"]) as reader:
+        read = [(time, deserialize_message(raw, Image)) for _, time, raw in reader.messages()]
+    logged = [(time, image.data[0]) for time, image in read]
+    assert logged == [(1_000_000_000, 0), (1_000_000_001, 1), (1_100_000_000, 2)]
 
 
 def test_it_says_which_topics_it_listens_to(live: Graph, tmp_path: Path) -> None:

@@ -140,9 +140,8 @@ def test_providers():
 
 
 def test_a_provider_this_build_lacks_is_not_replaced_in_silence(monkeypatch):
-    import onnxruntime
-
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    ort = runtime._onnxruntime()
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(AnyviewError, match="install onnxruntime-gpu in place of onnxruntime"):
         runtime.choose_provider("cuda")
 

@@ -91,6 +91,18 @@ def test_two_workers_find_what_one_finds(package: Path, tmp_path: Path) -> None:
     assert {"ground-plane warp", "true-depth warp", "another noise seed"} <= rows.keys()
 
 
+def test_what_comes_without_pixels_is_no_failure(package: Path, tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root")
+    shutil.rmtree(root / "alone" / "alone_ep000" / "rgb")
+    shutil.rmtree(root / "zero_shot")
+    out = tmp_path / "out"
+    answer = bench(root, "--model", package, "--out", out, "--workers", 1)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.count("left out: ddad_FL: it is not unpacked") == 1
+    assert answer.stdout.count("left out: alone: 1 of 1 episodes have no pixels") == 1
+    assert [e["name"] for e in results(out)["episodes"]] == ["ddad_FR_ep000"]
+
+
 def test_bad_episodes_are_named_and_the_others_are_done(package: Path, tmp_path: Path) -> None:
     root = write_root(tmp_path / "root")
     splits = json.loads((root / "splits.json").read_text())

@@ -155,7 +155,7 @@ def test_what_is_not_installed_is_left_out_by_name(
 ) -> None:
     suite = suite_of(monkeypatch, tmp_path, missing)
     assert suite.splits == ("walls",)
-    assert suite.settings["left out"] == ["others: install them"]
+    assert suite.left_out == ("others: install them",)
     assert suite.groups == {"real": ("walls",)}
     contract = load_package(tmp_path / "tiny").contract
     with pytest.raises(AnyviewError, match="install them"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,40 @@ def test_a_split_file_that_cannot_be(
         of(contract, tmp_path)
     assert e.value.code == "invalid_benchmark"
     assert says in e.value.message
+
+
+def without_pixels(scene: Path) -> None:
+    """Leave what the release has of an episode whose pixels it may not pass on."""
+    shutil.rmtree(scene / "rgb")
+    (scene / "fetch_manifest.json").write_text("{}")
+
+
+def test_what_has_no_pixels_is_left_out_with_a_notice(contract: Contract, tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root")
+    without_pixels(root / "zero_shot" / "ddad_FL" / "ddad_FL_ep001")
+    without_pixels(root / "alone" / "alone_ep000")
+    (root / "alone" / "alone_ep000" / "rgb" / "cam0").mkdir(parents=True)  # an empty folder
+    suite = of(contract, root)
+    assert [e.name for e in suite.episodes()] == ["ddad_FL_ep000", "ddad_FR_ep000"]
+    assert suite.groups == {"DDAD": ("ddad_FL", "ddad_FR")}
+    one, all_of_it = suite.left_out
+    assert one.startswith("ddad_FL: 1 of 2 episodes have no pixels (no files in rgb/)")
+    assert all_of_it.startswith("alone: 1 of 1 episodes have no pixels")
+    with pytest.raises(AnyviewError, match=r"not one episode to score\. alone: 1 of 1") as e:
+        of(contract, root, "alone")
+    assert e.value.code == "no_episodes"
+
+
+def test_a_run_goes_on_when_what_was_left_out_has_come(contract: Contract, tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root")
+    whole = of(contract, root).settings
+    shutil.rmtree(root / "zero_shot")
+    part = of(contract, root)
+    assert part.groups == {"DDAD": ("ddad_FR",), "alone": ("alone",)}
+    assert part.left_out == (
+        f"ddad_FL: it is not unpacked, there is none of it in {root / 'zero_shot' / 'ddad_FL'}",
+    )
+    assert part.settings == whole
 
 
 def test_no_split_file(contract: Contract, tmp_path: Path) -> None:

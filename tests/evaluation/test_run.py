@@ -36,6 +36,7 @@ class DeadlySuite:
 
     settings = {"suite": "deadly"}  # noqa: RUF012
     groups = {"s": ("s",)}  # noqa: RUF012
+    left_out = ()
 
     def episodes(self) -> tuple[Episode, ...]:
         return (EPISODE,)

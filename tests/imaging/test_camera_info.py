@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import event, given, settings
@@ -170,6 +171,55 @@ def test_lenses_that_need_rectifying(fields: dict[str, object]) -> None:
     assert not lens_from_info(with_fields(**fields)).is_pinhole
 
 
+@pytest.mark.parametrize("model", ["plumb_bob", RATIONAL])
+@pytest.mark.parametrize("count", [4, 5, 8, 12, 14])
+def test_opencv_goes_by_the_number_of_coefficients(model: str, count: int) -> None:
+    """image_geometry gives D to OpenCV for both names, so image_proc takes any of these."""
+    d = [-0.2, 0.05, 0.001, -0.002, 0.01, 0.1, 0.02, -0.01, 0.003, 0.001, 0.002, 0.001, 0.02, 0.01]
+    lens = lens_from_info(with_fields(d=d[:count], distortion_model=model))
+    x, y, seen = lens.source_pixels(CAMERA)
+    expected = cv2.initUndistortRectifyMap(
+        CAMERA.matrix, np.array(d[:count]), np.eye(3), CAMERA.matrix, (640, 480), cv2.CV_32FC1
+    )
+    np.testing.assert_allclose(x[seen], expected[0][seen], atol=1e-3)
+    np.testing.assert_allclose(y[seen], expected[1][seen], atol=1e-3)
+    assert seen.mean() > 0.9
+
+
+def test_depth_cameras_pad_plumb_bob_with_zeros() -> None:
+    short = lens_from_info(with_fields(**PLUMB_BOB))
+    long = lens_from_info(with_fields(d=[*PLUMB_BOB["d"], 0.0, 0.0, 0.0]))
+    for mine, theirs in zip(short.source_pixels(CAMERA), long.source_pixels(CAMERA), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("distortion", [PLUMB_BOB, FISHEYE])
+@pytest.mark.parametrize("skew", [-0.13, 40.0])
+def test_the_skew_of_k_does_not_matter_to_opencv(
+    distortion: dict[str, object], skew: float
+) -> None:
+    """K[1] = P[1], as cameracalibrator writes it for fisheyes; OpenCV ignores it in K."""
+    k = np.array(k_with(1, skew)).reshape(3, 3)
+    lens = lens_from_info(with_fields(k=k.ravel(), p=p_with(1, skew), **distortion))
+    assert lens.camera == lens.raw == CAMERA
+    module = cv2.fisheye if distortion is FISHEYE else cv2
+    expected = module.initUndistortRectifyMap(
+        k, np.array(distortion["d"]), np.eye(3), CAMERA.matrix, (640, 480), cv2.CV_32FC1
+    )
+    x, y, seen = lens.source_pixels(CAMERA)
+    np.testing.assert_allclose(x[seen], expected[0][seen], atol=1e-3)
+    np.testing.assert_allclose(y[seen], expected[1][seen], atol=1e-3)
+
+
+def test_skew_matters_where_an_image_is_used_as_it_comes() -> None:
+    """A picture that image_proc rectified to a P of cameracalibrator's: a tenth of a pixel."""
+    little = with_fields(p=p_with(1, -0.13), **FISHEYE)
+    assert lens_from_info(little, "off").camera == CAMERA
+    assert lens_from_info(with_fields(k=k_with(1, -0.13), p=p_with(1, -0.13))).is_pinhole
+    with pytest.raises(AnyviewError, match=r"P\[0\]\[1\] must be within 0.01 of fx 500, got 40"):
+        lens_from_info(with_fields(p=p_with(1, 40.0), **FISHEYE), "off")
+
+
 def test_four_zeros_of_a_fisheye_are_asked_about() -> None:
     info = with_fields(d=[0.0] * 4, distortion_model="equidistant")
     with pytest.raises(AnyviewError, match=r"ideal fisheye .* rectify to 'on' for a fisheye"):
@@ -200,8 +250,11 @@ def test_binning_and_window_reach_the_raw_camera_too() -> None:
     [
         (CameraInfo(width=4, height=4), "uncalibrated_camera", r"K\[0\] = 0 \(uncalibrated\)"),
         (with_fields(k=k_with(0, 0.0)), "uncalibrated_camera", "calibrate the camera or give"),
-        (with_fields(k=k_with(1, 0.5)), "skewed_camera", r"K\[0\]\[1\] must be 0, got 0.5"),
-        (with_fields(p=p_with(1, 0.5)), "skewed_camera", r"P\[0\]\[1\] must be 0, got 0.5"),
+        (
+            with_fields(k=k_with(1, 6.0)),
+            "skewed_camera",
+            r"K\[0\]\[1\] must be within 0.01 of fx 500, got 6; calibrate again",
+        ),
         (with_fields(k=k_with(0, np.nan)), "inconsistent_camera_info", "must be finite"),
         (with_fields(d=[np.inf]), "inconsistent_camera_info", "must be finite"),
         (
@@ -233,13 +286,13 @@ def test_binning_and_window_reach_the_raw_camera_too() -> None:
         (
             with_fields(d=[-0.3, 0.1, 0.0]),
             "invalid_distortion",
-            "plumb_bob has 4 or 5 coefficients, got 3",
+            "plumb_bob has 4, 5, 8, 12 or 14 coefficients, got 3",
         ),
-        (with_fields(d=[0.1] * 6), "invalid_distortion", "4 or 5 coefficients, got 6"),
+        (with_fields(d=[0.1] * 6), "invalid_distortion", "12 or 14 coefficients, got 6"),
         (
-            with_fields(d=[0.1] * 5, distortion_model="rational_polynomial"),
+            with_fields(d=[0.1] * 9, distortion_model=RATIONAL),
             "invalid_distortion",
-            "rational_polynomial has 8 or 12 or 14 coefficients, got 5",
+            "rational_polynomial has 4, 5, 8, 12 or 14 coefficients, got 9",
         ),
         (
             with_fields(d=[0.1] * 5, distortion_model="equidistant"),
@@ -249,7 +302,7 @@ def test_binning_and_window_reach_the_raw_camera_too() -> None:
         (
             with_fields(d=[0.1] * 5, distortion_model="kannala"),
             "invalid_distortion",
-            "one of plumb_bob, rational_polynomial, equidistant, got 'kannala'",
+            "equidistant, got 'kannala'; write equidistant for the k1 k2 k3 k4 of a fisheye",
         ),
         (
             with_fields(d=[1e9, 0.0, 0.0, 0.0, 0.0]),

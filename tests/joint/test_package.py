@@ -18,12 +18,15 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.imaging.resize import resize_camera
 from anyview_ros.model.checkpoint import Checkpoint, write_checkpoint
+from anyview_ros.model.export import check, onnx_model
 from anyview_ros.model.joint import export
-from anyview_ros.model.joint.config import PRECISIONS, JointConfig
+from anyview_ros.model.joint.autoencoder import Autoencoder
+from anyview_ros.model.joint.config import PRECISIONS, AutoencoderConfig, JointConfig
 from anyview_ros.model.joint.export import graph_specs, joint_contract, noise_times
 from anyview_ros.model.joint.package import model_of, package_import
 from anyview_ros.packages import load_package
 from tests.joint.golden import GOLDEN
+from tests.joint.networks import random_weights
 
 PARITY = PRECISIONS["parity"]
 FLOAT, BFLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
@@ -217,6 +220,16 @@ def test_what_differs_from_torch_is_no_package(imported, tmp_path, monkeypatch):
         package_import(imported, tmp_path, contract)
     assert e.value.code == "export_differs"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("clip", [(5, 64, 96), (13, 96, 160), (13, 304, 576)])
+def test_more_values_are_no_more_apart(clip, tmp_path):
+    """Latents are rounded to bfloat16: of many, some are a step apart where sums are equal."""
+    autoencoder = Autoencoder(AutoencoderConfig(width=2), PARITY).eval()
+    random_weights(autoencoder)
+    spec = export.autoencoder_specs(autoencoder, clip)["encode"]
+    onnx.save(onnx_model(spec), tmp_path / "encode.onnx")
+    assert check(tmp_path, {"encode": spec})["encode"] < 1e-5
 
 
 def test_options_of_the_other_kind_are_refused(imported, tmp_path, capsys):

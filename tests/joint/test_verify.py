@@ -1,12 +1,14 @@
 """What verification itself must see: files and arrays out of place, and numbers gone wrong."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from anyview_ros.cli.__main__ import main
+from anyview_ros.engine import sampler
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.joint.config import JointConfig
 from anyview_ros.model.joint.transformer import JointTransformer
@@ -190,6 +192,48 @@ def own_transformer_file() -> dict[str, np.ndarray]:
     arrays |= {f"sd/{name}": value for name, value in state.items()}
     config = np.array(json.dumps({**sizes, "num_cases": 1}))
     return {**arrays, "case0/ctx": call.text, "config": config}
+
+
+TRAJECTORY = "sampler_trajectory.npz"
+ONE_FOR_ALL = ("seed", "num_steps", "sigmas_f32")
+
+
+@pytest.mark.parametrize("masks", ["once", "each"])
+def test_a_batch_of_two_is_taken(golden, masks, monkeypatch):
+    """The golden run twice over; masks and times once for the batch, or for each sample."""
+    with np.load(golden / TRAJECTORY) as arrays:
+        one = {name: arrays[name] for name in arrays.files}
+
+    def twice(name, array):
+        once = masks == "once" and ("mask" in name or "net_t" in name)
+        axis = 1 if "samples" in name or "x0_preds" in name else 0
+        return array if once or name in ONE_FOR_ALL else np.concatenate([array] * 2, axis)
+
+    change(golden / TRAJECTORY, **{name: twice(name, array) for name, array in one.items()})
+    noise = sampler.unit_noise
+    both = lambda seed, shape: np.concatenate([noise(seed, (1, *shape[1:]))] * 2)  # noqa: E731
+    monkeypatch.setattr(sampler, "unit_noise", both)
+    found = lines(TRAJECTORY, path=golden)
+    assert [line.faults + line.found.faults for line in found] == [()] * 3
+
+
+def test_a_scene_may_hold_the_inverse_of_its_poses(golden, tmp_path):
+    """Inverting twice rounds; poses that are apart are still seen."""
+    (golden / "scene_tiny").unlink()
+    scene = Path(shutil.copytree(GOLDEN / "scene_tiny", golden / "scene_tiny"))
+    metadata = json.loads((scene / "metadata.json").read_text())
+    metadata["extrinsics"] = {**metadata.get("extrinsics", {}), "transform": "world2cam"}
+    (scene / "metadata.json").write_text(json.dumps(metadata))
+    for k, off in enumerate((0.0, 1e-3)):
+        for file in scene.rglob("lowdim/*/*.npz"):
+            source = GOLDEN / "scene_tiny" / file.relative_to(scene)
+            with np.load(source) as arrays:
+                values = dict(arrays)
+            values["extrinsics"] = np.linalg.inv(values["extrinsics"].astype(np.float64))
+            values["extrinsics"][..., 0, 3] += off
+            np.savez(file, **values)
+        (line,) = lines("scene_tiny", path=golden)
+        assert bool(line.faults + line.found.faults) == bool(k)
 
 
 def test_tolerances_never_pass_a_nan():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, quaternion_xyzw
-from anyview_ros.media.video import nearest_to_grid, open_footage, read_trajectory
+from anyview_ros.media.video import going_on, nearest_to_grid, open_footage, read_trajectory
 from anyview_ros.media.video_writer import VideoWriter
 
 MS = 1_000_000
@@ -73,6 +75,61 @@ def test_frames_that_go_back_in_time_are_dropped() -> None:
     assert [t for _, t in nearest_to_grid(frames, PERIOD_NS)] == [0, 100, 200]
 
 
+def joined(file: Path, *parts: tuple[int, int, int]) -> Path:
+    """MPEG-TS joined as by `cat`: (width, frames 50 ms apart, first time in ms) of each part."""
+    written = b""
+    for part, (width, count, first_ms) in enumerate(parts):
+        one = file.with_name(f"{part}.ts")
+        with av.open(str(one), "w") as container:
+            stream = container.add_stream("libx264", rate=20)
+            stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            for k in range(count):
+                frame = av.VideoFrame.from_ndarray(flat(60 * part + k, width), format="rgb24")
+                frame.pts, frame.time_base = first_ms + 50 * k, Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        written += one.read_bytes()
+    file.write_bytes(written)
+    return file
+
+
+def test_times_that_start_again_go_on_after_a_gap(tmp_path: Path) -> None:
+    """Every frame of the second part is there, with its own distance to the next."""
+    footage = open_footage(joined(tmp_path / "v.ts", (64, 30, 0), (64, 30, 0)), PERIOD_NS)
+    frames = list(footage.frames(PERIOD_NS))
+    first_ns = frames[0][0]
+    places = [(time_ns - first_ns + PERIOD_NS // 2) // PERIOD_NS for time_ns, _ in frames]
+    assert places == [*range(16), *range(17, 33)]  # the 30th, at 1.45 s, is nearest to 1.5 s
+    assert [image.mean() > 45 for _, image in frames] == [False] * 16 + [True] * 16
+    (joint,) = footage.joints
+    assert re.fullmatch(r"after 1\.\d+ s times start again at 0\.\d+ s", joint)
+    assert len(list(footage.frames(50 * MS))) == 60
+    assert len(footage.joints) == 1
+
+
+@given(
+    st.lists(
+        st.lists(st.integers(0, 2_000 * MS), min_size=2, max_size=9, unique=True).map(sorted),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_times_go_on_as_they_were_within_each_part(parts: list[list[int]]) -> None:
+    joints: list[str] = []
+    frames = [(t, k) for k, part in enumerate(parts) for t in part]
+    on = list(going_on(iter(frames), PERIOD_NS, joints.append))
+    assert [k for _, k in on] == [k for _, k in frames]
+    whole = [k for k, (a, b) in enumerate(pairwise(parts)) if a[-1] - b[0] > PERIOD_NS]
+    assert len(joints) == len(whole)
+    for k, part in enumerate(parts):
+        times = [t for t, of in on if of == k]
+        assert np.diff(times).tolist() == np.diff(part).tolist()
+        if k - 1 in whole:
+            gap = times[0] - max(t for t, of in on if of < k)
+            assert 1.5 * PERIOD_NS <= gap <= 2.5 * PERIOD_NS
+
+
 def test_a_phone_video_is_turned_upright(tmp_path: Path) -> None:
     image = flat(0)
     image[:, :32] = 255  # bright at the left
@@ -98,6 +155,13 @@ def test_images_without_times_are_a_period_apart_in_order_of_name(tmp_path: Path
     frames = list(open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS))
     assert [time_ns for time_ns, _ in frames] == [0, PERIOD_NS, 2 * PERIOD_NS]
     assert [int(image[0, 0, 0]) for _, image in frames] == [0, 50, 100]
+
+
+def test_numbers_in_names_sort_as_numbers(tmp_path: Path) -> None:
+    for k in range(1, 13):
+        cv2.imwrite(str(tmp_path / f"shot2_{k}.png"), flat(k))
+    frames = open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS)
+    assert [int(image[0, 0, 0]) for _, image in frames] == list(range(1, 13))
 
 
 def test_names_that_are_times_are_the_times(tmp_path: Path) -> None:
@@ -187,6 +251,23 @@ def test_one_pose_holds_at_all_times(tmp_path: Path) -> None:
 def test_unusable_poses_name_their_line(tmp_path: Path, lines: list[str], words: str) -> None:
     with pytest.raises(AnyviewError, match=words) as caught:
         read_trajectory(write_poses(tmp_path / "poses.txt", lines))
+    assert caught.value.code == "invalid_poses"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_poses_as_windows_writes_them(tmp_path: Path, encoding: str) -> None:
+    """PowerShell's `>` writes UTF-16, its editors a byte order mark."""
+    file = tmp_path / "poses.txt"
+    file.write_bytes("0 1 2 3 0 0 0 1\r\n1 1 2 3 0 0 0 1\r\n# Über\r\n".encode(encoding))
+    assert read_trajectory(file).times_ns == (0, 1000 * MS)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le", "utf-16-be", "utf-32"])
+def test_poses_in_another_encoding_are_refused_by_name(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "poses.txt"
+    file.write_bytes("0 1 2 3 0 0 0 1 # ä\n".encode(encoding))
+    with pytest.raises(AnyviewError, match="must be text in UTF-8") as caught:
+        read_trajectory(file)
     assert caught.value.code == "invalid_poses"
 
 

@@ -202,7 +202,7 @@ BAD_CAMERAS = {
     "field of view": (
         with_fields(horizontal_fov=4.0),
         "invalid_camera",
-        "horizontal field of view must be between 0 and pi radians, got 4.0",
+        "horizontal field of view must be between 0 and 180 degrees, got 229.2 degrees (4 radians)",
     ),
     "NaN field of view": (with_fields(horizontal_fov=math.nan), "invalid_camera", "got nan"),
     "two sources": (
@@ -439,9 +439,9 @@ BAD_STREAMS = {
     ),
     "skewed": (
         both(k=[50.0, 1.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]),
-        "cameras with skew are not supported: K[0][1] must be 0, got 1",
+        "K[0][1] must be within 0.01 of fx 50, got 1; calibrate again",
     ),
-    "coefficients": (both(d=[0.1] * 3), "plumb_bob has 4 or 5 coefficients, got 3"),
+    "coefficients": (both(d=[0.1] * 3), "plumb_bob has 4, 5, 8, 12 or 14 coefficients, got 3"),
     "absurd": (both(d=[1e9] * 5), "coefficients must be within 1e+06, got"),
     "lensless": (both(distortion_model="magic", d=[0.1] * 5), "the model must be one of plumb_bob"),
     "telescope": (

@@ -57,6 +57,26 @@ def fisheye_that_is_rectified(folder: Path) -> None:
     lens_from_info(with_fields(**{**FISHEYE, "d": [0.0] * 4}), "off")
 
 
+@does(
+    "imaging.camera_info",
+    "write equidistant for the k1 k2 k3 k4 of a fisheye",
+    "plumb_bob for OpenCV's k1 k2 p1 p2 k3",
+)
+def model_by_its_ros_name(folder: Path) -> None:
+    for d, name in (([0.02, 0.01, 0.0, 0.0], "equidistant"), ([0.1] * 5, "plumb_bob")):
+        assert code_of(lens_from_info, with_fields(d=d, distortion_model="kannala_brandt"))
+        lens_from_info(with_fields(d=d, distortion_model=name))
+
+
+@does("imaging.camera_info", "leave out or add zeros at the end of D")
+def as_many_coefficients_as_the_model_has(folder: Path) -> None:
+    for count, right, model in ((5, 4, "equidistant"), (6, 8, "plumb_bob"), (3, 4, "plumb_bob")):
+        d = [0.02, 0.01, *[0.0] * 12]
+        wrong = with_fields(d=d[:count], distortion_model=model)
+        assert code_of(lens_from_info, wrong) == "invalid_distortion"
+        lens_from_info(with_fields(d=d[:right], distortion_model=model))
+
+
 @does("node.sources.camera_intake", "lower tf_timeout_s")
 def shorter_patience(folder: Path) -> None:
     can_be_lowered("tf_timeout_s")

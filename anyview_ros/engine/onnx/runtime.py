@@ -257,6 +257,9 @@ def _session_options(ort: Any, threads: int) -> Any:
 
 
 def _onnxruntime() -> Any:
+    # Else its import makes ~/.cache/Microsoft/DeveloperTools/.onnxruntime, a store of events to be
+    # sent with an identity of the machine (1.32; `disable_telemetry_events` comes too late).
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except ImportError:

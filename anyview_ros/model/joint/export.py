@@ -268,8 +268,11 @@ def autoencoder_specs(
     """Return `encode` and `decode` of clips of (T, H, W)."""
     video = normal(1, COLOURS, *clip).clamp(-1, 1)
     latent = normal(*(1, *LATENT.of(*clip)))
+    precision = autoencoder.precision
+    rounded = precision.rounds and precision.dtype == torch.float32  # else it is within tolerance
+    encode = GraphSpec(Encode(autoencoder, piece), {"frames": video}, ["latent"], rounded=rounded)
     return {
-        "encode": GraphSpec(Encode(autoencoder, piece), {"frames": video}, ["latent"]),
+        "encode": encode,
         "decode": GraphSpec(Decode(autoencoder, piece), {"latent": latent}, ["frames"]),
     }
 

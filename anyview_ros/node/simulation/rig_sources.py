@@ -178,6 +178,7 @@ class VideoSource:
         """Yield the frames within the poses' time: no pose is extrapolated."""
         shown, offset_ns = 0, None
         for time_ns, image in self._footage.frames(self._period_ns):
+            self._check_size(time_ns, image)
             if offset_ns is None:
                 offset_ns = max(0, FIRST_STAMP_NS - time_ns)
             links = () if self._stands else self._links(time_ns)
@@ -194,6 +195,16 @@ class VideoSource:
                 f"{self._trajectory.times_ns[0] / 1e9:.3f} to "
                 f"{self._trajectory.times_ns[-1] / 1e9:.3f} s; the timestamps are seconds on the "
                 "video's own clock",
+            )
+
+    def _check_size(self, time_ns: int, image: NDArray[np.uint8]) -> None:
+        (width, height), (now_height, now_width) = self._footage.size, image.shape[:2]
+        if (width, height) != (now_width, now_height):
+            raise AnyviewError(
+                "size_changed",
+                f"a camera needs images of one size, '{self._path}' changes from {width}x{height} "
+                f"to {now_width}x{now_height} at {time_ns / 1e9:.3f} s; cut it there, or bring it "
+                f"to one size: ffmpeg -i VIDEO -vf scale={width}:{height} one-size.mp4",
             )
 
     def _links(self, time_ns: int) -> tuple[Link, ...]:

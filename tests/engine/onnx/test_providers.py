@@ -128,13 +128,11 @@ def test_memory_that_runs_out_in_a_call_is_named(tmp_path):
 
 
 def test_memory_that_runs_out_while_loading_is_named(tmp_path, monkeypatch):
-    import onnxruntime
-
     def full(*arguments):
         raise RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size);")
 
     file = make_package(tmp_path / "tiny") / "denoise.onnx"
-    monkeypatch.setattr(onnxruntime, "InferenceSession", full)
+    monkeypatch.setattr(runtime._onnxruntime(), "InferenceSession", full)
     with pytest.raises(AnyviewError, match=r"denoise.onnx cannot be loaded: CUDA") as caught:
         runtime.Graph(file, "cpu")
     assert caught.value.code == "out_of_memory"

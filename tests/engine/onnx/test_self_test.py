@@ -14,6 +14,7 @@ from anyview_ros.engine.onnx.self_test import (
     SelfTest,
     compared_values,
     noise,
+    relative_difference,
     write_cases,
 )
 from anyview_ros.engine.pipeline import Pipeline
@@ -49,6 +50,35 @@ def with_answers(path, change=lambda cases: None, prefix=""):
     files = {**contract.files, SELF_TEST: sha256_of(path / SELF_TEST)}
     write_manifest(path, replace(contract, files=files))
     return load_package(path)
+
+
+def rounded_to_bfloat16(values):
+    """By another way than the code under test: half a step is added to the bits, the rest cut."""
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+@pytest.mark.parametrize("count", [256, 3072, 175104])
+def test_rounding_does_not_make_equal_kernels_differ(count):
+    """Sums 1e-5 apart fall on both sides of a step: the more values, the larger those."""
+    values = np.random.default_rng(5).standard_normal(count).astype(np.float32)
+    other = values + np.float32(1e-5) * np.random.default_rng(6).standard_normal(count)
+    ours, theirs = rounded_to_bfloat16(values), rounded_to_bfloat16(other)
+    assert relative_difference(ours, theirs, rounded=True) < 1e-4
+    if count > 10000:
+        assert relative_difference(ours, theirs) > 1e-3
+
+
+@pytest.mark.parametrize("factor", [1.003, 0.997, -1.0, float("nan")])
+def test_rounding_hides_no_other_difference(factor):
+    """Less than a step of every value, and more: what is wrong everywhere shows in the mean."""
+    values = np.random.default_rng(5).standard_normal(3072).astype(np.float32)
+    wrong = values * np.float32(factor)
+    one_wrong = values.copy()
+    one_wrong[7] += 0.1
+    for found in (wrong, one_wrong):
+        ours, theirs = rounded_to_bfloat16(found), rounded_to_bfloat16(values)
+        assert not relative_difference(ours, theirs, rounded=True) <= 1e-3
 
 
 def test_right_answers_pass(tmp_path):
