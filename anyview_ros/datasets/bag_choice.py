@@ -23,6 +23,7 @@ INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 DEPTH = ("16UC1", "32FC1", "64FC1", "16SC1", "32SC1")
 GREY = ("mono8", "mono16", "8UC1")
 VIDEO = ("CompressedVideo", "FFMPEGPacket", "theora_image_transport/msg/Packet")
+RECTIFY = ("auto", "on", "off")
 NO_INFO = ""  # topic of the camera infos of a camera that has a calibration file
 
 
@@ -86,6 +87,10 @@ def camera_options(texts: list[str]) -> dict[str, CameraOptions]:
                 f"a camera's parameter is CAMERA.NAME:=VALUE with NAME one of {', '.join(known)}, "
                 f"got '{text}'",
             )
+        if option == "rectify" and value not in RECTIFY:
+            raise AnyviewError(
+                "invalid_parameter", f"rectify must be one of {', '.join(RECTIFY)}, got '{value}'"
+            )
         found.setdefault(camera, {})[option] = value
     return {camera: CameraOptions(**options) for camera, options in found.items()}
 
@@ -132,7 +137,7 @@ class CameraChoice:
         found = self._found()
         if not found:
             raise AnyviewError("no_cameras", self._why_none())
-        for name in self._options.cameras:
+        for name in (*self._options.cameras, *self._options.of_camera):
             if name not in found:
                 raise AnyviewError(
                     "unknown_camera",

@@ -207,6 +207,8 @@ def test_images_without_any_camera_info(tmp_path: Path, capsys: pytest.CaptureFi
     [
         ("front.image_topic=/a", "invalid_parameter", "CAMERA.NAME:=VALUE with NAME one of image_"),
         ("front.colour:=/a", "invalid_parameter", "got 'front.colour:=/a'"),
+        ("front.rectify:=maybe", "invalid_parameter", "one of auto, on, off, got 'maybe'"),
+        ("frnt.rectify:=off", "unknown_camera", "there are: front, left"),
         ("front.image_topic:=/a", "unknown_topic", "nothing was recorded on '/a'; topics of"),
         ("front.camera_info_topic:=/a", "unknown_topic", "/front/camera_info, /left/camera_info"),
         ("front.camera_info_url:=/none", "invalid_calibration", "no calibration as camera_cal"),
