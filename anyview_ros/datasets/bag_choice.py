@@ -89,8 +89,10 @@ def camera_options(texts: list[str]) -> dict[str, CameraOptions]:
                 f"got '{text}'",
             )
         if option == "rectify" and value not in get_args(Rectify):
-            words = ", ".join(get_args(Rectify))
-            raise AnyviewError("invalid_parameter", f"rectify is one of {words}, got '{text}'")
+            raise AnyviewError(
+                "invalid_parameter",
+                f"rectify must be one of {', '.join(get_args(Rectify))}, got '{value}'",
+            )
         found.setdefault(camera, {})[option] = value
     return {camera: CameraOptions(**options) for camera, options in found.items()}
 
@@ -137,7 +139,7 @@ class CameraChoice:
         found = self._found()
         if not found:
             raise AnyviewError("no_cameras", self._why_none())
-        for name in self._options.cameras:
+        for name in (*self._options.cameras, *self._options.of_camera):
             if name not in found:
                 raise AnyviewError(
                     "unknown_camera",

@@ -376,7 +376,7 @@ def test_the_scenes_are_a_benchmark_root(tmp_path: Path) -> None:
         "drive": 2,
         "night": 4,
     }
-    question = suite.question(suite.episodes()[1])
+    question = suite.task(suite.episodes()[1])
     assert len(question.source) == 9
     assert question.scene_scale == 0.0625
     np.testing.assert_allclose(

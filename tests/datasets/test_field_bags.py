@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anyview_ros.datasets.bag_choice import camera_options
 from anyview_ros.datasets.bag_infos import calibration_doubt
 from anyview_ros.datasets.scene_layout import SceneFolder
-from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
 from anyview_ros.imaging.camera_info import lens_from_info
@@ -209,6 +207,8 @@ def test_images_without_any_camera_info(tmp_path: Path, capsys: pytest.CaptureFi
     [
         ("front.image_topic=/a", "invalid_parameter", "CAMERA.NAME:=VALUE with NAME one of image_"),
         ("front.colour:=/a", "invalid_parameter", "got 'front.colour:=/a'"),
+        ("front.rectify:=maybe", "invalid_parameter", "one of auto, on, off, got 'maybe'"),
+        ("frnt.rectify:=off", "unknown_camera", "there are: front, left"),
         ("front.image_topic:=/a", "unknown_topic", "nothing was recorded on '/a'; topics of"),
         ("front.camera_info_topic:=/a", "unknown_topic", "/front/camera_info, /left/camera_info"),
         ("front.camera_info_url:=/none", "invalid_calibration", "no calibration as camera_cal"),
@@ -490,8 +490,3 @@ def test_a_healthy_robot_gives_its_scenes_and_a_line_a_choice(
     assert said[0].startswith("reading the stamps of ")
     assert len(said[1 : said.index(next(s for s in said if s.startswith("2 scenes of ")))]) == notes
     assert not any("unreadable" in line or "wrong_stamp" in line for line in said)
-
-
-def test_a_word_that_is_no_way_to_rectify_is_refused() -> None:
-    with pytest.raises(AnyviewError, match=r"one of auto, on, off, got 'front.rectify:=maybe'"):
-        camera_options(["front.rectify:=maybe"])

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +196,9 @@ def test_ctrl_c_stops_it_and_what_is_done_is_kept(root: Path, tmp_path: Path) ->
     arguments = (root, "--model", slow, "--out", out, *one, "--no-perceptual")
     with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        progress = ""
-        while "| 1/4" not in progress:
-            progress += running.stderr.read(1)
+        while not any((out / EPISODES).rglob("*.json")):
+            assert running.poll() is None
+            time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         rest = running.stderr.read()
     assert running.returncode == 130
