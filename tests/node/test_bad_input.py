@@ -438,7 +438,7 @@ BAD_STREAMS = {
         "camera info contradicts itself",
     ),
     "skewed": (
-        both(k=[50.0, 1.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]),
+        both(k=[50.0, 1.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0], p=[0.0] * 12),
         "K[0][1] must be within 0.01 of fx 50, got 1; calibrate again",
     ),
     "coefficients": (both(d=[0.1] * 3), "plumb_bob has 4, 5, 8, 12 or 14 coefficients, got 3"),
