@@ -23,7 +23,7 @@ from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.inputs import Inputs
 from anyview_ros.node.sources.intake_config import IntakeConfig, intake_config
 from anyview_ros.packages import find_package, load_package
-from anyview_ros.topics import IMAGE_TYPE, INFO_TOPIC, OUTPUT
+from anyview_ros.topics import IMAGE_TYPE, INFO_TOPIC, no_camera
 
 SHARED_MEMORY = "/dev/shm"
 PATIENCE_S = 2.0  # beyond tf_timeout_s, for a verdict on frames that wait for their pose
@@ -155,6 +155,6 @@ def _lonely(node: Node) -> Iterator[str]:
     """Image topics of cameras without camera info."""
     topics = dict(node.get_topic_names_and_types())
     for topic, types in sorted(topics.items()):
-        ours = OUTPUT in topic.split("/")
-        if IMAGE_TYPE in types and not ours and sibling(topic, INFO_TOPIC) not in topics:
+        is_camera = IMAGE_TYPE in types and not no_camera(topic)
+        if is_camera and sibling(topic, INFO_TOPIC) not in topics:
             yield topic

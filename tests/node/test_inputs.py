@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rcl_interfaces.msg import Log
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.node import parameters
@@ -18,6 +20,7 @@ from tests.packages import make_package
 
 pytestmark = pytest.mark.graph
 
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 INFOS = {
     f"{folder}/camera_info" for folder in ("/front", "/rig/left", "/rig/front", "", "/virtual/a")
 }
@@ -68,3 +71,29 @@ def test_raw_images_are_taken_where_there_are_some_and_compressed_ones_else(
         topics = {name: stream.status().topic for name, stream in inputs.streams().items()}
         inputs.close()
     assert topics == {"front": "/front/image_raw", "rear": "/rear/image_raw/compressed"}
+
+
+def test_colour_is_taken_before_grey_and_depth_is_no_camera(tmp_path: Path) -> None:
+    """As image_proc and a RealSense publish them; what else there is, the log says once."""
+    config = IntakeConfig.of(load_package(make_package(tmp_path / "tiny")).contract)
+    with graph(139) as robot, graph(139) as opened:
+        for topic, kind in (
+            ("/proc/image_rect", Image),
+            ("/proc/image_rect_color", Image),
+            ("/proc/detections_image", Image),
+            ("/proc/camera_info", CameraInfo),
+            ("/rs/depth/image_rect_raw", Image),
+            ("/rs/depth/camera_info", CameraInfo),
+        ):
+            robot.node.create_publisher(kind, topic, 1)
+        logged = opened.listen(Log, "/rosout", LATCHED)
+        settings = parameters.declare(opened.node)
+        inputs = Inputs(opened.node, settings, config, lambda camera, reason: None)
+        said = {
+            "camera 'proc' on /proc/image_rect_color",
+            "camera 'proc' could also be /proc/image_rect: set proc.image_topic",
+            "'/rs/depth/image_rect_raw' is not a camera: by its name it is depth",
+        }
+        wait_for(lambda: said <= {message.msg for message in logged}, "the choices in the log")
+        assert list(inputs.streams()) == ["proc"]
+        inputs.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
@@ -27,8 +27,10 @@ from anyview_ros.topics import (
     COMPRESSED_TYPE,
     IMAGE_TYPE,
     INFO_TOPIC,
+    OUTPUT,
     Transport,
-    cameras_of,
+    camera_choices,
+    no_camera,
 )
 
 DISCOVERY_PERIOD_S = 0.5
@@ -72,6 +74,7 @@ class Inputs:
         for name, why in self.without_effect.items():
             node.get_logger().warning(f"parameter '{name}': {why}")
         self._only_compressed: set[str] = set()
+        self._no_cameras: set[str] = set()
         self._timer: Timer | None = None
         if settings.cameras:
             for name in dict.fromkeys(settings.cameras):
@@ -116,9 +119,24 @@ class Inputs:
         # A driver announces its topics one by one: raw images may still follow.
         waited_for = (compressed - raw) & self._only_compressed
         self._only_compressed = compressed - raw
-        found = cameras_of(raw | waited_for, topics, self._node.get_namespace())
+        images = raw | waited_for
+        found = camera_choices(images, topics, self._node.get_namespace())
         for name in sorted(found.keys() - self._streams.keys() - self.refused.keys()):
-            self._open(name, found[name], "raw" if found[name] in raw else "compressed")
+            topic, *others = found[name]
+            self._open(name, topic, "raw" if topic in raw else "compressed")
+            if others:
+                self._node.get_logger().info(
+                    f"camera '{name}' could also be {', '.join(others)}: set {name}.image_topic"
+                )
+        self._say_what_is_no_camera(images)
+
+    def _say_what_is_no_camera(self, topics: Iterable[str]) -> None:
+        """Log once for each topic that is left out by its name, but for virtual cameras'."""
+        for topic in sorted(set(topics) - self._no_cameras):
+            why = no_camera(topic)
+            if why and OUTPUT not in topic.split("/"):
+                self._no_cameras.add(topic)
+                self._node.get_logger().info(f"'{topic}' is not a camera: {why}")
 
     def _published(self, topics: Mapping[str, list[str]], message_type: str) -> set[str]:
         return {
