@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from transforms3d.quaternions import mat2quat, quat2mat
@@ -16,6 +18,9 @@ BODY_FROM_OPTICAL = np.array(
     [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 
+SKYWARD = math.radians(60)  # few cameras look up so far
+OPTICAL = ("_optical", "_optical_frame")  # REP 103's suffix, and the usual one
+
 
 def rigid(rotation: ArrayLike, translation: ArrayLike) -> NDArray[np.float64]:
     """(4, 4) transform from a (3, 3) rotation and a (3,) translation."""
@@ -25,9 +30,22 @@ def rigid(rotation: ArrayLike, translation: ArrayLike) -> NDArray[np.float64]:
     return b_from_a
 
 
-def elevation(world_from_cam: NDArray[np.float64]) -> float:
-    """Return how far above the horizon of a z-up world a camera looks, in radians."""
-    return float(np.arcsin(np.clip(world_from_cam[2, 2], -1, 1)))
+def optical_doubt(frame_id: str, world_from_cam: NDArray[np.float64]) -> str:
+    """Return a question about a frame that may not be optical; empty where nothing speaks for it.
+
+    In a body frame the camera's axis z, along which it looks, is up.
+
+    Args:
+        frame_id: of the images.
+        world_from_cam: (4, 4), in a world whose z is up.
+    """
+    elevation = math.asin(np.clip(world_from_cam[2, 2], -1, 1))
+    if elevation < SKYWARD or frame_id.endswith(OPTICAL):
+        return ""
+    return (
+        f"by TF it looks up, {math.degrees(elevation):.0f} degrees above the horizon; is "
+        f"'{frame_id}' its optical frame (REP 103: x right, y down, z ahead)?"
+    )
 
 
 def inverse(b_from_a: NDArray[np.float64]) -> NDArray[np.float64]:

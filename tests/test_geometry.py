@@ -13,6 +13,7 @@ from anyview_ros.geometry import (
     inside,
     inverse,
     look_at,
+    optical_doubt,
     plucker,
     project,
     quaternion_xyzw,
@@ -138,3 +139,11 @@ def test_the_image_ends_half_a_pixel_beyond_the_centres_of_its_border():
     camera = Camera(40, 30, 31, 33, 18.5, 16)
     pixels = np.array([[-0.5, 0], [39.5, 29.5], [-0.6, 0], [0, 29.6]])
     assert inside(pixels, camera).tolist() == [True, True, False, False]
+
+
+def test_a_camera_in_a_body_frame_seems_to_look_at_the_sky() -> None:
+    up, ahead = np.eye(4), look_at((0, 0, 1), (5, 0, 1.5))
+    question = "it looks up, 90 degrees above the horizon; is 'camera_link' its optical frame"
+    assert question in optical_doubt("camera_link", up)
+    assert not optical_doubt("camera_optical_frame", up), "one that is optical may look there"
+    assert not optical_doubt("camera_link", ahead)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from anyview_ros.datasets.bag_transforms import RecordedTransforms, TfTrees
 from anyview_ros.datasets.scene_plan import Shot
 from anyview_ros.datasets.stamp_order import stray_places
 from anyview_ros.errors import AnyviewError
+from anyview_ros.geometry import optical_doubt
 from anyview_ros.imaging.message_fields import seconds
 
 WRONG_STAMP = "wrong_stamp"
@@ -74,13 +76,28 @@ class BagCamera:
         world_from_frame = self._lookup(self._fixed_frame, frame, stamp_ns)
         return Shot(stamp_ns, lens, world_from_frame @ lens.rectified.frame_from_cam)
 
-    def doubt(self) -> str:
-        """What looks wrong about its first calibration; empty where nothing does."""
-        stamp = self.stamps_ns[0]
-        try:
-            return calibration_doubt(self.infos.lens(stamp, self.stream.frames[stamp]))
-        except AnyviewError:
-            return ""  # told with the instants that it costs
+    def doubts(self) -> list[str]:
+        """Return what looks wrong about its calibration and its frame, and what to do, a line each.
+
+        What cannot be had at all is reported with the instants that it costs.
+        """
+        name, first = self.infos.camera, self.stamps_ns[0]
+        middle = self.stamps_ns[len(self.stamps_ns) // 2]
+        found = []
+        with suppress(AnyviewError):
+            lens = self.infos.lens(first, self.stream.frames[first])
+            if wrong := calibration_doubt(lens):
+                found.append(
+                    f"{name}: {wrong}; is its camera info of this resolution and binning? If not, "
+                    f"give the right calibration (-p {name}.camera_info_url:=FILE)"
+                )
+        with suppress(AnyviewError):
+            pose = self.shot(middle).world_from_cam
+            if question := optical_doubt(self.stream.frames[middle], pose):
+                found.append(
+                    f"{name}: {question} If not, name the one that is (-p {name}.frame_id:=FRAME)"
+                )
+        return found
 
 
 @dataclass(frozen=True)
@@ -132,7 +149,8 @@ def bag_cameras(
         found[name] = BagCamera(camera.topic, stream, infos, lookup, options.fixed_frame)
     notes = [note for name, camera in chosen.items() for note in _choices(name, camera, trees)]
     notes += [f"not a camera: {topic}, {why}" for topic, why in choice.no_cameras.items()]
-    return BagCameras(found, (*notes, *_doubts(found)))
+    doubts = [doubt for camera in found.values() for doubt in camera.doubts()]
+    return BagCameras(found, (*notes, *doubts))
 
 
 def _tree(trees: TfTrees, topic: str, options: BagOptions) -> RecordedTransforms:
@@ -161,16 +179,6 @@ def _choices(name: str, camera: ChosenCamera, trees: TfTrees) -> list[str]:
         own = ", ".join(trees.of(camera.topic).topics)
         lines.append(f"{name}: placed by {own}, TF is also on other topics: {trees} (--tf-topics)")
     return lines
-
-
-def _doubts(cameras: Mapping[str, BagCamera]) -> list[str]:
-    doubts = {name: camera.doubt() for name, camera in cameras.items()}
-    return [
-        f"{name}: {doubt}; is its camera info of this resolution and binning? If not, give the "
-        f"right calibration (-p {name}.camera_info_url:=FILE)"
-        for name, doubt in doubts.items()
-        if doubt
-    ]
 
 
 def _images(

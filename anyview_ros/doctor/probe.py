@@ -16,7 +16,7 @@ from anyview_ros.doctor.dds_profile import VARIABLES, named_profile, profile_fil
 from anyview_ros.doctor.rules import CameraFacts, GraphFacts, ModelFacts, TransportFacts
 from anyview_ros.engine.onnx.runtime import choose_provider
 from anyview_ros.errors import AnyviewError
-from anyview_ros.geometry import elevation
+from anyview_ros.geometry import optical_doubt
 from anyview_ros.node.diagnostics import NVIDIA_DEVICE
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.sources.camera_stream import CameraStream
@@ -121,15 +121,15 @@ def _camera(node: Node, stream: CameraStream) -> CameraFacts:
         camera=seen.camera if seen else None,
         frame_id=stream.source_frame_id or "",
         deaf=tuple(reason for topic in topics for reason in _deaf(node, topic)),
-        elevation=_elevation(stream),
+        optical_doubt=_optical_doubt(stream),
     )
 
 
-def _elevation(stream: CameraStream) -> float:
-    """Return that of the newest frame, 0 where there is none."""
+def _optical_doubt(stream: CameraStream) -> str:
+    """Return that about the newest frame's pose; empty where there is none."""
     newest = stream.buffer.newest_ns
     frame = stream.buffer.nearest(newest) if newest is not None else None
-    return elevation(frame.world_from_cam) if frame is not None else 0.0
+    return optical_doubt(stream.source_frame_id or "", frame.world_from_cam) if frame else ""
 
 
 def _reliability(node: Node, topic: str) -> str:

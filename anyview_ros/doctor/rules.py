@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ FAST_DDS = "rmw_fastrtps_cpp"
 DEFAULT_SEGMENT = 512 << 10  # of Fast DDS, without a profile
 PROFILE_SEGMENT = 64 << 20  # of config/fastdds.xml, for each process
 SCARCE_SHM = 4 * PROFILE_SEGMENT  # driver, node, recorder and a viewer
-SKYWARD = math.radians(60)  # few cameras look there; one in a body frame, whose z is up, seems to
-OPTICAL = ("_optical", "_optical_frame")  # REP 103's suffix, and the usual one
 SLOW = 0.8  # of the model's rate: below it, grid points of a clip find no frame
 
 
@@ -41,7 +38,7 @@ class CameraFacts:
         camera: of the last image that was understood, None if none was.
         frame_id: of that image.
         deaf: nodes that subscribe to its topics and cannot hear them, with the reason.
-        elevation: of its viewing direction above the horizon, radians, by TF.
+        optical_doubt: about that frame, see `geometry.optical_doubt`.
     """
 
     status: SourceStatus
@@ -49,7 +46,7 @@ class CameraFacts:
     camera: Camera | None = None
     frame_id: str = ""
     deaf: tuple[str, ...] = ()
-    elevation: float = 0.0
+    optical_doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,14 +168,9 @@ def _camera(facts: CameraFacts, graph: GraphFacts, frame_period: float) -> Itera
         f"'{status.topic}' {facts.reliability}, {size}, {status.rate_hz:.1f} Hz, camera info fits, "
         f"'{facts.frame_id}' is placed in '{graph.fixed_frame}'",
     )
-    if facts.elevation > SKYWARD and not facts.frame_id.endswith(OPTICAL):
-        yield Finding(
-            WARN,
-            subject,
-            f"by TF it looks up, {math.degrees(facts.elevation):.0f} degrees above the horizon; is "
-            f"'{facts.frame_id}' its optical frame (REP 103: x right, y down, z ahead)? If not, "
-            "publish one and name it in the images' frame_id",
-        )
+    if facts.optical_doubt:
+        remedy = "If not, publish one and name it in the images' frame_id"
+        yield Finding(WARN, subject, f"{facts.optical_doubt} {remedy}")
     yield from _pace(status, subject, frame_period)
 
 

@@ -490,3 +490,14 @@ def test_a_healthy_robot_gives_its_scenes_and_a_line_a_choice(
     assert said[0].startswith("reading the stamps of ")
     assert len(said[1 : said.index(next(s for s in said if s.startswith("2 scenes of ")))]) == notes
     assert not any("unreadable" in line or "wrong_stamp" in line for line in said)
+
+
+def test_images_in_a_body_frame_are_questioned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert(RigRecording(), tmp_path / "body", *FRONT, "-p", "front.frame_id:=base_link")
+    said = capsys.readouterr().out
+    assert "front: by TF it looks up, 90 degrees above the horizon; is 'base_link' its" in said
+    assert "name the one that is (-p front.frame_id:=FRAME)" in said
+    convert(RigRecording(), tmp_path / "optical", *FRONT)
+    assert "looks up" not in capsys.readouterr().out
