@@ -165,10 +165,13 @@ def fields(message: Image) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("encoding", [e for e in ALL if e not in ("nv12", "nv21")])
 def test_decoding_equals_cv_bridge(encoding: str) -> None:
-    from cv_bridge import CvBridge
+    from cv_bridge import CvBridge, CvBridgeError
 
     message = raw_message(random_samples(encoding, SIZE), encoding, SIZE)
-    expected = CvBridge().imgmsg_to_cv2(message, "rgb8").astype(int)
+    try:
+        expected = CvBridge().imgmsg_to_cv2(message, "rgb8").astype(int)
+    except CvBridgeError as error:
+        pytest.skip(f"this cv_bridge knows no {encoding}: {error}")  # 3.4 knows no uyvy, yuyv
     # A 16-bit mosaic is brought to 8 bits before demosaicing, there after it; and rounding.
     tolerance = 1 if encoding.endswith("16") else 0
     assert np.abs(decode(message) - expected).max() <= tolerance
