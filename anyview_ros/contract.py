@@ -17,6 +17,11 @@ VERSION = 1
 GRAPHS = ("encode", "condition", "denoise", "decode")
 SURFACES = "surfaces"  # the graph of a package whose contract has a `SurfaceRange`
 DEFAULT_SPEED = "exact"
+# Beyond what any model is, and far from what would end the process that believes it.
+MAX_NAME, MAX_FRAMES, MAX_SOURCES, MAX_PLANES, MAX_SURFACES = 128, 4097, 64, 256, 1024
+MAX_SIDE = 8192  # also of an image that is taken
+MIN_PERIOD_S, MAX_PERIOD_S = 1e-3, 3600.0
+MAX_SCALE = 1000.0
 
 Family = Literal["one_way", "joint"]
 Anchor = Literal["source", "target"]
@@ -187,9 +192,20 @@ class Contract:
         for name, allowed in CHOICES.items():
             _require(getattr(self, name) in allowed, name, f"one of {', '.join(allowed)}", self)
         _require(self.version == VERSION, "version", str(VERSION), self)
-        _require(bool(self.frames) and all(t % 4 == 1 for t in self.frames), "frames", "1+4k", self)
+        _require(0 < len(self.name) <= MAX_NAME, "name", f"1 to {MAX_NAME} characters", self)
+        lengths = bool(self.frames) and all(t % 4 == 1 and t <= MAX_FRAMES for t in self.frames)
+        _require(lengths, "frames", f"1+4k, to {MAX_FRAMES}", self)
         _require(bool(self.sizes), "sizes", "at least one (H, W)", self)
-        _require(self.frame_period > 0, "frame_period", "a positive number of seconds", self)
+        period = f"{MIN_PERIOD_S:g} to {MAX_PERIOD_S:g} seconds"
+        _require(MIN_PERIOD_S <= self.frame_period <= MAX_PERIOD_S, "frame_period", period, self)
+        _require(1 <= self.max_sources <= MAX_SOURCES, "max_sources", f"1 to {MAX_SOURCES}", self)
+        scale = f"above 0, to {MAX_SCALE:g}"
+        _require(0 < self.scene_scale <= MAX_SCALE, "scene_scale", scale, self)
+        cell = all(1 <= side <= MAX_SIDE for side in astuple(self.latent))
+        _require(cell, "latent", f"1 to {MAX_SIDE} channels and pixels of a cell", self)
+        depths = all(depth >= 0 for depth in self.plane_sweep)
+        planes = len(self.plane_sweep) <= MAX_PLANES
+        _require(depths and planes, "plane_sweep", f"{MAX_PLANES} at most, 0 or above", self)
         _require(DEFAULT_SPEED in self.sigmas, "sigmas", f"the speed '{DEFAULT_SPEED}'", self)
         for levels in self.sigmas.values():
             falling = all(a > b for a, b in itertools.pairwise(levels))
@@ -200,14 +216,18 @@ class Contract:
         told = self.sweep_weights or not self.composite
         _require(told, "composite", "false where sweep_weights is", self)
         if self.surfaces is not None:
-            wide = self.surfaces.count >= 2 and min(self.surfaces.nearest, self.surfaces.power) > 0
-            wanted = "a count of 2 or more, a nearest above 0 and a power above 0"
+            wide = 2 <= self.surfaces.count <= MAX_SURFACES
+            wide = wide and min(self.surfaces.nearest, self.surfaces.power) > 0
+            wanted = f"a count of 2 to {MAX_SURFACES}, a nearest above 0 and a power above 0"
             _require(wide, "surfaces", wanted, self)
         _require(self.call_bytes >= 0, "call_bytes", "a number of bytes", self)
         if self.attention is not None:
             whole = min(astuple(self.attention)) > 0
             _require(whole, "attention", "nodes, width and tokens above 0", self)
         for height, width in self.sizes:
+            sides = f"of sides of 1 to {MAX_SIDE} pixels"
+            inside = all(1 <= side <= MAX_SIDE for side in (height, width))
+            _require(inside, "sizes", sides, self)
             divisible = height % self.latent.height == 0 and width % self.latent.width == 0
             _require(divisible, "sizes", "multiples of the latent's factors", self)
 

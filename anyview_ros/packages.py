@@ -11,14 +11,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from anyview_ros.contract import Contract, FusedAttention, LatentShape, Sampling, SurfaceRange
+from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
+from anyview_ros.typed_json import WrongKindError, read_typed
 
 MANIFEST = "manifest.json"
+MAX_MANIFEST = 4 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -110,31 +111,21 @@ def sha256_of(file: Path) -> str:
 
 def _read_manifest(file: Path) -> tuple[Contract, str]:
     try:
-        text = file.read_bytes()
-        raw = json.loads(text)
-    except (OSError, ValueError) as error:
+        with file.open("rb") as stream:
+            text = stream.read(MAX_MANIFEST + 1)
+        raw = json.loads(text) if len(text) <= MAX_MANIFEST else None
+    except (OSError, ValueError, RecursionError) as error:
         raise AnyviewError("invalid_model", f"{file}: cannot be read as JSON ({error})") from None
+    if len(text) > MAX_MANIFEST:
+        raise AnyviewError(
+            "invalid_model",
+            f"{file}: a manifest has at most {MAX_MANIFEST >> 20} MiB, this has more",
+        )
     try:
-        contract = _contract_from(raw)
-    except (TypeError, KeyError, AttributeError) as error:
+        contract: Contract = read_typed(Contract, raw, "the manifest")
+    except WrongKindError as error:
         raise AnyviewError("invalid_model", f"{file}: {error}") from None
     return contract, hashlib.sha256(text).hexdigest()
-
-
-def _contract_from(raw: dict[str, Any]) -> Contract:
-    unknown = sorted(raw.keys() - {f.name for f in fields(Contract)})
-    if unknown:
-        raise TypeError(f"unknown fields {', '.join(unknown)}; a newer version wrote it")
-    values = dict(raw)
-    values["latent"] = LatentShape(**raw["latent"])
-    values["sizes"] = tuple((int(h), int(w)) for h, w in raw["sizes"])
-    values["frames"] = tuple(int(t) for t in raw["frames"])
-    values["plane_sweep"] = tuple(float(d) for d in raw.get("plane_sweep", ()))
-    values["sampling"] = {s: Sampling(**own) for s, own in raw.get("sampling", {}).items()}
-    values["attention"] = FusedAttention(**raw["attention"]) if raw.get("attention") else None
-    values["surfaces"] = SurfaceRange(**raw["surfaces"]) if raw.get("surfaces") else None
-    values["sigmas"] = {s: tuple(float(x) for x in levels) for s, levels in raw["sigmas"].items()}
-    return Contract(**values)
 
 
 def _known(folders: Sequence[Path] | None) -> str:

@@ -71,7 +71,31 @@ def test_a_link_out_of_the_package(tmp_path):
         ({"sigmas": {"exact": [1.0, 2.0]}}, "falling"),
         ({"surprise": 1}, "unknown fields surprise"),
         ({"files": {}}, "files lacks encode.onnx"),
-        ({"latent": 4}, "manifest.json"),
+        ({"latent": 4}, "latent must be an object, got 4"),
+        # What ended a node that served a good model, or filled its log.
+        ({"name": "\ud800"}, "name must be a printable text"),
+        ({"name": 7}, "name must be a printable text of at most 4096 characters, got 7"),
+        ({"name": ""}, "name must be 1 to 128 characters"),
+        ({"sizes": [[0, 0]]}, "sizes must be of sides of 1 to 8192 pixels"),
+        ({"sizes": [[-24, -32]]}, "sizes must be of sides"),
+        ({"sizes": [[24]]}, r"sizes\[0\] must be a list of 2, got \[24\]"),
+        ({"sizes": [["a", "b"]]}, r"sizes\[0\]\[0\] must be a whole number, got 'a'"),
+        ({"latent": {"channels": 3, "time": 0}}, "latent must be 1 to 8192"),
+        ({"latent": {"channels": 3, "height": 0}}, "latent must be 1 to 8192"),
+        ({"frame_period": float("inf")}, "frame_period must be a finite number, got inf"),
+        ({"frame_period": 1e-300}, "frame_period must be 0.001 to 3600 seconds"),
+        ({"frame_period": 10**400}, "frame_period must be a finite number"),
+        ({"frames": ["nine"]}, r"frames\[0\] must be a whole number, got 'nine'"),
+        ({"frames": [float("nan")]}, r"frames\[0\] must be a whole number, got nan"),
+        ({"frames": [9.0]}, r"frames\[0\] must be a whole number, got 9.0"),
+        ({"sigmas": {"exact": ["a"]}}, r"sigmas.exact\[0\] must be a finite number, got 'a'"),
+        ({"plane_sweep": ["x"]}, r"plane_sweep\[0\] must be a finite number"),
+        ({"files": {"encode.onnx": 5}}, "files.encode.onnx must be a printable text"),
+        ({"max_sources": "two"}, "max_sources must be a whole number, got 'two'"),
+        ({"max_sources": True}, "max_sources must be a whole number, got True"),
+        ({"known_frames": 1}, "known_frames must be true or false, got 1"),
+        ({"scene_scale": -1}, "scene_scale must be above 0, to 1000"),
+        ({"surfaces": {"count": 10**9, "nearest": 1.0}}, "a count of 2 to 1024"),
         ({"version": 2}, "version must be 1"),
     ],
 )
@@ -83,10 +107,33 @@ def test_manifests_that_break_the_contract(tmp_path, changes, words):
     assert caught.value.code == "invalid_model"
 
 
-def test_no_json(tmp_path):
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\udcff", '{"name": "a"} b'])
+def test_no_json(tmp_path, text):
     path = make_package(tmp_path / "tiny")
-    (path / MANIFEST).write_text("{")
+    (path / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
     assert "cannot be read as JSON" in str(refusal(path))
+
+
+@pytest.mark.parametrize("raw", ["[]", "7", "null", '"a"'])
+def test_json_that_is_no_object(tmp_path, raw):
+    path = make_package(tmp_path / "tiny")
+    (path / MANIFEST).write_text(raw)
+    assert "the manifest must be an object, got " in str(refusal(path))
+
+
+def test_a_manifest_is_not_read_beyond_what_one_can_be(tmp_path):
+    path = make_package(tmp_path / "tiny")
+    (path / MANIFEST).unlink()
+    (path / MANIFEST).symlink_to("/dev/zero")
+    assert "a manifest has at most 4 MiB" in str(refusal(path))
+
+
+def test_a_field_that_lacks_is_named(tmp_path):
+    path = make_package(tmp_path / "tiny")
+    raw = json.loads((path / MANIFEST).read_text())
+    del raw["frames"], raw["latent"]
+    (path / MANIFEST).write_text(json.dumps(raw))
+    assert "the manifest lacks frames, latent" in str(refusal(path))
 
 
 def test_found_by_name_then_by_path(tmp_path):
@@ -117,7 +164,7 @@ def test_a_speed_may_have_a_solver_reuse_and_clip_length_of_its_own(tmp_path):
     ("own", "words"),
     [
         ({"warp": {}}, "speeds that sigmas has"),
-        ({"draft": {"solver": "rk4"}}, "solver one of"),
+        ({"draft": {"solver": "rk4"}}, "solver must be one of"),
         ({"draft": {"reuse": 1.0}}, "reuse from 0"),
         ({"draft": {"frames": 7}}, "frames of a length"),
         ({"draft": {"colour": 1}}, "colour"),

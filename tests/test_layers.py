@@ -15,7 +15,7 @@ import anyview_ros
 PACKAGE = Path(anyview_ros.__path__[0])
 VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
-    *("text_table", "whole_file", "diagnostic_keys"),
+    *("text_table", "whole_file", "diagnostic_keys", "typed_json"),
 )
 GENERATED = ("msg", "srv", "action")
 

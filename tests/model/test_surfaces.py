@@ -128,7 +128,7 @@ def test_a_contract_that_lacks_the_graph_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_range_of_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AnyviewError, match="surfaces must be a count of 2 or more"):
+    with pytest.raises(AnyviewError, match="surfaces must be a count of 2 to 1024"):
         make_package(tmp_path / "tiny", surfaces=SurfaceRange(1, 7.0))
     with pytest.raises(AnyviewError, match="a power above 0"):
         make_package(tmp_path / "even", surfaces=SurfaceRange(12, 7.0, 0.0))
