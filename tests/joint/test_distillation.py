@@ -204,7 +204,7 @@ def test_a_package_makes_what_the_student_made_in_training(
     scene = replace(scene, world_from_cam=scene.world_from_cam @ np.stack(moved))
     options = SynthesisOptions(seed=3, scene_scale=0.0625)
     pipeline = Pipeline(package, "cpu", 1)
-    encoded = videos_seen(monkeypatch)
+    videos = videos_seen(monkeypatch)
     made = pipeline.synthesize([scene.clip(0)], scene.view(2), options)
     example = joint_example(Example(scene, [0], [2]), 0.0625, 0)
     encoded = encode_example(example, trainer.autoencoder, trainer.device)
@@ -220,9 +220,9 @@ def test_a_package_makes_what_the_student_made_in_training(
     # The network says little about cameras this random, so what is coded is compared too.
     rays = example.source_rays, example.target_rays
     for video in (example.source, *(part for r in rays for part in r.split(3, dim=1))):
-        apart = [float(np.abs(video.numpy() - seen).max()) for seen in encoded]
+        apart = [float(np.abs(video.numpy() - seen).max()) for seen in videos]
         assert sorted(apart)[0] < 1e-5 < 1e-2 < sorted(apart)[1]
-    assert len(encoded) == 5
+    assert len(videos) == 5
 
 
 def test_files_are_resized_by_the_rules_of_the_package() -> None:
