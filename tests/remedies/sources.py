@@ -19,7 +19,7 @@ from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import SourceStatus, with_clock_problems
 from tests.imaging.test_camera_info import FISHEYE, p_with, with_fields
 from tests.node.rig import transform
-from tests.node.test_camera_intake import OPTIONS, Bench
+from tests.node.sources.test_camera_intake import OPTIONS, Bench
 from tests.remedies.listed import (
     can_be_lowered,
     code_of,

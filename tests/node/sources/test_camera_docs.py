@@ -11,7 +11,7 @@ from anyview_ros.node import messages, parameters
 from anyview_ros.node.sources import image_preparation
 from tests.node.pixels import ALL
 
-DOC = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text()
+DOC = (Path(__file__).parents[3] / "docs" / "cameras.md").read_text()
 
 
 def section(title: str) -> str:
@@ -62,4 +62,4 @@ def test_every_refusal_is_told() -> None:
 
 def test_the_pictures_are_there() -> None:
     for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", DOC):
-        assert (Path(__file__).parents[2] / "docs" / path).stat().st_size < 300_000
+        assert (Path(__file__).parents[3] / "docs" / path).stat().st_size < 300_000

@@ -13,7 +13,7 @@ from anyview_ros.frames import Camera
 from anyview_ros.geometry import BODY_FROM_OPTICAL, transform_from_pose
 from anyview_ros.node.frustums import DrawnCamera, frustum_markers
 from tests.node.rig import CAMERA, SENT, asked, live, raised_camera
-from tests.node.test_moving_cameras import along_x
+from tests.node.virtual.test_moving_cameras import along_x
 from tests.packages import make_package
 
 pytestmark = pytest.mark.graph

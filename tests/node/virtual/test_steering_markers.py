@@ -31,7 +31,7 @@ from tests.node.rig import (
     values_of,
     wait_for,
 )
-from tests.node.test_moving_cameras import along_x
+from tests.node.virtual.test_moving_cameras import along_x
 from tests.packages import make_package
 
 pytestmark = pytest.mark.graph

@@ -14,7 +14,7 @@ from anyview_ros.node.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WIND
 from anyview_ros.node.virtual.camera_request import StreamRequest
 from anyview_ros.packages import find_package, load_package
 
-DOC = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text()
+DOC = (Path(__file__).parents[3] / "docs" / "streaming.md").read_text()
 WORDS = set(re.findall(r"`([\w.<>]+)`", DOC))
 DEFAULTS = {p.name: p.default for p in NODE_PARAMETERS}
 

@@ -12,7 +12,7 @@ from anyview_ros.clips import placements
 from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.virtual import placement_messages, steering, steering_markers
 
-DOC = (Path(__file__).parents[2] / "docs" / "moving-cameras.md").read_text()
+DOC = (Path(__file__).parents[3] / "docs" / "moving-cameras.md").read_text()
 
 
 def test_the_example_makes_a_trajectory() -> None:
