@@ -156,9 +156,10 @@ def test_a_folder_that_exists_is_not_overwritten(live: Graph, tmp_path: Path) ->
 
 def test_what_is_no_bag_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: 3")
-    for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(
-            AnyviewError, match="cannot be read: (its metadata.yaml is damaged|it is not there)"
-        ) as caught:
+    for path, why in (
+        (tmp_path, "its metadata.yaml is"),
+        (tmp_path / "missing", "it is not there"),
+    ):
+        with pytest.raises(AnyviewError, match=f"cannot be read: {why}") as caught:
             Bag(path).__enter__()
         assert caught.value.code == "unreadable_bag"

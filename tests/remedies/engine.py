@@ -140,6 +140,7 @@ def another_model_name(folder: Path) -> None:
         assert new_model_directory(folder, parsed(*command, "--name", "other").name)
 
 
+is_outside("the manifest's", "contract", "version | name | frames")  # a field called name
 is_outside("the machine's", "engine.onnx.self_test", "update the driver and ONNX Runtime")
 is_outside(
     "the shell's", "model.atomic_directory", "let XDG_DATA_HOME name a folder on another disk"
