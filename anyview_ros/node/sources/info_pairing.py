@@ -37,13 +37,15 @@ class InfoPairing:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._infos: dict[int, CameraInfo] = {}  # by stamp, in order of arrival
+        self._stamps = 0  # different ones that came
         self._exact = True
         self._unpaired_ns: int | None = None
 
     def add(self, info: CameraInfo) -> None:
         stamp = stamp_ns(info.header.stamp)
         self._exact = self._exact or stamp == self._unpaired_ns
-        self._infos.pop(stamp, None)
+        if self._infos.pop(stamp, None) is None:
+            self._stamps += 1
         self._infos[stamp] = info
         if len(self._infos) > REMEMBERED:
             del self._infos[next(iter(self._infos))]
@@ -54,7 +56,7 @@ class InfoPairing:
             del self._infos[stamp]
 
     def match(self, image: ImageHeader, patient: bool) -> tuple[CameraInfo, bool] | None:
-        """Return the info of an image, and whether it is the one of its stamp.
+        """Return the info of an image, and whether it is the one of its stamp, or the only one.
 
         Args:
             patient: whether the info of the stamp may still come; then None asks to wait.
@@ -76,7 +78,7 @@ class InfoPairing:
         self._exact, self._unpaired_ns = False, image.stamp_ns
         newest_first = list(reversed(self._infos.values()))
         fitting = (info for info in newest_first if _fits(info, image))
-        return _checked(next(fitting, newest_first[0]), image), False
+        return _checked(next(fitting, newest_first[0]), image), self._stamps == 1
 
 
 def _fits(info: CameraInfo, image: ImageHeader) -> bool:

@@ -192,6 +192,7 @@ def test_an_info_may_come_before_its_image(bench: Bench) -> None:
 
 
 def test_without_the_info_of_the_stamp_the_latest_is_used_and_said(bench: Bench) -> None:
+    bench.info(1900)
     bench.info(1950)
     bench.image(2000)
     bench.pass_ms(99)
