@@ -1,6 +1,6 @@
 """CPU of the way from a published 1080p message at 30 Hz to a frame ready for the model.
 
-    python benchmarks/camera_path.py [--seconds 20]
+    python -m benchmarks.camera_path [--seconds 20]
 
 For raw rgb8 and for jpeg: the node with one camera and `camera_path_baseline.py` receive the same
 frames at the same time, each in a process of its own, and so do two processes that receive and do

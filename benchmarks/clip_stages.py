@@ -1,6 +1,6 @@
 """Seconds that one clip costs, split by stage, without ROS.
 
-    python benchmarks/clip_stages.py [--size HxW] [--keyframes N] [--model NAME] [--repeats 5]
+    python -m benchmarks.clip_stages [--size HxW] [--keyframes N] [--model NAME] [--repeats 5]
         [--threads 0] [--speed exact]
 
 The source is the front camera of the street, with N keyframes of the seconds before, the target the

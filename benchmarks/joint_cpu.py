@@ -1,6 +1,6 @@
 """The joint family at small size on the CPU: torch and ONNX Runtime, and memory of decoding.
 
-    python benchmarks/joint_cpu.py [--repeats 3] [--threads 0]
+    python -m benchmarks.joint_cpu [--repeats 3] [--threads 0]
 
 Weights are random. Seconds are medians; the first call is not counted. Memory is the most that a
 process of its own held while decoding, beyond what it held before.

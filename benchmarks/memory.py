@@ -1,6 +1,6 @@
 """Memory of the node, its inference process and their shared memory over minutes of work.
 
-    python benchmarks/memory.py [--minutes 5] [--model NAME] [--cameras rig|1080p] [--every 0]
+    python -m benchmarks.memory [--minutes 5] [--model NAME] [--cameras rig|1080p] [--every 0]
                                 [--rate 0]
 
 The rig drives, the node buffers three cameras, and clips are asked for one after the other, or

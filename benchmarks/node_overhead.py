@@ -1,6 +1,6 @@
 """What the node adds to the engine: the same clip by action and by the pipeline, in turns.
 
-    python benchmarks/node_overhead.py [--model NAME] [--clips 10] [--domain 60]
+    python -m benchmarks.node_overhead [--model NAME] [--clips 10] [--domain 60]
 
 Beside it three cameras publish 256x144 at 10 Hz with camera info and TF, as a robot does. The
 engine runs in a process of its own too, so both have the same machine. Times are wall clock,

@@ -1,6 +1,6 @@
 """CPU milliseconds that one 1080p image costs its publisher, split by step.
 
-    python benchmarks/publish_1080p.py [--frames 100] [--profile config/fastdds.xml]
+    python -m benchmarks.publish_1080p [--frames 100] [--profile config/fastdds.xml]
 
 Measures this process only (all its threads, Fast DDS's among them); the subscriber is another
 process. Ours is `image_message`; `publish` with nobody listening is rclpy's conversion to C, and

@@ -1,6 +1,6 @@
 """Frames a second of the renderer, and what building a scene costs.
 
-    python benchmarks/render.py [--world street] [--threads 2] [--seeds 4] [--photographs 0.5]
+    python -m benchmarks.render [--world street] [--threads 2] [--seeds 4] [--photographs 0.5]
 
 One scene for each seed, seen by the first camera of the rig; the rate of a CPU-second
 holds beside other work too.
