@@ -16,10 +16,11 @@ from rclpy.parameter import Parameter as RosParameter
 
 from anyview_ros.clips.keyframe_store import NO_MEMORY
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node import parameter_texts, parameters
+from anyview_ros.node import parameters
 from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
 from anyview_ros.node.sources.intake_config import memory_limits, without_effect
 from anyview_ros.packages import load_package
+from tests.node import parameter_texts
 from tests.packages import make_package
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -50,7 +51,7 @@ def defaults(declarations: Sequence[parameters.Parameter]) -> dict[str, paramete
 
 def test_the_yaml_is_what_the_declarations_say() -> None:
     text = (CHECKOUT / "config" / "synth.yaml").read_text()
-    assert text == parameter_texts.yaml_file(), "write yaml_file() to config/synth.yaml"
+    assert text == parameter_texts.yaml_file(), "run python -m tests.node.parameter_texts"
     values = yaml.safe_load(text)["/**"]["ros__parameters"]
     assert values == {**defaults(NODE_PARAMETERS), "cameras": []}
 
@@ -66,7 +67,9 @@ def test_the_yaml_of_a_camera_is_right_once_its_comments_are_taken_off() -> None
 def test_the_readme_has_the_table() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     table = readme.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
-    assert table.strip() == parameter_texts.markdown_table(), "put markdown_table() there"
+    assert table.strip() == parameter_texts.markdown_table(), (
+        "run python -m tests.node.parameter_texts"
+    )
 
 
 def test_the_default_model_ships() -> None:

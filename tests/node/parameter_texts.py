@@ -1,11 +1,18 @@
-"""The parameters in words, for people: the table in the README, and config/synth.yaml."""
+"""The parameters in words, for people: the table in the README, and config/synth.yaml.
+
+`python -m tests.node.parameter_texts` writes both anew, from the checkout's root.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import wrap
 
 from anyview_ros.node.parameter import Parameter, Value
 from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- parameters -->", "<!-- /parameters -->"
 
 
 def markdown_table() -> str:
@@ -57,3 +64,16 @@ def _yaml(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else f"{value}"
+
+
+def main() -> None:
+    """Write config/synth.yaml, and the table into the README."""
+    (ROOT / "config" / "synth.yaml").write_text(yaml_file())
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    readme.write_text(f"{before}{BEGIN}\n{markdown_table()}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
