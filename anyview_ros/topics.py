@@ -26,7 +26,7 @@ ANNOTATED = {
 def cameras_of(
     image_topics: Iterable[str], all_topics: Container[str], namespace: str
 ) -> dict[str, str]:
-    """Topic of the raw images of each camera by name: the first of `camera_choices`."""
+    """Return the topic of each camera's raw images by name: the first of `camera_choices`."""
     choices = camera_choices(image_topics, all_topics, namespace)
     return {name: topics[0] for name, topics in choices.items()}
 
@@ -38,7 +38,7 @@ def camera_choices(
     info_topics: Mapping[str, str] | None = None,
     grey_topics: Container[str] = (),
 ) -> dict[str, list[str]]:
-    """Topics of raw images that could be each camera's, by its name, in the order of choice.
+    """Return the topics of raw images that could be each camera's, in the order of choice.
 
     They are those with a camera info beside them. Colour comes before grey, and rectified colour
     before raw: `image_rect_color`, `image_color`, `image_rect`, `image_raw`, `image_mono`; where
@@ -63,7 +63,7 @@ def camera_choices(
 
 
 def camera_name(topic: str, namespace: str) -> str:
-    """A camera is named by the namespace of its topics, relative to the node's own.
+    """Return a camera's name: the namespace of its topics, relative to the node's own.
 
     `/front/image_raw` is `front`, `/rig/front/image_raw` is `rig_front`.
     """
@@ -73,7 +73,7 @@ def camera_name(topic: str, namespace: str) -> str:
 
 
 def no_camera(topic: str) -> str:
-    """Why a topic's images are no camera's by its name; empty where they may be."""
+    """Return why a topic's images are no camera's by its name; empty where they may be."""
     folders, words = topic.split("/")[:-1], _words(topic)
     if OUTPUT in folders:
         return "it is a virtual camera's"
@@ -89,7 +89,7 @@ def _words(topic: str) -> set[str]:
 
 
 def _rank(words: set[str], beside: set[str]) -> int:
-    """Smaller is better."""
+    """Return the place in the order of choice; smaller is better."""
     rectified, colour, grey = words & RECTIFIED, words & COLOUR, words & MONO
     if grey:
         return 6

@@ -67,7 +67,7 @@ class Bag:
 
     @property
     def damage(self) -> list[str]:
-        """What was left out so far because it could not be read, a line each."""
+        """Return what was left out so far because it could not be read, a line each."""
         return list(self._files.damage)
 
     def note(self, damage: str) -> None:

@@ -30,7 +30,7 @@ NO_INFO = ""  # topic of the camera infos of a camera that has a calibration fil
 
 @dataclass(frozen=True)
 class CameraOptions:
-    """What a user says of one camera, as the node's parameters `<camera>.*`; empty = not said.
+    """Options of one camera, named as the node's parameters `<camera>.*`; empty = not given.
 
     Args:
         image_topic: of raw or compressed images.
@@ -238,6 +238,6 @@ def _encoding(image: object) -> str:
 
 
 def calibration_path(options: CameraOptions) -> Path | None:
-    """Of a calibration file, where there is one; `file://` in front is usual."""
+    """Return the path of the calibration file, if one is given; `file://` in front is usual."""
     url = options.camera_info_url.removeprefix("file://")
     return Path(url) if url else None

@@ -40,7 +40,7 @@ class Infos:
     messages: Sequence[Any]
 
     def lens(self, stamp_ns: int, frame_id: str) -> Lens:
-        """Of the info with this stamp, else of the last before it, else of the first.
+        """Return the lens of the info with this stamp, else the last before it, else the first.
 
         Raises:
             AnyviewError: `no_camera_info`, `frame_id_mismatch`, `invalid_camera`; those of
@@ -71,7 +71,7 @@ class Infos:
             raise AnyviewError(error.code, f"{error.message}; or {self._calibrated()}") from None
 
     def size_mismatch(self, stamp_ns: int, size: tuple[int, int]) -> AnyviewError:
-        """What to raise for an image of another (width, height) than its camera info says."""
+        """Return the error for an image of another (width, height) than its camera info says."""
         info = self._info(stamp_ns)
         roi, (width, height) = info.roi, image_size(info)
         of = f" of {info.width}x{info.height}"
@@ -93,7 +93,7 @@ class Infos:
 
 
 def recorded_infos(bag: Bag, name: str, camera: ChosenCamera, own: CameraOptions) -> Infos:
-    """The camera infos of a camera, or the calibration file in their place.
+    """Read the camera infos of a camera, or the calibration file in their place.
 
     Raises:
         AnyviewError: `invalid_calibration`.
@@ -114,7 +114,7 @@ def recorded_infos(bag: Bag, name: str, camera: ChosenCamera, own: CameraOptions
 
 
 def calibration_doubt(lens: Lens) -> str:
-    """What looks wrong about a calibration that can be used; empty where nothing does."""
+    """Return what looks wrong about a calibration that can be used; empty if nothing does."""
     doubts, raw = [], lens.raw
     if not lens.is_pinhole:
         _, _, seen = lens.source_pixels(lens.camera.resized(PROBE_SIDE, PROBE_SIDE))

@@ -48,7 +48,7 @@ def open_files(path: Path, stack: ExitStack) -> BagFiles:
 
 
 def _of_folder(folder: Path) -> tuple[list[Path], bool]:
-    """The files that metadata.yaml names, and whether each message is compressed by itself."""
+    """Return the files that metadata.yaml names, and whether messages are compressed singly."""
     there = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS)
     if not (folder / METADATA).is_file():
         raise _unreadable(folder, f"it holds no {METADATA}; {_way_out(folder, there)}")
@@ -68,7 +68,7 @@ def _of_folder(folder: Path) -> tuple[list[Path], bool]:
 
 
 def _way_out(folder: Path, there: list[Path]) -> str:
-    """What to do about a folder whose metadata.yaml is of no use."""
+    """Return what to do about a folder whose metadata.yaml is of no use."""
     if there:
         return f"run `ros2 bag reindex {folder}`, or give '{there[0]}' itself"
     inside = sorted(file.parent for file in folder.glob(f"*/{METADATA}"))
@@ -99,7 +99,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _check_profile(path: Path, first: bytes) -> None:
-    """The profile of an .mcap, in its header: 8 bytes of magic, 9 of the record, its length."""
+    """Refuse profiles but ROS 2's: in the header, behind 8 bytes of magic, 9 of the record."""
     length = int.from_bytes(first[17:21], "little")
     profile = first[21 : 21 + length]
     if length < 32 and profile == b"ros1":
@@ -127,7 +127,7 @@ def _unpacked(path: Path, stack: ExitStack) -> Path:
 
 
 def _decompressed(packed: bytes) -> bytes:
-    """A message; of whatever it says to become, `MAX_MESSAGE` bytes at most."""
+    """Unpack a message; whatever it says to become, to `MAX_MESSAGE` bytes at most."""
     decompressor = zstd.ZstdDecompressor()
     raw = decompressor.decompress(packed, MAX_MESSAGE)
     if not decompressor.eof:

@@ -85,7 +85,7 @@ class RecordedTransforms:
         return (", ".join(frames[:MOST_NAMED]) or "none") + more
 
     def _why(self, frame: str) -> str:
-        """What is known to be wrong on the way up from a frame."""
+        """Return what is known to be wrong on the way up from a frame."""
         passed: list[str] = []
         while frame not in passed:
             passed.append(frame)

@@ -28,7 +28,7 @@ class Run:
 
 
 def stray_places(stamps_ns: Sequence[int], topic: str) -> list[int]:
-    """Places of the images whose stamps are not the stream's, of stamps in recorded order.
+    """Return places of the images whose stamps are not the stream's, in recorded order.
 
     The stream is the longest row of runs that goes on in time. What is left of it inside, and one
     or two images anywhere, are wrong stamps; more is a second recording of the same time.
@@ -74,7 +74,7 @@ def _runs(stamps_ns: Sequence[int]) -> list[Run]:
 
 
 def _longest_row(runs: Sequence[Run]) -> list[Run]:
-    """The runs with most images of which each goes on where the one before ended, or later."""
+    """Return the runs with most images, each beginning where the one before ended or later."""
     ends: list[int] = []  # increasing, and so are the counts of what ends there
     rows: list[tuple[int, int, int]] = []  # count, last run, place in `links`
     links: list[tuple[int, int]] = []  # run, link before it or -1

@@ -217,8 +217,10 @@ class FrameTree:
         """
         if stamp_ns <= 0:
             raise AnyviewError("zero_stamp", f"a transform needs a time above 0, got {stamp_ns}")
-        self._looked_up |= {target_frame, source_frame}
-        return self._transforms.lookup(target_frame, source_frame, stamp_ns)
+        target_from_source = self._transforms.lookup(target_frame, source_frame, stamp_ns)
+        self._looked_up.add(target_frame)  # only names that are in TF: others come without end
+        self._looked_up.add(source_frame)
+        return target_from_source
 
     def frames(self) -> tuple[str, ...]:
         """Return the names of all frames ever seen, sorted."""
