@@ -56,7 +56,15 @@ ROOMS = {
     "simulation": (),
 }
 # beside the rooms, and used in them
-SHARED = ("messages", "qos_overrides", "parameter", "parameters", "signals", "steady_clock")
+SHARED = (
+    "messages",
+    "qos_overrides",
+    "parameter",
+    "parameters",
+    "signals",
+    "steady_clock",
+    "qos_matching",
+)
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)
 # Read and write files; nothing of ROS is loaded for them.

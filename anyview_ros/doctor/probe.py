@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from anyview_ros.datasets.bag import sibling
@@ -19,6 +18,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import optical_doubt
 from anyview_ros.node.diagnostics import NVIDIA_DEVICE
 from anyview_ros.node.parameters import Settings
+from anyview_ros.node.qos_matching import mismatch
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.inputs import Inputs
 from anyview_ros.node.sources.intake_config import IntakeConfig, intake_config
@@ -142,13 +142,9 @@ def _deaf(node: Node, topic: str) -> Iterator[str]:
     """Who subscribes with a QoS that no publisher of the topic fulfils."""
     for listener in node.get_subscriptions_info_by_topic(topic):
         for publisher in node.get_publishers_info_by_topic(topic):
-            compatibility, reason = qos_check_compatible(
-                publisher.qos_profile, listener.qos_profile
-            )
-            if compatibility == QoSCompatibility.ERROR:
+            if policy := mismatch(publisher.qos_profile, listener.qos_profile):
                 who = f"{listener.node_namespace.rstrip('/')}/{listener.node_name}"
-                said = reason.removeprefix("ERROR: ").rstrip(";")
-                yield f"'{who}' cannot hear '{topic}': {said}"
+                yield f"'{who}' cannot hear '{topic}': {policy}"
 
 
 def _lonely(node: Node) -> Iterator[str]:

@@ -13,15 +13,12 @@ from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    QoSCompatibility,
     QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
-    qos_check_compatible,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.clips.frame_buffer import FrameBuffer
@@ -30,6 +27,7 @@ from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.node import qos_overrides
 from anyview_ros.node.messages import time_message
+from anyview_ros.node.qos_matching import mismatch
 from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, ignore_frame
 from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
@@ -224,7 +222,11 @@ class CameraStream:
                 f"'{topic}' has {len(publishers)} publishers ({nodes}), whose images mix; stop one "
                 "or remap its topic",
             )
-        mismatches = list(filter(None, map(self._mismatch, publishers)))
+        mismatches = [
+            reason
+            for publisher in publishers
+            if (reason := mismatch(publisher.qos_profile, self._images.qos_profile))
+        ]
         silent_ns = time.monotonic_ns() - self._heard_ns
         for reason in mismatches:
             yield Problem(
@@ -247,10 +249,3 @@ class CameraStream:
         if self._node.count_publishers(topic):
             return f"'{topic}' is published: set {self.name}.transport to '{transport}'"
         return f"start the camera or fix {self.name}.image_topic"
-
-    def _mismatch(self, publisher: TopicEndpointInfo) -> str:
-        """Return why a publisher's images cannot arrive, empty if they can."""
-        compatibility, reason = qos_check_compatible(
-            publisher.qos_profile, self._images.qos_profile
-        )
-        return str(reason) if compatibility == QoSCompatibility.ERROR else ""

@@ -15,10 +15,8 @@ from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
-    qos_check_compatible,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -36,6 +34,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import transform_from_pose
 from anyview_ros.imaging.message_fields import JUMP_NS, seconds, stamp_ns
 from anyview_ros.node import qos_overrides
+from anyview_ros.node.qos_matching import mismatch
 from anyview_ros.node.steady_clock import STEADY
 
 TF_QOS = QoSProfile(  # as tf2_ros::TransformListener
@@ -276,11 +275,7 @@ class FrameTree:
     def _mismatch(self, subscription: Subscription) -> str:
         """Return which publisher's messages cannot arrive, and why; empty if all can."""
         for publisher in self._node.get_publishers_info_by_topic(subscription.topic_name):
-            compatibility, reason = qos_check_compatible(
-                publisher.qos_profile, subscription.qos_profile
-            )
-            if compatibility == QoSCompatibility.ERROR:
-                policy = str(reason).removeprefix("ERROR: ").rstrip(";")
+            if policy := mismatch(publisher.qos_profile, subscription.qos_profile):
                 return f"of node '{publisher.node_name}' has another QoS ({policy})"
         return ""
 
