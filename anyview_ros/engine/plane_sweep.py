@@ -54,14 +54,22 @@ def plane_sweep(
         latent: how many frames and pixels a latent cell stands for.
     """
     planes = planes_of(target.world_from_cam, inverse_depths)
-    nearest_first = sorted(sources, key=lambda clip: _parallax(clip, target, inverse_depths))
-    warped = [warp(clip, target, planes) for clip in nearest_first]
+    order = nearest_first(sources, target, inverse_depths)
+    warped = [warp(sources[place], target, planes) for place in order]
     seen = np.stack([_in_cells(each[..., 3], latent) == 255 for each in warped])
     marks = np.zeros((len(planes), MARKS, *seen.shape[2:5]), np.float32)
     marks[:, 0] = seen.all(axis=-1).any(axis=0)
     if len(warped) > 1:
         marks[:, 1] = _disagreement([_in_cells(each[..., 1], latent) for each in warped], seen)
     return Candidates(_merged(warped)[..., :3], marks)
+
+
+def nearest_first(
+    sources: Sequence[Clip], target: View, inverse_depths: Sequence[float]
+) -> list[int]:
+    """Return the places of the sources, the one with the least parallax first."""
+    parallaxes = [_parallax(clip, target, inverse_depths) for clip in sources]
+    return sorted(range(len(sources)), key=parallaxes.__getitem__)
 
 
 def _parallax(clip: Clip, target: View, inverse_depths: Sequence[float]) -> float:
@@ -87,20 +95,12 @@ def planes_of(
 
 
 def warp(clip: Clip, target: View, planes: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(P, T, H, W, 4) uint8 of `planes_of`: colours, and 255 where the source sees the plane.
-
-    A pixel's ray r meets a plane at X = r / (g . r), which the source sees at R X + s: in the
-    direction (R + s g^T) r, if both g . r and that direction's depth are positive.
-    """
+    """(P, T, H, W, 4) uint8 of `planes_of`: colours, and 255 where the source sees the plane."""
     camera = target.camera
-    source_from_target = inverse(clip.world_from_cam) @ target.world_from_cam
-    rotation, shift = source_from_target[:, :3, :3], source_from_target[:, :3, 3]
-    induced = rotation + shift[:, :, None] * planes[..., None, :]
-    ray_from_pixel = np.linalg.inv(camera.matrix)
-    ahead, depth = _signs(planes, induced, ray_from_pixel @ _corner_pixels(camera))
-    homographies = clip.frames[0].camera.matrix @ induced @ ray_from_pixel
+    maps = plane_maps(clip, target, planes)
+    ahead, depth = np.moveaxis(maps.signs @ _corner_pixels(camera), -2, 0)
     shape = camera.height, camera.width
-    rays = ray_from_pixel @ _all_pixels(camera)
+    pixels = _all_pixels(camera)
     words = np.empty((*planes.shape[:2], *shape), np.uint32)
     opaque = [np.asarray(cv2.cvtColor(f.image, cv2.COLOR_RGB2RGBA), np.uint8) for f in clip.frames]
     for p, t in np.ndindex(planes.shape[:2]):
@@ -108,22 +108,43 @@ def warp(clip: Clip, target: View, planes: NDArray[np.float64]) -> NDArray[np.ui
         if not (ahead[p, t].max() > 0 and depth[p, t].max() > 0):
             words[p, t] = NOTHING
             continue
-        _warp(opaque[t], homographies[p, t], words[p, t].view(np.uint8).reshape(*shape, 4))
+        _warp(opaque[t], maps.homographies[p, t], words[p, t].view(np.uint8).reshape(*shape, 4))
         if not (ahead[p, t].min() > 0 and depth[p, t].min() > 0):
-            signs = _signs(planes[p, t], induced[p, t], rays)
-            words[p, t][(np.minimum(*signs) <= 0).reshape(shape)] = NOTHING
+            behind = (maps.signs[p, t] @ pixels).min(axis=0) <= 0
+            words[p, t][behind.reshape(shape)] = NOTHING
     return words.view(np.uint8).reshape(*words.shape, 4)
 
 
-def _signs(
-    planes: NDArray[np.float64], induced: NDArray[np.float64], rays: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """g . r, and the depth of the direction in the source, for rays (3, N): (..., N) both.
+@dataclass(frozen=True)
+class PlaneMaps:
+    """Where a source sees what a target sees, over P planes at T frames.
 
-    A plane at infinity, g = 0, is ahead of every ray.
+    Args:
+        homographies: (P, T, 3, 3), from pixels of the target to pixels of the source.
+        signs: (P, T, 2, 3), whose products with a pixel (x, y, 1) are both positive where the plane
+            is ahead of the target, and of the source.
     """
+
+    homographies: NDArray[np.float64]
+    signs: NDArray[np.float64]
+
+
+def plane_maps(clip: Clip, target: View, planes: NDArray[np.float64]) -> PlaneMaps:
+    """Return the maps of `planes_of`.
+
+    A pixel's ray r meets a plane at X = r / (g . r), which the source sees at R X + s: in the
+    direction (R + s g^T) r, if both g . r and that direction's depth are positive. A plane at
+    infinity, g = 0, is ahead of every ray.
+    """
+    source_from_target = inverse(clip.world_from_cam) @ target.world_from_cam
+    rotation, shift = source_from_target[:, :3, :3], source_from_target[:, :3, 3]
+    induced = rotation + shift[:, :, None] * planes[..., None, :]
+    ray_from_pixel = np.linalg.inv(target.camera.matrix)
     infinite = np.all(planes == 0, axis=-1)[..., None]
-    return np.where(infinite, 1.0, planes @ rays), induced[..., 2, :] @ rays
+    ahead = np.where(infinite, [0.0, 0.0, 1.0], planes @ ray_from_pixel)
+    depth = induced[..., 2, :] @ ray_from_pixel
+    homographies = clip.frames[0].camera.matrix @ induced @ ray_from_pixel
+    return PlaneMaps(homographies, np.stack([ahead, depth], axis=-2))
 
 
 def _warp(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def augment(rng: Generator, scene: SceneViews) -> SceneViews:
 def relight(rng: Generator, scene: SceneViews) -> SceneViews:
     """Return the scene under another light; all views alike."""
     flat = scene.images.reshape(-1, 1, 3)
-    images = np.asarray(cv2.LUT(flat, light_curve(rng)), np.uint8).reshape(scene.images.shape)
+    images = np.asarray(cv2.LUT(flat, draw_light(rng).curve), np.uint8).reshape(scene.images.shape)
     return replace(scene, images=images)
 
 
@@ -95,12 +95,27 @@ def mirror(scene: SceneViews) -> SceneViews:
     )
 
 
-def light_curve(rng: Generator) -> NDArray[np.uint8]:
-    """Return gain, gamma and tint as a table, (1, 256, 3)."""
-    levels = np.arange(256)[:, None] / 255
+@dataclass(frozen=True)
+class Light:
+    """Another light: levels in 0..1 become gain * level ** gamma.
+
+    Args:
+        gain: (3,), tint and all.
+    """
+
+    gain: NDArray[np.float64]
+    gamma: float
+
+    @property
+    def curve(self) -> NDArray[np.uint8]:
+        """Return it as a table, (1, 256, 3)."""
+        curve = self.gain * (np.arange(256)[:, None] / 255) ** self.gamma
+        return np.asarray(np.rint(255 * curve.clip(0, 1)), np.uint8)[None]
+
+
+def draw_light(rng: Generator) -> Light:
     gain = np.exp(rng.normal(0, GAIN) + rng.normal(0, TINT, 3))
-    curve = gain * levels ** np.exp(rng.normal(0, GAMMA))
-    return np.asarray(np.rint(255 * curve.clip(0, 1)), np.uint8)[None]
+    return Light(gain, float(np.exp(rng.normal(0, GAMMA))))
 
 
 def restyle(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -110,6 +110,52 @@ def draw_batch(
 
 
 @dataclass(frozen=True)
+class Question:
+    """Which example a step asks for, and what it adds to it.
+
+    Args:
+        name: of the set of scenes, see `Stage.mixture`.
+        index: of the scene.
+        counts: of sources, and of frames.
+        seed: of light, mirror, camera effects and noise; without composites also of the views.
+    """
+
+    name: str
+    index: int
+    counts: tuple[int, int]
+    seed: int
+
+
+def draw_questions(
+    rng: np.random.Generator,
+    run: Run,
+    stores: Mapping[str, SceneSet],
+    step: int,
+    share: tuple[int, int],
+) -> list[Question]:
+    """Draw which examples a step is made of, or a process's share of it: all of one set.
+
+    Args:
+        rng: of the step.
+        share: see `draw_batch`.
+    """
+    training = run.training
+    name = draw_set_name(run, step, rng)
+    config = stores[name.removesuffix(MONOCULAR)].config
+    sources = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
+    pool = training.pool(step, config.count)
+    few = pool < training.scenes_per_step
+    chosen = rng.choice(pool, training.scenes_per_step, replace=few)
+    seeds = rng.integers(2**62, size=len(chosen))
+    counts = sources, SHORT if rng.random() < training.short else config.frames
+    mine = slice(share[0], None, share[1])
+    return [
+        Question(name, int(index), counts, int(seed))
+        for index, seed in zip(chosen[mine], seeds[mine], strict=True)
+    ]
+
+
+@dataclass(frozen=True)
 class DrawnExamples:
     """The examples of a step, or of a process's share of it.
 
@@ -133,81 +179,76 @@ def draw_examples(
     share: tuple[int, int],
     composer: Composer | None = None,
 ) -> DrawnExamples:
-    """Draw the examples of a step: the same whatever was drawn before.
-
-    Args:
-        rng: of the step.
-        share, composer: see `draw_batch`.
-    """
-    training = run.training
-    name = draw_set_name(run, step, rng)
-    store = stores[name.removesuffix(MONOCULAR)]
-    sources = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
-    pool = training.pool(step, store.config.count)
-    few = pool < training.scenes_per_step
-    chosen = rng.choice(pool, training.scenes_per_step, replace=few)
-    seeds = rng.integers(2**62, size=len(chosen))
-    frames = SHORT if rng.random() < training.short else store.config.frames
-    mine = slice(share[0], None, share[1])
-    examples = [
-        draw_example(
-            np.random.default_rng(int(seed)),
-            store,
-            name,
-            int(index),
-            (sources, frames),
-            training,
-            composer,
-        )
-        for index, seed in zip(chosen[mine], seeds[mine], strict=True)
-    ]
-    return DrawnExamples(store.config, frames, examples, tuple(seeds[mine].tolist()))
+    """Draw the examples of a step: the same whatever was drawn before; arguments as
+    `draw_questions`, and the composer of a run with composites."""
+    questions = draw_questions(rng, run, stores, step, share)
+    store = stores[questions[0].name.removesuffix(MONOCULAR)]
+    examples = [draw_example(q, store, run.training, composer) for q in questions]
+    frames = questions[0].counts[1]
+    return DrawnExamples(store.config, frames, examples, tuple(q.seed for q in questions))
 
 
 def draw_example(
-    rng: np.random.Generator,
-    store: SceneSet,
-    name: str,
-    index: int,
-    counts: tuple[int, int],
-    training: TrainingConfig,
-    composer: Composer | None = None,
+    question: Question, store: SceneSet, training: TrainingConfig, composer: Composer | None = None
 ) -> Example:
     """Draw views of a scene in another light, and which of them are sources and targets.
 
     With composites a scene has one example for each number of sources and of frames, whatever
     the step: what its targets show takes long to find.
-
-    Args:
-        counts: of sources, and of frames.
     """
-    sources, frames = counts
-    chance = rng if composer is None else np.random.default_rng([index, *counts, 0xC0135])
-    whole = store[index]
-    first = int(chance.integers(len(whole.stamps_ns) - frames + 1))
-    scene = whole.cut(first, frames)
+    rng = np.random.default_rng(question.seed)
     if composer is None:
-        scene = augment(rng, scene)
-    if name.endswith(MONOCULAR):
-        cuts = sources + training.targets_per_scene - 1
-        scene = cut_views(chance, scene, int(chance.integers(len(scene.cameras))), cuts)
-        order = chance.permutation(len(scene.cameras))
+        scene = augment(rng, _cut_in_time(rng, store, question))
+        example = _placed(rng, scene, store.config, question, training)
     else:
-        order = _order(chance, store.config, len(scene.cameras))
-        # One view is left to be the target, also in the scene of the set that has the fewest:
-        # all scenes of a step have as many sources.
-        sources = min(sources, store.config.views - 1)
-    # Again from the first where there are few.
-    targets = np.resize(order[sources:], training.targets_per_scene)
-    example = Example(scene, order[:sources].tolist(), targets.tolist())
-    if composer is not None:
-        shown = composer.shown(scene, example.sources, example.targets, store.config.scene_scale)
-        example = replace(example, scene=relight(rng, scene), shown=shown)
+        example = composed_example(question, store, training, composer)
+        example = replace(example, scene=relight(rng, example.scene))
         if rng.random() < 0.5:
             example = example.mirrored()
     if rng.random() < training.camera_effects:
         return replace(example, scene=simulate_cameras(rng, example.scene, example.sources))
     return example
+
+
+def composed_example(
+    question: Question, store: SceneSet, training: TrainingConfig, composer: Composer
+) -> Example:
+    """Return a scene's example for a question's numbers of sources and of frames, in its own
+    light."""
+    rng = np.random.default_rng([question.index, *question.counts, 0xC0135])
+    scene = _cut_in_time(rng, store, question)
+    example = _placed(rng, scene, store.config, question, training)
+    scale = store.config.scene_scale
+    shown = composer.shown(example.scene, example.sources, example.targets, scale)
+    return replace(example, shown=shown)
+
+
+def _cut_in_time(rng: np.random.Generator, store: SceneSet, question: Question) -> SceneViews:
+    whole, frames = store[question.index], question.counts[1]
+    return whole.cut(int(rng.integers(len(whole.stamps_ns) - frames + 1)), frames)
+
+
+def _placed(
+    rng: np.random.Generator,
+    scene: SceneViews,
+    config: SceneSetConfig,
+    question: Question,
+    training: TrainingConfig,
+) -> Example:
+    """Draw which views of a scene are sources and targets."""
+    sources = question.counts[0]
+    if question.name.endswith(MONOCULAR):
+        cuts = sources + training.targets_per_scene - 1
+        scene = cut_views(rng, scene, int(rng.integers(len(scene.cameras))), cuts)
+        order = rng.permutation(len(scene.cameras))
+    else:
+        order = _order(rng, config, len(scene.cameras))
+        # One view is left to be the target, also in the scene of the set that has the fewest:
+        # all scenes of a step have as many sources.
+        sources = min(sources, config.views - 1)
+    # Again from the first where there are few.
+    targets = np.resize(order[sources:], training.targets_per_scene)
+    return Example(scene, order[:sources].tolist(), targets.tolist())
 
 
 def collate(
@@ -261,7 +302,7 @@ def scene_tensors(
     sources: Sequence[int],
     targets: Sequence[int],
     scene_scale: float,
-) -> tuple[NDArray[np.generic], ...]:
+) -> tuple[NDArray[np.float32], ...]:
     """Return source video and rays, target video and rays of one scene, as in `Batch`."""
     anchor_from_world = conditioning.anchor(
         contract, scene.world_from_cam[sources[0]], scene.world_from_cam[targets[0]]

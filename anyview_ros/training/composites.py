@@ -8,7 +8,7 @@ of scenes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,10 @@ from anyview_ros.engine.surfaces.choice import Choice, even_priors
 from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.network import surfaces_by
 from anyview_ros.model.surfaces.export import surface_files
-from anyview_ros.packages import load_package
+from anyview_ros.packages import find_package, load_package
+from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.store import SceneStore, Store, default_cache
 from anyview_ros.whole_file import whole_file
 
 SHARE = 255  # steps of a stored share
@@ -115,6 +117,18 @@ class Composer:
             self._own.chooser = Chooser(8, 1, self._threads, measure)
         chooser: Chooser = self._own.chooser
         return chooser
+
+
+def composer_of(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:
+    """Return what finds the composites of a run; they are cached beside its rendered scenes.
+
+    Raises:
+        AnyviewError: as `Composer` and `find_package`.
+    """
+    if not run.composite:
+        return None
+    caches = [store.cache for store in stores.values() if isinstance(store, SceneStore)]
+    return Composer(find_package(run.composite), caches[0] if caches else default_cache())
 
 
 def _key(

@@ -65,10 +65,16 @@ class FlowLoss(nn.Module):
 def sweep_latents(codec: LinearCodec, batch: Batch) -> Tensor:
     """Return (G * K, P, C + 2, T', H', W') in `training_dtype`: candidates, their marks last.
 
-    Cells that no source sees are 0. One target at a time, so that the pixels stay in the cache.
+    Cells that no source sees are 0. On a CPU one target at a time, so that the pixels stay in the
+    cache; on a GPU all at once.
     """
     marks = torch.stack(batch.marks)
     marks = marks.to(training_dtype(marks.device.type))
+    if marks.is_cuda:
+        latents = codec.encode_bytes(torch.stack(batch.sweep).flatten(0, 1))
+        return torch.cat(
+            [torch.unflatten(latents, 0, marks.shape[:2]) * marks[:, :, :1], marks], dim=2
+        )
     size = (codec.channels, *marks.shape[3:])
     latents = marks.new_zeros(*marks.shape[:2], *size)
     for images, mark, latent in zip(batch.sweep, marks, latents, strict=True):
@@ -95,8 +101,9 @@ def source_cache(
 def noise_like(like: Tensor, seeds: tuple[int, ...]) -> Tensor:
     """Return standard normal noise of G scenes with K targets each, for a tensor (G * K, ...).
 
-    Drawn on the CPU, so that every device gets the same numbers.
+    A seed gives other numbers on another kind of device: where they are drawn costs no time.
     """
     shape = (len(like) // len(seeds), *like.shape[1:])
-    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.cat(drawn).to(like.device)
+    place = like.device
+    draws = [torch.Generator(place).manual_seed(seed) for seed in seeds]
+    return torch.cat([torch.randn(shape, generator=draw, device=place) for draw in draws])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,16 +23,16 @@ from anyview_ros.model.checkpoint import Checkpoint, parts, read_checkpoint, wri
 from anyview_ros.model.codec import LinearCodec, fit_codec, latent_variance
 from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.one_way.sweep import with_more_candidates
-from anyview_ros.packages import find_package
 from anyview_ros.training.batches import SIGMA_MAX, Batch, draw_batch
-from anyview_ros.training.composites import Composer
+from anyview_ros.training.composites import composer_of
 from anyview_ros.training.config import Run, RunConfig, parse_config
 from anyview_ros.training.distributed import any_process, gather, rank_and_processes, require_even
 from anyview_ros.training.flow import FlowLoss, level_weights
 from anyview_ros.training.optimizers import Optimizers
 from anyview_ros.training.package import CONFIG_FILE, parameters_of
 from anyview_ros.training.prefetch import Prefetcher
-from anyview_ros.training.store import SceneStore, Store, default_cache, wait_for
+from anyview_ros.training.resident_batches import ResidentBatches, may_be_resident
+from anyview_ros.training.store import Store, wait_for
 
 LATEST = "latest.safetensors"
 SAVE_EVERY_S, SAVING_SHARE = 120.0, 0.05  # and the share of time that saving may take
@@ -122,7 +123,10 @@ class Trainer:
         self.optimizers = Optimizers(self.network)
         self.codec = LinearCodec(run.network.channels).to(device)
         self.mean_clips: dict[str, Tensor] = {}
-        self.composer = _composer(run, stores)
+        self.composer = composer_of(run, stores)
+        self.resident: ResidentBatches | None = None
+        if device.type == "cuda" and may_be_resident(run):
+            self.resident = ResidentBatches(run, stores, device, os.cpu_count() or 1)
         self.step = 0
         self._begun = False  # with weights and codec of a package
 
@@ -166,6 +170,8 @@ class Trainer:
 
     def draw(self, step: int) -> Batch:
         share = self.rank, self.processes
+        if self.resident is not None:
+            return self.resident.draw(step, share)
         return draw_batch(self.run, self.contract, self.stores, step, share, self.composer)
 
     def train_step(self, batch: Batch) -> Progress:
@@ -210,14 +216,6 @@ class Trainer:
         self.optimizers.load_state(checkpoint.part("optimizer"))
         self.mean_clips = checkpoint.part("mean")
         self.step = checkpoint.step
-
-
-def _composer(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:
-    """Return what finds the composites of a run; they are cached beside its rendered scenes."""
-    if not run.composite:
-        return None
-    caches = [store.cache for store in stores.values() if isinstance(store, SceneStore)]
-    return Composer(find_package(run.composite), caches[0] if caches else default_cache())
 
 
 @torch.no_grad()

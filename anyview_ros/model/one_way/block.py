@@ -73,7 +73,9 @@ def rms_normalize(x: Tensor) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return softmax attention, written out: in bf16 on a CPU it trains 3-5 times faster than the
-    fused kernel at these lengths, and it exports to plain operators."""
+    """Return softmax attention, on a CPU written out: there it trains 3-5 times faster in bf16 than
+    the fused kernel at these lengths, and it exports to plain operators."""
+    if query.is_cuda:
+        return functional.scaled_dot_product_attention(query, key, value)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return torch.matmul(scores.softmax(dim=-1), value)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from anyview_ros.engine.surfaces.network import image_tensor
 from anyview_ros.model.precision import training_dtype
-from anyview_ros.training.augmentation import light_curve, restyle, simulate_camera
+from anyview_ros.training.augmentation import draw_light, restyle, simulate_camera
 from anyview_ros.training.batches import draw_set_name
 from anyview_ros.training.store import SceneStore
 from anyview_ros.training.surfaces.config import SurfaceRun
@@ -96,7 +96,7 @@ def draw_surfaces(
 
 def augment(rng: Generator, found: Sighting) -> Sighting:
     """Return the sighting by another camera, in another light or look, every other one mirrored."""
-    image = np.asarray(cv2.LUT(restyle(rng, found.image), light_curve(rng)), np.uint8)
+    image = np.asarray(cv2.LUT(restyle(rng, found.image), draw_light(rng).curve), np.uint8)
     if rng.random() < REAL_CAMERAS:
         image = simulate_camera(rng, image[None])[0]
     changed = replace(found, image=image)
