@@ -18,6 +18,7 @@ from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.typed_json import WrongKindError, read_typed
 
+DEFAULT_MODEL = "worlds-sweep-10m"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 4 << 20  # bytes
 

@@ -22,13 +22,12 @@ import onnx
 import torch
 from torch import Tensor
 
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import GraphSpec, graph_specs, onnx_model
 from anyview_ros.model.one_way.config import NetworkConfig
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.packages import find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 
 Call = Callable[[], object]
 

@@ -1,61 +1,70 @@
 """Seconds that one clip costs, split by stage, without ROS.
 
-    python -m benchmarks.clip_stages [--size HxW] [--keyframes N] [--model NAME] [--repeats 5]
-        [--threads 0] [--speed exact]
+    python -m benchmarks.clip_stages [--size HxW ..] [--keyframes N] [--model NAME] [--repeats 5]
+        [--threads 0] [--speed exact ..] [--provider cuda cpu]
 
 The source is the front camera of the street, with N keyframes of the seconds before, the target the
 demo's shifted camera, both at that size; each clip is of another moment. The last line is a further
 virtual camera on the same sources. The first run, which warms the sessions up, is not counted.
+
+Of several providers, each after the first is compared with it: the frames of the last clip.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import time
-from collections.abc import Iterator
 from statistics import median
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.packages import find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.seeds import DEMO_SEED
 from anyview_ros.worlds.street.street_rig import STREET_RIG
 from anyview_ros.worlds.world import make_world
 
+Images = NDArray[np.uint8]
 TO_THE_LEFT = rigid(np.eye(3), (0.0, 1.8, 0.0))
 
 
 def main() -> None:
     arguments = _arguments()
     package = load_package(find_package(arguments.model))
-    pipeline = Pipeline(package, arguments.provider, arguments.threads)
-    rows = list(_runs(pipeline, arguments))[1:]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
-    print(
-        f"'{package.contract.name}' on {pipeline.provider}, {max(package.contract.frames)} frames, "
-        f"speed {arguments.speed or 'exact'}, median of {len(rows)}"
-    )
-    for stage in rows[0]:
-        print(f"{stage:<14} {median(row[stage] for row in rows):8.3f} s")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}", flush=True)
+    pipelines = [Pipeline(package, name, arguments.threads) for name in arguments.provider]
+    for size, speed in itertools.product(arguments.size, arguments.speed):
+        first: Images | None = None
+        for pipeline in pipelines:
+            frames, *rows = _runs(pipeline, arguments, size, speed)
+            print(
+                f"'{package.contract.name}' on {pipeline.provider}, {len(frames)} frames, "
+                f"{size}, speed {speed}, median of {len(rows)}"
+            )
+            for stage in rows[0]:
+                print(f"{stage:<14} {median(row[stage] for row in rows):8.3f} s")
+            print("" if first is None else _apart(frames, first), flush=True)
+            first = frames if first is None else first
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package")
-    parser.add_argument("--size", default="144x256", help="HxW of sources and target")
+    parser.add_argument("--size", nargs="+", default=["144x256"], help="HxW of sources and target")
     parser.add_argument("--keyframes", type=int, default=0, help="of the source, beside its clip")
     parser.add_argument("--repeats", type=int, default=5, help="clips that are counted (5)")
     parser.add_argument("--threads", type=int, default=0, help="of ONNX Runtime; 0 = one a core")
-    parser.add_argument("--provider", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--speed", default="", help="exact, fast or draft")
+    parser.add_argument("--provider", nargs="+", default=["auto"], help="auto, cpu or cuda")
+    parser.add_argument("--speed", nargs="+", default=["exact"], help="exact, fast or draft")
     return parser.parse_args()
 
 
@@ -84,10 +93,14 @@ def _request(
     return [Clip(frames), *held], View(camera, np.stack(bases) @ base_from_target)
 
 
-def _runs(pipeline: Pipeline, arguments: argparse.Namespace) -> Iterator[dict[str, float]]:
-    height, width = map(int, arguments.size.split("x"))
-    options = SynthesisOptions(speed=arguments.speed)
+def _runs(
+    pipeline: Pipeline, arguments: argparse.Namespace, size: str, speed: str
+) -> tuple[Any, ...]:
+    """The frames of the last clip, then the seconds of every one but the first, by stage."""
+    height, width = map(int, size.split("x"))
+    options = SynthesisOptions(speed=speed)
     contract = pipeline.package.contract
+    rows = []
     for moment in range(arguments.repeats + 1):
         clips, target = _request(contract, (height, width), arguments.keyframes, moment)
         aside = View(target.camera, target.world_from_cam @ rigid(np.eye(3), (0.3, 0.0, 0.0)))
@@ -95,14 +108,25 @@ def _runs(pipeline: Pipeline, arguments: argparse.Namespace) -> Iterator[dict[st
         made = pipeline.synthesize(clips, target, options)
         first = time.perf_counter()
         pipeline.synthesize(clips, aside, options)
-        yield {
-            "condition": made.condition_s,
-            "denoise": made.denoise_s,
-            "a step": made.denoise_s / made.steps,
-            "decode, detail": made.decode_s,
-            "whole clip": first - started,
-            "another camera": time.perf_counter() - first,
-        }
+        rows.append(
+            {
+                "condition": made.condition_s,
+                "denoise": made.denoise_s,
+                "a step": made.denoise_s / made.steps,
+                "decode, detail": made.decode_s,
+                "whole clip": first - started,
+                "another camera": time.perf_counter() - first,
+            }
+        )
+    return made.frames, *rows[1:]
+
+
+def _apart(found: Images, expected: Images) -> str:
+    apart = np.abs(found.astype(int) - expected)
+    return (
+        f"apart from the first: {apart.mean():.4f} grey levels in the mean, {apart.max()} at most, "
+        f"{100 * (apart > 2).mean():.3f} % of the values by more than 2\n"
+    )
 
 
 if __name__ == "__main__":

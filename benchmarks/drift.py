@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.continuation import PreviousClip, blend_seam, known_frames
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.evaluation.clip_metrics import unsteadiness
@@ -34,7 +33,7 @@ from anyview_ros.geometry import rigid
 from anyview_ros.imaging import resize
 from anyview_ros.media.plots import line_plot
 from anyview_ros.media.provenance import MIXED, save_picture
-from anyview_ros.packages import find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.world import World, make_world
 

@@ -1,6 +1,7 @@
 """The joint network on a GPU: torch as the release runs it, torch made fast, and our graphs.
 
-    python -m benchmarks.joint_gpu [--small] [--repeats 3] [--device auto]
+    python -m benchmarks.joint_gpu [--small] [--blocks N] [--denoiser] [--ways eager graph ..]
+        [--graphs FOLDER] [--repeats 3] [--device auto]
 
 Weights are random. At full size (2 B, 41 frames of 304 x 576) it needs a CUDA GPU with 24 GB, and
 without one prints a table that says so. `--small` measures the same rows at small size, on a
@@ -8,18 +9,24 @@ processor too. On a GPU it says which kernel attends, and ends if it is not fuse
 the operator `Attention` of ONNX in place of ONNX Runtime's own. Seconds are medians, the first
 calls (compilation) not counted; a clip is 36 calls, 5 encodings and a decoding; memory is what the
 GPU holds after a call, the most of the three.
+
+Compiling and exporting take minutes at full size. `--blocks 2 --denoiser` measures a network of the
+full width, two blocks deep, without the autoencoder. `--graphs` keeps the graphs, without weights,
+in a folder, and takes those that are there: so they can be exported where there is no GPU
+(`--graphs FOLDER --export`).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import platform
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +35,7 @@ import torch
 
 from anyview_ros.contract import FusedAttention
 from anyview_ros.engine.onnx.fused_attention import UNFUSED, kernels
+from anyview_ros.engine.onnx.providers import Device
 from anyview_ros.engine.onnx.runtime import Bound, Graph
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.export import GraphSpec, as_proto, trace_graph
@@ -50,12 +58,16 @@ from anyview_ros.model.joint.export import (
 )
 from anyview_ros.model.joint.folding import FoldedDenoiser
 from anyview_ros.model.joint.transformer import JointTransformer
-from anyview_ros.model.weights import SharedWeights
+from anyview_ros.model.weights import WEIGHTS, SharedWeights
 from benchmarks.joint_attention import as_standard
 
 CALLS, ENCODINGS = 36, 5  # of a clip at 35 steps: the clean pass; image, rays and moments twice
 RATES = {"H200": 790e12, "H100": 790e12}  # dense bfloat16 that a large product reaches, a second
 NOT = "not measured"
+GRAPHS = ("denoise", "encode", "decode")
+TIME = 0.7  # of noise
+DEVIATION = 0.02  # of weights
+DRAWN = 2**28  # bytes of weights at a time
 
 
 @dataclass(frozen=True)
@@ -73,40 +85,63 @@ class Size:
 FULL = Size((41, 304, 576), JointConfig(), AutoencoderConfig())
 SMALL = Size((5, 64, 96), JointConfig(256, 4, 4, 32, 64, 32), AutoencoderConfig(width=16))
 ROWS = ("denoiser call", "autoencoder encode", "autoencoder decode")
-WAYS = ("torch eager", "torch, compiled", "ONNX Runtime", "ONNX Runtime, `Attention`")
+WAYS = {
+    "eager": "torch eager",
+    "compiled": "torch, compiled",
+    "graph": "ONNX Runtime",
+    "attention": "ONNX Runtime, `Attention`",
+}
 
 
 def main() -> None:
     arguments = _arguments()
-    size = SMALL if arguments.small else FULL
+    size = _size(arguments)
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(f"{_machine(device)}, {time.strftime('%Y-%m-%d')}, clip {size.clip}")
+    network = f"{size.network.blocks} blocks of width {size.network.width}"
+    print(f"{_machine(device)}, {time.strftime('%Y-%m-%d')}, clip {size.clip}, {network}")
     torch.set_grad_enabled(False)
+    if arguments.export:
+        _export(arguments.graphs, size, "bf16", arguments.denoiser)
+        return
     print("| | " + " | ".join([*ROWS, "clip", "memory"]) + " |")
     print("| --- " * 6 + "|")
     measured = arguments.small or device == "cuda"
-    for way in WAYS:
-        row = _measure(way, size, device, arguments.repeats) if measured else [NOT] * 5
-        print("| " + " | ".join([way, *row]) + " |", flush=True)
+    for way in arguments.ways:
+        row = _measure(way, size, device, arguments) if measured else [NOT] * 5
+        print("| " + " | ".join([WAYS[way], *row]) + " |", flush=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--small", action="store_true", help="small networks, on a processor too")
+    parser.add_argument("--blocks", type=int, default=0, help="of the network; 0 = all of them")
+    parser.add_argument("--denoiser", action="store_true", help="without the autoencoder")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="rows")
+    parser.add_argument("--graphs", type=Path, help="where exported graphs are kept")
+    parser.add_argument("--export", action="store_true", help="only write --graphs, for a GPU")
     parser.add_argument("--repeats", type=int, default=3, help="calls that are counted (3)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     return parser.parse_args()
 
 
-def _measure(way: str, size: Size, device: str, repeats: int) -> list[str]:
+def _size(arguments: argparse.Namespace) -> Size:
+    size = SMALL if arguments.small else FULL
+    network = replace(size.network, blocks=arguments.blocks or size.network.blocks)
+    return replace(size, network=network)
+
+
+def _measure(way: str, size: Size, device: Device, arguments: argparse.Namespace) -> list[str]:
     """The cells of a row: milliseconds of each of ROWS with its share, a clip, memory."""
-    made = _graphs(way, size, device) if way in WAYS[2:] else _modules(way, size, device)
+    graphs = way in ("graph", "attention")
+    made = _graphs(way, size, device, arguments) if graphs else _modules(way, size, device)
+    if arguments.denoiser:
+        made = itertools.islice(made, 1)
     seconds, held = [], []
     try:
         for call in made:
-            seconds.append(_median(call, device, repeats))
+            seconds.append(_median(call, device, arguments.repeats))
             held.append(_held(device))
     except AnyviewError as error:
         return [f"{NOT}: {error.code}"] * 5
@@ -117,8 +152,10 @@ def _measure(way: str, size: Size, device: str, repeats: int) -> list[str]:
     if device == "cuda":
         torch.cuda.empty_cache()
     memory = f"{max(held) / 1024:.1f} GiB" if device == "cuda" else NOT
-    if way == WAYS[3]:
+    if way == "attention":
         return [*cells, "as above", "as above", "", memory]
+    if arguments.denoiser:
+        return [*cells, NOT, NOT, NOT, memory]
     denoise, encode, decode = seconds
     clip = CALLS * denoise + ENCODINGS * encode + decode
     return [*cells, f"{clip:.2f} s", memory]
@@ -132,65 +169,93 @@ def _operations(size: Size) -> tuple[float, float, float]:
     return call, coder * 36 / 97, coder * 61 / 97
 
 
-def _modules(way: str, size: Size, device: str) -> Iterator[Callable[[], object]]:
+def _modules(way: str, size: Size, device: Device) -> Iterator[Callable[[], object]]:
     """In bfloat16, unfolded: what the release computes, with torch's own fused attention.
 
     Only the transformer is compiled.
     """
     precision = PRECISIONS["bf16"]
-    network = JointTransformer(size.network, precision).to(device).eval()
-    coder = Autoencoder(size.coder, precision).to(device).eval()
+    with torch.device(device):  # where random weights are drawn fastest
+        network = JointTransformer(size.network, precision).eval()
+        coder = Autoencoder(size.coder, precision).eval()
     text = normal(1, size.network.text_tokens, size.network.text_width).to(device)
     streams = [normal(1, STREAM_CHANNELS, *cells_of(size.grid)).to(device)] * 2
-    t = torch.tensor([[0.7]], device=device)
+    t = torch.tensor([[TIME]], device=device)
     video = normal(1, 3, *size.clip).clamp(-1, 1).to(device)
     latent = normal(1, *LATENT.of(*size.clip)).to(device)
     run: Callable[..., object] = network
-    if way == WAYS[1]:
+    if way == "compiled":
         run = torch.compile(network)
     yield lambda: run(streams, [t, t], text)
     yield lambda: coder.encode(video, 1)
     yield lambda: coder.decode(latent, 1)
 
 
-def _graphs(way: str, size: Size, device: str) -> Iterator[Callable[[], object]]:
-    """In bfloat16 on CUDA, in float32 on a processor, which has no bfloat16."""
-    if device == "cuda" and way == WAYS[2]:
-        _say_attention(size)
-    precision = PRECISIONS["bf16" if device == "cuda" else "parity"]
-    network = JointTransformer(size.network, precision).eval()
-    text = torch.zeros(1, size.network.text_tokens, size.network.text_width)
-    text[:, 0] = normal(size.network.text_width)
-    coder = Autoencoder(size.coder, precision).eval()
-    denoiser = FoldedDenoiser(network, text, size.grid, size.grid)
-    denoise = denoiser_specs(denoiser, size.grid, size.grid)["denoise"]
-    if way == WAYS[3]:
-        yield from _graph(denoise, device, as_standard)
-        return
-    for spec in (denoise, *autoencoder_specs(coder, size.clip, 1).values()):
-        yield from _graph(spec, device, lambda proto: None)
-
-
-def _graph(
-    spec: GraphSpec, device: str, changed: Callable[[onnx.ModelProto], None]
+def _graphs(
+    way: str, size: Size, device: Device, arguments: argparse.Namespace
 ) -> Iterator[Callable[[], object]]:
+    """In bfloat16 on CUDA, in float32 on a processor, which has no bfloat16."""
+    if device == "cuda" and way == "graph":
+        _say_attention(size)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model = trace_graph(spec)
+        folder = arguments.graphs or Path(name)
+        precision = "bf16" if device == "cuda" else "parity"
+        _export(folder, size, precision, arguments.denoiser or way == "attention")
+        if way == "attention":
+            proto = onnx.load(folder / "denoise.onnx", load_external_data=False)
+            as_standard(proto)
+            onnx.save(proto, folder / "attention.onnx")
+            yield _bound(folder / "attention.onnx", device)
+            return
+        for graph in GRAPHS:
+            yield _bound(folder / f"{graph}.onnx", device)
+
+
+def _export(folder: Path, size: Size, precision_name: str, denoiser: bool) -> None:
+    """Write what is not there of the graphs; their weights are drawn where they are used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [g for g in GRAPHS[: 1 if denoiser else 3] if not (folder / f"{g}.onnx").exists()]
+    precision, grid = PRECISIONS[precision_name], size.grid
+    specs: dict[str, GraphSpec] = {}
+    if "denoise" in missing:
+        network = JointTransformer(size.network, precision).eval()
+        text = torch.zeros(1, size.network.text_tokens, size.network.text_width)
+        text[:, 0] = normal(size.network.text_width)
+        specs |= denoiser_specs(FoldedDenoiser(network, text, grid, grid), grid, grid)
+    if {"encode", "decode"} & set(missing):
+        specs |= autoencoder_specs(Autoencoder(size.coder, precision).eval(), size.clip, 1)
+    for name in missing:
+        model = trace_graph(specs[name])
         with SharedWeights(folder, torch.bfloat16) as weights:
             weights.take_from(model)
-        proto = as_proto(model)
-        changed(proto)
-        onnx.save(proto, folder / "graph.onnx")
-        yield _bound(folder / "graph.onnx", spec, device)
+        (folder / WEIGHTS).unlink()
+        onnx.save(as_proto(model), folder / f"{name}.onnx")
 
 
-def _bound(file: Path, spec: GraphSpec, device: str) -> Bound:
+def _draw_weights(file: Path, device: Device) -> None:
+    """Write random bfloat16 numbers where a graph has its weights; float32 is two of them."""
+    graph = onnx.load(file, load_external_data=False).graph
+    places = [
+        {e.key: int(e.value) for e in w.external_data if e.key != "location"}
+        for w in graph.initializer
+        if w.external_data
+    ]
+    size = max(place["offset"] + place["length"] for place in places)
+    with (file.parent / WEIGHTS).open("wb") as weights:
+        for start in range(0, size, DRAWN):
+            count = min(DRAWN, size - start) // 2
+            drawn = DEVIATION * torch.randn(count, device=device, dtype=torch.bfloat16)
+            drawn.view(torch.int16).cpu().numpy().tofile(weights)
+
+
+def _bound(file: Path, device: Device) -> Bound:
     """The graph as the pipeline calls it: on buffers of the device, its kernels recorded."""
+    _draw_weights(file, device)
     graph = Graph(file, device, 0 if device == "cuda" else 1, captured=True)
-    shapes = {key: tuple(value.shape) for key, value in spec.inputs.items()}
+    shapes = {key: tuple(shape) for key, shape in graph.inputs.items()}
     bound = graph.bound(shapes, graph.output_shapes)
-    for key, value in spec.inputs.items():
+    for key, shape in shapes.items():
+        value = torch.tensor([TIME]) if key == "t" else normal(*shape)
         bound.write(key, value.numpy())
     return bound
 
@@ -205,7 +270,7 @@ def _say_attention(size: Size) -> None:
         raise SystemExit(f"attention is not fused on this GPU: {', '.join(unfused)}")
 
 
-def _median(call: Callable[[], object], device: str, repeats: int) -> float:
+def _median(call: Callable[[], object], device: Device, repeats: int) -> float:
     seconds = []
     for _ in range(repeats + 2):
         started = time.perf_counter()
@@ -222,7 +287,7 @@ def _share(rate: float) -> str:
     return f", {100 * rate / best:.0f} %" if best else f", {rate / 1e12:.2f} TFLOP/s"
 
 
-def _held(device: str) -> int:
+def _held(device: Device) -> int:
     """MiB of the GPU in use, workspaces that torch and ONNX Runtime keep among them."""
     if device == "cpu":
         return 0
@@ -230,7 +295,7 @@ def _held(device: str) -> int:
     return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0])
 
 
-def _machine(device: str) -> str:
+def _machine(device: Device) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{platform.machine()}, no GPU"

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
@@ -28,7 +27,7 @@ from anyview_ros.imaging.rectification import Rectifier, rectifier
 from anyview_ros.imaging.resize import model_size, resize_camera
 from anyview_ros.media.montage import fitted, grid, label
 from anyview_ros.media.provenance import MIXED, save_picture
-from anyview_ros.packages import find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.rigs import mounted
 from anyview_ros.worlds.world import World, make_world

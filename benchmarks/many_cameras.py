@@ -17,12 +17,11 @@ from statistics import median
 import numpy as np
 
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
 from anyview_ros.imaging import resize
-from anyview_ros.packages import ModelPackage, find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, ModelPackage, find_package, load_package
 
 COUNTS = (1, 2, 4, 8)
 

@@ -26,11 +26,11 @@ import numpy as np
 from anyview_ros.msg import ClipRequest, VirtualCamera
 from anyview_ros.srv import AddVirtualCamera, Synthesize
 
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.demo.demo_cameras import on_the_car
 from anyview_ros.demo.session import Session
 from anyview_ros.demo.subprocesses import Children
 from anyview_ros.doctor.dds_profile import with_profile
+from anyview_ros.packages import DEFAULT_MODEL
 
 MB = 1_000_000
 SETTLED_S = 120.0  # caches and buffers are full by then

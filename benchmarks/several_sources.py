@@ -25,12 +25,11 @@ from anyview_ros.clips.source_choice import (
     select_complementary,
 )
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.evaluation.metrics import psnr
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.imaging.resize import model_size
-from anyview_ros.packages import find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 from anyview_ros.worlds.render.raycast import render_clip
 from anyview_ros.worlds.world import World, make_world
 

@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.demo.demo import DEFAULT_MODEL
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.engine.trust.coverage import coverage, distances
 from anyview_ros.engine.trust.photo_error import photo_consistency_error
@@ -33,7 +32,7 @@ from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.frames import Clip, View
 from anyview_ros.media.montage import fitted, grid, label
 from anyview_ros.media.provenance import MIXED, save_picture
-from anyview_ros.packages import find_package, load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 
 SPLITS = ("narrow", "extreme")
 BLOCK = 8

@@ -6,10 +6,11 @@ import random
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from anyview_ros.demo.demo import DEFAULT_MODEL, DemoPlan, run_demo
+from anyview_ros.demo.demo import DemoPlan, run_demo
 from anyview_ros.demo.demo_cameras import SCENES
 from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
 from anyview_ros.demo.subprocesses import interrupt_once
+from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.worlds.seeds import DEMO_SEED
 
 # Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).

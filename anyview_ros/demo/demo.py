@@ -30,12 +30,10 @@ from anyview_ros.demo.recorder import Recorder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.simulation.rig_sources import VideoSource
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.worlds.seeds import DEMO_SEED
 
-DEFAULT_MODEL = str(next(p.default for p in NODE_PARAMETERS if p.name == "model"))
 BAG = "bag"
 MAX_SECONDS = 100.0  # the node's frame buffer keeps 120
 CLIP_TIMEOUT_S = 300.0

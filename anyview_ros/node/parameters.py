@@ -12,6 +12,7 @@ from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import Rectify
 from anyview_ros.node.parameter import APPLIES, Parameter
+from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.topics import Transport
 
 Reliability = Literal["best_effort", "reliable"]
@@ -27,7 +28,7 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         "model",
-        "worlds-sweep-10m",
+        DEFAULT_MODEL,
         "Model package: a name on the search path, or a path; one that cannot run does not take "
         "the place of one that does",
         applies="now",
