@@ -23,6 +23,7 @@ import itertools
 import math
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -140,9 +141,10 @@ def _measure(way: str, size: Size, device: Device, arguments: argparse.Namespace
         made = itertools.islice(made, 1)
     seconds, held = [], []
     try:
-        for call in made:
+        for name, call in zip(ROWS, made, strict=False):
             seconds.append(_median(call, device, arguments.repeats))
             held.append(_held(device))
+            print(f"{WAYS[way]}: {name} {seconds[-1]:.4f} s", file=sys.stderr, flush=True)
     except AnyviewError as error:
         return [f"{NOT}: {error.code}"] * 5
     cells = [
