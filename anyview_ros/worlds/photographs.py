@@ -6,16 +6,17 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.whole_file import whole_file
 from anyview_ros.worlds.photograph_packages import PACKAGES, find_package, is_held_out
 from anyview_ros.worlds.render.textures import LUMA, SIDE, SKY_ROWS, SKY_TEXELS
 
@@ -27,6 +28,7 @@ CUTS, CUT_FOV = 6, np.pi / 3  # of a panorama: around the horizon, and how wide 
 TRIPOD, PATCH = 1.6, 2.4  # metres: height of a panorama's camera, and a piece of its ground;
 SHRINK = 0.5  # the piece is laid smaller than it was, or its few texels would look soft
 CUT_KEY, SKY_KEY = 0.25, 0.45  # linear light that the median of a picture is brought to
+PACKED = ".npz"
 WHITE = 2.0  # linear light that becomes 255
 
 
@@ -55,14 +57,44 @@ class Photographs:
         start = len(self.texels) - (index + 1) * SKY_TEXELS
         return self.texels[start : start + SKY_TEXELS].reshape(SKY_ROWS, 2 * SKY_ROWS, 3)
 
+    def pack(self, file: Path) -> None:
+        """Write all of it to one file, for machines that lack the packages."""
+        with whole_file(file) as part:
+            np.savez_compressed(part, **asdict(self))
+
+    @classmethod
+    def unpack(cls, file: Path) -> Photographs:
+        """Read what `pack` wrote.
+
+        Raises:
+            AnyviewError: `missing_photographs` for another file.
+        """
+        try:
+            with np.load(file) as arrays:
+                names, sky_names = (tuple(arrays[k].tolist()) for k in ("names", "sky_names"))
+                metres, laid = tuple(arrays["metres"].tolist()), int(arrays["laid"])
+                texels, digest = arrays["texels"], str(arrays["digest"])
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise AnyviewError(
+                "missing_photographs",
+                f"{file} holds no packed photographs ({error}); write it by "
+                "'python -m anyview_ros.worlds.pack_photographs FILE.npz' where the packages are",
+            ) from None
+        return cls(names, texels, laid, metres, sky_names, digest)
+
 
 @lru_cache(maxsize=4)
 def read_photographs(packages: tuple[str, ...], held_out: bool = False) -> Photographs:
-    """The pictures of packages that training may take, or the held-out ones.
+    """Return the pictures of packages that training may take, or the held-out ones.
+
+    Args:
+        packages: or one file that `Photographs.pack` wrote, by a name that ends in .npz.
 
     Raises:
         AnyviewError: `unknown_photographs`; `missing_photographs` when a package is not installed.
     """
+    if len(packages) == 1 and packages[0].endswith(PACKED):
+        return Photographs.unpack(Path(packages[0]))
     laid: dict[str, Material] = {}
     grown: dict[str, Material] = {}
     pictures: dict[str, Bytes] = {}
@@ -172,6 +204,8 @@ def _read_panorama(folder: Path, stem: str, suffix: str) -> Floats:
     content = file.read_bytes()
     if suffix.endswith(".js"):  # export default 'data:application/exr;base64,...'
         content = base64.b64decode(content.split(b"base64,")[1].split(b"'")[0])
+    import av  # not needed where photographs come from a packed file
+
     # OpenCV's wheels read no OpenEXR, and to_ndarray knows no half floats.
     with av.open(io.BytesIO(content), "r", format="exr_pipe") as container:
         frame = next(container.decode(video=0))

@@ -6,14 +6,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from anyview_ros.training.config import parse_config
 from anyview_ros.training.distillation import teacher_run
 from anyview_ros.training.loop import train
 from anyview_ros.training.surfaces.config import read_surfaces
+from anyview_ros.worlds import pack_photographs
 from anyview_ros.worlds.photograph_packages import PACKAGES
+from anyview_ros.worlds.photographs import read_photographs
 from tests.remedies.listed import code_of, does, is_done_by, parsed
 from tests.training.test_files import NOTES, frames, opened, write_scene
 from tests.training.tiny import CONFIG, tiny_run, tiny_trainer
+from tests.worlds.pictures import SCIKIT, painted_photographs
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ("train", "c.toml", "--out", "o")
@@ -91,6 +96,16 @@ is_done_by(
 @does("training.store", "ask for --renderers 1 or more")
 def renderers(folder: Path) -> None:
     assert parsed(*TRAIN, "--renderers", "2").renderers == 2
+
+
+@does("worlds.photographs", "write it by 'python -m anyview_ros.worlds.pack_photographs FILE.npz'")
+def packed_photographs(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        read = painted_photographs(folder, patch)
+        patch.setattr("sys.argv", ["pack_photographs", str(folder / "packed.npz"), *SCIKIT])
+        pack_photographs.main()
+        assert read_photographs((str(folder / "packed.npz"),)).digest == read.digest
+    read_photographs.cache_clear()
 
 
 @does("worlds.photographs", "name more packages of {}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at, rays
+from anyview_ros.worlds import pack_photographs
 from anyview_ros.worlds import photograph_packages as module
 from anyview_ros.worlds.photograph_packages import PACKAGES, find_package, is_held_out
 from anyview_ros.worlds.photographed import PhotographedWorld
@@ -21,7 +23,7 @@ from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.render.scene import Finish, Scene, box
 from anyview_ros.worlds.render.textures import SIDE, TEXELS, level_color, photograph
 from anyview_ros.worlds.world import make_world
-from tests.worlds.pictures import painted_photographs
+from tests.worlds.pictures import SCIKIT, painted_photographs
 from tests.worlds.reference import noon
 
 SECOND = 10**9
@@ -213,3 +215,35 @@ def test_all_packages_together_are_read() -> None:
     means = training.texels[TEXELS - 1 : len(training.names) * TEXELS : TEXELS].mean(axis=-1)
     assert means.min() > 40
     assert means.max() < 230
+
+
+def test_packed_photographs_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = painted_photographs(tmp_path, monkeypatch)
+    file = tmp_path / "photographs.npz"
+    monkeypatch.setattr("sys.argv", ["pack_photographs", str(file), *SCIKIT])
+    pack_photographs.main()
+    assert f"{len(read.names)} textures" in capsys.readouterr().out
+    packed = read_photographs((str(file),))
+    for field in fields(read):
+        if field.name != "texels":
+            assert getattr(packed, field.name) == getattr(read, field.name)
+    assert np.array_equal(packed.texels, read.texels)
+
+
+@pytest.mark.parametrize("content", [None, b"no archive", b"PK\x03\x04"])
+def test_what_holds_no_photographs_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "photographs.npz"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(AnyviewError, match="holds no packed photographs") as refused:
+        read_photographs((str(file),))
+    assert refused.value.code == "missing_photographs"
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "photographs.npz"
+    np.savez(file, names=np.array(["one"]))
+    with pytest.raises(AnyviewError, match="holds no packed photographs"):
+        read_photographs((str(file),))
