@@ -29,6 +29,8 @@ from anyview_ros.packages import MANIFEST, sha256_of, write_manifest
 
 TOLERANCE = 1e-3  # of the largest value of an output; fp32 kernels of two makers differ by 1e-5
 OPSET = 18
+# The first with bfloat16 convolutions; what else such graphs have means the same as in OPSET.
+BFLOAT16_OPSET = 22
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,13 @@ def trace_graph(spec: GraphSpec) -> ir.Model:
         )
     assert program is not None
     model: ir.Model = program.model
+    if any(_convolves_bfloat16(node) for node in model.graph):
+        model.opset_imports[""] = BFLOAT16_OPSET
     return model
+
+
+def _convolves_bfloat16(node: ir.Node) -> bool:
+    return node.op_type == "Conv" and node.outputs[0].dtype == ir.DataType.BFLOAT16
 
 
 def as_proto(model: ir.Model) -> onnx.ModelProto:
