@@ -1,4 +1,4 @@
-"""Every parameter of the node, declared once; descriptors, YAML and README table follow."""
+"""Every parameter of the node, declared once; descriptors, YAML and the documents' table follow."""
 
 from __future__ import annotations
 

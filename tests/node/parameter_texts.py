@@ -1,4 +1,4 @@
-"""The parameters in words, for people: the table in the README, and config/synth.yaml.
+"""The parameters in words, for people: the table in docs/parameters.md, and config/synth.yaml.
 
 `python -m tests.node.parameter_texts` writes both anew, from the checkout's root.
 """
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- parameters -->", "<!-- /parameters -->"
 
 
 def markdown_table() -> str:
-    """Return the README's table of parameters."""
+    """Return the table of docs/parameters.md."""
     rows = [
         f"| `{prefix}{p.name}` | `{_yaml(p.default)}` | {_cell(p)} | {p.applies} | {p.meaning} |"
         for prefix, parameters in (("", NODE_PARAMETERS), ("<camera>.", CAMERA_PARAMETERS))
@@ -67,12 +67,12 @@ def _yaml(value: Value) -> str:
 
 
 def main() -> None:
-    """Write config/synth.yaml, and the table into the README."""
+    """Write config/synth.yaml, and the table into docs/parameters.md."""
     (ROOT / "config" / "synth.yaml").write_text(yaml_file())
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
+    page = ROOT / "docs" / "parameters.md"
+    before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    readme.write_text(f"{before}{BEGIN}\n{markdown_table()}\n{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n{markdown_table()}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One declaration of every parameter: descriptors, config/synth.yaml and the README agree."""
+"""One declaration of every parameter: descriptors, config/synth.yaml and docs/parameters.md agree."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def test_the_yaml_of_a_camera_is_right_once_its_comments_are_taken_off() -> None
     assert yaml.safe_load(bare) == {"front": defaults(CAMERA_PARAMETERS)}
 
 
-def test_the_readme_has_the_table() -> None:
-    readme = (CHECKOUT / "README.md").read_text()
-    table = readme.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
+def test_the_page_has_the_table() -> None:
+    page = (CHECKOUT / "docs" / "parameters.md").read_text()
+    table = page.partition("<!-- parameters -->")[2].partition("<!-- /parameters -->")[0]
     assert table.strip() == parameter_texts.markdown_table(), (
         "run python -m tests.node.parameter_texts"
     )
