@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -142,17 +143,49 @@ def draw_questions(
     training = run.training
     name = draw_set_name(run, step, rng)
     config = stores[name.removesuffix(MONOCULAR)].config
-    sources = 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
-    pool = training.pool(step, config.count)
-    few = pool < training.scenes_per_step
-    chosen = rng.choice(pool, training.scenes_per_step, replace=few)
-    seeds = rng.integers(2**62, size=len(chosen))
-    counts = sources, SHORT if rng.random() < training.short else config.frames
+    pool: NDArray[np.int64] = np.arange(training.pool(step, config.count))
+    if run.one_example_a_scene:
+        own = [counts_of(training, config.frames, index) for index in pool.tolist()]
+        counts = own[int(rng.integers(len(pool)))]
+        pool = pool[[each == counts for each in own]]
+        chosen, seeds = _choose(rng, pool, training)
+    else:
+        sources = _draw_sources(rng, training)
+        chosen, seeds = _choose(rng, pool, training)
+        counts = sources, _draw_frames(rng, training, config.frames)
     mine = slice(share[0], None, share[1])
     return [
         Question(name, int(index), counts, int(seed))
         for index, seed in zip(chosen[mine], seeds[mine], strict=True)
     ]
+
+
+@lru_cache(maxsize=2**17)
+def counts_of(training: TrainingConfig, frames: int, index: int) -> tuple[int, int]:
+    """Return the numbers of sources and of frames of a scene, where it has one example.
+
+    Args:
+        frames: of the scene.
+    """
+    rng = np.random.default_rng([training.seed, index, 0xC0175])
+    return _draw_sources(rng, training), _draw_frames(rng, training, frames)
+
+
+def _draw_sources(rng: np.random.Generator, training: TrainingConfig) -> int:
+    return 1 + int(np.sum(rng.random() < np.cumprod(training.more_sources)))
+
+
+def _draw_frames(rng: np.random.Generator, training: TrainingConfig, frames: int) -> int:
+    return SHORT if rng.random() < training.short else frames
+
+
+def _choose(
+    rng: np.random.Generator, pool: NDArray[np.int64], training: TrainingConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw the scenes of a step, and a seed for each."""
+    few = len(pool) < training.scenes_per_step
+    chosen = rng.choice(pool, training.scenes_per_step, replace=few)
+    return chosen, rng.integers(2**62, size=len(chosen))
 
 
 @dataclass(frozen=True)
@@ -193,8 +226,8 @@ def draw_example(
 ) -> Example:
     """Draw views of a scene in another light, and which of them are sources and targets.
 
-    With composites a scene has one example for each number of sources and of frames, whatever
-    the step: what its targets show takes long to find.
+    With composites a scene has one example, whatever the step: what its targets show takes long to
+    find.
     """
     rng = np.random.default_rng(question.seed)
     if composer is None:
@@ -213,9 +246,8 @@ def draw_example(
 def composed_example(
     question: Question, store: SceneSet, training: TrainingConfig, composer: Composer
 ) -> Example:
-    """Return a scene's example for a question's numbers of sources and of frames, in its own
-    light."""
-    rng = np.random.default_rng([question.index, *question.counts, 0xC0135])
+    """Return a scene's example, in its own light."""
+    rng = np.random.default_rng([question.index, 0xC0135])
     scene = _cut_in_time(rng, store, question)
     example = _placed(rng, scene, store.config, question, training)
     scale = store.config.scene_scale

@@ -109,6 +109,11 @@ class Run:
     training: TrainingConfig
     text: str
 
+    @property
+    def one_example_a_scene(self) -> bool:
+        """Return whether a scene is always cut into the same example, which takes long to make."""
+        return False
+
     def stage(self, step: int) -> Stage:
         return next((s for s in self.stages if step < s.until), self.stages[-1])
 
@@ -163,6 +168,10 @@ class RunConfig(Run):
     max_sources: int = 0
     student: StudentConfig | None = None
     composite: str = ""
+
+    @property
+    def one_example_a_scene(self) -> bool:
+        return bool(self.composite)
 
     def contract(self) -> Contract:
         """Return the contract of the package that this run makes; its files and scores are still

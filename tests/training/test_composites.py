@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
 from anyview_ros.packages import load_package
-from anyview_ros.training.batches import Example, candidates_of, draw_batch
+from anyview_ros.training.batches import Example, candidates_of, draw_batch, draw_questions
 from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.flow import flow_losses
@@ -35,7 +36,12 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told_run(eyes: Path, **training: float) -> RunConfig:
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the cache of painted scenes
+
+
+def told_run(eyes: Path, **training: Any) -> RunConfig:
     run = parse_config(f'composite = "{eyes}"\n' + CONFIG)
     return replace(run, training=replace(run.training, **training))
 
@@ -57,6 +63,20 @@ def test_a_batch_has_a_composite_beside_the_planes(
     again = draw_batch(run, run.contract(), painted(run), 1, composer=composer)
     for one, other in zip(first.sweep + first.marks, again.sweep + again.marks, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_scene_has_one_example(eyes: Path) -> None:
+    run = told_run(eyes, short=0.5, more_sources=(0.5,), first_pool=6, seed=4, scenes_per_step=2)
+    asked: dict[tuple[str, int], set[tuple[int, int]]] = {}
+    for step in range(60):
+        rng = np.random.default_rng([run.training.seed, step])
+        questions = draw_questions(rng, run, painted(run), step, (0, 1))
+        assert len({q.counts for q in questions}) == 1  # or they could be no batch
+        for q in questions:
+            asked.setdefault((q.name, q.index), set()).add(q.counts)
+    assert len(asked) >= 6
+    assert all(len(counts) == 1 for counts in asked.values())
+    assert len(set.union(*asked.values())) > 1
 
 
 def test_another_surface_network_finds_anew(eyes: Path, tmp_path: Path) -> None:
