@@ -35,7 +35,7 @@ LAYERS = {
     ),
     "verify": ("values", "imaging", "engine", "datasets", "model", "evaluation"),
     "node": ("values", "imaging", "media", "worlds", "engine", "clips", "generated"),
-    "doctor": ("values", "engine", "datasets", "node"),
+    "doctor": ("values", "engine", "clips", "datasets", "node"),
     "demo": (
         *("values", "imaging", "media", "worlds", "clips", "datasets", "node", "evaluation"),
         *("doctor", "generated"),

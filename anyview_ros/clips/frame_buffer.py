@@ -157,16 +157,18 @@ class FrameBuffer:
             standing = (replace(frames[0], stamp_ns=time) for time in held)
             return Clip((*standing, *frames))
 
-    def keyframes(self, first_ns: int, last_ns: int) -> list[Frame]:
+    def keyframes(self, first_ns: int, last_ns: int, after: bool = False) -> list[Frame]:
         """Return what a clip may use of the time before it, oldest first; see `KeyframeStore`.
 
         The same at any time, as long as a clip of these stamps can be cut.
 
         Args:
             first_ns, last_ns: stamps of the clip's first and last frame.
+            after: whether of the time after it too, as far as it was read already.
         """
         with self._lock:
-            return self._keyframes.usable(first_ns, last_ns)
+            usable = self._keyframes.usable(first_ns, last_ns)
+            return [*usable, *self._keyframes.usable_after(last_ns)] if after else usable
 
     def held(self, keyframe: Frame, count: int) -> Clip:
         """Return a keyframe as a clip of `count` instants, and count it as used."""

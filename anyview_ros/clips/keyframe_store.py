@@ -119,6 +119,26 @@ class KeyframeStore:
         remembered = self._remembered(first_ns, last_ns)
         return [self._frames[k] for k in self._within_bytes(remembered)]
 
+    def usable_after(self, last_ns: int) -> list[Frame]:
+        """Return the keyframes of the time after a clip that are known already, oldest first.
+
+        As many and as far away as those before it: the first of each place, up to the next jump.
+
+        Args:
+            last_ns: stamp of the clip's last frame.
+        """
+        begin = bisect_left(self._frames, last_ns + LEAST_AGE_NS, key=_stamp_of)
+        until_ns = last_ns + self._limits.max_age_ns
+        k = bisect_right(self._jumps, last_ns)
+        if k < len(self._jumps):
+            until_ns = min(until_ns, self._jumps[k] - 1)
+        end = bisect_right(self._frames, until_ns, key=_stamp_of)
+        places = self._places
+        numbers = [k for k in range(begin, end) if k == begin or places[k] != places[k - 1]]
+        sizes = itertools.accumulate(self._frames[k].image.nbytes for k in numbers)
+        count = sum(size <= self._limits.max_bytes for size in sizes)
+        return [self._frames[k] for k in numbers[:count]]
+
     def drop_unusable(self, oldest_ns: int) -> list[Frame]:
         """Forget what no clip in the buffer can use; return those keyframes.
 

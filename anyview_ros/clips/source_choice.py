@@ -44,8 +44,10 @@ class Keyframe:
         return self.frame.world_from_cam
 
     def words(self, now_ns: int) -> str:
-        """Return its camera's name and its age."""
-        return f"'{self.name}' {(now_ns - self.stamp_ns) / 1e9:.1f} s before"
+        """Return its camera's name and its distance in time."""
+        age_ns = now_ns - self.stamp_ns
+        side = "before" if age_ns >= 0 else "after"
+        return f"'{self.name}' {abs(age_ns) / 1e9:.1f} s {side}"
 
 
 @dataclass(frozen=True, eq=False)

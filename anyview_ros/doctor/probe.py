@@ -10,6 +10,7 @@ from pathlib import Path
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from anyview_ros.clips.intake.intake_config import IntakeConfig
 from anyview_ros.datasets.bag import sibling
 from anyview_ros.doctor.dds_profile import VARIABLES, named_profile, profile_file
 from anyview_ros.doctor.rules import CameraFacts, GraphFacts, ModelFacts, TransportFacts
@@ -21,7 +22,7 @@ from anyview_ros.node.parameters import Settings
 from anyview_ros.node.qos_matching import mismatch
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.inputs import Inputs
-from anyview_ros.node.sources.intake_config import IntakeConfig, intake_config
+from anyview_ros.node.sources.intake_settings import intake_config
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.topics import IMAGE_TYPE, INFO_TOPIC, no_camera
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from anyview_ros.clips.intake.source_health import FAR_S, SourceStatus
 from anyview_ros.doctor.dds_profile import VARIABLES
 from anyview_ros.frames import Camera
-from anyview_ros.node.sources.source_health import FAR_S, SourceStatus
 
 OK, WARN, BAD = "ok", "warn", "bad"
 MB = 1_000_000

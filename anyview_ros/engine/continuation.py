@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.request import SynthesisOptions, check_sampling
+
+if TYPE_CHECKING:
+    from anyview_ros.engine.pipeline import Synthesis
 
 Images = NDArray[np.uint8]
 
@@ -57,6 +62,26 @@ def known_frames(
     count = min(len(before), frames - 1)
     count -= (count - 1) % step if count else 0
     return before[:count] if contract.known_frames and count else None
+
+
+def continued(
+    synthesize: Callable[..., Synthesis],
+    before: Images | None,
+    contract: Contract,
+    frames: int,
+    options: SynthesisOptions,
+) -> Synthesis:
+    """Have a clip made that goes on from frames that were made before it.
+
+    Args:
+        synthesize: takes `known`, as `Pipeline.synthesize` does.
+        before: (n, H, W, 3), the first frames of the clip; n may be 0. None: it stands alone.
+        frames: T of the clip.
+    """
+    if before is None:
+        return synthesize(known=None)
+    synthesis = synthesize(known=known_frames(contract, before, frames, options))
+    return replace(synthesis, frames=blend_seam(synthesis.frames, before))
 
 
 def blend_seam(images: Images, before: Images) -> Images:

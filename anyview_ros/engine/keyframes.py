@@ -68,6 +68,6 @@ def likeness(frame: Seen, target: View, now_ns: int, scene_scale: float) -> floa
     distance = np.linalg.norm(poses[:, :3, 3] - frame.world_from_cam[:3, 3], axis=1).mean()
     cosines = poses[:, :3, 2] @ frame.world_from_cam[:3, 2]
     angle = np.arccos(np.clip(cosines, -1.0, 1.0)).mean()
-    doubt = (now_ns - frame.stamp_ns) / 1e9 / DOUBTFUL_AGE_S + angle / DOUBTFUL_ANGLE
+    doubt = abs(now_ns - frame.stamp_ns) / 1e9 / DOUBTFUL_AGE_S + angle / DOUBTFUL_ANGLE
     doubt += distance * scene_scale / DOUBTFUL_DISTANCE
     return float(1 / (1 + doubt))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.clips.clip_sources import ClipGatherer
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.clips.clip_sources import ClipGatherer
-from anyview_ros.node.inference.served_model import LOAD_WAIT_S, ServedModel
+from anyview_ros.node.inference.served_model import LOAD_WAIT_S, RunningModel, ServedModel
 from anyview_ros.node.lifecycle import INACTIVE, ManagedNode
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.sources.camera_stream import CameraStream
@@ -98,16 +98,16 @@ class ActiveInputs:
         running = self._model.current
         return self._settings().scene_scale or (running.contract.scene_scale if running else 1.0)
 
-    def gatherer(self) -> ClipGatherer:
-        """Return what cuts clips from the inputs as they are now.
+    def gatherer(self, model: RunningModel) -> ClipGatherer:
+        """Return what cuts clips for a model from the inputs as they are now.
 
         Raises:
             AnyviewError: as `required`.
         """
-        inputs, model = self.required(), self._model.required()
+        inputs = self.required()
         return ClipGatherer(
             streams=inputs.streams,
             fixed=inputs.fixed,
-            model=model,
+            contract=model.contract,
             scene_scale=self.scene_scale(),
         )

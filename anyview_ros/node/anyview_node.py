@@ -19,6 +19,7 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from anyview_ros.clips.streaming.stream import CLOCK_JUMPED
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameters
 from anyview_ros.node.active_inputs import ActiveInputs
@@ -33,9 +34,8 @@ from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
 from anyview_ros.node.signals import ENDING, ignore_further_signals
 from anyview_ros.node.sources.inputs import Inputs
-from anyview_ros.node.sources.intake_config import intake_config
+from anyview_ros.node.sources.intake_settings import intake_config
 from anyview_ros.node.steady_clock import STEADY
-from anyview_ros.node.streaming.stream import CLOCK_JUMPED
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
@@ -68,7 +68,13 @@ class Anyview:
         self._queue = RequestQueue()
         self._inputs = ActiveInputs(node, self._model, self._settings_now)
         self._cameras = VirtualCameras(node, self._inputs, self._settings_now)
-        maker = ClipMaker(node, self._cameras, self._inputs.gatherer, self._settings_now)
+        maker = ClipMaker(
+            node,
+            self._cameras,
+            model=self._model.required,
+            gatherer=self._inputs.gatherer,
+            settings=self._settings_now,
+        )
         self._streams = Streams(
             node=node,
             model=self._model,

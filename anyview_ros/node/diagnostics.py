@@ -8,16 +8,16 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from anyview_ros import diagnostic_keys as keys
+from anyview_ros.clips.intake.source_health import SourceStatus
 from anyview_ros.clips.source_choice import Choice
+from anyview_ros.clips.streaming.stream import StreamStatus
+from anyview_ros.clips.virtual.camera_request import CameraRequest
 from anyview_ros.engine.onnx.runtime import AUTO, PROVIDERS
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import seconds
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.process_load import Load
-from anyview_ros.node.sources.source_health import SourceStatus
 from anyview_ros.node.streaming.back_pressure import BackPressure
-from anyview_ros.node.streaming.stream import StreamStatus
-from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR

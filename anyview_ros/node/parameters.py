@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from anyview_ros.clips.intake.intake_config import BUFFER_S, MEMORY_S, SOURCE_SIZE
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import Rectify
@@ -53,7 +54,7 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         "buffer_s",
-        10.0,
+        BUFFER_S,
         "Age of the oldest frame kept",
         unit="s",
         limits=(0.5, 120.0),
@@ -61,7 +62,7 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         "memory_s",
-        20.0,
+        MEMORY_S,
         "How far back of a clip single frames are remembered, as further sources of what no camera "
         "sees now; 0: none; a model of one source has no use for them",
         unit="s",
@@ -70,7 +71,7 @@ NODE_PARAMETERS = (
     ),
     Parameter(
         "source_size",
-        640,
+        SOURCE_SIZE,
         "Longer side at which frames are kept, for models that copy detail from them; a camera's "
         "own size where it has less; 0, and for other models: the model's size",
         unit="pixels",

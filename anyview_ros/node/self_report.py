@@ -9,13 +9,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from anyview_ros import diagnostic_keys as keys
+from anyview_ros.clips.intake.source_health import FAR_S, SourceStatus, with_clock_problems
 from anyview_ros.node import diagnostics
 from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.lifecycle import ManagedNode
 from anyview_ros.node.process_load import ProcessLoads
-from anyview_ros.node.sources.source_health import FAR_S, SourceStatus, with_clock_problems
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras

@@ -11,12 +11,13 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.node import Node
 
 from anyview_ros.action import SynthesizeClip
+from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Stage, Synthesizer
 from anyview_ros.node.inference.served_model import ServedModel
-from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
+from anyview_ros.node.virtual.steering import message_now
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from anyview_ros.srv import (
     AddVirtualCamera,
@@ -101,7 +102,7 @@ class Services:
 
     def _list(self, request: Any, response: Any) -> Any:
         cameras = [camera.request for camera in self._cameras.listed()]
-        response.cameras = [camera.message_now() for camera in cameras]
+        response.cameras = [message_now(camera) for camera in cameras]
         response.states = [self._state_of(camera) for camera in cameras]
         return response
 

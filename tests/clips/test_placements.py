@@ -20,10 +20,10 @@ from anyview_ros.clips.placements import (
     Steered,
     Trajectory,
 )
+from anyview_ros.clips.virtual.placement_messages import requested_placement
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import quaternion_xyzw, rigid, slerp, transform_from_pose
 from anyview_ros.node.messages import pose_message, time_message
-from anyview_ros.node.virtual.placement_messages import requested_placement
 
 SECOND = 1_000_000_000
 unit = st.floats(-1, 1, allow_nan=False)

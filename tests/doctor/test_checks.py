@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anyview_ros.clips.intake.source_health import Problem, SourceStatus
 from anyview_ros.clips.ledger import LedgerSnapshot
 from anyview_ros.doctor.rules import (
     BAD,
@@ -22,7 +23,6 @@ from anyview_ros.doctor.rules import (
 )
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import optical_doubt
-from anyview_ros.node.sources.source_health import Problem, SourceStatus
 
 NOW_S = 1_700_000_000.0
 HD = Camera.from_fov(1920, 1080, 1.2)

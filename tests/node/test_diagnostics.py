@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from anyview_ros.clips.intake.source_health import Problem, SourceStatus, with_clock_problems
 from anyview_ros.clips.ledger import LedgerSnapshot
 from anyview_ros.node import diagnostics
 from anyview_ros.node.inference.served_model import RunningModel
-from anyview_ros.node.sources.source_health import Problem, SourceStatus, with_clock_problems
 from anyview_ros.packages import load_package
 from tests.node.rig import values_of
 from tests.packages import make_package

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from anyview_ros.clips import clip_sources
 from anyview_ros.doctor import top
 from anyview_ros.engine import seen_points
 from anyview_ros.node import frustums
-from anyview_ros.node.clips import clip_sources
 from anyview_ros.node.parameter import APPLIES
 from anyview_ros.node.parameters import CAMERA_PARAMETERS
 from anyview_ros.node.virtual.publisher import COMPRESSED

@@ -14,11 +14,12 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from anyview_ros.clips.intake.intake_config import memory_limits
 from anyview_ros.clips.keyframe_store import NO_MEMORY
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameters
 from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
-from anyview_ros.node.sources.intake_config import memory_limits, without_effect
+from anyview_ros.node.sources.intake_settings import without_effect
 from anyview_ros.packages import load_package
 from tests.node import parameter_texts
 from tests.packages import make_package

@@ -11,15 +11,15 @@ from anyview_ros.msg import ClipRequest, VirtualCamera
 
 from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import MemoryLimits
+from anyview_ros.clips.streaming.stream import StreamStatus
+from anyview_ros.clips.streaming.stream_ledger import StreamLedger
+from anyview_ros.clips.virtual.camera_request import StreamRequest, camera_request
 from anyview_ros.frames import Camera
 from anyview_ros.node import diagnostics
 from anyview_ros.node.clips.clip_request import check_answer_size, requested_clip
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.streaming.fair_queue import FairQueue
-from anyview_ros.node.streaming.stream import StreamStatus
-from anyview_ros.node.streaming.stream_ledger import StreamLedger
-from anyview_ros.node.virtual.camera_request import StreamRequest, camera_request
 from tests.clips.test_frame_buffer import MS, WIDE, every, filled, refused
 from tests.clips.test_keyframe_store import FRAME_BYTES, Remembering
 from tests.remedies.listed import (
@@ -74,7 +74,7 @@ def without_frames_in_the_answer(folder: Path) -> None:
     check_answer_size(camera, 9, False)
 
 
-@does("node.clips.clip_sources", "name them in the parameter cameras")
+@does("clips.clip_sources", "name them in the parameter cameras")
 def cameras_by_name(folder: Path) -> None:
     takes("cameras", ("front", "left"))
 

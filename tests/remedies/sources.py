@@ -9,14 +9,14 @@ import numpy as np
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from std_msgs.msg import Header
 
+from anyview_ros.clips.intake.image_preparation import calibration_warnings
+from anyview_ros.clips.intake.intake_config import IntakeConfig
+from anyview_ros.clips.intake.source_health import SourceStatus, with_clock_problems
 from anyview_ros.clips.ledger import LedgerSnapshot
 from anyview_ros.clips.transform_buffer import TransformBuffer
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.message_fields import check_header
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.sources.image_preparation import calibration_warnings
-from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_health import SourceStatus, with_clock_problems
 from tests.imaging.test_camera_info import FISHEYE, p_with, with_fields
 from tests.node.rig import transform
 from tests.node.sources.test_camera_intake import OPTIONS, Bench
@@ -77,7 +77,7 @@ def as_many_coefficients_as_the_model_has(folder: Path) -> None:
         lens_from_info(with_fields(d=d[:right], distortion_model=model))
 
 
-@does("node.sources.camera_intake", "lower tf_timeout_s")
+@does("clips.intake.camera_intake", "lower tf_timeout_s")
 def shorter_patience(folder: Path) -> None:
     can_be_lowered("tf_timeout_s")
     for timeout_s, overflows in ((30.0, True), (0.2, False)):
@@ -89,14 +89,14 @@ def shorter_patience(folder: Path) -> None:
         assert ("pending_overflow" in bench.problems) == overflows
 
 
-@does("node.sources.camera_intake", "set the camera's camera_info_topic")
-@does("node.sources.info_pairing", "set the camera's camera_info_topic")
+@does("clips.intake.camera_intake", "set the camera's camera_info_topic")
+@does("clips.intake.info_pairing", "set the camera's camera_info_topic")
 @does("doctor.rules", "name it in the parameter <camera>.camera_info_topic")
 def another_info_topic(folder: Path) -> None:
     takes("front.camera_info_topic", "/other/camera_info")
 
 
-@does("node.sources.image_preparation", "set P[0][3] to 0")
+@does("clips.intake.image_preparation", "set P[0][3] to 0")
 def camera_in_its_own_frame(folder: Path) -> None:
     stereo = lens_from_info(with_fields(p=p_with(3, -60.0)))
     assert [warning.code for warning in calibration_warnings(stereo, 1.0, "right_optical")] == [
@@ -120,7 +120,7 @@ def another_image_topic(folder: Path) -> None:
     "set {}.reliability to 'best_effort'",
     "set the camera's reliability to 'reliable'",
 )
-@does("node.sources.source_health", "set the camera's reliability to 'reliable'")
+@does("clips.intake.source_health", "set the camera's reliability to 'reliable'")
 def another_reliability(folder: Path) -> None:
     takes("front.reliability", "best_effort")
     takes("front.reliability", "reliable")
@@ -130,7 +130,7 @@ def another_reliability(folder: Path) -> None:
         assert qos_check_compatible(theirs, ours)[0] != QoSCompatibility.ERROR
 
 
-@does("node.sources.source_health", "set {}.clock_offset_s to about {} more")
+@does("clips.intake.source_health", "set {}.clock_offset_s to about {} more")
 def same_clock(folder: Path) -> None:
     takes("rear.clock_offset_s", 57.9)
     front, rear = source("front", 100.0), source("rear", 42.1)
@@ -156,10 +156,10 @@ def frame_of_the_tree(folder: Path) -> None:
 
 for module, words in (
     ("imaging.camera_info", "give its driver the calibration file"),
-    ("node.sources.image_preparation", "give the driver a P that crops it"),
-    ("node.sources.image_preparation", "name the left camera's frame in the headers"),
-    ("node.sources.info_pairing", "set one frame_id in the driver"),
-    ("node.sources.info_pairing", "give the driver the calibration of this resolution"),
+    ("clips.intake.image_preparation", "give the driver a P that crops it"),
+    ("clips.intake.image_preparation", "name the left camera's frame in the headers"),
+    ("clips.intake.info_pairing", "set one frame_id in the driver"),
+    ("clips.intake.info_pairing", "give the driver the calibration of this resolution"),
 ):
     is_outside("the camera driver's", module, words)
 
@@ -170,5 +170,5 @@ def topics_by_name(folder: Path) -> None:
     takes("front.camera_info_topic", "/rig/front/camera_info")
 
 
-for module in ("node.sources.camera_stream", "node.sources.source_health"):
+for module in ("node.sources.camera_stream", "clips.intake.source_health"):
     is_outside("the container's", module, "give a container a larger /dev/shm")

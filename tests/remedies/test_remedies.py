@@ -52,5 +52,5 @@ def test_words_are_followed_to_where_they_are() -> None:
     rate = "raise the camera's rate to {} Hz or more"
     assert rate in texts["clips.frame_buffer clip_gap"]
     zero = "p is derived from k: leave it zero"
-    assert zero in texts["node.virtual.camera_request invalid_camera"]
+    assert zero in texts["clips.virtual.camera_request invalid_camera"]
     assert len(RAISED) > 350

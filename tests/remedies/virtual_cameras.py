@@ -11,10 +11,10 @@ from anyview_ros.msg import ClipRequest, VirtualCamera
 from geometry_msgs.msg import PoseStamped
 
 from anyview_ros.clips.placements import FramePose, Standing, Steered
+from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
+from anyview_ros.clips.virtual.placement_messages import requested_placement
 from anyview_ros.node.clips.clip_request import requested_camera
 from anyview_ros.node.messages import info_message, time_message
-from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
-from anyview_ros.node.virtual.placement_messages import requested_placement
 from anyview_ros.node.virtual.steering import MAX_STEP_M, apply_pose
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from tests.imaging.test_camera_info import CAMERA
@@ -29,7 +29,7 @@ from tests.remedies.listed import (
 SECOND = 1_000_000_000
 
 
-@does("node.virtual.camera_request", "leave it zero", "ask for the size wanted instead")
+@does("clips.virtual.camera_request", "leave it zero", "ask for the size wanted instead")
 def camera_info_of_a_pinhole(folder: Path) -> None:
     contract = tiny(folder)
     message = VirtualCamera(name="a", camera_info=info_message(CAMERA, 0, ""))
@@ -41,7 +41,7 @@ def camera_info_of_a_pinhole(folder: Path) -> None:
     camera_request(message, contract)
 
 
-@does("node.virtual.camera_request", "set rate, at most {}", "set rate, or leave it at 0")
+@does("clips.virtual.camera_request", "set rate, at most {}", "set rate, or leave it at 0")
 def continuous_camera(folder: Path) -> None:
     contract = tiny(folder)
     for fields in ({"mode": VirtualCamera.LOSSLESS}, {"priority": 2}):
@@ -50,7 +50,7 @@ def continuous_camera(folder: Path) -> None:
     camera_request(VirtualCamera(name="a", priority=0), contract)
 
 
-@does("node.virtual.camera_request", "leave sources empty for the node's choice")
+@does("clips.virtual.camera_request", "leave sources empty for the node's choice")
 def sources_by_choice(folder: Path) -> None:
     contract = tiny(folder)
     many = VirtualCamera(name="a", sources=["front", "left"])
@@ -69,7 +69,7 @@ def along(*seconds: float) -> VirtualCamera:
     return VirtualCamera(name="a", trajectory=[timed(s, s) for s in seconds])
 
 
-@does("node.virtual.placement_messages", "leave pose at its default")
+@does("clips.virtual.placement_messages", "leave pose at its default")
 def pose_or_trajectory(folder: Path) -> None:
     both = along(1.0, 2.0)
     both.pose.position.z = 1.0

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
+from anyview_ros.clips.clip_sources import ClipGatherer
 from anyview_ros.clips.clip_spec import ClipSpec
-from anyview_ros.engine.continuation import blend_seam, known_frames
+from anyview_ros.clips.virtual.camera_request import CameraRequest
+from anyview_ros.engine.continuation import continued
 from anyview_ros.engine.pipeline import Progress, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_job import ClipJob
 from anyview_ros.node.clips.clip_request import check_answer_size
-from anyview_ros.node.clips.clip_sources import ClipGatherer
 from anyview_ros.node.clips.request_queue import Ticket
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
+from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.inference.worker import ignore_progress
 from anyview_ros.node.parameters import Settings
-from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.publisher import PublishedClip
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
@@ -31,7 +33,8 @@ class ClipMaker:
     Args:
         node: its clock.
         cameras: the virtual cameras, whose frames move; what they are made from is noted there.
-        gatherer: the sources, as they are now.
+        model: as it is now, see `ServedModel.required`.
+        gatherer: the sources, as they are now, for a model.
         settings: the node's parameters, as they are now.
     """
 
@@ -39,11 +42,13 @@ class ClipMaker:
         self,
         node: Node,
         cameras: VirtualCameras,
-        gatherer: Callable[[], ClipGatherer],
+        model: Callable[[], RunningModel],
+        gatherer: Callable[[RunningModel], ClipGatherer],
         settings: Callable[[], Settings],
     ) -> None:
         self._node = node
         self._cameras = cameras
+        self._model = model
         self._gatherer = gatherer
         self._settings = settings
 
@@ -51,7 +56,7 @@ class ClipMaker:
         self, spec: ClipSpec, camera: CameraRequest, cancelled: Callable[[], bool], keep: str = ""
     ) -> tuple[str, ...]:
         """Return the names of the best sources as of now, and note why, see `ClipGatherer`."""
-        choice = self._gatherer().choose(spec, camera, cancelled, keep)
+        choice = self._gatherer(self._model()).choose(spec, camera, cancelled, keep)
         self._cameras.note_choice(camera.name, choice)
         return choice.names
 
@@ -75,8 +80,10 @@ class ClipMaker:
         """
         request = camera.request
         names = request.sources or chosen or self.choose(spec, request, cancelled)
-        job = self._gatherer().gather(spec, camera, names, cancelled)
-        self._cameras.note_memory(request.name, job.memory)
+        model = self._model()
+        gathered = self._gatherer(model).gather(spec, request, names, cancelled)
+        self._cameras.note_memory(request.name, gathered.memory)
+        job = ClipJob(gathered, camera, model)
         check_answer_size(job.target.camera, len(job.stamps_ns), return_frames)
         return job
 
@@ -95,24 +102,27 @@ class ClipMaker:
         Raises:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
-        contract, frames, options = job.model.contract, len(job.stamps_ns), self._options(job)
-        known = None if before is None else known_frames(contract, before, frames, options)
+        options = self._options(job)
         try:
-            synthesis = job.model.worker.synthesize(
-                job.clips,
-                job.target,
-                options,
-                on_progress=on_progress,
-                cancelled=ticket.is_cancelled,
-                known=known,
+            synthesis = continued(
+                partial(
+                    job.model.worker.synthesize,
+                    job.clips,
+                    job.target,
+                    options,
+                    on_progress=on_progress,
+                    cancelled=ticket.is_cancelled,
+                ),
+                before,
+                job.model.contract,
+                frames=len(job.stamps_ns),
+                options=options,
             )
         except AnyviewError:
             if not ticket.is_cancelled():
                 raise
         if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
             raise ticket.reason()
-        if before is not None:
-            synthesis = replace(synthesis, frames=blend_seam(synthesis.frames, before))
         return SynthesizedClip(job, synthesis, ticket.queue_s)
 
     def finish(self, clip: SynthesizedClip, chosen: Sequence[int]) -> PublishedClip:

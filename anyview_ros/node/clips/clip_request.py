@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from anyview_ros.clips.clip_spec import ClipSpec, check_frames, check_order
+from anyview_ros.clips.virtual.camera_request import (
+    PERIOD_TOLERANCE,
+    CameraRequest,
+    camera_request,
+    check_name,
+)
 from anyview_ros.contract import Contract
 from anyview_ros.engine.pipeline import SynthesisOptions, check_sampling
 from anyview_ros.engine.sampler import MAX_SEED
@@ -10,12 +16,6 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.msg import ClipRequest, VirtualCamera
-from anyview_ros.node.virtual.camera_request import (
-    PERIOD_TOLERANCE,
-    CameraRequest,
-    camera_request,
-    check_name,
-)
 
 MAX_RETURNED_BYTES = 16_000_000  # the middleware keeps results for a while
 MAX_CLIP_BYTES = 1 << 30

@@ -22,16 +22,16 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.clips.frame_buffer import FrameBuffer
+from anyview_ros.clips.intake.camera_intake import CameraIntake, OnFrame, ignore_frame
+from anyview_ros.clips.intake.intake_config import IntakeConfig
+from anyview_ros.clips.intake.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
+from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.node import qos_overrides
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.qos_matching import mismatch
-from anyview_ros.node.sources.camera_intake import CameraIntake, OnFrame, ignore_frame
-from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
-from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.topics import COMPRESSED, Transport

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -11,14 +10,13 @@ from rclpy.node import Node
 from rclpy.timer import Timer
 from rclpy.validate_topic_name import validate_topic_name
 
-from anyview_ros.clips.frame_buffer import BufferLimits
+from anyview_ros.clips.intake.camera_intake import OnFrame, ignore_frame
+from anyview_ros.clips.intake.intake_config import TF_MARGIN_S, IntakeConfig, buffer_limits
+from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import Settings, declare_camera
-from anyview_ros.node.sources.camera_intake import OnFrame, ignore_frame
 from anyview_ros.node.sources.camera_stream import CameraStream
 from anyview_ros.node.sources.image_thread import ImageGroup, ImageThread
-from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
@@ -34,8 +32,6 @@ from anyview_ros.topics import (
 )
 
 DISCOVERY_PERIOD_S = 0.5
-TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
-MAX_BUFFER_BYTES = 512 << 20  # of one camera
 
 
 class Inputs:
@@ -174,7 +170,7 @@ class Inputs:
             image_topic=topic,
             info_topic=self._resolved(info, f"{name}.camera_info_topic"),
             fixed_frame=self._settings.fixed_frame,
-            limits=self._limits(),
+            limits=buffer_limits(self._settings.buffer_s, self._config.frame_period),
             transport=camera.transport,
             reliable=camera.reliability == "reliable",
             rectify=camera.rectify,
@@ -192,12 +188,3 @@ class Inputs:
                 f"'{topic}' is no name of a topic ({why}); set '{parameter}' to one",
             ) from None
         return str(self._node.resolve_topic_name(topic))
-
-    def _limits(self) -> BufferLimits:
-        buffer_s = self._settings.buffer_s
-        return BufferLimits(
-            max_age_ns=int(buffer_s * 1e9),
-            # A stream is stored at less than twice the grid's rate, see GridFilter.
-            max_frames=2 * math.ceil(buffer_s / self._config.frame_period) + 2,
-            max_bytes=MAX_BUFFER_BYTES,
-        )

@@ -12,6 +12,8 @@ from dataclasses import replace
 from rclpy.node import Node
 
 from anyview_ros.clips.clip_windows import ClipShape, Window
+from anyview_ros.clips.streaming.stream import Stream, StreamStatus
+from anyview_ros.clips.virtual.camera_request import CameraRequest
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_maker import ClipMaker
@@ -21,8 +23,6 @@ from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure
 from anyview_ros.node.streaming.fair_queue import FairQueue
-from anyview_ros.node.streaming.stream import Stream, StreamStatus
-from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
 POLL_S = 0.05  # how late what no frame announces is noticed: transforms, room in a queue, the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -15,9 +16,12 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
 from anyview_ros.clips.placements import FramePose, Placement, Standing, Steered, WorldFrom
+from anyview_ros.clips.virtual.camera_request import CameraRequest
+from anyview_ros.clips.virtual.placement_messages import stamped_pose
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
-from anyview_ros.node.virtual.placement_messages import stamped_pose
+from anyview_ros.msg import VirtualCamera
+from anyview_ros.node.messages import pose_message
 
 MAX_STEP_M = 1000.0  # a marker dragged along a plane seen edge-on flies further
 MAX_AHEAD_NS = 5_000_000_000  # of the newest image; images are late, but not by so much
@@ -54,6 +58,16 @@ def apply_pose(
         )
     # Without a stamp it holds from the newest image on; what is stamped later, until now, is over.
     return before.with_pose(stamp or max(newest_ns, _not_jumped(before, newest_ns)), pose)
+
+
+def message_now(request: CameraRequest) -> VirtualCamera:
+    """Return the message of a request, with the pose to which the camera was steered since."""
+    if not isinstance(request.placement, Steered):
+        return request.message
+    now = copy(request.message)
+    newest = request.placement.newest
+    now.pose, now.parent_frame = pose_message(newest.frame_from_cam), newest.frame
+    return now
 
 
 def _history(placement: Placement) -> Steered:

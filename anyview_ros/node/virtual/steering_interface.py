@@ -5,8 +5,8 @@ from __future__ import annotations
 from rclpy.node import Node
 
 from anyview_ros.clips.placements import Standing, Steered
+from anyview_ros.clips.virtual.camera_request import CameraRequest
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.steering import OnPose, PoseTopics
 from anyview_ros.node.virtual.steering_markers import SteeringMarkers
 

@@ -15,11 +15,11 @@ from rclpy.node import Node
 
 from anyview_ros.clips.placements import Standing, Steered
 from anyview_ros.clips.source_choice import Choice
+from anyview_ros.clips.virtual.camera_request import CameraRequest
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.virtual.camera_frames import CameraFrames
-from anyview_ros.node.virtual.camera_request import CameraRequest
 from anyview_ros.node.virtual.publisher import CameraTopics
 from anyview_ros.node.virtual.steering import apply_pose
 from anyview_ros.node.virtual.steering_interface import SteeringInterface

@@ -15,25 +15,21 @@ from anyview_ros.msg import ClipRequest
 from anyview_ros.msg import VirtualCamera as CameraMessage
 from numpy.typing import NDArray
 
+from anyview_ros.clips.clip_sources import ClipGatherer, GatheredClip
 from anyview_ros.clips.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.clips.source_choice import Choice
+from anyview_ros.clips.virtual.camera_request import camera_request
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import quaternion_xyzw, rigid
 from anyview_ros.imaging.lenses import RectifiedCamera
-from anyview_ros.node.clips.clip_job import ClipJob
 from anyview_ros.node.clips.clip_request import requested_clip
-from anyview_ros.node.clips.clip_sources import ClipGatherer
-from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.transforms.fixed_frame import FixedFrame
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.node.virtual.camera_request import camera_request
-from anyview_ros.node.virtual.publisher import CameraTopics
-from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
 from anyview_ros.packages import load_package
 from tests.node.rig import CAMERA, PERIOD_NS, base_from_cam, picture, world_from_base
 from tests.packages import make_package
@@ -107,18 +103,16 @@ def gather(
     streams: dict[str, Any],
     request: ClipRequest,
     on_choice: Callable[[str, Choice], None] = lambda camera, choice: None,
-) -> ClipJob:
+) -> GatheredClip:
     fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
-    model, scale = cast(RunningModel, SimpleNamespace(contract=contract)), contract.scene_scale
-    gatherer = ClipGatherer(lambda: streams, fixed, model, scale)
+    gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale)
     spec, asked = requested_clip(request, contract), camera_request(request.camera, contract)
     names = asked.sources
     if not names:
         choice = gatherer.choose(spec, asked, lambda: False)
         on_choice(asked.name, choice)
         names = choice.names
-    camera = VirtualCamera(asked, cast(CameraTopics, None))
-    return gatherer.gather(spec, camera, names, lambda: False)
+    return gatherer.gather(spec, asked, names, lambda: False)
 
 
 def request(parent: str = "front_optical_frame", *sources: str) -> ClipRequest:

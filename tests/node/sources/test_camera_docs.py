@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from anyview_ros.clips.intake import image_preparation
 from anyview_ros.frames import MAX_SIDE
 from anyview_ros.imaging import camera_info, compression, encodings, lenses
 from anyview_ros.node import messages, parameters
-from anyview_ros.node.sources import image_preparation
 from tests.node.pixels import ALL
 
 DOC = (Path(__file__).parents[3] / "docs" / "cameras.md").read_text()

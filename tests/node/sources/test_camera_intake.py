@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.clips.frame_buffer import BufferLimits
+from anyview_ros.clips.intake import camera_intake, image_preparation
+from anyview_ros.clips.intake.camera_intake import CameraIntake
+from anyview_ros.clips.intake.intake_config import IntakeConfig
+from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.clips.keyframe_store import MemoryLimits
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
@@ -23,10 +27,6 @@ from anyview_ros.frames import Camera
 from anyview_ros.geometry import rigid
 from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.messages import image_message, info_message
-from anyview_ros.node.sources import camera_intake, image_preparation
-from anyview_ros.node.sources.camera_intake import CameraIntake
-from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 

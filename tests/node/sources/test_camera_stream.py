@@ -19,6 +19,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from anyview_ros.clips.frame_buffer import BufferLimits
+from anyview_ros.clips.intake.intake_config import IntakeConfig
+from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.clips.ledger import LedgerSnapshot
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
@@ -27,8 +29,6 @@ from anyview_ros.imaging.resize import resize_image
 from anyview_ros.node.messages import image_message, info_message
 from anyview_ros.node.sources import camera_stream
 from anyview_ros.node.sources.camera_stream import CameraStream
-from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.node.transforms import tf
 from anyview_ros.node.transforms.tf import FrameTree
 from anyview_ros.packages import load_package

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from anyview_ros.clips.intake.image_preparation import calibration_warnings
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.node.messages import info_message
-from anyview_ros.node.sources.image_preparation import calibration_warnings
 
 CAMERA = Camera(64, 48, 50.0, 50.0, 31.5, 23.5)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from anyview_ros.clips.intake.info_pairing import ImageHeader, InfoPairing
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.node.messages import info_message
-from anyview_ros.node.sources.info_pairing import ImageHeader, InfoPairing
 
 CAMERA = Camera.from_fov(64, 48, 1.2)
 

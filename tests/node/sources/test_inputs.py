@@ -9,9 +9,9 @@ from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from anyview_ros.clips.intake.intake_config import IntakeConfig
 from anyview_ros.node import parameters
 from anyview_ros.node.sources.inputs import Inputs
-from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.packages import load_package
 from anyview_ros.topics import cameras_of
 from tests.graph import graph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anyview_ros.node.streaming.pending_frames import (
+from anyview_ros.clips.streaming.pending_frames import (
     LATE,
     MAX_WAITING,
     SUPERSEDED,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from anyview_ros.clips.streaming.retry_policy import MAX_DEATHS, PASSING_S, RetryPolicy
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.streaming.retry_policy import MAX_DEATHS, PASSING_S, RetryPolicy
 
 LIVE, LOSSLESS = False, True
 NOW_NS = 10**12

@@ -10,10 +10,10 @@ from anyview_ros.msg import VirtualCamera
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyview_ros.clips.streaming.stream import Stream
+from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.streaming.stream import Stream
-from anyview_ros.node.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 from anyview_ros.clips.clip_windows import ClipShape
+from anyview_ros.clips.streaming import stream
+from anyview_ros.clips.streaming.pending_frames import SUPERSEDED
+from anyview_ros.clips.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
+from anyview_ros.clips.virtual.camera_request import StreamRequest
 from anyview_ros.node.diagnostics import FULL_RATE, SILENT_S, stream_values
 from anyview_ros.node.parameters import NODE_PARAMETERS
-from anyview_ros.node.streaming import back_pressure, stream
-from anyview_ros.node.streaming.pending_frames import SUPERSEDED
-from anyview_ros.node.streaming.stream_ledger import CLIPS_REMEMBERED, RATE_WINDOW_NS, StreamLedger
-from anyview_ros.node.virtual.camera_request import StreamRequest
+from anyview_ros.node.streaming import back_pressure
 from anyview_ros.packages import find_package, load_package
 
 DOC = (Path(__file__).parents[3] / "docs" / "streaming.md").read_text()

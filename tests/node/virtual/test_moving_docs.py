@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from anyview_ros.msg import VirtualCamera
 
 from anyview_ros.clips import placements
+from anyview_ros.clips.virtual import placement_messages
 from anyview_ros.node.parameters import NODE_PARAMETERS
-from anyview_ros.node.virtual import placement_messages, steering, steering_markers
+from anyview_ros.node.virtual import steering, steering_markers
 
 DOC = (Path(__file__).parents[3] / "docs" / "moving-cameras.md").read_text()
 

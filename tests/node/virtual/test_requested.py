@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyview_ros.clips.placements import Standing
+from anyview_ros.clips.virtual.camera_request import NAME, camera_request
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.node.clips.clip_request import requested_camera, requested_clip
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.virtual.camera_request import NAME, camera_request
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 

@@ -8,9 +8,9 @@ from anyview_ros.msg import VirtualCamera
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anyview_ros.clips.virtual.placement_messages import requested_placement
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse, look_at
-from anyview_ros.node.virtual.placement_messages import requested_placement
 from anyview_ros.node.virtual.trajectories import between, dolly, orbit, pose_messages
 
 SECOND = 1_000_000_000

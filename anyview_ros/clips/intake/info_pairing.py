@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from sensor_msgs.msg import CameraInfo
+from typing import TYPE_CHECKING
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import image_size
 from anyview_ros.imaging.message_fields import stamp_ns
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo
 
 REMEMBERED = 64
 

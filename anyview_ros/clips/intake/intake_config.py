@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
+from anyview_ros.clips.frame_buffer import BufferLimits
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.contract import Contract, PixelRule, Resampler
 from anyview_ros.imaging import resize
-from anyview_ros.node.parameters import Settings, is_default
 
+# Unless a parameter or an option says otherwise.
+BUFFER_S, MEMORY_S, SOURCE_SIZE = 10.0, 20.0, 640
+TF_MARGIN_S = 5.0  # by which the TF cache outlives the frame buffer
+MAX_BUFFER_BYTES = 512 << 20  # of one camera
 MAX_MEMORY_BYTES = 64 << 20  # of one camera's keyframes: 97 of 640x360
 JUMP_SHARE = 1 / 8  # of the distance that matters: 2 m driving, 1 m in a room
 
@@ -52,16 +58,17 @@ class IntakeConfig:
         )
 
 
-def intake_config(settings: Settings, contract: Contract) -> IntakeConfig:
-    """Return how frames are stored for a model, by the parameters."""
-    return replace(
-        IntakeConfig.of(contract, settings.source_size),
-        memory=memory_limits(settings, contract),
-        without_effect=without_effect(settings, contract),
-    )
+class MemorySettings(Protocol):
+    """What is set about keyframes; see the node's parameters of these names."""
+
+    @property
+    def memory_s(self) -> float: ...
+
+    @property
+    def scene_scale(self) -> float: ...
 
 
-def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
+def memory_limits(settings: MemorySettings, contract: Contract) -> MemoryLimits:
     """Return those of each camera; a model of one source has no use for keyframes."""
     if contract.max_sources == 1:
         return NO_MEMORY
@@ -74,18 +81,16 @@ def memory_limits(settings: Settings, contract: Contract) -> MemoryLimits:
     )
 
 
-def without_effect(settings: Settings, contract: Contract) -> dict[str, str]:
-    """Return parameters of the sources that were set and change nothing for a model, and why."""
-    found = {}
-    is_set = {name: not is_default(settings, name) for name in ("source_size", "memory_s")}
-    if is_set["source_size"] and settings.source_size and not contract.sweep_weights:
-        found["source_size"] = (
-            f"has no effect: model '{contract.name}' does not tell which source a pixel is from "
-            "(sweep_weights of its manifest), so no detail is copied, and frames are kept at its "
-            "own size"
-        )
-    if is_set["memory_s"] and settings.memory_s and contract.max_sources == 1:
-        found["memory_s"] = (
-            f"has no effect: model '{contract.name}' takes one source, which is a camera of now"
-        )
-    return found
+def buffer_limits(buffer_s: float, frame_period: float) -> BufferLimits:
+    """Return those of each camera.
+
+    Args:
+        buffer_s: age of the oldest frame that is kept.
+        frame_period: seconds between two frames of a clip.
+    """
+    return BufferLimits(
+        max_age_ns=int(buffer_s * 1e9),
+        # A stream is stored at less than twice the grid's rate, see GridFilter.
+        max_frames=2 * math.ceil(buffer_s / frame_period) + 2,
+        max_bytes=MAX_BUFFER_BYTES,
+    )

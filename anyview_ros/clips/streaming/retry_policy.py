@@ -19,10 +19,17 @@ class RetryPolicy:
     Args:
         patience_s: how long a clip waits for its transforms.
         now_ns: steady clock of that patience, and of how long a problem has lasted.
+        rest_s: steady clock of the time between two tries.
     """
 
-    def __init__(self, patience_s: float, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        patience_s: float,
+        now_ns: Callable[[], int],
+        rest_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._patience_s = patience_s
+        self._rest_s = rest_s
         self._now_ns = now_ns
         self._problem: AnyviewError | None = None
         self._problem_since = 0
@@ -52,12 +59,12 @@ class RetryPolicy:
     @property
     def is_resting(self) -> bool:
         """Return whether it is too early for another try."""
-        return time.monotonic() < self._retry_at
+        return self._rest_s() < self._retry_at
 
     def rest(self, error: AnyviewError) -> None:
         """Note why nothing can be made, and allow no other try for RETRY_S."""
         self.note(error)
-        self._retry_at = time.monotonic() + RETRY_S
+        self._retry_at = self._rest_s() + RETRY_S
 
     def is_worth_waiting(self, error: AnyviewError, lossless: bool) -> bool:
         """Return whether what lacks may still come; the first error begins the patience."""

@@ -18,13 +18,13 @@ from anyview_ros.clips.clip_windows import (
     live_window,
     lossless_window,
 )
+from anyview_ros.clips.streaming.pending_frames import SUPERSEDED, PendingFrames
+from anyview_ros.clips.streaming.retry_policy import RetryPolicy
+from anyview_ros.clips.streaming.stream_ledger import StreamLedger, StreamSnapshot
+from anyview_ros.clips.virtual.camera_request import CameraRequest, StreamRequest
 from anyview_ros.contract import Contract
 from anyview_ros.engine.continuation import PreviousClip
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.streaming.pending_frames import SUPERSEDED, PendingFrames
-from anyview_ros.node.streaming.retry_policy import RetryPolicy
-from anyview_ros.node.streaming.stream_ledger import StreamLedger, StreamSnapshot
-from anyview_ros.node.virtual.camera_request import CameraRequest, StreamRequest
 
 # Why frames are not published, beside those of `PendingFrames` and the codes of errors.
 THINNED, OFF_GRID, CLOCK_JUMPED = "thinned", "off_grid", "clock_jumped"
@@ -55,6 +55,7 @@ class Stream:
         contract: of the model.
         patience_s: how long a clip waits for its transforms.
         now_ns: a steady clock that stands still while the source is held back.
+        rest_s: a steady clock, see `RetryPolicy`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Stream:
         contract: Contract,
         patience_s: float,
         now_ns: Callable[[], int] = time.monotonic_ns,
+        rest_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._shape = ClipShape.of(contract)
@@ -73,7 +75,7 @@ class Stream:
         self._answered: tuple[int, ...] = ()  # stamps of the last clip, if the next can continue it
         self._previous: PreviousClip | None = None  # its frames
         self._ledger = StreamLedger()
-        self._retries = RetryPolicy(patience_s, now_ns)
+        self._retries = RetryPolicy(patience_s, now_ns, rest_s)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._epoch = 0
         self._heard_at = now_ns()

@@ -1,21 +1,20 @@
-"""Where a virtual camera is to be, from messages and back."""
+"""Where a virtual camera is to be, from the fields of messages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Pose, PoseStamped
 from numpy.typing import NDArray
 
 from anyview_ros.clips.placements import MAX_POSES, FramePose, Standing, Trajectory
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import transform_from_pose
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
-from anyview_ros.msg import VirtualCamera
 
 
-def requested_placement(message: VirtualCamera) -> Standing | Trajectory:
+def requested_placement(message: Any) -> Standing | Trajectory:
     """Check where a virtual camera is to be.
 
     Raises:
@@ -26,7 +25,7 @@ def requested_placement(message: VirtualCamera) -> Standing | Trajectory:
     return Standing(FramePose(message.parent_frame, _transform(message.pose)))
 
 
-def stamped_pose(message: PoseStamped, parent_frame: str) -> FramePose:
+def stamped_pose(message: Any, parent_frame: str) -> FramePose:
     """Check one pose; without a frame_id it is in the parent frame.
 
     Raises:
@@ -35,7 +34,7 @@ def stamped_pose(message: PoseStamped, parent_frame: str) -> FramePose:
     return FramePose(message.header.frame_id or parent_frame, _transform(message.pose))
 
 
-def _trajectory(message: VirtualCamera) -> Trajectory:
+def _trajectory(message: Any) -> Trajectory:
     if _is_set(message.pose):
         raise _invalid("pose and trajectory exclude each other; leave pose at its default")
     if not 2 <= len(message.trajectory) <= MAX_POSES:
@@ -62,15 +61,14 @@ def _check_increasing(stamps: Sequence[int]) -> None:
         before = stamp
 
 
-def _is_set(pose: Pose) -> bool:
-    unset = Pose()
-    if pose == unset:
-        return False
-    unset.orientation.w = 0.0  # from clients that zero what they leave out
-    return bool(pose != unset)
+def _is_set(pose: Any) -> bool:
+    p, q = pose.position, pose.orientation
+    if any((p.x, p.y, p.z, q.x, q.y, q.z)):
+        return True
+    return q.w not in (0.0, 1.0)  # 0 from clients that zero what they leave out
 
 
-def _transform(pose: Pose) -> NDArray[np.float64]:
+def _transform(pose: Any) -> NDArray[np.float64]:
     p, q = pose.position, pose.orientation
     return transform_from_pose((p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
 

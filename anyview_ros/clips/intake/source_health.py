@@ -107,6 +107,10 @@ class SourceHealth:
         """
         self._notes[code] = (now_ns, Problem(code, f"'{self._topic}': {text}"))
 
+    def noted(self) -> list[Problem]:
+        """Return every problem that was noted, however long ago; the newest of each code."""
+        return [problem for _, problem in self._notes.values()]
+
     def new_epoch(self) -> None:
         self._stamps.clear()
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo
 
-from anyview_ros.clips.placements import Placement, Steered
+from anyview_ros.clips.placements import Placement
+from anyview_ros.clips.virtual.placement_messages import requested_placement
 from anyview_ros.contract import Contract
 from anyview_ros.engine.trust.uncertainty import check_samples
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
-from anyview_ros.msg import VirtualCamera
-from anyview_ros.node.messages import pose_message
-from anyview_ros.node.virtual.placement_messages import requested_placement
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
 PERIOD_TOLERANCE = 0.01
+LIVE, LOSSLESS = 0, 1  # modes of anyview_ros/VirtualCamera
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class CameraRequest:
         horizontal_fov: radians, 0 = the first source's.
         sources: names, empty = chosen by the node.
         stream: None = on request only.
-        message: as it came.
+        message: as it came: an anyview_ros/VirtualCamera, or what has its fields.
     """
 
     name: str
@@ -62,20 +60,11 @@ class CameraRequest:
     horizontal_fov: float
     sources: tuple[str, ...]
     stream: StreamRequest | None
-    message: VirtualCamera
+    message: Any
 
     @property
     def frame_id(self) -> str:
         return optical_frame(self.name)
-
-    def message_now(self) -> VirtualCamera:
-        """Return the message of the request, with the pose to which it was steered since."""
-        if not isinstance(self.placement, Steered):
-            return self.message
-        now = copy(self.message)
-        newest = self.placement.newest
-        now.pose, now.parent_frame = pose_message(newest.frame_from_cam), newest.frame
-        return now
 
     def camera(self, first_source: Camera) -> Camera:
         """Return the intrinsics; what was left open is taken from the first source's."""
@@ -93,8 +82,11 @@ def optical_frame(camera_name: str) -> str:
     return f"{camera_name}_optical_frame"
 
 
-def camera_request(message: VirtualCamera, contract: Contract) -> CameraRequest:
+def camera_request(message: Any, contract: Contract) -> CameraRequest:
     """Check a virtual camera.
+
+    Args:
+        message: an anyview_ros/VirtualCamera, or what has its fields.
 
     Raises:
         AnyviewError: `invalid_name`, `invalid_mode`, `invalid_rate`, `invalid_priority`,
@@ -131,12 +123,12 @@ def check_name(name: str) -> None:
         )
 
 
-def _stream_request(message: VirtualCamera, contract: Contract) -> StreamRequest | None:
-    if message.mode > VirtualCamera.LOSSLESS:
+def _stream_request(message: Any, contract: Contract) -> StreamRequest | None:
+    if message.mode > LOSSLESS:
         raise AnyviewError(
             "invalid_mode", f"mode must be 0 (LIVE) or 1 (LOSSLESS), got {message.mode}"
         )
-    lossless, most_hz = message.mode == VirtualCamera.LOSSLESS, 1 / contract.frame_period
+    lossless, most_hz = message.mode == LOSSLESS, 1 / contract.frame_period
     if not 0 <= message.rate <= most_hz * (1 + PERIOD_TOLERANCE):  # NaN is refused too
         raise AnyviewError(
             "invalid_rate",
@@ -158,7 +150,7 @@ def _stream_request(message: VirtualCamera, contract: Contract) -> StreamRequest
     return None
 
 
-def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
+def _pinhole(info: Any) -> tuple[tuple[int, int] | None, Camera | None]:
     """Return (size, intrinsics) of a camera info in a request; None for what it leaves open."""
     k = np.array(info.k, np.float64).reshape(3, 3)
     _check_rectified(info, k)
@@ -184,7 +176,7 @@ def _pinhole(info: CameraInfo) -> tuple[tuple[int, int] | None, Camera | None]:
     return (info.width, info.height), None
 
 
-def _check_rectified(info: CameraInfo, k: NDArray[np.float64]) -> None:
+def _check_rectified(info: Any, k: NDArray[np.float64]) -> None:
     r, p = np.array(info.r).reshape(3, 3), np.array(info.p).reshape(3, 4)
     if np.any(info.d):
         raise _invalid_camera(f"d must be empty or zero, got {np.asarray(info.d).tolist()}")

@@ -1,4 +1,4 @@
-"""From image, camera info and TF to posed frames at the size of the buffer. No rclpy."""
+"""From image, camera info and TF to posed frames at the size of the buffer."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.clips.frame_buffer import FrameBuffer
+from anyview_ros.clips.intake.image_preparation import ImagePreparer, PreparedImage
+from anyview_ros.clips.intake.info_pairing import ImageHeader, InfoPairing
+from anyview_ros.clips.intake.intake_config import IntakeConfig
+from anyview_ros.clips.intake.source_health import Problem, SourceHealth, SourceStatus
+from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
 from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.imaging.message_fields import JUMP_NS, seconds
-from anyview_ros.node.sources.image_preparation import ImagePreparer, PreparedImage
-from anyview_ros.node.sources.info_pairing import ImageHeader, InfoPairing
-from anyview_ros.node.sources.intake_config import IntakeConfig
-from anyview_ros.node.sources.source_health import SourceHealth, SourceStatus
-from anyview_ros.node.sources.source_options import SourceOptions
 from anyview_ros.time_grid import GridFilter
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo
 
 INFO_PATIENCE_NS = 100_000_000  # how long the camera info of an image's stamp is waited for
 MAX_PENDING = 64
@@ -47,6 +49,18 @@ CLOCK_REMEDY = "does everything run on one clock, see use_sim_time?"
 
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # FrameTree.lookup
 OnFrame = Callable[[str, int, bool], None]
+
+
+class FrameStore(Protocol):
+    """Where posed frames go."""
+
+    def add(self, frame: Frame) -> bool:
+        """Take a frame whose stamp is new; return whether the camera changed with it."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything: the clock jumped."""
+        ...
 
 
 def ignore_frame(camera: str, stamp_ns: int, is_changed: bool) -> None:
@@ -84,6 +98,7 @@ class CameraIntake:
         now_ns: steady clock.
         on_frame: called with the camera's name, the stamp of a frame that is in the buffer now,
             and whether the camera changed with it; inside of the lock: it must return at once.
+        store: takes the frames in place of `buffer`, which stays empty.
     """
 
     def __init__(
@@ -94,6 +109,7 @@ class CameraIntake:
         on_epoch: Callable[[str, str], None],
         now_ns: Callable[[], int] = time.monotonic_ns,
         on_frame: OnFrame = ignore_frame,
+        store: FrameStore | None = None,
     ) -> None:
         self.options = options
         self.ledger = Ledger()
@@ -104,6 +120,7 @@ class CameraIntake:
             memory=config.memory,
             note=self._note,
         )
+        self._store: FrameStore = store or self.buffer
         self._lookup = lookup
         self._on_epoch = on_epoch
         self._on_frame = on_frame
@@ -177,6 +194,11 @@ class CameraIntake:
                 keyframes=self.buffer.remembered,
             )
 
+    def noted(self) -> list[Problem]:
+        """Return every problem there was, the newest of each code."""
+        with self._lock:
+            return self._health.noted()
+
     def _check_order(self, stamp: int) -> str:
         """Return the reason if the stamp starts a new epoch, else nothing.
 
@@ -243,7 +265,7 @@ class CameraIntake:
                     stuck = error.retry == "arrival"
                 continue
             del self._pending[frame.stamp_ns]
-            is_changed = self.buffer.add(frame)
+            is_changed = self._store.add(frame)
             self._on_frame(self.options.name, frame.stamp_ns, is_changed)
 
     def _prepared(self, pending: _PendingImage, now: int) -> PreparedImage | None:
@@ -284,7 +306,7 @@ class CameraIntake:
     def _new_epoch(self, reason: str) -> None:
         for pending in list(self._pending.values()):
             self._give_up(pending, AnyviewError("clock_jump", f"{reason}: starting over"))
-        self.buffer.clear()
+        self._store.clear()
         self._grid.reset()
         self._infos.new_epoch()
         self._health.new_epoch()

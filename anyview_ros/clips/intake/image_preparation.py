@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo
 
 from anyview_ros.clips.frame_buffer import difference
+from anyview_ros.clips.intake.info_pairing import ImageHeader
+from anyview_ros.clips.intake.intake_config import IntakeConfig
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.camera_info import Rectify, lens_from_info
@@ -21,9 +22,10 @@ from anyview_ros.imaging.lenses import Lens, RectifiedCamera
 from anyview_ros.imaging.message_fields import check_header, seconds, stamp_ns
 from anyview_ros.imaging.rectification import rectifier
 from anyview_ros.imaging.resize import model_size, resize_camera
-from anyview_ros.node.sources.info_pairing import ImageHeader
-from anyview_ros.node.sources.intake_config import IntakeConfig
 from anyview_ros.topics import Transport
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo
 
 ENOUGH_COVERAGE = 0.95
 

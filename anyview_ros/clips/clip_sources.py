@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_spec import ClipSpec
+from anyview_ros.clips.frame_buffer import FrameBuffer
+from anyview_ros.clips.intake.source_health import SourceStatus
 from anyview_ros.clips.source_choice import (
     Candidate,
     Choice,
@@ -17,18 +20,78 @@ from anyview_ros.clips.source_choice import (
     rank_sources,
     select_complementary,
 )
+from anyview_ros.clips.virtual.camera_request import CameraRequest
+from anyview_ros.contract import Contract
 from anyview_ros.engine.keyframes import choose_keyframes
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
-from anyview_ros.node.clips.clip_job import ClipJob
-from anyview_ros.node.inference.served_model import RunningModel
-from anyview_ros.node.sources.camera_stream import CameraStream
-from anyview_ros.node.transforms.fixed_frame import FixedFrame
-from anyview_ros.node.virtual.camera_request import CameraRequest
-from anyview_ros.node.virtual.virtual_cameras import VirtualCamera
+from anyview_ros.imaging.lenses import RectifiedCamera
 
-Streams = Mapping[str, CameraStream]
 OWN_END = 0.75  # periods: half of one, and what two unsteady cameras add
+
+Found = TypeVar("Found")
+
+
+class SourceStream(Protocol):
+    """One source camera, live or recorded."""
+
+    @property
+    def buffer(self) -> FrameBuffer: ...
+
+    @property
+    def latest_info(self) -> RectifiedCamera | None:
+        """Return the camera at its own size; None before the first image was prepared."""
+        ...
+
+    def status(self) -> SourceStatus: ...
+
+
+class Poses(Protocol):
+    """Poses in the fixed frame."""
+
+    def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        """Return the (4, 4) pose of a frame, which is empty for the fixed frame; never wait."""
+        ...
+
+    def wait_for(self, resolve: Callable[[], Found], cancelled: Callable[[], bool]) -> Found:
+        """Return what `resolve` does, as soon as the transforms that it needs are there."""
+        ...
+
+
+Streams = Mapping[str, SourceStream]
+
+
+@dataclass(frozen=True)
+class GatheredClip:
+    """What a clip is made from, and the poses of its target.
+
+    Args:
+        spec: what it was cut by.
+        names: of the source cameras; the first one's stamps are those of the result. That of a
+            camera is there again for each of its keyframes, which come last.
+        clips: one for each source, at the size stored.
+        target: intrinsics and poses of the virtual camera.
+        keyframes: what of another time it is made from.
+    """
+
+    spec: ClipSpec
+    names: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    target: View
+    keyframes: tuple[Keyframe, ...] = ()
+
+    @property
+    def stamps_ns(self) -> tuple[int, ...]:
+        return self.clips[0].stamps_ns
+
+    @property
+    def newest_ns(self) -> int:
+        return max(clip.stamps_ns[-1] for clip in self.clips)
+
+    @property
+    def memory(self) -> str:
+        """Return its keyframes, in words."""
+        return ", ".join(key.words(self.stamps_ns[-1]) for key in self.keyframes)
 
 
 class ClipGatherer:
@@ -37,29 +100,32 @@ class ClipGatherer:
     Args:
         streams: the source cameras by name, as they are now.
         fixed: poses.
-        model: by which the clips are made.
+        contract: of the model by which the clips are made.
         scene_scale: for the choice of a source.
+        after: whether keyframes may be of the time after a clip, where that was read already.
     """
 
     def __init__(
         self,
         streams: Callable[[], Streams],
-        fixed: FixedFrame,
-        model: RunningModel,
+        fixed: Poses,
+        contract: Contract,
         scene_scale: float,
+        after: bool = False,
     ) -> None:
         self._streams = streams
         self._fixed = fixed
-        self._model = model
+        self._contract = contract
         self._scene_scale = scene_scale
+        self._after = after
 
     def gather(
         self,
         spec: ClipSpec,
-        virtual: VirtualCamera,
+        camera: CameraRequest,
         names: tuple[str, ...],
         cancelled: Callable[[], bool],
-    ) -> ClipJob:
+    ) -> GatheredClip:
         """Cut the source clips of a clip and pose its target.
 
         Args:
@@ -69,7 +135,6 @@ class ClipGatherer:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `ClipSpec.grid` and `FrameTree.lookup`.
         """
-        camera = virtual.request
         streams = _some(self._streams())
         clips = self._clips(spec, [_stream(name, streams) for name in names])
         poses = self._poses(spec, camera, clips[0].stamps_ns, cancelled)
@@ -78,13 +143,11 @@ class ClipGatherer:
             raise AnyviewError("clock_jumped", f"the clock of '{names[0]}' jumped; ask again")
         target = View(camera.camera(info.camera), poses)
         past = self._past(spec, clips[0], camera.sources or streams, streams)
-        free = self._model.contract.max_sources - len(clips)
+        free = self._contract.max_sources - len(clips)
         found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, count=free)
         held = [streams[key.name].buffer.held(key.frame, len(clips[0])) for key in found]
-        return ClipJob(
+        return GatheredClip(
             spec=spec,
-            camera=virtual,
-            model=self._model,
             names=(*names, *(key.name for key in found)),
             clips=(*clips, *held),
             target=target,
@@ -116,7 +179,7 @@ class ClipGatherer:
             except AnyviewError as error:
                 refused[name] = error
         past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
-        most = self._model.contract.max_sources
+        most = self._contract.max_sources
         choice = select_complementary(first, ready, self._scene_scale, most=most, past=past)
         without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
         return replace(choice, reason=", ".join([choice.reason, *without]))
@@ -128,7 +191,7 @@ class ClipGatherer:
             [
                 Keyframe(name, frame)
                 for name in sorted(names)
-                for frame in streams[name].buffer.keyframes(first_ns, last_ns)
+                for frame in streams[name].buffer.keyframes(first_ns, last_ns, self._after)
             ],
             last_ns,
         )
@@ -162,7 +225,7 @@ class ClipGatherer:
         if not seeing:
             return {}
         newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
-        end_ns, num_frames = spec.grid(newest_ns, self._model.contract)
+        end_ns, num_frames = spec.grid(newest_ns, self._contract)
         span_ns = (num_frames - 1) * spec.period_ns
         found = {}
         for name, (buffer, newest_ns, source_camera) in seeing.items():
@@ -194,7 +257,7 @@ class ClipGatherer:
 
         return self._fixed.wait_for(resolve, cancelled)
 
-    def _clips(self, spec: ClipSpec, streams: Sequence[CameraStream]) -> tuple[Clip, ...]:
+    def _clips(self, spec: ClipSpec, streams: Sequence[SourceStream]) -> tuple[Clip, ...]:
         """Cut one clip of each stream, on grids of one period that end together.
 
         Cameras that are not triggered together take their images at other instants. Each has its
@@ -202,7 +265,7 @@ class ClipGatherer:
         would be by chance whether the frame before or the one after is nearer, and clips had gaps.
         """
         newest_ns = min(_newest_ns(stream) for stream in streams)
-        end_ns, num_frames = spec.grid(newest_ns, self._model.contract)
+        end_ns, num_frames = spec.grid(newest_ns, self._contract)
         if len(streams) == 1 and not spec.end_ns and not spec.start_ns:
             end_ns = 0  # the buffer's own newest, so that its errors can say how long to wait
         ends_ns = [end_ns] if len(streams) == 1 else [_own_end(s, end_ns, spec) for s in streams]
@@ -212,7 +275,7 @@ class ClipGatherer:
         )
 
 
-def _own_end(stream: CameraStream, end_ns: int, spec: ClipSpec) -> int:
+def _own_end(stream: SourceStream, end_ns: int, spec: ClipSpec) -> int:
     """Return the stamp of the stream's frame at the end of a grid, or the end if there is none."""
     frame = stream.buffer.nearest(end_ns)
     near = frame is not None and abs(frame.stamp_ns - end_ns) <= OWN_END * spec.period_ns
@@ -229,7 +292,7 @@ def _some(streams: Streams) -> Streams:
     return streams
 
 
-def _stream(name: str, streams: Streams) -> CameraStream:
+def _stream(name: str, streams: Streams) -> SourceStream:
     if name not in streams:
         raise AnyviewError(
             "unknown_source",
@@ -238,7 +301,7 @@ def _stream(name: str, streams: Streams) -> CameraStream:
     return streams[name]
 
 
-def _newest_ns(stream: CameraStream) -> int:
+def _newest_ns(stream: SourceStream) -> int:
     """Return the stamp of a stream's newest frame.
 
     Raises:

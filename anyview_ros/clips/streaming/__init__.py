@@ -1,0 +1,1 @@
+"""One continuous camera: what it has answered, what waits, and which clip is next."""
