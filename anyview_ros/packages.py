@@ -41,10 +41,14 @@ class ModelPackage:
 def search_path() -> tuple[Path, ...]:
     """Folders in which a package is looked for by name: the user's first, then installed ones."""
     user = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return tuple(dict.fromkeys((user / "anyview" / "models", *shared("models"))))
+
+
+def shared(name: str) -> tuple[Path, ...]:
+    """Places of a file or folder that comes with this package: the checkout, what is installed."""
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":")), sys.prefix]
-    shares = [Path(prefix) / "share" / "anyview_ros" / "models" for prefix in prefixes]
-    checkout = Path(__file__).resolve().parent.parent / "models"
-    return tuple(dict.fromkeys((user / "anyview" / "models", checkout, *shares)))
+    shares = [Path(prefix) / "share" / "anyview_ros" / name for prefix in prefixes]
+    return (Path(__file__).resolve().parent.parent / name, *shares)
 
 
 def find_package(name_or_path: str, folders: Sequence[Path] | None = None) -> Path:

@@ -28,6 +28,7 @@ LAYERS = {
     "engine": ("values", "imaging"),
     "clips": ("values", "imaging", "engine"),
     "datasets": ("values", "imaging", "media", "clips"),
+    "augment": ("values", "imaging", "media", "engine", "clips", "datasets"),
     "model": ("values", "engine"),
     "training": ("values", "imaging", "media", "worlds", "engine", "datasets", "model"),
     "evaluation": (
@@ -41,7 +42,7 @@ LAYERS = {
         *("doctor", "generated"),
     ),
     "cli": (
-        *("values", "imaging", "media", "worlds", "engine", "datasets", "node", "model"),
+        *("values", "imaging", "media", "worlds", "engine", "datasets", "augment", "node", "model"),
         *("training", "evaluation", "verify", "doctor", "demo"),
     ),
 }
@@ -69,12 +70,12 @@ SHARED = (
 SURFACES = ("engine.surfaces.compiled",)
 # Read and write files; nothing of ROS is loaded for them.
 WITHOUT_ROS = (
-    *("values", "imaging", "media", "worlds", "engine", "clips", "datasets", "model", "training"),
-    "evaluation",
+    *("values", "imaging", "media", "worlds", "engine", "clips", "datasets", "augment", "model"),
+    *("training", "evaluation"),
 )
 COMMANDS_WITHOUT_ROS = (
     *("demo.report", "cli.convert", "cli.convert_bag", "cli.convert_video", "cli.report"),
-    *("cli.bench", "cli.train", "cli.export"),
+    *("cli.bench", "cli.train", "cli.export", "cli.augment"),
 )
 # package -> the layers, or the one module, that may import it
 HOMES = {
@@ -83,7 +84,7 @@ HOMES = {
     "tf2_ros": ("node",),
     "torch": ("model", "training", "evaluation", "verify", "cli"),
     "numba": ("worlds", "node", "training", "evaluation", *SURFACES),
-    "rosbags": ("datasets", "demo"),
+    "rosbags": ("datasets", "augment", "demo"),
 }
 
 

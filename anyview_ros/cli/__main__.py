@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": "measure a model package on a benchmark, or on worlds, beside its baselines",
     "tiers": "measure what each speed of a model package costs against exact",
     "import": "turn the files of the AnyView release into weights that export takes",
+    "augment": "add virtual cameras to a recorded bag, the same every time",
     "convert": "turn a bag or a video into scenes",
     "verify": "hold the joint family against golden vectors of the official code",
 }

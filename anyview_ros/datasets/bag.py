@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.datasets.bag_files import EVER_NS
+from anyview_ros.datasets.bag_files import EVER_NS, BagFiles
 from anyview_ros.datasets.bag_messages import MessageTypes
 from anyview_ros.datasets.bag_opening import open_files
 from anyview_ros.errors import AnyviewError
@@ -31,6 +31,7 @@ class RecordedMessage:
         stamp_ns: of the header, 0 where there is none.
         frame_id: of the header.
         content: as it is in the bag.
+        time_ns: when it was recorded.
     """
 
     topic: str
@@ -38,6 +39,7 @@ class RecordedMessage:
     stamp_ns: int
     frame_id: str
     content: bytes
+    time_ns: int = 0
 
 
 class Bag:
@@ -79,6 +81,11 @@ class Bag:
         """Topics of other encodings than ROS 2's, by encoding."""
         return self._files.foreign
 
+    @property
+    def files(self) -> BagFiles:
+        """Return its open files."""
+        return self._files
+
     def topics(self, message_type: str) -> list[str]:
         """Names of the topics of a type, sorted."""
         return sorted({t.name for t in self._files.topics if t.message_type == message_type})
@@ -104,9 +111,9 @@ class Bag:
 
     def recorded(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
         """Messages with a header on any of the topics, in the order they were recorded."""
-        for topic, _, raw in self._files.messages(topics):
+        for topic, time_ns, raw in self._files.messages(topics):
             stamp, frame_id = header_of(raw)
-            yield RecordedMessage(topic.name, topic.message_type, stamp, frame_id, raw)
+            yield RecordedMessage(topic.name, topic.message_type, stamp, frame_id, raw, time_ns)
 
     def message(self, recorded: RecordedMessage) -> Any:
         """The whole message.

@@ -7,7 +7,9 @@ named error, `BagFiles.messages` leaves out what cannot be read and notes it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from anyview_ros.datasets.bag_topics import RecordedTopic, cause
@@ -27,10 +29,12 @@ class File(Protocol):
     """An opened file of a recording.
 
     Attributes:
+        path: of what is read, which may be an unpacked copy.
         topics: that it has, of any encoding.
         damage: what could not be read of it since it was last looked at.
     """
 
+    path: Path
     topics: list[RecordedTopic]
     damage: list[str]
 
@@ -38,6 +42,10 @@ class File(Protocol):
         self, topics: Collection[RecordedTopic], start_ns: int, stop_ns: int
     ) -> Iterator[tuple[RecordedTopic, int, Any]]:
         """Topic, time of recording and bytes, start <= time < stop; raises anything."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of messages by topic, as far as the file says; raises anything."""
         ...
 
     def close(self) -> None: ...
@@ -49,6 +57,7 @@ class BagFiles:
     Args:
         files: by name, in the order of recording.
         unpack: makes a message of what is stored.
+        packed: whether messages are stored compressed singly.
 
     Attributes:
         topics: that can be read.
@@ -56,8 +65,10 @@ class BagFiles:
         damage: what was left out so far, a line each.
     """
 
-    def __init__(self, files: Mapping[str, File], unpack: Callable[[bytes], bytes]) -> None:
-        self._files, self._unpack = files, unpack
+    def __init__(
+        self, files: Mapping[str, File], unpack: Callable[[bytes], bytes], packed: bool = False
+    ) -> None:
+        self._files, self._unpack, self.packed = files, unpack, packed
         every = dict.fromkeys(topic for file in files.values() for topic in file.topics)
         self.topics = [topic for topic in every if not topic.encoding]
         self.foreign: dict[str, list[str]] = {}
@@ -76,6 +87,20 @@ class BagFiles:
             while (message := self._next(name, file, found)) is not None:
                 if (content := self._content(name, *message)) is not None:
                     yield content
+
+    def by_name(self) -> Mapping[str, File]:
+        """Return the files, in the order of recording."""
+        return self._files
+
+    def counts(self) -> Counter[str]:
+        """Return the number of messages by topic, as far as the files say."""
+        found: Counter[str] = Counter()
+        for name, file in self._files.items():
+            try:
+                found.update(file.counts())
+            except Exception as error:
+                self.note(f"'{name}': how many messages it has ({cause(error)})")
+        return found
 
     def note(self, damage: str) -> None:
         """Remember what was left out."""

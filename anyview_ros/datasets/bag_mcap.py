@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from heapq import merge
 from pathlib import Path
@@ -17,6 +18,7 @@ class McapFile:
     """See `bag_files.File`. Raises what rosbags raises."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.damage: list[str] = []
         self._reader = McapReader(path)
         self._schemas = self._reader.schemas = _Schemas()
@@ -68,6 +70,12 @@ class McapFile:
         except Exception as error:
             seconds = [f"{t / 1e9:.3f}" for t in chunk[:2]]
             self.damage.append(f"what was recorded from {' to '.join(seconds)} s ({cause(error)})")
+
+    def counts(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for connection in self._reader.connections:
+            found[connection.topic] += connection.msgcount
+        return found
 
     def close(self) -> None:
         self._reader.close()

@@ -39,7 +39,7 @@ def open_files(path: Path, stack: ExitStack) -> BagFiles:
         raise _unreadable(path, f"it is not there; {RECORDED}")
     paths, packed = _of_folder(path) if path.is_dir() else ([path], False)
     opened = {file.name: _opened(file, stack) for file in paths}
-    files = BagFiles(opened, _decompressed if packed else lambda raw: raw)
+    files = BagFiles(opened, _decompressed if packed else lambda raw: raw, packed)
     if files.foreign and not files.topics:
         encodings = ", ".join(files.foreign)
         ros1 = f"; {_from_ros1(path.with_suffix('.bag'))}" if "ros1" in encodings else ""

@@ -13,6 +13,9 @@ from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic
 
 TOPICS = "SELECT id, name, type, serialization_format FROM topics ORDER BY id"
 DEFINITIONS = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+COUNTS = (
+    "SELECT name, COUNT(*) FROM messages JOIN topics ON topics.id = messages.topic_id GROUP BY name"
+)
 MESSAGES = (
     "SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({}) "
     "AND timestamp >= ? AND timestamp < ? ORDER BY timestamp"
@@ -23,9 +26,14 @@ class SqliteFile:
     """See `bag_files.File`. Raises what sqlite3 raises."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.damage: list[str] = []
         # immutable: also of a folder that cannot be written, in which sqlite3 would make files.
-        self._connection = sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)
+        self._connection = sqlite3.connect(
+            f"file:{quote(str(path))}?immutable=1",
+            uri=True,
+            check_same_thread=False,  # augment opens in one thread and reads on in another
+        )
         self._connection.text_factory = lambda text: text.decode(errors="replace")
         definitions: dict[Any, tuple[str, str]] = {}
         with suppress(sqlite3.OperationalError):  # recorders before Iron wrote none
@@ -48,6 +56,9 @@ class SqliteFile:
             query, (*by_id, start_ns, stop_ns)
         ):
             yield by_id[number], time_ns, content
+
+    def counts(self) -> dict[str, int]:
+        return dict(self._connection.execute(COUNTS))
 
     def close(self) -> None:
         self._connection.close()

@@ -154,6 +154,14 @@ class TfTrees:
             )
         return next(iter(self._by_namespace), "")
 
+    def topics(self, topic: str) -> list[str]:
+        """Return the topics of the tree that places the camera of a topic.
+
+        Raises:
+            AnyviewError: `ambiguous_tf`.
+        """
+        return sorted(self._by_namespace.get(self.namespace(topic), []))
+
     def of(self, topic: str) -> RecordedTransforms:
         """The tree that places the camera of a topic.
 
@@ -162,7 +170,7 @@ class TfTrees:
         """
         namespace = self.namespace(topic)
         if namespace not in self._trees:
-            topics = self._by_namespace.get(namespace, [])
+            topics = self.topics(topic)
             self._trees[namespace] = RecordedTransforms(self._bag, topics, self._ignored)
         return self._trees[namespace]
 

@@ -1,0 +1,175 @@
+"""The virtual cameras of a recording, in YAML: the fields of `add_virtual_camera`, its checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
+
+from anyview_ros.clips.virtual.camera_request import LOSSLESS, CameraRequest, camera_request
+from anyview_ros.contract import Contract
+from anyview_ros.datasets.bag_topics import cause
+from anyview_ros.errors import AnyviewError
+from anyview_ros.typed_json import WrongKindError, read_typed
+
+MAX_BYTES = 64 << 20  # trajectories of 10,000 poses
+
+
+@dataclass(frozen=True)
+class Vector:
+    """geometry_msgs/Point, in metres."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quaternion:
+    """geometry_msgs/Quaternion."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    w: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pose:
+    """geometry_msgs/Pose of the optical frame."""
+
+    position: Vector = Vector()
+    orientation: Quaternion = Quaternion()
+
+
+@dataclass(frozen=True)
+class Time:
+    """builtin_interfaces/Time."""
+
+    sec: int = 0
+    nanosec: int = 0
+
+
+@dataclass(frozen=True)
+class Header:
+    """std_msgs/Header."""
+
+    stamp: Time = Time()
+    frame_id: str = ""
+
+
+@dataclass(frozen=True)
+class PoseStamped:
+    """geometry_msgs/PoseStamped."""
+
+    header: Header = Header()
+    pose: Pose = Pose()
+
+
+@dataclass(frozen=True)
+class RegionOfInterest:
+    """sensor_msgs/RegionOfInterest, which a virtual camera has not."""
+
+    x_offset: int = 0
+    y_offset: int = 0
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class CameraInfo:
+    """What of a sensor_msgs/CameraInfo a virtual camera may have."""
+
+    width: int = 0
+    height: int = 0
+    k: tuple[float, float, float, float, float, float, float, float, float] = (0.0,) * 9
+    d: tuple[float, ...] = ()
+    r: tuple[float, ...] = (0.0,) * 9
+    p: tuple[float, ...] = (0.0,) * 12
+    binning_x: int = 0
+    binning_y: int = 0
+    roi: RegionOfInterest = RegionOfInterest()
+
+
+@dataclass(frozen=True)
+class CameraEntry:
+    """The fields of an anyview_ros/VirtualCamera that mean something for a recording.
+
+    Args:
+        rate: Hz of the source's time; 0 = every source frame of the model's grid.
+    """
+
+    name: str
+    parent_frame: str = ""
+    pose: Pose = Pose()
+    trajectory: tuple[PoseStamped, ...] = ()
+    camera_info: CameraInfo = CameraInfo()
+    horizontal_fov: float = 0.0
+    rate: float = 0.0
+    sources: tuple[str, ...] = ()
+    uncertainty_samples: int = 0
+    mode: int = field(default=LOSSLESS, init=False)
+    priority: int = field(default=0, init=False)
+
+
+def read_cameras(path: Path, contract: Contract) -> tuple[CameraRequest, ...]:
+    """Return the virtual cameras of a file, in its order.
+
+    Args:
+        contract: of the model that makes them.
+
+    Raises:
+        AnyviewError: `invalid_cameras_file`; `name_taken` for two of one name; those of
+            `camera_request`, with the camera's name.
+    """
+    return tuple(_checked(entry, contract) for entry in _entries(path))
+
+
+def _entries(path: Path) -> list[CameraEntry]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES >> 20} MiB")
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except Exception as error:  # of the disk, and whatever YAML throws at a text that is none
+        raise _invalid(path, cause(error)) from None
+    cameras = raw.get("cameras") if isinstance(raw, dict) and set(raw) == {"cameras"} else None
+    if not isinstance(cameras, list) or not cameras:
+        raise _invalid(path, "it must hold one list, `cameras:`, of one camera or more")
+    found: dict[str, CameraEntry] = {}
+    for k, entry in enumerate(cameras):
+        camera = _entry(path, k, entry)
+        if camera.name in found:
+            raise AnyviewError(
+                "name_taken",
+                f"'{path}' has two cameras '{camera.name}'; name one of them otherwise",
+            )
+        found[camera.name] = camera
+    return list(found.values())
+
+
+def _entry(path: Path, k: int, raw: Any) -> CameraEntry:
+    given = set(raw) if isinstance(raw, dict) else set()
+    if unknown := sorted(map(str, given & {"mode", "priority"})):
+        reason = f"{', '.join(unknown)} mean nothing here: every frame is answered"
+        raise _invalid(path, f"cameras[{k}]: {reason}")
+    try:
+        camera: CameraEntry = read_typed(CameraEntry, raw, f"cameras[{k}]")
+    except WrongKindError as error:
+        raise _invalid(path, str(error).removesuffix("; a newer version wrote it")) from None
+    return camera
+
+
+def _checked(entry: CameraEntry, contract: Contract) -> CameraRequest:
+    most_hz = 1 / contract.frame_period
+    try:
+        return camera_request(replace(entry, rate=entry.rate or most_hz), contract)
+    except AnyviewError as error:
+        raise AnyviewError(error.code, f"camera '{entry.name}': {error.message}") from None
+
+
+def _invalid(path: Path, reason: str) -> AnyviewError:
+    return AnyviewError(
+        "invalid_cameras_file", f"'{path}' is no file of virtual cameras: {reason}; see augment.md"
+    )

@@ -1,0 +1,113 @@
+"""`anyview augment BAG OUT --cameras FILE.yaml`: a recording with virtual cameras added to it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
+
+if TYPE_CHECKING:
+    from anyview_ros.augment.run import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "bag", type=Path, help="rosbag2 folder, one .mcap or .db3 file, or a ROS 1 bag; only read"
+    )
+    parser.add_argument("out", type=Path, help="folder to write; must not exist")
+    parser.add_argument(
+        "--cameras",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="virtual cameras, by the fields of add_virtual_camera",
+    )
+    add_bag_arguments(parser, choice="--sources")
+    parser.add_argument("--model", default="worlds-sweep-10m", help="package: a name, or a path")
+    parser.add_argument(
+        "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
+    )
+    parser.add_argument("--speed", default="", help="exact, fast, draft, as the package has them")
+    parser.add_argument("--steps", type=int, default=0, help="of the sampler; 0 = the speed's own")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument(
+        "--scene-scale", type=float, default=0.0, help="about 1 over metres; 0 = the model's"
+    )
+    parser.add_argument(
+        "--images", choices=("raw", "jpeg", "both"), default="raw", help="of virtual cameras"
+    )
+    parser.add_argument(
+        "--memory",
+        choices=("past", "both"),
+        default="past",
+        help="keyframes of the time before a clip, as the node; both: of the time after it too",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with what was stopped")
+
+
+def run(args: argparse.Namespace) -> int:
+    from anyview_ros.augment.run import MadeBy, Settings, augment
+    from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+    from anyview_ros.packages import find_package, load_package
+
+    package = load_package(find_package(args.model))
+    sampling = SynthesisOptions(args.speed, args.steps, args.seed, args.scene_scale)
+    settings = Settings(sampling, args.images, args.memory)
+
+    def open_engine() -> MadeBy:
+        pipeline = Pipeline(package, args.provider)
+        return MadeBy(pipeline, package, pipeline.provider)
+
+    try:
+        with progress() as on_progress:
+            report = augment(
+                args.bag,
+                args.out,
+                args.cameras,
+                bag_options(args, args.sources),
+                settings,
+                package,
+                open_engine,
+                resume=args.resume,
+                on_progress=on_progress,
+                say=lambda line: print(line, flush=True),
+            )
+    except KeyboardInterrupt:
+        print("interrupted; what was made is kept, --resume goes on", file=sys.stderr)
+        raise
+    print(f"{report.answered} frames added: {args.out}")
+    for line in report.lines:
+        print(line)
+    print("labels were copied as they are: they belong to the recorded views, not to new ones")
+    return 0
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Yield what shows a bar with the time that is left, one for each stage."""
+    bars: dict[str, tqdm] = {}
+    units = {"making": ("image", 1), "copying": ("MB", 1 << 20)}
+
+    def show(stage: str, done: int, total: int) -> None:
+        unit, scale = units[stage]
+        if stage not in bars:
+            for bar in bars.values():
+                bar.close()
+            bars[stage] = tqdm(
+                total=total // scale, unit=unit, desc=stage, file=sys.stderr, disable=None
+            )
+        bars[stage].update(done // scale - bars[stage].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
