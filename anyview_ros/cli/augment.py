@@ -15,7 +15,7 @@ from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 
 if TYPE_CHECKING:
-    from anyview_ros.augment.run import Progress
+    from anyview_ros.augment.settings import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.augment.run import MadeBy, Settings, augment
+    from anyview_ros.augment.run import augment
+    from anyview_ros.augment.settings import Model, Settings
+    from anyview_ros.engine.onnx.runtime import choose_provider
     from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
     from anyview_ros.packages import find_package, load_package
 
@@ -62,10 +64,8 @@ def run(args: argparse.Namespace) -> int:
     sampling = SynthesisOptions(args.speed, args.steps, args.seed, args.scene_scale)
     settings = Settings(sampling, args.images, args.memory)
 
-    def open_engine() -> MadeBy:
-        pipeline = Pipeline(package, args.provider)
-        return MadeBy(pipeline, package, pipeline.provider)
-
+    provider = choose_provider(args.provider)
+    model = Model(package, provider, load=lambda: Pipeline(package, provider))
     try:
         with progress() as on_progress:
             report = augment(
@@ -74,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 args.cameras,
                 bag_options(args, args.sources),
                 settings,
-                package,
-                open_engine,
+                model,
                 resume=args.resume,
                 on_progress=on_progress,
                 say=lambda line: print(line, flush=True),
