@@ -39,6 +39,10 @@ class Plan:
         self.notes = [f"camera {name}: {c.topic}" for name, c in self.cameras.items()]
         self.notes += [f"not a camera: {t}, {why}" for t, why in choice.no_cameras.items()]
         self._firsts = {name: self._first(name, c) for name, c in self.cameras.items()}
+        self._frame_ids = {
+            name: options.camera(name).frame_id or first.frame_id.removeprefix("/")
+            for name, first in self._firsts.items()
+        }
         self._check_frame_ids()
         self.tf_topics = self._tree_topics()
         self._check_names()
@@ -85,8 +89,7 @@ class Plan:
 
     def _check_frame_ids(self) -> None:
         seen: dict[str, str] = {}
-        for name, first in self._firsts.items():
-            frame = self.options.camera(name).frame_id or first.frame_id.removeprefix("/")
+        for name, frame in self._frame_ids.items():
             other = seen.setdefault(frame, name)
             if frame and other != name:
                 raise AnyviewError(
@@ -133,7 +136,7 @@ class Plan:
         """Look for the frames that virtual cameras stand on, as far into TF as is needed."""
         own = {request.frame_id for request in self.requests}
         wanted = {frame for r in self.requests for frame in r.placement.frames if frame}
-        missing = {self.options.fixed_frame, *wanted} - own
+        missing = {self.options.fixed_frame, *wanted, *self._frame_ids.values()} - {"", *own}
         seen: set[str] = set()
         for transform in self._all_transforms():
             child = transform.child_frame_id.removeprefix("/")
@@ -150,7 +153,8 @@ class Plan:
                 "tf_unknown_frame",
                 f"no frame '{sorted(missing - seen)[0]}' in the recorded TF "
                 f"({', '.join(self.tf_topics) or 'none was recorded'}), frames there are: "
-                f"{', '.join(sorted(seen)) or 'none'}; name one of these",
+                f"{', '.join(sorted(seen)) or 'none'}; name one of these in parent_frame, "
+                "--fixed-frame or -p CAMERA.frame_id:=FRAME, or record /tf_static too",
             )
 
     def _all_transforms(self) -> Iterator[Any]:
