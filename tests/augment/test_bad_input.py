@@ -114,6 +114,25 @@ def test_a_bag_that_cannot_be_augmented(
     assert not before or digests(bag) == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "help_", "source"),
+    [
+        ("one frame id", ("-p", "left.frame_id:=left_optical"), "left"),
+        ("one frame id", ("--sources", "front"), "front"),
+        ("another size", ("--sources", "left"), "left"),
+        ("no /tf_static", ("--sources", "front", "-p", "front.frame_id:=base_link"), "front"),
+    ],
+)
+def test_what_the_texts_say_helps(
+    kind: str, help_: tuple[str, ...], source: str, model: Path, tmp_path: Path
+) -> None:
+    bag = BAD[kind][0](tmp_path)
+    cameras = cameras_file(tmp_path, RAISED.replace("[front]", f"[{source}]"))
+    command = arguments(bag, tmp_path / "out", model, *help_, cameras=cameras)
+    assert main(command) == 0
+    assert read(tmp_path / "out", "/virtual/raised/image_raw")
+
+
 def test_an_mcap_without_an_index_is_read(model: Path, tmp_path: Path) -> None:
     """The footer says that there is no summary: as a recorder that crashed in time leaves it."""
     bag = RigRecording().write(tmp_path / "drive")
@@ -147,6 +166,8 @@ def test_a_camera_of_another_robots_tree(
     assert main(arguments(bag, tmp_path / "out", model, cameras=cameras)) == 1
     assert "error [ambiguous_tf]" in capsys.readouterr().err
     augmented(bag, tmp_path / "out", model, "--sources", "front", cameras=cameras)
+    tree = ("--tf-topics", "/tf", "/tf_static")
+    augmented(bag, tmp_path / "tree", model, *tree, cameras=cameras)
 
 
 def test_an_output_that_exists(
@@ -194,6 +215,8 @@ def test_a_frame_of_a_virtual_camera_that_is_taken(
     bag = rig.write(tmp_path / "drive")
     assert main(arguments(bag, tmp_path / "out", model)) == 1
     assert "error [frame_taken]: the bag has a frame 'raised_optical" in capsys.readouterr().err
+    other = cameras_file(tmp_path, RAISED.replace("raised", "high"))
+    augmented(bag, tmp_path / "out", model, cameras=other)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +266,7 @@ def test_a_disk_that_would_not_hold_it_is_told_before(
         assert main(arguments(bag, tmp_path / "out", model)) == 1
         assert "error [disk_full]: about 0.0 GB are needed" in capsys.readouterr().err
         assert not (tmp_path / "out.unfinished").exists()
+        augmented(bag, tmp_path / "out", model, "--images", "jpeg")
 
 
 def test_a_disk_that_is_full_in_between(

@@ -167,3 +167,11 @@ def test_what_is_resumed_must_be_the_same(
     assert "cameras changed" in capsys.readouterr().err
     assert main(arguments(source, out, model)) == 1
     assert "error [unfinished_exists]" in capsys.readouterr().err
+    augmented(source, out, model, "--resume")
+
+
+def test_a_folder_that_was_begun_may_be_deleted(source: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kill(started(source, out, model))
+    shutil.rmtree(unfinished(out))
+    augmented(source, out, model)

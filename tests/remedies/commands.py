@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from anyview_ros.cli import export, train
-from anyview_ros.cli.convert_bag import options_from
+from anyview_ros.cli.bag_arguments import bag_options
 from anyview_ros.cli.convert_scenes import folders_from
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_cameras import bag_cameras
@@ -98,7 +98,8 @@ def cameras_with_images(folder: Path) -> None:
 
 
 def options(*given: str) -> BagOptions:
-    return options_from(parsed(*CONVERT, *given))
+    args = parsed(*CONVERT, *given)
+    return bag_options(args, args.cameras)
 
 
 FIELD = "tests/datasets/test_field_bags.py"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.remedies import (  # noqa: F401  (they list their checks)
+    augment,
     clips,
     commands,
     engine,
