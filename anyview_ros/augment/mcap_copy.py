@@ -19,13 +19,13 @@ from rosbags.rosbag2.reader import zstd  # type: ignore[attr-defined]
 from rosbags.rosbag2.storage_mcap import decompress
 
 from anyview_ros.augment.answers import Answer
-from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord
+from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord, copy_range
 from anyview_ros.augment.metadata import yaml_text
 from anyview_ros.errors import AnyviewError
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK_BYTES = 1 << 20  # after which an added chunk is closed
-BLOCK = 1 << 20
+PEEK = 4096  # bytes that hold what a record says of itself, but for those that are read whole
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX = range(1, 8)
 _CHUNK_INDEX, _ATTACHMENT, _ATTACHMENT_INDEX, _STATISTICS, _METADATA, _METADATA_INDEX = range(8, 14)
 _SUMMARY_OFFSET, _DATA_END = 14, 15
@@ -130,11 +130,12 @@ class McapCopy:
             if operation in (_DATA_END, _FOOTER):
                 return
             offset = self._target_file.tell()
-            peek = source.read(min(length, BLOCK))
-            if len(peek) < min(length, BLOCK):
+            peek = source.read(min(length, PEEK))
+            if len(peek) < min(length, PEEK):
                 continue  # the next head is missing: see above
             self._target_file.write(head + peek)
-            _copy(source, self._target_file, length - len(peek))
+            if length > len(peek):
+                copy_range(source, self._target_file, length - len(peek))
             self._read = source.tell()
             self._note_record(operation, peek, offset, length)
             advance(9 + length)
@@ -399,12 +400,3 @@ def _text(body: bytes, place: int) -> tuple[str, int]:
 def _packed(text: str) -> bytes:
     raw = text.encode()
     return struct.pack("<I", len(raw)) + raw
-
-
-def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
-    while length > 0:
-        block = source.read(min(length, BLOCK))
-        if not block:
-            return
-        target.write(block)
-        length -= len(block)

@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord
+from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord, copy_range
 from anyview_ros.augment.metadata import yaml_text
 from anyview_ros.datasets.bag_topics import cause
 from anyview_ros.errors import AnyviewError
 
-BLOCK = 1 << 22
+BLOCK = 1 << 26
 
 
 class SqliteCopy:
@@ -32,10 +32,11 @@ class SqliteCopy:
         self, answers: Answers, until_ns: int, advance: Callable[[int], object]
     ) -> FileSummary:
         """Copy the file and add the answers of its time; see `McapCopy.write`."""
+        size = self._source.stat().st_size
         with self._source.open("rb") as source, self._target.open("wb") as target:
-            while block := source.read(BLOCK):
-                target.write(block)
-                advance(len(block))
+            for place in range(0, size, BLOCK):
+                copy_range(source, target, BLOCK)
+                advance(min(BLOCK, size - place))
         try:
             with closing(sqlite3.connect(self._target)) as connection:
                 # A copy that is not whole is made anew: nothing of it is worth a journal.
