@@ -1,4 +1,4 @@
-"""One declaration of every parameter: descriptors, config/synth.yaml and docs/parameters.md agree."""
+"""One declaration of every parameter: descriptors, config/synth.yaml and the page agree."""
 
 from __future__ import annotations
 
