@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.media.images import by_number, image_size, read_image
-from anyview_ros.media.video import VideoFile
+
+if TYPE_CHECKING:
+    from anyview_ros.media.video import VideoFile
 
 INTRINSICS, EXTRINSICS, STAMP = "intrinsics", "extrinsics", "stamp_ns"
 SHAPES = {INTRINSICS: (3, 3), EXTRINSICS: (4, 4)}  # a frame
@@ -144,7 +146,7 @@ class VideoStorage:
         return self._video(camera).is_file()
 
     def size(self, camera: str) -> tuple[int, int]:
-        width, height = VideoFile(self._video(camera)).size
+        width, height = _video_file(self._video(camera)).size
         return height, width
 
     def lowdim(self, camera: str, places: range) -> Lowdim:
@@ -160,7 +162,7 @@ class VideoStorage:
     def images(
         self, camera: str, places: range, at_least: tuple[int, int] = (0, 0)
     ) -> list[NDArray[np.uint8]]:
-        frames = VideoFile(self._video(camera)).frames(period_ns=1)
+        frames = _video_file(self._video(camera)).frames(period_ns=1)
         return [image for _, image in islice(frames, places.start, places.stop, places.step)]
 
     def fault(self, camera: str) -> str:
@@ -200,3 +202,10 @@ def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
                 f"{values.shape}",
             )
     return found
+
+
+def _video_file(path: Path) -> VideoFile:
+    """Open a video, by PyAV: a machine that trains on rendered scenes may lack it."""
+    from anyview_ros.media.video import VideoFile
+
+    return VideoFile(path)
