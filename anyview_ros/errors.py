@@ -13,7 +13,7 @@ Retry = Literal[
     "readiness",  # the node or a source is not ready, and may be at any time
     "more_frames",  # the buffer holds less than a clip
     "new_clip",  # the frames make no clip: one that leaves out the first of them may be made
-    "new_process",  # the inference process ended, and the next call starts another
+    "new_process",  # the inference process ended or hung, and the next call starts another
 ]
 
 # Of a running node. What reads files has nothing to wait for, and raises some of these too.
@@ -37,6 +37,7 @@ RETRIES: Mapping[str, Retry] = MappingProxyType(
         "clip_gap": "new_clip",
         "too_old": "new_clip",
         "worker_died": "new_process",
+        "worker_hung": "new_process",
     }
 )
 

@@ -6,6 +6,7 @@ wrong sources, poses, seeds and step counts all change the pixels, as with a rea
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from anyview_ros.contract import GRAPHS, Contract, LatentShape
-from anyview_ros.packages import sha256_of, write_manifest
+from anyview_ros.packages import MANIFEST, sha256_of, write_manifest
 
 SIZES = ((24, 32), (32, 32))
 CHANNELS = 3
@@ -56,6 +57,15 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
         files={f"{name}.onnx": sha256_of(folder / f"{name}.onnx") for name in GRAPHS},
     )
     write_manifest(folder, replace(contract, **changes))
+    return folder
+
+
+def seal(folder: Path) -> Path:
+    """Write the hashes of what lies in a package now into its manifest, and return the package."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    others = (file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    manifest["files"] = {str(f.relative_to(folder)): sha256_of(f) for f in others}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
     return folder
 
 

@@ -63,7 +63,7 @@ class Anyview:
         self._settings = parameters.declare(node)
         for camera in self._settings.cameras:
             parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
-        self._model = ServedModel()
+        self._model = ServedModel(lambda: self._settings.step_timeout_s)
         self._model_changes = threading.Lock()  # one at a time
         self._queue = RequestQueue()
         self._inputs = ActiveInputs(node, self._model, self._settings_now)

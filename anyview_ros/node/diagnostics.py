@@ -119,9 +119,12 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
         "worker_deaths": worker.deaths,
         **({"loading": model.loading} if model.loading else {}),
     }
-    if worker.pid is None:
+    if worker.pid is None:  # died, or was ended because it hung
         text = f"{worker.last_death or 'the inference process ended'}; the next request starts it"
         return _status(keys.MODEL, WARN, text, values)
+    if (silence := worker.silence) is not None:
+        text = f"the inference process is {silence.words}; it is replaced after {silence.limit_s:.0f} s"
+        return _status(keys.MODEL, WARN, text, {**values, "code": "worker_silent"})
     if model.refused is not None:
         values |= {"asked": model.name, "code": model.refused.code}
         return _status(keys.MODEL, WARN, model.refused.message, values)

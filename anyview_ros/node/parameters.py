@@ -42,6 +42,16 @@ NODE_PARAMETERS = (
         applies="now",
     ),
     Parameter(
+        "step_timeout_s",
+        3600.0,  # a call of the released network is 103 TFLOP, half an hour of two cores
+        "How long the model may load, and how long a step may take that no clip of that shape has "
+        "done before; after that its process hangs, and is replaced. Of known steps 20 times the "
+        "longest is allowed, 10 s at least, this at most",
+        unit="s",
+        limits=(1.0, 86400.0),
+        applies="now",
+    ),
+    Parameter(
         "fixed_frame", "odom", "Frame that does not move; sources and targets are resolved in it"
     ),
     Parameter(
@@ -191,6 +201,7 @@ class Settings:
     cameras: tuple[str, ...]
     model: str
     provider: ProviderChoice
+    step_timeout_s: float
     fixed_frame: str
     scene_scale: float
     buffer_s: float

@@ -12,6 +12,7 @@ from anyview_ros.clips.intake.source_health import Problem, SourceStatus, with_c
 from anyview_ros.clips.ledger import LedgerSnapshot
 from anyview_ros.node import diagnostics
 from anyview_ros.node.inference.served_model import RunningModel
+from anyview_ros.node.inference.watchdog import Silence
 from anyview_ros.packages import load_package
 from tests.node.rig import values_of
 from tests.packages import make_package
@@ -89,7 +90,12 @@ def test_a_problem_is_told_with_its_remedy_and_is_worse_when_nothing_is_left() -
 def served(tmp_path: Path) -> Any:
     """A model that was asked to run anywhere, and its worker, as diagnostics see them."""
     worker: Any = SimpleNamespace(
-        provider="cpu", requested_provider="auto", pid=7, deaths=0, last_death=""
+        provider="cpu",
+        requested_provider="auto",
+        pid=7,
+        deaths=0,
+        last_death="",
+        silence=None,
     )
     running = RunningModel("tiny", load_package(make_package(tmp_path / "tiny")), worker, 0)
     return SimpleNamespace(name="tiny", current=running, absence="", loading="", refused=None)
@@ -115,3 +121,15 @@ def test_a_worker_that_died_is_told_until_it_runs_again(served: Any) -> None:
     status = diagnostics.model_status(served)
     assert status.level == diagnostics.WARN
     assert status.message.startswith("the inference process ended with exit code 1")
+
+
+@pytest.mark.parametrize(
+    ("is_stopped", "said"),
+    [(True, "is stopped (SIGSTOP) for 4 s"), (False, "is in one step (denoise) for 4 s")],
+)
+def test_a_worker_that_may_hang_is_told(served: Any, is_stopped: bool, said: str) -> None:
+    served.current.worker.silence = Silence("denoise", 4.2, 10.0, is_stopped)
+    status = diagnostics.model_status(served)
+    assert status.level == diagnostics.WARN
+    assert status.message == f"the inference process {said}; it is replaced after 10 s"
+    assert {pair.key: pair.value for pair in status.values}["code"] == "worker_silent"

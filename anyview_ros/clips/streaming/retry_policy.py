@@ -10,7 +10,11 @@ from anyview_ros.errors import AnyviewError
 RETRY_S = 0.05
 PASSING = ("not_yet", "too_few_frames")
 PASSING_S = 3.0  # for so long frames that are still to come are nothing to report
-MAX_DEATHS = 3  # of the inference process over one clip that must not be lost
+# Deaths of the inference process, or hangs, over one clip that must not be lost. Between them it
+# rests longer and longer, so that a clip that ends every process leaves the others time: two
+# minutes in all.
+MAX_DEATHS = 10
+FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
 
 
 class RetryPolicy:
@@ -74,25 +78,32 @@ class RetryPolicy:
         # Frames of a lossless clip that lack have left the buffer.
         return error.retry == "readiness" or (error.retry == "more_frames" and not lossless)
 
-    def is_worth_another_try(self, error: AnyviewError, continues: bool) -> bool:
-        """Return whether another process, or a clip without the frames before, may succeed.
+    def outlives(self, error: AnyviewError) -> bool:
+        """Return whether the same clip is to be made again because its process ended.
 
-        Counts the deaths of the inference process.
+        Counts these deaths, and allows no other try for longer and longer from the second on.
+        """
+        if error.retry != "new_process":
+            return False
+        self._deaths += 1
+        if self._deaths > 1:
+            rest_s = min(FIRST_REST_S * 2 ** (self._deaths - 2), LONGEST_REST_S)
+            self._retry_at = time.monotonic() + rest_s
+        return self._deaths < MAX_DEATHS
+
+    def is_worth_a_shorter_clip(self, error: AnyviewError, continues: bool) -> bool:
+        """Return whether a clip without the frames before may succeed.
 
         Args:
             continues: whether the clip begins with frames that were answered before.
         """
-        if error.retry == "new_process":
-            self._deaths += 1
-            return self._deaths < MAX_DEATHS
         return error.retry in ("new_clip", "more_frames") and continues
 
     def begin_clip(self) -> None:
         """Give the next clip a patience and tries of its own."""
-        self._stuck_since, self._deaths = None, 0
+        self._stuck_since, self._deaths, self._retry_at = None, 0, 0.0
 
     def reset(self) -> None:
         """Forget the problem, the rest, and all tries, after a success or a clock jump."""
         self.forget_problem()
-        self._retry_at = 0.0
         self.begin_clip()

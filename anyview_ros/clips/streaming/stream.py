@@ -220,7 +220,9 @@ class Stream:
             self._retries.note(error)
             if self._retries.is_worth_waiting(error, lossless):
                 self._retries.rest(error)
-            elif lossless and self._retries.is_worth_another_try(error, continues):
+            elif lossless and self._retries.outlives(error):
+                return False  # the same clip again, cut alike
+            elif lossless and self._retries.is_worth_a_shorter_clip(error, continues):
                 self._answered, self._previous = (), None
             else:
                 self._give_up(window, error.code)

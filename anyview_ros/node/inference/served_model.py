@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -44,16 +45,22 @@ class RunningModel:
 
     def restarted_copy(self) -> RunningModel:
         """Return the same model with a new worker, which is not started yet."""
-        return replace(self, worker=Worker(self.package, self.worker.requested_provider))
+        before = self.worker
+        worker = Worker(self.package, before.requested_provider, before.step_timeout_s)
+        return replace(self, worker=worker)
 
 
 class ServedModel:
     """Loads, replaces and unloads a model while requests come in. Thread-safe.
 
     A model that cannot run never takes the place of one that did: the last good one is served on.
+
+    Args:
+        step_timeout_s: of its worker, as it is now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, step_timeout_s: Callable[[], float] = lambda: math.inf) -> None:
+        self._step_timeout_s = step_timeout_s
         self.name = ""  # of the model that was requested last
         self.loading = ""  # the same name while that model is being loaded
         self.refused: AnyviewError | None = None  # why it does not run, while another one does
@@ -115,7 +122,7 @@ class ServedModel:
         model = RunningModel(
             name=name,
             package=package,
-            worker=Worker(package, provider),
+            worker=Worker(package, provider, self._step_timeout_s),
             needed=needed(package).total,
         )
         self._start(model, old.reclaimable if old else NOTHING_RECLAIMABLE, free_memory)

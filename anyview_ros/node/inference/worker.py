@@ -1,14 +1,16 @@
-"""Supervises the inference process: starts it, feeds it, notices its death, leaves none behind."""
+"""Supervises the inference process: starts it, feeds it, replaces it when it dies or hangs."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +25,7 @@ from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
 from anyview_ros.node.inference.shared_pixels import SharedPixels
+from anyview_ros.node.inference.watchdog import LOADING, Silence, Watchdog
 from anyview_ros.node.inference.worker_messages import (
     NOTHING_RECLAIMABLE,
     Cancel,
@@ -38,6 +41,9 @@ from anyview_ros.node.inference.worker_messages import (
 from anyview_ros.packages import ModelPackage
 
 POLL_S = 0.02  # how late a cancellation is noticed
+CANCEL_WAIT_S = (
+    2.0  # for the step that runs; then the caller is answered, and the step awaited later
+)
 WORKER_PROCESS = "anyview_ros.node.inference.worker_process"
 GRACE_S = 1.0  # between asking a process to end and killing it
 Reply = NeedsMemory | Ready | Synthesis
@@ -53,10 +59,18 @@ class Worker:
     Args:
         package: the checked model package; the process loads and checks it again.
         provider: the requested one.
+        step_timeout_s: how long a step may take of which nothing is known, see `Watchdog`.
     """
 
-    def __init__(self, package: ModelPackage, provider: ProviderChoice) -> None:
+    def __init__(
+        self,
+        package: ModelPackage,
+        provider: ProviderChoice,
+        step_timeout_s: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._package = package
+        self.step_timeout_s = step_timeout_s
+        self._watchdog = Watchdog(step_timeout_s)
         self.requested_provider = provider
         self._busy = threading.Lock()
         self._process: InferenceProcess | None = None
@@ -77,6 +91,11 @@ class Worker:
         process = self._process
         return process.pid if process is not None and process.is_alive else None
 
+    @property
+    def silence(self) -> Silence | None:
+        """Return since when the process has not reported, once that is long; else None."""
+        return self._watchdog.silence
+
     def start(
         self,
         reclaimable: ReclaimableMemory = NOTHING_RECLAIMABLE,
@@ -90,7 +109,8 @@ class Worker:
                 order.
 
         Raises:
-            AnyviewError: why the model cannot run; `worker_died` when the process ended.
+            AnyviewError: why the model cannot run; `worker_died` when the process ended, and
+                `worker_hung` when it did nothing more.
         """
         with self._busy:
             self._ready_process(reclaimable, free_memory)
@@ -106,25 +126,23 @@ class Worker:
     ) -> Synthesis:
         """Run `Pipeline.synthesize` in the process, which is started again if it has ended.
 
-        Args:
-            on_progress: with `ignore_progress` the process sends no reports.
-
         Raises:
-            AnyviewError: those of the pipeline; `worker_died` if the process ended: this job is
-                lost, and the next one gets a new process.
+            AnyviewError: those of the pipeline, `cancelled` within one step or CANCEL_WAIT_S;
+                `worker_died` if the process ended, `worker_hung` if it hung: this job is lost, and
+                the next one gets a new process.
         """
         headers = tuple(ClipHeader.of(clip) for clip in sources)
         given = 0 if known is None else len(known)
-        job = JobHeader(
-            headers, target, options, given, report_progress=on_progress is not ignore_progress
-        )
+        job = JobHeader(headers, target, options, given)
         with self._busy:
+            self._settle(cancelled)
             process = self._ready_process()
             *videos, begin, frames, uncertainty, depth = process.pixels.arrays(job.shapes)
             process.write_sources(videos, sources)
             if known is not None:
                 begin[:] = known
             process.send(job)
+            self._watchdog.begin("begin", (job.shapes, options.speed))
             synthesis = self._reply(process, on_progress, cancelled)
             assert isinstance(synthesis, Synthesis)
             return replace(
@@ -155,10 +173,12 @@ class Worker:
         self._process = process
         if self._stopped:  # meanwhile, before there was a process to end
             process.end()
+        self._watchdog.begin(LOADING)
         ready = self._reply(process)
         if isinstance(ready, NeedsMemory):
             free_memory()
             process.send(MemoryFreed())
+            self._watchdog.begin(LOADING)
             ready = self._reply(process)
         assert isinstance(ready, Ready)
         if ready.model_sha256 != self._package.sha256:
@@ -177,18 +197,34 @@ class Worker:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Reply:
         try:
-            return process.reply(on_progress, cancelled)
+            return process.reply(self._watchdog, on_progress, cancelled)
         except AnyviewError as error:
-            if error.code == "worker_died" and not self._stopped:
+            if error.code in ("worker_died", "worker_hung") and not self._stopped:
                 self.deaths += 1
                 self.last_death = error.message
-            if error.code in ("inference_failed", "out_of_memory"):
+            if error.code in ("inference_failed", "out_of_memory", "worker_hung"):
                 # After a CUDA fault or out of memory every later call would fail too.
                 process.end()
             raise
         except BaseException:
             process.end()  # its answer to this job would be taken for that to the next
             raise
+        finally:
+            if not process.owes_answer:
+                self._watchdog.end()
+
+    def _settle(self, cancelled: Callable[[], bool]) -> None:
+        """Wait until the process has ended the job before, whose caller was answered already.
+
+        Raises:
+            AnyviewError: `cancelled`.
+        """
+        process = self._process
+        while process is not None and process.owes_answer:
+            if cancelled():
+                raise AnyviewError("cancelled", "cancelled while another job was being ended")
+            with suppress(AnyviewError):  # that job is cancelled, and the next process is new
+                self._reply(process, cancelled=cancelled)
 
 
 class InferenceProcess:
@@ -211,6 +247,7 @@ class InferenceProcess:
             )
         self._connection = Connection(ours.detach())
         self._written: list[list[NDArray[np.uint8]]] = []  # images in the pixels, by source
+        self.owes_answer = False  # to a job whose caller does not wait any more
 
     @property
     def pid(self) -> int:
@@ -245,24 +282,40 @@ class InferenceProcess:
         with suppress(OSError):
             self._connection.send(message)
 
-    def reply(self, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Reply:
+    def reply(
+        self, watchdog: Watchdog, on_progress: OnProgress, cancelled: Callable[[], bool]
+    ) -> Reply:
         """Wait for the process's next message that is not progress, and return it.
 
+        Args:
+            watchdog: was told what the process begins with.
+
         Raises:
-            AnyviewError: the one the process answered with, or `worker_died`.
+            AnyviewError: the one the process answered with, `worker_died`, `worker_hung`, or
+                `cancelled` if the step that runs has not ended in CANCEL_WAIT_S: then
+                `owes_answer` is set, and the next call waits for that answer.
         """
-        cancel_sent = False
+        cancelled_at = 0.0
+        was_cancelled, self.owes_answer = self.owes_answer, False
         try:
             while True:
-                if not cancel_sent and cancelled():
-                    self._connection.send(Cancel())
-                    cancel_sent = True
-                message = self._connection.recv() if self._connection.poll(POLL_S) else None
+                if not cancelled_at and cancelled():
+                    if not was_cancelled:
+                        self._connection.send(Cancel())
+                    cancelled_at = time.monotonic()
+                if cancelled_at and time.monotonic() - cancelled_at > CANCEL_WAIT_S:
+                    self.owes_answer = True
+                    raise AnyviewError("cancelled", "cancelled; the step that runs ends later")
+                if not self._connection.poll(POLL_S):
+                    watchdog.check(self.pid)
+                    continue
+                message = self._connection.recv()
+                watchdog.note(message.stage if isinstance(message, Progress) else "")
                 if isinstance(message, Progress):
                     on_progress(message.stage, message.step, message.steps)
                 elif isinstance(message, Reply):
                     return message
-                elif message is not None:
+                else:
                     raise message
         except (EOFError, OSError):
             raise AnyviewError("worker_died", self._death()) from None

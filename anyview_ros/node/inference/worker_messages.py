@@ -81,14 +81,12 @@ class JobHeader:
 
     Args:
         known: how many of the target's first frames are given.
-        report_progress: whether the process sends `Progress`.
     """
 
     sources: tuple[ClipHeader, ...]
     target: View
     options: SynthesisOptions
     known: int
-    report_progress: bool
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -148,7 +146,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the running job is; see `Pipeline.synthesize`."""
+    """How far the running job is; see `Pipeline.synthesize`. Also a sign of life."""
 
     stage: str
     step: int

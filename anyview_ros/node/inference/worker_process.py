@@ -147,8 +147,7 @@ def answer(
     pixels = iter(images)
 
     def report(stage: str, step: int, steps: int) -> None:
-        if job.report_progress:
-            connection.send(Progress(stage, step, steps))
+        connection.send(Progress(stage, step, steps))
 
     try:
         synthesis = pipeline.synthesize(

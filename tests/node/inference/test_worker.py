@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,18 +18,22 @@ from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from anyview_ros.contract import LatentShape
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
+from anyview_ros.node.inference import watchdog
+from anyview_ros.node.inference import worker as worker_module
 from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.worker import InferenceProcess, Worker
-from anyview_ros.node.inference.worker_messages import ClipHeader, JobHeader, Progress
+from anyview_ros.node.inference.worker_messages import ClipHeader, JobHeader
 from anyview_ros.node.inference.worker_process import OOM_SCORE, answer, first_to_be_killed
 from anyview_ros.packages import ModelPackage, load_package
-from tests.packages import make_package
+from tests.packages import make_package, seal
 
 DEADLINE_S = 20.0
 SOURCE = Camera.from_fov(32, 24, 1.2)
@@ -170,7 +175,7 @@ def test_depth_comes_back_where_it_was_asked_for(worker: Worker, package: ModelP
     depth[0, 0, :9] = np.nan
     pipeline: Any = Mock(synthesize=Mock(return_value=replace(plain, depth=depth)))
     options, shared = SynthesisOptions(depth=True), SharedPixels()
-    job = JobHeader((ClipHeader.of(source(0)),), TARGET, options, known=0, report_progress=False)
+    job = JobHeader((ClipHeader.of(source(0)),), TARGET, options, known=0)
     said = answer(pipeline, job, shared, Mock(), threading.Event())
     assert isinstance(said, Synthesis)
     assert not said.depth.size, "it does not go through the pipe"
@@ -178,16 +183,122 @@ def test_depth_comes_back_where_it_was_asked_for(worker: Worker, package: ModelP
     np.testing.assert_array_equal(told.view(np.float32)[..., 0], depth)
 
 
-def test_where_nobody_listens_the_process_tells_of_no_progress(package: ModelPackage) -> None:
-    told: list[object] = []
-    pipe, pipeline = Mock(send=told.append), Pipeline(package, "cpu")
-    for tells in (False, True):
-        job = JobHeader(
-            (ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0, report_progress=tells
-        )
-        synthesis = answer(pipeline, job, SharedPixels(), pipe, threading.Event())
-        assert isinstance(synthesis, Synthesis)
-        assert any(isinstance(message, Progress) for message in told) is tells
+def hung_package(folder: Path) -> ModelPackage:
+    """Its decoder counts to 2^62."""
+    package = make_package(folder)
+    counted = helper.make_graph(
+        [
+            helper.make_node("Identity", ["more"], ["on"]),
+            helper.make_node("Identity", ["x"], ["y"]),
+        ],
+        "counted",
+        [
+            helper.make_tensor_value_info("k", TensorProto.INT64, []),
+            helper.make_tensor_value_info("more", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+        ],
+    )
+    model = onnx.load(package / "decode.onnx")
+    model.graph.node.insert(
+        0, helper.make_node("Loop", ["rounds", "", "latent"], ["counted"], body=counted)
+    )
+    model.graph.initializer.append(helper.make_tensor("rounds", TensorProto.INT64, [], [1 << 62]))
+    model.graph.node[1].input[0] = "counted"
+    onnx.save(model, package / "decode.onnx")
+    seal(package)
+    return load_package(package)
+
+
+def test_a_graph_without_end_is_ended_in_the_stated_time(tmp_path: Path) -> None:
+    worker = Worker(hung_package(tmp_path / "hung"), "cpu", lambda: 3.0)
+    worker.start()
+    try:
+        pid, began = worker.pid, time.monotonic()
+        with pytest.raises(AnyviewError, match=r"in one step \(decode\) for 3 s, 3 s are") as hung:
+            worker.synthesize([source(0)], TARGET, SynthesisOptions())
+        assert hung.value.code == "worker_hung"
+        assert hung.value.retry == "new_process"
+        assert 3 < time.monotonic() - began < 3 + 3
+        assert (worker.pid, worker.deaths) == (None, 1)
+        wait_for_end(pid or 0)
+        worker.start()
+        assert worker.pid not in (None, pid)
+    finally:
+        worker.stop()
+
+
+def test_a_stopped_process_is_replaced_and_the_next_job_works(
+    slow_package: ModelPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "STOPPED_S", 1.0)
+    short = SynthesisOptions(steps=2)
+    with started(slow_package) as worker:
+        before = worker.synthesize([source(0)], TARGET, short)
+
+        def stop(stage: str, step: int, steps: int) -> None:
+            if stage == "denoise" and worker.pid is not None:
+                os.kill(worker.pid, signal.SIGSTOP)
+
+        with pytest.raises(AnyviewError, match="was stopped") as hung:
+            worker.synthesize([source(0)], TARGET, SynthesisOptions(), stop)
+        assert hung.value.code == "worker_hung"
+        assert worker.silence is None
+        after = worker.synthesize([source(0)], TARGET, short)
+        np.testing.assert_array_equal(after.frames, before.frames)
+
+
+def test_who_cancels_does_not_wait_for_a_step_that_does_not_end(
+    slow_package: ModelPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is awaited by the next job, and its late answer is taken for no other."""
+    monkeypatch.setattr(worker_module, "CANCEL_WAIT_S", 0.5)
+    short = SynthesisOptions(steps=2)
+    with started(slow_package) as worker:
+        pid, expected = worker.pid, worker.synthesize([source(1)], TARGET, short)
+        assert pid is not None
+        cancelled = threading.Event()
+
+        def stop(stage: str, step: int, steps: int) -> None:
+            os.kill(pid, signal.SIGSTOP)
+            cancelled.set()
+
+        began = time.monotonic()
+        with pytest.raises(AnyviewError) as refused:
+            worker.synthesize([source(0)], TARGET, SynthesisOptions(), stop, cancelled.is_set)
+        assert refused.value.code == "cancelled"
+        assert time.monotonic() - began < 2
+        with pytest.raises(AnyviewError) as refused:  # nor does who cancels behind it
+            worker.synthesize([source(0)], TARGET, short, cancelled=lambda: True)
+        assert refused.value.code == "cancelled"
+        threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+        after = worker.synthesize([source(1)], TARGET, short)
+        np.testing.assert_array_equal(after.frames, expected.frames)
+        assert (worker.pid, worker.deaths) == (pid, 0)
+
+
+def test_a_process_that_hangs_for_a_cancelled_job_is_replaced_for_the_next(
+    slow_package: ModelPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "CANCEL_WAIT_S", 0.2)
+    monkeypatch.setattr(watchdog, "STOPPED_S", 1.0)
+    with started(slow_package) as worker:
+        pid = worker.pid
+        assert pid is not None
+        cancelled = threading.Event()
+
+        def stop(stage: str, step: int, steps: int) -> None:
+            os.kill(pid, signal.SIGSTOP)
+            cancelled.set()
+
+        with pytest.raises(AnyviewError):
+            worker.synthesize([source(0)], TARGET, SynthesisOptions(), stop, cancelled.is_set)
+        worker.synthesize([source(1)], TARGET, SynthesisOptions(steps=1))
+        assert worker.pid not in (None, pid)
+        assert worker.deaths == 1
 
 
 def test_progress_counts_the_steps(worker: Worker) -> None:

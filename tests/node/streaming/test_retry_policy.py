@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from anyview_ros.clips.streaming import retry_policy
 from anyview_ros.clips.streaming.retry_policy import MAX_DEATHS, PASSING_S, RetryPolicy
 from anyview_ros.errors import AnyviewError
 
@@ -28,6 +31,7 @@ def policy(patience_s: float = 1.0) -> RetryPolicy:
         ("tf_expired", False, False),
         ("clip_gap", False, False),
         ("worker_died", False, False),
+        ("worker_hung", False, False),
         ("inference_failed", False, False),
     ],
 )
@@ -43,16 +47,28 @@ def test_patience_ends_for_transforms_only() -> None:
 
 @pytest.mark.parametrize("code", ["too_few_frames", "too_old", "clip_gap", "calibration_changed"])
 def test_a_clip_that_continues_is_tried_without_the_frames_before(code: str) -> None:
-    assert policy().is_worth_another_try(error(code), continues=True)
-    assert not policy().is_worth_another_try(error(code), continues=False)
+    assert policy().is_worth_a_shorter_clip(error(code), continues=True)
+    assert not policy().is_worth_a_shorter_clip(error(code), continues=False)
+    assert not policy().outlives(error(code))
 
 
-def test_every_clip_has_its_own_deaths() -> None:
-    retries, died = policy(), error("worker_died")
-    tries = [retries.is_worth_another_try(died, False) for _ in range(MAX_DEATHS)]
-    assert tries == [True] * (MAX_DEATHS - 1) + [False]
+def test_a_clip_that_ends_every_process_rests_longer_and_longer_and_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(retry_policy, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    retries, rests = policy(), []
+    for k in range(MAX_DEATHS - 1):
+        assert retries.outlives(error("worker_hung" if k % 2 else "worker_died"))
+        began = now_s[0]
+        while retries.is_resting:
+            now_s[0] += 0.5
+        rests.append(now_s[0] - began)
+    assert rests == [0, 1, 2, 4, 8, 16, 30, 30, 30], "two minutes, as docs/streaming.md says"
+    assert not retries.outlives(error("worker_died"))
     retries.begin_clip()
-    assert retries.is_worth_another_try(died, False)
+    assert not retries.is_resting
+    assert retries.outlives(error("worker_died"))
 
 
 @pytest.mark.parametrize("code", ["not_yet", "too_few_frames"])

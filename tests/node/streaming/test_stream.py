@@ -10,6 +10,7 @@ from anyview_ros.msg import VirtualCamera
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyview_ros.clips.streaming.retry_policy import MAX_DEATHS
 from anyview_ros.clips.streaming.stream import Stream
 from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
 from anyview_ros.contract import Contract
@@ -148,11 +149,31 @@ def test_a_dead_process_costs_no_lossless_frame_unless_it_dies_again_and_again(
     one = stream(contract)
     for k in range(9):
         one.note("front", stamp(k))
-    for _ in range(2):
+    for _ in range(MAX_DEATHS - 1):
         refuse(one, "worker_died")
+        one._retries._retry_at = 0.0  # the rest is over
     assert one.status().ledger.waiting == 9
     refuse(one, "worker_died")
     assert one.status().ledger.skipped == {"worker_died": 9}
+
+
+def test_a_clip_that_is_made_again_by_another_process_is_the_same_clip(contract: Contract) -> None:
+    one = stream(contract)
+    for k in range(20):
+        one.note("front", stamp(k))
+    first = one.window()
+    assert first is not None
+    stamps = tuple(stamp(k) for k in range(9))
+    one.accept(first, stamps, np.full((9, *SIZE, 3), 7, np.uint8), 0.1)
+    second = one.window()
+    assert second is not None
+    assert second.continues
+    for code in ("worker_died", "worker_hung"):
+        assert not one.record_failure(second, AnyviewError(code, ""))
+        one._retries._retry_at = 0.0
+        assert one.window() == second
+        following = tuple(stamp(k) for k in range(8, 17))
+        assert len(one.previous_frames(second, following, SIZE)) == 1
 
 
 def test_a_live_stream_does_not_ask_again_for_a_clip_that_failed(contract: Contract) -> None:
