@@ -211,8 +211,10 @@ class Contract:
             falling = all(a > b for a, b in itertools.pairwise(levels))
             _require(len(levels) >= 2 and falling and levels[-1] >= 0, "sigmas", "falling", self)
         self._check_sampling()
-        swept = bool(self.plane_sweep) or not self.sweep_weights
-        _require(swept, "sweep_weights", "false where there is no plane_sweep", self)
+        rising = all(a < b for a, b in itertools.pairwise(self.plane_sweep))
+        swept = rising and len(self.plane_sweep) >= 2
+        told_of = "false where plane_sweep has no two depths that rise"
+        _require(swept or not self.sweep_weights, "sweep_weights", told_of, self)
         told = self.sweep_weights or not self.composite
         _require(told, "composite", "false where sweep_weights is", self)
         if self.surfaces is not None:

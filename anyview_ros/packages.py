@@ -74,8 +74,11 @@ def find_package(name_or_path: str, folders: Sequence[Path] | None = None) -> Pa
     )
 
 
-def load_package(path: Path) -> ModelPackage:
+def load_package(path: Path, check_files: bool = True) -> ModelPackage:
     """Read and check a package: fields, presence and sha256 of every file.
+
+    Args:
+        check_files: whether files are hashed; false for who reads them by `PackageFiles`.
 
     Raises:
         AnyviewError: `invalid_model` for a manifest that breaks the contract, `model_damaged` for
@@ -85,23 +88,43 @@ def load_package(path: Path) -> ModelPackage:
     missing = [f"{g}.onnx" for g in contract.graphs if f"{g}.onnx" not in contract.files]
     if missing:
         raise AnyviewError("invalid_model", f"{path / MANIFEST}: files lacks {', '.join(missing)}")
-    root = path.resolve()
-    for name, expected in contract.files.items():
-        file = path / name
-        if not file.resolve().is_relative_to(root):
-            raise AnyviewError("model_damaged", f"'{name}' lies outside the package {path}")
-        if not file.is_file():
-            raise AnyviewError(
-                "model_damaged", f"'{name}' is missing in {path}; install the package again"
-            )
-        found = sha256_of(file)
-        if found != expected:
-            raise AnyviewError(
-                "model_damaged",
-                f"'{name}' in {path} has sha256 {found[:12]}..., the manifest says "
-                f"{expected[:12]}...; install the package again",
-            )
-    return ModelPackage(path, contract, manifest_sha256)
+    package = ModelPackage(path, contract, manifest_sha256)
+    for name in contract.files:
+        file = file_inside(path, name)
+        if check_files:
+            check_hash(package, name, sha256_of(file))
+    return package
+
+
+def file_inside(package: Path, name: str) -> Path:
+    """Return the path of a file of a package, which is there and inside.
+
+    Raises:
+        AnyviewError: `model_damaged`.
+    """
+    file = package / name
+    if not file.resolve().is_relative_to(package.resolve()):
+        raise AnyviewError("model_damaged", f"'{name}' lies outside the package {package}")
+    if not file.is_file():
+        raise AnyviewError(
+            "model_damaged", f"'{name}' is missing in {package}; install the package again"
+        )
+    return file
+
+
+def check_hash(package: ModelPackage, name: str, found: str) -> None:
+    """Compare the sha256 of a file with that of the manifest.
+
+    Raises:
+        AnyviewError: `model_damaged`.
+    """
+    expected = package.contract.files[name]
+    if found != expected:
+        raise AnyviewError(
+            "model_damaged",
+            f"'{name}' in {package.path} has sha256 {found[:12]}..., the manifest says "
+            f"{expected[:12]}...; install the package again",
+        )
 
 
 def write_manifest(path: Path, contract: Contract) -> None:

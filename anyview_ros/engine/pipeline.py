@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from anyview_ros.contract import DEFAULT_SPEED, SURFACES, Contract
 from anyview_ros.engine import conditioning, sampler
 from anyview_ros.engine.conditioner import Conditioner, ModelRequest
+from anyview_ros.engine.graph_check import check_graphs
 from anyview_ros.engine.onnx.bound_denoiser import BoundDenoiser
 from anyview_ros.engine.onnx.fused_attention import check_fused
 from anyview_ros.engine.onnx.memory import check_fits
+from anyview_ros.engine.onnx.package_files import PackageFiles
 from anyview_ros.engine.onnx.providers import ProviderChoice, device_of
-from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider, load_graphs
+from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider
 from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.request import (
     SynthesisOptions,
@@ -81,16 +83,16 @@ class Synthesis:
 
 
 class Pipeline:
-    """A model package, loaded.
+    """A model package, loaded. Its files are read here, and what is read is what is checked.
 
     Args:
-        package: from `contract.load_package`.
+        package: from `packages.load_package`.
         provider: `auto`, `cpu`, `cuda` or `tensorrt`.
         threads: of the CPU provider; 0 = one a core.
 
     Raises:
         AnyviewError: `not_enough_memory`, `attention_not_fused`, `self_test_failed`, or what
-            `choose_provider` and `Graph` refuse.
+            `choose_provider`, `PackageFiles`, `Graph` and `check_graphs` refuse.
     """
 
     def __init__(
@@ -99,16 +101,30 @@ class Pipeline:
         self.package = package
         self.provider = choose_provider(provider)
         check_fits(package, device_of(self.provider))
-        self_test = SelfTest(package)
+        files = PackageFiles(package)
+        self_test = SelfTest(package, files)
         self_test.check_proxy_graphs(self.provider, threads)
-        files = {name: package.graph(name) for name in package.contract.graphs}
-        self._graphs = load_graphs(files, self.provider, threads, captured="denoise")
+        self._graphs = self._loaded(files, threads)
+        check_graphs(package.contract, self._graphs)
         check_fused(self._graphs["denoise"].nodes, package.contract, self.provider)
         self_test.check(self._graphs)
+        files.check_unchanged()
         self.device = OnDevice(self.provider)
         self._denoiser: BoundDenoiser | None = None
         self._conditioner = Conditioner(package.contract, self._graphs)
         self._detail = _source_detail(package.contract, self._graphs, threads)
+
+    def _loaded(self, files: PackageFiles, threads: int) -> dict[str, Graph]:
+        """Return the graphs of the package by name."""
+        names = self.package.contract.graphs
+        if self.provider == "tensorrt":  # which reads the files itself
+            for name in self.package.contract.files:
+                files.follow(name)
+            return {n: Graph(self.package.graph(n), self.provider, threads) for n in names}
+        return {
+            name: Graph(files.graph(name), self.provider, threads, captured=name == "denoise")
+            for name in names
+        }
 
     def synthesize(
         self,

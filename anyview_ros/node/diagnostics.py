@@ -123,7 +123,8 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
         text = f"{worker.last_death or 'the inference process ended'}; the next request starts it"
         return _status(keys.MODEL, WARN, text, values)
     if (silence := worker.silence) is not None:
-        text = f"the inference process is {silence.words}; it is replaced after {silence.limit_s:.0f} s"
+        allowed = f"after {silence.limit_s:.0f} s it is replaced"
+        text = f"the inference process is {silence.words}; {allowed}"
         return _status(keys.MODEL, WARN, text, {**values, "code": "worker_silent"})
     if model.refused is not None:
         values |= {"asked": model.name, "code": model.refused.code}

@@ -131,5 +131,5 @@ def test_a_worker_that_may_hang_is_told(served: Any, is_stopped: bool, said: str
     served.current.worker.silence = Silence("denoise", 4.2, 10.0, is_stopped)
     status = diagnostics.model_status(served)
     assert status.level == diagnostics.WARN
-    assert status.message == f"the inference process {said}; it is replaced after 10 s"
+    assert status.message == f"the inference process {said}; after 10 s it is replaced"
     assert {pair.key: pair.value for pair in status.values}["code"] == "worker_silent"

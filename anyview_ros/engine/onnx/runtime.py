@@ -24,9 +24,10 @@ from anyview_ros.engine.onnx.providers import (
     device_of,
     session_providers,
 )
+from anyview_ros.engine.onnx.package_files import GraphContent
 from anyview_ros.errors import AnyviewError
 
-__all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "choose_provider", "load_graphs"]
+__all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "choose_provider"]
 
 Shapes = Mapping[str, Sequence[int]]
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
@@ -46,7 +47,7 @@ class Graph:
     """One ONNX graph in a session, called with named arrays, or bound to buffers.
 
     Args:
-        file: the .onnx file; external data must lie beside it.
+        model: the .onnx file, beside which external data must lie; or what was read of a package.
         provider: from `choose_provider`.
         threads: of the CPU provider; 0 = one a core.
         captured: whether its kernels are recorded where the provider can, for graphs that are
@@ -60,24 +61,31 @@ class Graph:
     """
 
     def __init__(
-        self, file: Path, provider: Provider, threads: int = 0, captured: bool = False
+        self,
+        model: Path | GraphContent,
+        provider: Provider,
+        threads: int = 0,
+        captured: bool = False,
     ) -> None:
         self.provider = provider
         self.captured = captured and provider == "cuda"
+        self._model = model  # whose weights the session uses where they lie
         try:
-            self._session = _session(str(file), provider, threads, self.captured)
+            self._session = _session(model, provider, threads, self.captured)
         except AnyviewError:
             if not self.captured:
                 raise
             # Refused for a node that cannot be recorded; everything else still holds.
             self.captured = False
-            self._session = _session(str(file), provider, threads, captured=False)
+            self._session = _session(model, provider, threads, captured=False)
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = tuple(o.name for o in self._session.get_outputs())
+        values = (*self._session.get_inputs(), *self._session.get_outputs())
+        self.types = {value.name: value.type for value in values}
         self.output_shapes = {o.name: o.shape for o in self._session.get_outputs()}
         check_running(self._session.get_providers()[0], provider)
         self.nodes = _assigned(self._session)
-        check_assigned(self.nodes, provider, self.fixed, file.name)
+        check_assigned(self.nodes, provider, self.fixed, model.name)
 
     @property
     def fixed(self) -> bool:
@@ -186,15 +194,10 @@ class OnDevice:
         _run(self._overlay, binding)
 
 
-def load_graphs(
-    files: Mapping[str, Path], provider: Provider, threads: int = 0, captured: str = ""
-) -> dict[str, Graph]:
-    """Sessions of several graphs by name; `captured` names the one that is only called bound."""
-    return {name: Graph(file, provider, threads, name == captured) for name, file in files.items()}
-
-
-def _session(model: str | bytes, provider: Provider, threads: int, captured: bool = False) -> Any:
-    """A session of a file, or of a graph's bytes.
+def _session(
+    model: Path | GraphContent | bytes, provider: Provider, threads: int, captured: bool = False
+) -> Any:
+    """A session of a file, of what was read of one, or of a small graph's bytes.
 
     Raises:
         AnyviewError: `invalid_model` or `out_of_memory`.
@@ -203,13 +206,27 @@ def _session(model: str | bytes, provider: Provider, threads: int, captured: boo
     if provider != "cpu":
         ort.preload_dlls()  # CUDA and cuDNN from wheels are not on the loader's path
     options = _session_options(ort, threads)
+    given: str | bytes
     if isinstance(model, bytes):  # else casts are taken out, and sums are rounded otherwise
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        given, name = model, "a graph of the sampler"
+    elif isinstance(model, GraphContent):
+        _give_weights(ort, options, model)
+        given, name = model.model, model.name
+    else:
+        given = name = str(model)
     try:
-        return ort.InferenceSession(model, options, session_providers(provider, captured))
+        return ort.InferenceSession(given, options, session_providers(provider, captured))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
-        name = model if isinstance(model, str) else "a graph of the sampler"
         raise _failure("invalid_model", f"{name} cannot be loaded: {error}") from error
+
+
+def _give_weights(ort: Any, options: Any, model: GraphContent) -> None:
+    """Have a session take a graph's weights from memory, where they lie."""
+    make = ort.OrtValue.ortvalue_from_numpy_with_onnx_type
+    values = [make(weights.array, weights.kind) for weights in model.weights.values()]
+    if values:
+        options.add_external_initializers(list(model.weights), values)
 
 
 def _assigned(session: Any) -> list[Assigned]:

@@ -8,22 +8,27 @@ hundred values are in the package.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.engine.onnx.package_files import PackageFiles
 from anyview_ros.engine.onnx.providers import Provider
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.sampler import normal_noise
 from anyview_ros.errors import AnyviewError
-from anyview_ros.packages import ModelPackage
+from anyview_ros.packages import MAX_MANIFEST, ModelPackage
+from anyview_ros.typed_json import WrongKindError, read_typed
 
 SELF_TEST = "selftest.json"
 TINY = np.finfo(np.float32).tiny
 COMPARED = 256  # values of each output, evenly spread
+MAX_VALUES = 1 << 28  # of all inputs and outputs of a case: 1 GiB
 # Largest difference from torch, over the largest value that is compared.
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 5e-2}
 
@@ -61,14 +66,89 @@ def _bfloat16_step(size: Array) -> Array:
     return np.asarray(np.exp2(np.floor(np.log2(np.maximum(size, TINY))) - 7), np.float32)
 
 
-class SelfTest:
-    """Cases of a package's self-test; a package without any passes."""
+@dataclass(frozen=True)
+class Expected:
+    """An output that a graph must give.
 
-    def __init__(self, package: ModelPackage) -> None:
-        self._package = package
-        file = package.path / SELF_TEST
-        listed = SELF_TEST in package.contract.files
-        self._cases: dict[str, Any] = json.loads(file.read_text()) if listed else {}
+    Args:
+        shape: of all of it.
+        kept: `compared_values` of it.
+    """
+
+    shape: tuple[int, ...]
+    kept: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question to a graph and its answer.
+
+    Args:
+        inputs: shapes by name; all are noise but the `values`.
+        values: inputs that are given as they are, flat.
+        rounded: see `relative_difference`.
+    """
+
+    inputs: Mapping[str, tuple[int, ...]]
+    values: Mapping[str, tuple[float, ...]]
+    outputs: Mapping[str, Expected]
+    rounded: bool = False
+
+    def fault(self) -> str:
+        """Return what of it cannot be, in words; empty if it can."""
+        shapes = [*self.inputs.values(), *(made.shape for made in self.outputs.values())]
+        sides = [side for shape in shapes for side in shape]
+        if not self.inputs or not self.outputs or min(sides, default=1) < 1:
+            return "inputs and outputs must be there, with sides of 1 or more"
+        if sum(map(math.prod, shapes)) > MAX_VALUES:
+            return f"inputs and outputs must have at most {MAX_VALUES} values in all"
+        for name, given in self.values.items():
+            if name not in self.inputs or len(given) != math.prod(self.inputs[name]):
+                return f"values of '{name}' must be as many as an input of that name has"
+        for name, made in self.outputs.items():
+            count = math.prod(made.shape)
+            if len(made.kept) != min(COMPARED, -(-count // max(1, count // COMPARED))):
+                return f"kept of '{name}' must be {COMPARED} values, or all there are"
+        return ""
+
+
+def read_cases(content: bytes) -> dict[str, Case]:
+    """Return the cases of a self-test by the graph they are for.
+
+    Raises:
+        WrongKindError: it is no JSON, not of this kind, or asks for what cannot be.
+    """
+    if len(content) > MAX_MANIFEST:
+        raise WrongKindError(f"it must have at most {MAX_MANIFEST >> 20} MiB")
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise WrongKindError(f"cannot be read as JSON ({error})") from None
+    cases: dict[str, Case] = read_typed(Mapping[str, Case], raw, "the self-test")
+    for name, case in cases.items():
+        if fault := case.fault():
+            raise WrongKindError(f"{name}: {fault}")
+    return cases
+
+
+class SelfTest:
+    """Cases of a package's self-test; a package without any passes.
+
+    Args:
+        files: of the package.
+
+    Raises:
+        AnyviewError: `invalid_model` for cases that cannot be asked.
+    """
+
+    def __init__(self, package: ModelPackage, files: PackageFiles) -> None:
+        self._package, self._files = package, files
+        self._cases: dict[str, Case] = {}
+        if SELF_TEST in package.contract.files:
+            try:
+                self._cases = read_cases(files.read(SELF_TEST).tobytes())
+            except WrongKindError as error:
+                raise self._invalid(str(error)) from None
 
     def check_proxy_graphs(self, provider: Provider, threads: int) -> None:
         """Check the graphs that are there for this alone, small because the package's are large.
@@ -77,34 +157,43 @@ class SelfTest:
         those twice is not worth it: nothing is done.
 
         Raises:
-            AnyviewError: `self_test_failed`.
+            AnyviewError: `self_test_failed`, and as `check`.
         """
         if provider != "cpu":
             for name in self._cases.keys() - set(self._package.contract.graphs):
-                self._check(name, Graph(self._package.path / f"{name}.onnx", provider, threads))
+                self._check(name, Graph(self._files.graph(name), provider, threads))
 
     def check(self, graphs: Mapping[str, Graph]) -> None:
         """Check the package's own graphs.
 
         Raises:
-            AnyviewError: `self_test_failed`.
+            AnyviewError: `self_test_failed`; `invalid_model` for a case of other inputs or outputs
+                than its graph has.
         """
         for name in self._cases.keys() & graphs.keys():
             self._check(name, graphs[name])
 
     def _check(self, name: str, graph: Graph) -> None:
         case = self._cases[name]
-        shapes = {key: tuple(shape) for key, shape in case["inputs"].items()}
-        given = noise(shapes) | {k: np.array(v, np.float32) for k, v in case["values"].items()}
-        bound = graph.bound(shapes, {key: made["shape"] for key, made in case["outputs"].items()})
+        if case.inputs.keys() != graph.inputs.keys() or case.outputs.keys() - set(graph.outputs):
+            raise self._invalid(
+                f"{name} must have the inputs {', '.join(graph.inputs)} and outputs of "
+                f"{', '.join(graph.outputs)}, got {', '.join((*case.inputs, *case.outputs))}"
+            )
+        shapes = dict(case.inputs)
+        given = noise(shapes) | {k: np.array(v, np.float32) for k, v in case.values.items()}
+        bound = graph.bound(shapes, {key: made.shape for key, made in case.outputs.items()})
         for key, array in given.items():
             bound.write(key, array.reshape(shapes[key]))
         bound()
-        for key, made in case["outputs"].items():
-            expected = np.array(made["kept"], np.float32)
+        for key, made in case.outputs.items():
+            expected = np.array(made.kept, np.float32)
             found = compared_values(np.array(bound.buffers[key].numpy()))
-            difference = relative_difference(found, expected, case.get("rounded", False))
+            difference = relative_difference(found, expected, case.rounded)
             self._allow(f"{name}.{key}", difference, graph.provider)
+
+    def _invalid(self, why: str) -> AnyviewError:
+        return AnyviewError("invalid_model", f"{self._package.path / SELF_TEST}: {why}")
 
     def _allow(self, what: str, difference: float, provider: Provider) -> None:
         contract = self._package.contract

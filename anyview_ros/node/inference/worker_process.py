@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -89,6 +90,11 @@ def serve(
     except AnyviewError as error:
         connection.send(error)
         return
+    except Exception as error:  # a bug, and its cause must not be on stderr alone
+        traceback.print_exc()
+        said = f"{package} cannot be loaded: {type(error).__name__}: {error}"
+        connection.send(AnyviewError("internal_error", said))
+        return
     connection.send(Ready(pipeline.provider, pipeline.package.sha256))
     while True:
         job = inbox.jobs.get()
@@ -110,7 +116,10 @@ def load_pipeline(
     Raises:
         AnyviewError: why it cannot run.
     """
-    package, device = load_package(path), device_of(choose_provider(provider))
+    package = load_package(
+        path, check_files=False
+    )  # `Pipeline` reads them, and checks what it read
+    device = device_of(choose_provider(provider))
     try:
         check_fits(package, device)
     except AnyviewError:

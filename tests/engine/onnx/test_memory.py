@@ -28,7 +28,7 @@ def test_weights_are_counted_as_they_are_computed_with(package, tmp_path):
 
 def test_what_cannot_fit_is_not_loaded(package, monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: 2_500_000_000)
-    monkeypatch.setattr(pipeline, "load_graphs", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr(pipeline, "Graph", lambda *_, **__: pytest.fail("it was loaded"))
     with pytest.raises(
         AnyviewError, match=r"'tiny' needs about 3.0 GB on cpu: 0.0 for .* 2.5 GB are free"
     ) as caught:

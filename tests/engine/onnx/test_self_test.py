@@ -1,6 +1,7 @@
 """Known answers of a package are asked when it is loaded."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from anyview_ros.contract import GRAPHS
 from anyview_ros.engine.onnx import self_test
+from anyview_ros.engine.onnx.package_files import PackageFiles
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.onnx.self_test import (
     SELF_TEST,
@@ -20,7 +22,7 @@ from anyview_ros.engine.onnx.self_test import (
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import load_package, sha256_of, write_manifest
-from tests.packages import make_package
+from tests.packages import make_package, seal
 
 SHAPES = {
     "encode": {"frames": (1, 3, 5, 24, 32)},
@@ -100,7 +102,7 @@ def test_another_answer_is_refused(tmp_path, monkeypatch, name, factor):
     broken = graphs[name]
     monkeypatch.setattr(Graph, "bound", wrong)
     with pytest.raises(AnyviewError, match=rf"'tiny' on cpu computes {name}\.") as caught:
-        SelfTest(package).check(graphs)
+        SelfTest(package, PackageFiles(package)).check(graphs)
     assert caught.value.code == "self_test_failed"
 
 
@@ -140,17 +142,21 @@ def test_an_answer_within_the_precision_passes(tmp_path):
 
 def test_proxy_graphs_are_checked_but_on_a_processor(tmp_path, monkeypatch):
     path, asked = make_package(tmp_path / "tiny"), []
+    for name in SHAPES:
+        shutil.copy(path / f"{name}.onnx", path / f"proxy-{name}.onnx")
+    seal(path)
     package = with_answers(path, prefix="proxy-")
 
     class Loaded(Graph):
-        def __init__(self, file, provider, threads):
-            asked.append((file.name, provider))
-            super().__init__(path / file.name.removeprefix("proxy-"), "cpu", threads)
+        def __init__(self, model, provider, threads):
+            asked.append((model.name, provider))
+            super().__init__(path / model.name.removeprefix("proxy-"), "cpu", threads)
 
     monkeypatch.setattr(self_test, "Graph", Loaded)
-    SelfTest(package).check_proxy_graphs("cpu", 1)
+    tested = SelfTest(package, PackageFiles(package))
+    tested.check_proxy_graphs("cpu", 1)
     assert not asked
-    SelfTest(package).check_proxy_graphs("cuda", 1)
+    tested.check_proxy_graphs("cuda", 1)
     assert sorted(asked) == [("proxy-denoise.onnx", "cuda"), ("proxy-encode.onnx", "cuda")]
 
 
@@ -158,3 +164,60 @@ def test_a_package_without_answers_is_asked_nothing(tmp_path):
     path = make_package(tmp_path / "tiny")
     (path / SELF_TEST).write_text(json.dumps({"encode": "of another package"}))  # not listed
     Pipeline(load_package(path), "cpu")
+
+
+def without(key):
+    return lambda case: case.pop(key)
+
+
+WRONG = {
+    "a list": ("[]", "must be an object, got []"),
+    "no JSON": ("{", "cannot be read as JSON"),
+    "deep": ("[" * 100000, "cannot be read as JSON"),
+    "text": ('{"encode": "of another package"}', "must be an object, got 'of another"),
+    "no inputs": (without("inputs"), "lacks inputs"),
+    "unknown field": (lambda case: case.update(more=1), "unknown fields more"),
+    "text for a side": (lambda case: case["inputs"].update(frames=["a"]), "must be a whole number"),
+    "negative": (lambda case: case["inputs"].update(frames=[1, 3, -5, 24, 32]), "sides of 1 or"),
+    "20 GB": (lambda case: case["inputs"].update(frames=[1, 3, 5, 24000, 32000]), "at most"),
+    "2^62": (lambda case: case["inputs"].update(frames=[1 << 62]), "must be a whole number"),
+    "no outputs": (lambda case: case.update(outputs={}), "must be there"),
+    "another input": (
+        lambda case: case.update(inputs={"pixels": [1]}),
+        "encode must have the inputs frames and outputs of latent, got pixels, latent",
+    ),
+    "another output": (
+        lambda case: case["outputs"].update(more={"shape": [1], "kept": [1.0]}),
+        "got frames, latent, more",
+    ),
+    "NaN": (lambda case: case["outputs"]["latent"].update(kept=[float("nan")]), "a finite number"),
+    "few kept": (lambda case: case["outputs"]["latent"]["kept"].pop(), "kept of 'latent' must be"),
+    "values of none": (lambda case: case["values"].update(t=[0.7]), "values of 't' must be"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_self_test_that_cannot_be_asked_is_refused_by_name(tmp_path, name):
+    change, said = WRONG[name]
+    path = make_package(tmp_path / "tiny")
+    with_answers(path)
+    if isinstance(change, str):
+        text = change
+    else:
+        cases = json.loads((path / SELF_TEST).read_text())
+        change(cases["encode"])
+        text = json.dumps(cases)
+    (path / SELF_TEST).write_text(text)
+    with pytest.raises(AnyviewError) as refused:
+        Pipeline(load_package(seal(path)), "cpu")
+    assert refused.value.code == "invalid_model", refused.value.message
+    assert SELF_TEST in refused.value.message
+    assert said in refused.value.message
+
+
+def test_a_case_of_a_graph_outside_of_the_package_is_refused(tmp_path):
+    path = make_package(tmp_path / "tiny")
+    package = with_answers(path, prefix="../other/")
+    tested = SelfTest(package, PackageFiles(package))
+    with pytest.raises(AnyviewError, match="is not among the files of the manifest"):
+        tested.check_proxy_graphs("cuda", 1)
