@@ -17,6 +17,7 @@ from pathlib import Path
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.typed_json import WrongKindError, read_typed
+from anyview_ros.whole_file import whole_file
 
 DEFAULT_MODEL = "worlds-sweep-10m"
 MANIFEST = "manifest.json"
@@ -128,8 +129,9 @@ def check_hash(package: ModelPackage, name: str, found: str) -> None:
 
 
 def write_manifest(path: Path, contract: Contract) -> None:
-    """Write `contract` as the manifest of the package folder `path`."""
-    (path / MANIFEST).write_text(json.dumps(asdict(contract), indent=2) + "\n")
+    """Write `contract` as the manifest of the package folder `path`, whole or not at all."""
+    with whole_file(path / MANIFEST) as file:
+        file.write_text(json.dumps(asdict(contract), indent=2) + "\n")
 
 
 def sha256_of(file: Path) -> str:

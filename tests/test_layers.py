@@ -15,7 +15,7 @@ import anyview_ros
 PACKAGE = Path(anyview_ros.__path__[0])
 VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
-    *("text_table", "whole_file", "diagnostic_keys", "typed_json"),
+    *("text_table", "whole_file", "diagnostic_keys", "typed_json", "quiet_interrupt"),
 )
 GENERATED = ("msg", "srv", "action")
 
@@ -65,6 +65,7 @@ SHARED = (
     "signals",
     "steady_clock",
     "qos_matching",
+    "log_folder",
 )
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)

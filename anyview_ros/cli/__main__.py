@@ -6,9 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from anyview_ros import __version__
 from anyview_ros.errors import AnyviewError
+from anyview_ros.quiet_interrupt import ended_quietly
+from anyview_ros.whole_file import FULL, disk_full
 
 COMMANDS = {
     "demo": "drive a simulated car, or play a video, beside the node and record virtual cameras",
@@ -33,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if not arguments or arguments[0] not in COMMANDS:
         return _overview(arguments)
-    command = import_module(f"anyview_ros.cli.{arguments[0]}")
+    with ended_quietly():
+        command = import_module(f"anyview_ros.cli.{arguments[0]}")
     parser = argparse.ArgumentParser(
         prog=f"anyview {arguments[0]}",
         description=COMMANDS[arguments[0]],
@@ -44,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(command.run(parser.parse_args(arguments[1:])))
     except AnyviewError as error:
         print(f"error [{error.code}]: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        full = disk_full(Path(error.filename or "a file"), error)
+        print(f"error [{full.code}]: {full}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

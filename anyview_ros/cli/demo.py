@@ -11,6 +11,7 @@ from anyview_ros.demo.demo_cameras import SCENES
 from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
 from anyview_ros.demo.subprocesses import interrupt_once
 from anyview_ros.packages import DEFAULT_MODEL
+from anyview_ros.whole_file import full_disk_named
 from anyview_ros.worlds.seeds import DEMO_SEED
 
 # Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).
@@ -57,7 +58,8 @@ def run(args: Namespace) -> int:
         f"results in {plan.out}; the first run compiles the renderer. To look inside:\n"
         f"export ROS_DOMAIN_ID={plan.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
     )
-    return _live(plan) if args.live else _recorded(plan)
+    with full_disk_named(plan.out):
+        return _live(plan) if args.live else _recorded(plan)
 
 
 def _live(plan: DemoPlan) -> int:

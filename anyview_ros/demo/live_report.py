@@ -20,6 +20,7 @@ from anyview_ros.media.plots import line_plot
 from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.node.simulation.rig_sources import BASE_FRAME
 from anyview_ros.text_table import aligned
+from anyview_ros.whole_file import whole_file
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.rigs import BASE
 from anyview_ros.worlds.street.street_rig import STREET_RIG
@@ -89,7 +90,8 @@ def write_live_report(run: LiveRun, out: Path) -> tuple[str, list[str]]:
         "wall_s": run.wall_s,
         "cameras": {name: asdict(figure) for name, figure in figures.items()},
     }
-    (out / VALUES).write_text(json.dumps(values, indent=2) + "\n")
+    with whole_file(out / VALUES) as whole:
+        whole.write_text(json.dumps(values, indent=2) + "\n")
     return table(run, figures), faults(figures)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections import Counter
@@ -57,7 +58,7 @@ class Recorder:
     ) -> None:
         if path.exists():
             raise AnyviewError("bag_exists", f"'{path}' is there already; give another folder")
-        self._node = node
+        self._node, self._path = node, path
         self._definitions = Definitions()
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
@@ -67,6 +68,7 @@ class Recorder:
         self._logged_ns = 0
         self._seen: set[str] = set()
         self._open = True
+        self._failed = False  # a message was not written
         self._changed = threading.Condition()
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look)
 
@@ -77,13 +79,28 @@ class Recorder:
             return self._changed.wait_for(holds, timeout_s)
 
     def close(self) -> None:
-        """Write the index; messages that come later are left out."""
+        """Write the index; messages that come later are left out.
+
+        A bag that could not be written whole is removed.
+
+        Raises:
+            OSError: the index could not be written.
+        """
         self._node.destroy_timer(self._timer)
         with self._changed:
-            if self._open:
-                self._open = False
+            if not self._open:
+                return
+            self._open = False
+            try:
                 self._mark_synthetic()
                 self._writer.close()
+            except OSError:
+                if not self._failed:  # else that was told before
+                    self._failed = True
+                    raise
+            finally:
+                if self._failed:
+                    shutil.rmtree(self._path, ignore_errors=True)
 
     def _mark_synthetic(self) -> None:
         """Note in the bag's metadata.yaml which of its images no camera has made."""
@@ -135,7 +152,11 @@ class Recorder:
             if self._open:
                 # Readers sort by this: messages of one tick of a clock keep their order.
                 self._logged_ns = max(self._clock(), self._logged_ns + 1)
-                self._writer.write(connection, self._logged_ns, serialized)
+                try:
+                    self._writer.write(connection, self._logged_ns, serialized)
+                except OSError:
+                    self._failed = True
+                    raise
                 self.counts[connection.topic] += 1
                 self._on_message(connection.topic, serialized)
                 self._changed.notify_all()

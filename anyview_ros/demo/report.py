@@ -26,6 +26,7 @@ from anyview_ros.demo.comparison import (
 from anyview_ros.demo.truth import Truth
 from anyview_ros.evaluation.metrics import psnr
 from anyview_ros.imaging.message_fields import stamp_ns
+from anyview_ros.whole_file import whole_file
 
 STAGES = ("queue_s", "condition_s", "denoise_s", "decode_s")
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
@@ -119,7 +120,8 @@ class Report:
 
     def write(self, file: Path) -> None:
         """Write JSON, every field under its own name."""
-        file.write_text(json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+        with whole_file(file) as whole:
+            whole.write_text(json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
 
 def report_of(

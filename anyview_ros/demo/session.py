@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.log_folder import provide_log_folder
 
 GLANCE_S = 0.5  # how often a wait looks whether it still makes sense
 NOTICE_S = 10.0  # after which a wait is told, and again each time that it has become twice as long
@@ -44,6 +45,7 @@ class Session:
         parameters: Sequence[Parameter] = (),
     ) -> None:
         self._check = check
+        provide_log_folder()
         self._context = Context()
         # Ctrl-C must reach the main thread as an exception; rclpy's handlers end the context.
         no_handlers = SignalHandlerOptions.NO
@@ -58,6 +60,7 @@ class Session:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._failure: BaseException | None = None  # of a callback, which ended the thread
 
     def be_quiet(self) -> None:
         """Log nothing of this node but what ends it."""
@@ -83,10 +86,13 @@ class Session:
 
         Raises:
             AnyviewError: `timeout`, or what `check` raises.
+            Exception: what a callback of the node raised: nothing is heard any more.
         """
         began, notice_s = time.monotonic(), NOTICE_S
         deadline = began + timeout_s
         while not wait_for(max(0.0, min(GLANCE_S, deadline - time.monotonic()))):
+            if self._failure is not None:
+                raise self._failure
             self._check()
             waited_s = time.monotonic() - began
             if waited_s >= notice_s:
@@ -118,5 +124,8 @@ class Session:
         return calls[0].result()
 
     def _spin(self) -> None:
-        with suppress(ExternalShutdownException):
-            self._executor.spin()
+        try:
+            with suppress(ExternalShutdownException):
+                self._executor.spin()
+        except Exception as error:
+            self._failure = error

@@ -16,6 +16,7 @@ from typing import Self
 from anyview_ros.errors import AnyviewError
 
 GRACE_S = 1.2  # from Ctrl-C to the end of everything there are two seconds
+CHILD = "anyview_ros.demo.child"
 LAST_LINES = 15
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,7 +26,7 @@ class Children:
 
     Sessions of their own, so that Ctrl-C reaches the parent alone, which ends them in order.
     At the end of the `with` block they get SIGINT, and after a grace SIGKILL, each with all that
-    it started.
+    it started. If this process is killed they get SIGTERM.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -43,7 +44,7 @@ class Children:
         """Run `python -m module arguments...`."""
         with self.log(name).open("wb") as output:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, "-m", CHILD, str(os.getpid()), module, *arguments],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
 
 from anyview_ros.contract import SURFACES, Contract
 from anyview_ros.engine.conditioning import RAY_SPACING
 from anyview_ros.engine.onnx.bound_denoiser import WEIGHTS
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.errors import AnyviewError
 
 FLOAT = "tensor(float)"
@@ -15,15 +15,7 @@ ANY: Collection[int] = ()  # of a side: not known before it runs
 Sides = Sequence[Collection[int]]
 
 
-class Typed(Protocol):
-    """A loaded graph, see `engine.onnx.runtime.Graph`; sides that are not fixed are no numbers."""
-
-    inputs: Mapping[str, Sequence[object]]
-    output_shapes: Mapping[str, Sequence[object]]
-    types: Mapping[str, str]
-
-
-def check_graphs(contract: Contract, graphs: Mapping[str, Typed]) -> None:
+def check_graphs(contract: Contract, graphs: Mapping[str, Graph]) -> None:
     """Check names, types and fixed sides of all inputs and outputs.
 
     Raises:
@@ -88,7 +80,7 @@ class _Shapes:
 def _check(
     contract: Contract,
     name: str,
-    graph: Typed,
+    graph: Graph,
     inputs: Mapping[str, Sides | None],
     outputs: Sequence[Sides | None],
 ) -> None:

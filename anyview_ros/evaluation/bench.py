@@ -14,6 +14,7 @@ from anyview_ros.evaluation.results import summary
 from anyview_ros.evaluation.root_suite import RootSuite
 from anyview_ros.evaluation.run import Failure, Plan, Results, begin, evaluate_missing
 from anyview_ros.evaluation.suite import Episode
+from anyview_ros.whole_file import full_disk_named
 
 
 def bench(
@@ -22,8 +23,16 @@ def bench(
     """Evaluate what is missing of a run, and write its results; returns what results.json holds.
 
     Raises:
-        AnyviewError: as `begin` and `evaluate_missing`; bad episodes are in the results instead.
+        AnyviewError: as `begin` and `evaluate_missing`, and `disk_full`; bad episodes are in the
+            results instead.
     """
+    with full_disk_named(plan.out):
+        return _benched(plan, workers, on_episode)
+
+
+def _benched(
+    plan: Plan, workers: int, on_episode: Callable[[Outcome | Failure], None]
+) -> dict[str, Any]:
     begin(plan)
     found = evaluate_missing(plan, workers, on_episode)
     unmet: list[str] = []

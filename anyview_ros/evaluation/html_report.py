@@ -9,6 +9,7 @@ from typing import Any
 
 from anyview_ros.evaluation.results import FIGURES, OVERALL, Table, cell, rows
 from anyview_ros.evaluation.run import EPISODES
+from anyview_ros.whole_file import whole_file
 
 PAGE, SHEET = "index.html", "contact_sheet.png"
 STYLE = """
@@ -45,12 +46,14 @@ def write_page(out: Path, content: Mapping[str, Any]) -> None:
     """Write index.html beside the results that it shows; it fetches nothing from elsewhere."""
     title = f"AnyViewBench: {content['model']['name']}"
     body = "\n".join([*_head(title, content), *_tables(content), *_sheet(out), *_videos(content)])
-    (out / PAGE).write_text(
+    page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n"
         f"<script>{SCRIPT}</script></body></html>\n"
     )
+    with whole_file(out / PAGE) as file:
+        file.write_text(page)
 
 
 def _head(title: str, content: Mapping[str, Any]) -> Iterator[str]:

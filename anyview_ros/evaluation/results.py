@@ -17,6 +17,7 @@ from typing import Any
 from anyview_ros.evaluation.evaluation import DIGITS, Outcome, Row
 from anyview_ros.evaluation.run import Plan, Results
 from anyview_ros.text_table import aligned
+from anyview_ros.whole_file import whole_file
 
 FIGURES = {  # figure -> heading of the table, in its order
     "psnr": "PSNR dB",
@@ -87,8 +88,9 @@ def write(plan: Plan, results: Results, notes: Sequence[str]) -> dict[str, Any]:
         "episodes": [asdict(outcome) for outcome in results.outcomes],
     }
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    (plan.out / "results.json").write_text(text)
-    with (plan.out / "results.csv").open("w", newline="") as file:
+    with whole_file(plan.out / "results.json") as whole:
+        whole.write_text(text)
+    with whole_file(plan.out / "results.csv") as whole, whole.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["split", "episode", "method", *FIGURES])
         for o in results.outcomes:

@@ -22,6 +22,7 @@ from anyview_ros.evaluation.evaluation import Evaluator, Outcome, SamplingOption
 from anyview_ros.evaluation.seal import identity
 from anyview_ros.evaluation.suite import Episode, Suite
 from anyview_ros.packages import ModelPackage
+from anyview_ros.whole_file import whole_file
 
 EPISODES, SETTINGS = "episodes", "run.json"
 
@@ -102,7 +103,8 @@ def begin(plan: Plan) -> None:
             "give another --out, or remove it",
         )
     plan.out.mkdir(parents=True, exist_ok=True)
-    file.write_text(settings)
+    with whole_file(file) as whole:
+        whole.write_text(settings)
 
 
 def evaluate_missing(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anyview_ros.packages import MANIFEST, ModelPackage, sha256_of, write_manifest
+from anyview_ros.whole_file import whole_file
 
 CARD, SHEET = "README.md", "sheet.png"  # what people read
 
@@ -36,4 +37,5 @@ def seal_card(path: Path) -> None:
     for file in (path / CARD, path / SHEET):
         if file.is_file():
             manifest["files"][file.name] = sha256_of(file)
-    (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    with whole_file(path / MANIFEST) as file:
+        file.write_text(json.dumps(manifest, indent=2) + "\n")

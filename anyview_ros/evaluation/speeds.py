@@ -21,6 +21,7 @@ from anyview_ros.evaluation.pose_error import pose_error
 from anyview_ros.evaluation.seal import CARD
 from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Clip, Frame, View
+from anyview_ros.model.atomic_directory import replaced_directory
 from anyview_ros.packages import ModelPackage, sha256_of, write_manifest
 from anyview_ros.worlds.world import World
 
@@ -241,12 +242,13 @@ def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
         package: whose contract is written as it is, candidates that were taken included.
         note: how it was measured.
     """
-    card = package.path / CARD
-    text = card.read_text() if card.is_file() else f"# {package.contract.name}\n"
     own = {speed: row for speed, row in table.items() if speed in package.contract.sigmas}
-    card.write_text(with_section(text, SECTION, TITLE, markdown(own, note)))
-    hashes = {**package.contract.files, CARD: sha256_of(card)}
-    write_manifest(package.path, replace(package.contract, files=hashes))
+    with replaced_directory(package.path) as made:
+        card = made / CARD
+        text = card.read_text() if card.is_file() else f"# {package.contract.name}\n"
+        card.write_text(with_section(text, SECTION, TITLE, markdown(own, note)))
+        hashes = {**package.contract.files, CARD: sha256_of(card)}
+        write_manifest(made, replace(package.contract, files=hashes))
 
 
 def _rows(table: Mapping[str, Row]) -> list[list[str]]:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
+from anyview_ros.whole_file import whole_file
+
 VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SYNTHETIC = "trainedAlgorithmicMedia"  # made by a model
 MIXED = "compositeWithTrainedAlgorithmicMedia"  # beside what a camera or a renderer made
@@ -43,13 +45,14 @@ def save_picture(image: NDArray[np.uint8], file: Path, source_type: str) -> None
     Args:
         source_type: SYNTHETIC or MIXED.
     """
-    if file.suffix.lower() in (".jpg", ".jpeg"):
-        file.write_bytes(jpeg(image, source_type))
-        return
-    information = PngInfo()
-    information.add_text("Comment", WORDS[source_type])
-    information.add_itxt("XML:com.adobe.xmp", _xmp(source_type))
-    Pillow.fromarray(image).save(file, "png", pnginfo=information)
+    with whole_file(file) as whole:
+        if file.suffix.lower() in (".jpg", ".jpeg"):
+            whole.write_bytes(jpeg(image, source_type))
+            return
+        information = PngInfo()
+        information.add_text("Comment", WORDS[source_type])
+        information.add_itxt("XML:com.adobe.xmp", _xmp(source_type))
+        Pillow.fromarray(image).save(whole, "png", pnginfo=information)
 
 
 def jpeg(image: NDArray[np.uint8], source_type: str, quality: int = JPEG_QUALITY) -> bytes:

@@ -27,6 +27,7 @@ class VideoWriter:
 
     def __init__(self, file: Path, size: tuple[int, int], comment: str = "") -> None:
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
+        self._file = file
         self._container = av.open(str(file), "w", options={"movflags": "+faststart"})
         if comment:
             self._container.metadata["comment"] = comment
@@ -40,9 +41,15 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            if kind is None:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except BaseException:
+            self._file.unlink(missing_ok=True)
+            raise
+        if kind is not None:
+            self._file.unlink(missing_ok=True)  # it would stop in the midst
 
     def write(self, rgb: NDArray[np.uint8], time_ns: int) -> None:
         """Add an (H, W, 3) image; times increase and start near 0."""

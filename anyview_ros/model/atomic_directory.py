@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.whole_file import FULL, full_disk_named
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -55,7 +55,7 @@ def atomic_directory(folder: Path, size: int) -> Iterator[Path]:
         yield partial
         partial.rename(folder)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
         free = shutil.disk_usage(partial).free
         raise AnyviewError("disk_full", _needs(folder, size, free)) from None
@@ -67,6 +67,42 @@ def atomic_directory(folder: Path, size: int) -> Iterator[Path]:
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def replaced_directory(folder: Path) -> Iterator[Path]:
+    """Yield a folder to write into, a copy of `folder` where that is there, which takes its place
+    at the end; on any error `folder` is as it was, and nothing else is left.
+
+    Raises:
+        AnyviewError: `disk_full`.
+    """
+    partial, before = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "before"))
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        with full_disk_named(folder):
+            if folder.exists():
+                _copy(folder, partial)
+            else:
+                partial.mkdir(parents=True)
+            yield partial
+            if folder.exists():
+                shutil.rmtree(before, ignore_errors=True)
+                folder.rename(before)
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """Copy a folder; `shutil.copytree` would hide what a full disk says."""
+    to.mkdir()
+    for file in folder.iterdir():
+        if file.is_dir():
+            _copy(file, to / file.name)
+        else:
+            shutil.copy2(file, to / file.name)
 
 
 def _needs(folder: Path, size: int, free: int) -> str:

@@ -51,15 +51,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, max_part_bytes: int = 0
     stem = f"{path.stem}-{checkpoint.step}"
     named = {f"{stem}-{i}{path.suffix}": part for i, part in enumerate(others, start=2)}
     metadata = {"format": FORMAT, "step": str(checkpoint.step), "config": checkpoint.config}
+    begun = [file for name in named if not (file := path.with_name(name)).exists()]
     try:
         for name, part in named.items():
             _save(path.with_name(name), part, {"format": FORMAT})
         _save(path, first, metadata | {"parts": json.dumps(list(named))})
     except OSError as error:
+        for file in begun:
+            file.unlink(missing_ok=True)
+        remedy = "there is none before it: make room and begin again"
+        if path.exists():
+            remedy = "the checkpoint before it is whole, make room and continue with --resume"
         raise AnyviewError(
-            "checkpoint_not_written",
-            f"cannot write {path}: {error}; the checkpoint before it is whole, make room and "
-            "continue with --resume",
+            "checkpoint_not_written", f"cannot write {path}: {error}; {remedy}"
         ) from None
     for stale in path.parent.glob(f"{path.stem}-*{path.suffix}"):
         if stale.name not in named:

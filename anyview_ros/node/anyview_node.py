@@ -30,11 +30,13 @@ from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.frustums import DrawnCamera, Frustums, drawn_cameras
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.lifecycle import ManagedNode
+from anyview_ros.node.log_folder import provide_log_folder
 from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
 from anyview_ros.node.signals import ENDING, ignore_further_signals
 from anyview_ros.node.sources.inputs import Inputs
 from anyview_ros.node.sources.intake_settings import intake_config
+from anyview_ros.node.stale_segments import remove_stale_segments
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
@@ -261,6 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_freed_memory()
     stop = _stop_on_signals()
+    remove_stale_segments()
+    provide_log_folder()
     rclpy.init(
         args=list(arguments) if arguments is not None else None,
         signal_handler_options=SignalHandlerOptions.NO,

@@ -9,6 +9,7 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 
 from anyview_ros.action import SynthesizeClip
 from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
@@ -27,6 +28,7 @@ from anyview_ros.srv import (
     UpdateVirtualCamera,
 )
 
+DEPTH = 256  # calls at once that are answered, if with `busy`; ROS's default loses all but 10
 RESULT_TIMEOUT_S = 10  # how long the middleware keeps an answer, which may hold 16 MB
 
 
@@ -60,6 +62,7 @@ class Services:
         self._queue = queue
         self._synthesizer = synthesizer
         short, long = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
+        qos = QoSProfile(depth=DEPTH)  # reliable and volatile, as of services
         for service_type, name, callback, group in (
             (AddVirtualCamera, "add_virtual_camera", self._add, short),
             (UpdateVirtualCamera, "update_virtual_camera", self._update, short),
@@ -67,13 +70,18 @@ class Services:
             (ListVirtualCameras, "list_virtual_cameras", self._list, short),
             (Synthesize, "synthesize", self._synthesize, long),
         ):
-            node.create_service(service_type, f"~/{name}", callback, callback_group=group)
+            node.create_service(
+                service_type, f"~/{name}", callback, qos_profile=qos, callback_group=group
+            )
         self._action = ActionServer(
             node,
             SynthesizeClip,
             "~/synthesize_clip",
             self._execute,
             callback_group=long,
+            goal_service_qos_profile=qos,
+            result_service_qos_profile=qos,
+            cancel_service_qos_profile=qos,
             cancel_callback=lambda goal: CancelResponse.ACCEPT,
             result_timeout=RESULT_TIMEOUT_S,
         )

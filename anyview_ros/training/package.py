@@ -11,6 +11,7 @@ from torch import Tensor
 
 from anyview_ros.contract import GRAPHS
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.atomic_directory import replaced_directory
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.export import export_package
@@ -45,24 +46,27 @@ def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoi
 
 
 def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
-    """Export the averaged weights of a checkpoint; returns the folder.
+    """Export the averaged weights of a checkpoint, whole or not at all; returns the folder.
 
-    That of a run with composites gets the surface network which found them.
+    Other files that are there already stay. That of a run with composites gets the surface network
+    which found them.
 
     Raises:
-        AnyviewError: as `networks_in_use`, `export_package` and `surface_files`.
+        AnyviewError: as `networks_in_use`, `export_package`, `surface_files` and
+            `replaced_directory`.
     """
     network, codec = networks_in_use(run, checkpoint)
     # Read first: it may be the package that is written anew.
     surfaces = surface_files(find_package(run.composite)) if run.composite else None
-    contract = export_package(folder, run.contract(), network, codec)
-    (folder / CONFIG_FILE).write_text(run.text)
-    write_parameters(folder, {NETWORK: network, CODEC: codec}, GRAPHS)
-    added = [CONFIG_FILE, PARAMETERS, *_write_mean_images(folder, run, checkpoint.part("mean"))]
-    files = {**contract.files, **{name: sha256_of(folder / name) for name in added}}
-    write_manifest(folder, replace(contract, files=files))
-    if surfaces is not None:
-        put_surfaces(folder, surfaces)
+    with replaced_directory(folder) as made:
+        contract = export_package(made, run.contract(), network, codec)
+        (made / CONFIG_FILE).write_text(run.text)
+        write_parameters(made, {NETWORK: network, CODEC: codec}, GRAPHS)
+        added = [CONFIG_FILE, PARAMETERS, *_write_mean_images(made, run, checkpoint.part("mean"))]
+        files = {**contract.files, **{name: sha256_of(made / name) for name in added}}
+        write_manifest(made, replace(contract, files=files))
+        if surfaces is not None:
+            put_surfaces(made, surfaces)
     return folder
 
 
@@ -91,5 +95,6 @@ def _write_mean_images(folder: Path, run: RunConfig, means: dict[str, Tensor]) -
     for world, name in first.items():
         pixels = means[name].mean(dim=1).permute(1, 2, 0).numpy() * 127.5 + 127.5
         image = np.rint(pixels.clip(0, 255)).astype(np.uint8)
-        cv2.imwrite(str(folder / MEAN_IMAGE.format(kind=world)), image[..., ::-1].copy())
+        png = cv2.imencode(".png", image[..., ::-1])[1]  # cv2.imwrite tells of no full disk
+        (folder / MEAN_IMAGE.format(kind=world)).write_bytes(png.tobytes())
     return [MEAN_IMAGE.format(kind=world) for world in first]

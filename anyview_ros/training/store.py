@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneSet, SceneViews, render_scene
-from anyview_ros.whole_file import whole_file
+from anyview_ros.whole_file import full_disk_named, remove_partial_files, whole_file
 from anyview_ros.worlds.photographs import read_photographs
 
 SHARD = 16  # scenes a file
@@ -195,6 +196,9 @@ def renderers(stores: Mapping[str, Store], workers: int) -> Iterator[None]:
         for process in running:
             process.terminate()
             process.join()
+            for store in stores.values():
+                if process.pid is not None and isinstance(store, SceneStore):
+                    remove_partial_files(store.folder, process.pid)
 
 
 def wait_for(
@@ -242,4 +246,9 @@ def _render(shards: list[tuple[SceneConfig, Path, int]]) -> None:
     os.nice(5)
     numba.config.NUMBA_NUM_THREADS = 1  # type: ignore[attr-defined]  # there is a process for each core that is wanted
     for config, cache, shard in shards:
-        SceneStore(config, cache).render_shard(shard)
+        store = SceneStore(config, cache)
+        try:
+            with full_disk_named(store.folder):
+                store.render_shard(shard)
+        except AnyviewError as error:  # whoever waits for the scenes points here
+            sys.exit(f"error [{error.code}]: {error}")

@@ -82,7 +82,7 @@ class PackageFiles:
         file = f"{name}.onnx"
         model = self.read(file)
         try:
-            tensors = external_tensors(memoryview(model))
+            tensors = external_tensors(model.data)
             weights = {
                 tensor.name: Weights(
                     tensor.array(self._weights(file, tensor.location)), tensor.kind
@@ -138,7 +138,7 @@ class PackageFiles:
                 content = np.frombuffer(mapped, np.uint8)
             elif seen.st_size:
                 content = np.empty(seen.st_size, np.uint8)
-            digest, at, view = hashlib.sha256(), 0, memoryview(content)
+            digest, at, view = hashlib.sha256(), 0, content.data
             while at < len(content):
                 part = view[at : at + CHUNK]
                 if file not in self._seen:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.engine.onnx import small_graphs
+from anyview_ros.engine.onnx.package_files import GraphContent
 from anyview_ros.engine.onnx.providers import (
     AUTO,
     PROVIDERS,
@@ -24,7 +25,6 @@ from anyview_ros.engine.onnx.providers import (
     device_of,
     session_providers,
 )
-from anyview_ros.engine.onnx.package_files import GraphContent
 from anyview_ros.errors import AnyviewError
 
 __all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "choose_provider"]

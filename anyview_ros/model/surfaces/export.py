@@ -21,7 +21,7 @@ from anyview_ros.model.parameters import write_parameters
 from anyview_ros.model.self_test_cases import self_test_case
 from anyview_ros.model.surfaces.network import STRIDE, SurfaceNetwork
 from anyview_ros.model.weights import SharedWeights
-from anyview_ros.packages import load_package, sha256_of, write_manifest
+from anyview_ros.packages import MANIFEST, load_package, sha256_of, write_manifest
 
 GRAPH, WEIGHTS, PARAMETERS = (f"{SURFACES}.{suffix}" for suffix in ("onnx", "bin", "json"))
 PART = "network"  # first part of the parameters' names
@@ -66,10 +66,10 @@ def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str
             (made / file).write_text(text)
         names = [GRAPH, WEIGHTS, PARAMETERS, *beside, SELF_TEST]
         files = {**contract.files, **{file: sha256_of(made / file) for file in names}}
-        for file in names:
+        sealed = replace(contract, surfaces=network.surfaces, files=files)
+        write_manifest(made, sealed)
+        for file in (*names, MANIFEST):  # which needs no room on the disk
             (made / file).replace(folder / file)
-    sealed = replace(contract, surfaces=network.surfaces, files=files)
-    write_manifest(folder, sealed)
     return sealed
 
 

@@ -35,6 +35,7 @@ from tf2_msgs.msg import TFMessage
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.media.stereo_pair import MOTORCYCLE
+from anyview_ros.node.log_folder import provide_log_folder
 from anyview_ros.node.messages import image_message, info_message, time_message, transform_message
 from anyview_ros.node.signals import ENDING, ignore_further_signals
 from anyview_ros.node.simulation.rig_sources import (
@@ -257,9 +258,10 @@ def _stop_on_signals() -> threading.Event:
 
 def main(args: list[str] | None = None) -> None:
     """Run until SIGINT or SIGTERM; a named error is printed and ends with exit status 1."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stop = _stop_on_signals()
     try:
+        provide_log_folder()
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         rig = SimRig()
         with _answering(rig):
             play(rig, stop)

@@ -57,7 +57,7 @@ def refusal(package: ModelPackage) -> AnyviewError:
 def test_a_package_computes_what_its_files_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: int
 ) -> None:
-    """Weights of half precision and casts among them: the shipped model, by path and from memory."""
+    """The shipped model, with weights of half precision, by path and from memory."""
     monkeypatch.setattr(package_files, "COPIED_BYTES", copied)
     package = load_package(find_package("worlds-sweep-10m"))
     files, rng = PackageFiles(package), np.random.default_rng(0)
