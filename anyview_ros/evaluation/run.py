@@ -22,7 +22,7 @@ from anyview_ros.evaluation.evaluation import Evaluator, Outcome, SamplingOption
 from anyview_ros.evaluation.seal import identity
 from anyview_ros.evaluation.suite import Episode, Suite
 from anyview_ros.packages import ModelPackage
-from anyview_ros.whole_file import whole_file
+from anyview_ros.whole_file import FULL, disk_full, whole_file
 
 EPISODES, SETTINGS = "episodes", "run.json"
 
@@ -201,12 +201,18 @@ def _evaluate(episode: Episode, folder: Path) -> Outcome | Failure:
 
 
 def evaluate_or_fail(evaluator: Evaluator, episode: Episode, folder: Path) -> Outcome | Failure:
-    """Evaluate an episode; return why it failed if it did."""
+    """Evaluate an episode; return why it failed if it did.
+
+    Raises:
+        AnyviewError: `disk_full`: the others would fail too.
+    """
     try:
         return evaluator.evaluate(episode, folder)
     except AnyviewError as error:
         return Failure(episode.split, episode.name, error.code, error.message)
     except Exception as error:  # hours of other episodes must not die of one that is odd
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise disk_full(folder, error) from None
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}"
         return Failure(episode.split, episode.name, "unexpected", message)
