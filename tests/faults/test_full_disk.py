@@ -30,6 +30,7 @@ from tests.training.tiny import CONFIG
 
 TIMEOUT_S = 120.0
 DOMAIN = 91
+SIZE_KB = 8192
 
 
 def run(*arguments: object, most_bytes: int = 0) -> subprocess.CompletedProcess[str]:
@@ -71,7 +72,7 @@ def test_a_demo_ends_at_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", 800) as mounted:
+    with small_disk(tmp_path / "disk", SIZE_KB) as mounted:
         yield mounted
 
 
@@ -96,7 +97,7 @@ def test_an_export_leaves_nothing_or_what_was_there(
     monkeypatch.setattr(package_module, "export_package", exported)
     config = parse_config(CONFIG)
     made = checkpoint(config)
-    room = 1 << 20
+    room = 1 << 24
     with pytest.raises(AnyviewError, match="make room on its disk") as full:
         package_run(disk / "tiny", config, made)
     assert full.value.code == "disk_full"
@@ -105,7 +106,7 @@ def test_an_export_leaves_nothing_or_what_was_there(
     package_run(disk / "tiny", config, made)
     (disk / "tiny" / "README.md").write_text("a card that somebody wrote")
     before = load_package(disk / "tiny").sha256
-    room = 1 << 20
+    room = 1 << 24
     with pytest.raises(AnyviewError):
         package_run(disk / "tiny", config, made)
     assert load_package(disk / "tiny").sha256 == before
@@ -157,13 +158,13 @@ def test_what_a_renderer_leaves_that_is_ended_is_removed(tmp_path: Path) -> None
 
 
 def test_a_first_checkpoint_speaks_of_none_before_it(disk: Path) -> None:
-    tensors = {str(k): torch.from_numpy(np.zeros(40_000, np.float32)) for k in range(8)}
+    tensors = {str(k): torch.from_numpy(np.zeros(400_000, np.float32)) for k in range(8)}
     made = Checkpoint(1, "", parts(network=tensors))
     with pytest.raises(AnyviewError, match="there is none before it: make room and begin again"):
-        write_checkpoint(disk / "latest.safetensors", made, max_part_bytes=400_000)
+        write_checkpoint(disk / "latest.safetensors", made, max_part_bytes=4_000_000)
     assert content(disk) == set()
     small = Checkpoint(1, "", parts(network={"0": tensors["0"]}))
     write_checkpoint(disk / "latest.safetensors", small)
     with pytest.raises(AnyviewError, match="the checkpoint before it is whole, make room"):
-        write_checkpoint(disk / "latest.safetensors", made, max_part_bytes=400_000)
+        write_checkpoint(disk / "latest.safetensors", made, max_part_bytes=4_000_000)
     assert content(disk) == {"latest.safetensors"}

@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile
 from anyview_ros.doctor.dds_profile import with_profile
 from anyview_ros.node import stale_segments
 from anyview_ros.node.stale_segments import NEW_S, SHARED_MEMORY, remove_stale_segments
-from tests.graph import CHECKOUT, LOCAL, graph
+from tests.graph import CHECKOUT, LOCAL, Graph, graph
 from tests.integration.test_demo import demo, marked
 from tests.node.rig import SENT, anyview, asked, live, raised_camera, wait_for
 from tests.packages import make_package
@@ -66,7 +66,7 @@ def test_what_a_killed_node_leaves_in_shared_memory_is_cleared_by_the_next(
         monkeypatch.setenv(name, value)
     before = set(segments())
     with anyview(SEGMENTS, model) as node:
-        until(lambda: bool(set(segments()) - before))
+        until(lambda: any(n not in before and s > 6e7 for n, s in segments().items()))
         mine = set(segments()) - before
         node.kill()
         node.wait()
@@ -122,12 +122,20 @@ def test_a_home_that_cannot_be_written_is_no_hindrance(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "home").write_text("a file: nothing can be made below it")
+    with graph(HOMELESS) as opened:  # whose own HOME is as it was
+        _starts_without_home(opened, model, tmp_path, monkeypatch)
+
+
+def _starts_without_home(
+    opened: Graph, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     for name in ("ROS_LOG_DIR", "ROS_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with live(HOMELESS, model):
+    with anyview(HOMELESS, model):
+        until(lambda: "anyview" in opened.node.get_node_names())
         assert list(tmp_path.glob("anyview-log-*/*.log"))
 
 
@@ -139,7 +147,7 @@ def test_ctrl_c_while_it_is_imported_shows_no_traceback(tmp_path: Path) -> None:
     }
     environment = {**os.environ, **LOCAL, "ROS_DOMAIN_ID": str(EARLY), "PYTHONPATH": str(CHECKOUT)}
     for name, command in commands.items():
-        for delay_s in (0.1, 0.2, 0.35, 0.6, 1.0):
+        for delay_s in (0.2, 0.35, 0.5, 0.7, 1.0):
             process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=CHECKOUT,
@@ -151,6 +159,8 @@ def test_ctrl_c_while_it_is_imported_shows_no_traceback(tmp_path: Path) -> None:
             time.sleep(delay_s)
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=DEADLINE_S)
+            if said.startswith("Fatal Python error: init_"):
+                continue  # Python itself was starting: no line of ours has run
             assert "Traceback" not in said, (name, delay_s)
             assert process.returncode in (0, 130, -signal.SIGINT), (name, delay_s, said)
     wait_for(lambda: not (tmp_path / "out" / "bag").exists(), "no bag")
