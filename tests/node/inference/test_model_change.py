@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,23 +70,31 @@ def too_large(folder: Path) -> Path:
 
 def endless(folder: Path) -> Path:
     """Its answer to the question of the self-test takes 128 TB."""
-    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [1 << 45])
+    model = onnx.load(folder / "decode.onnx")
+    model.graph.initializer.append(helper.make_tensor("shape", TensorProto.INT64, [1], [1 << 45]))
     nodes = [
+        helper.make_node("ReduceMean", ["latent"], ["a"], keepdims=0),
         helper.make_node("Expand", ["a", "shape"], ["b"]),
-        helper.make_node("ReduceMean", ["b"], ["frames"], keepdims=0),
+        helper.make_node("ReduceMean", ["b"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["latent", "mean"], ["moved"]),
     ]
-    given = [helper.make_tensor_value_info("a", TensorProto.FLOAT, [1])]
-    made = [helper.make_tensor_value_info("frames", TensorProto.FLOAT, [])]
-    model = helper.make_model(
-        helper.make_graph(nodes, "endless", given, made, [shape]),
-        opset_imports=[helper.make_opsetid("", 18)],
-    )
-    model.ir_version = 9
-    onnx.save(model, str(folder / "decode.onnx"))
-    frames = {"shape": [], "kept": [0.0]}
-    write_cases(
-        folder, {"decode": {"inputs": {"a": [1]}, "values": {}, "outputs": {"frames": frames}}}
-    )
+    model.graph.node[0].input[0] = "moved"
+    for node in reversed(nodes):
+        model.graph.node.insert(0, node)
+    onnx.save(model, folder / "decode.onnx")
+    frames = {"shape": [1, 3, 5, 24, 32], "kept": [0.0] * 256}
+    inputs = {"latent": [1, 3, 2, 3, 4]}
+    write_cases(folder, {"decode": {"inputs": inputs, "values": {}, "outputs": {"frames": frames}}})
+    return sealed(folder)
+
+
+def of_other_graphs(folder: Path) -> Path:
+    shutil.copy(folder / "encode.onnx", folder / "denoise.onnx")
+    return sealed(folder)
+
+
+def no_self_test(folder: Path) -> Path:
+    (folder / SELF_TEST).write_text('{"encode": []}')
     return sealed(folder)
 
 
@@ -110,7 +119,9 @@ BROKEN: dict[Callable[[Path], Path], tuple[str, str]] = {
     incomplete: ("model_damaged", "'decode.onnx' is missing"),
     damaged: ("model_damaged", "'denoise.onnx' in .* has sha256"),
     against_the_contract: ("invalid_model", "solver must be one of"),
-    no_graph: ("invalid_model", "encode.onnx cannot be loaded"),
+    no_graph: ("invalid_model", "encode.onnx: no ONNX file"),
+    of_other_graphs: ("invalid_model", "denoise.onnx to have the inputs noisy, t, rays, context"),
+    no_self_test: ("invalid_model", "selftest.json: the self-test.encode must be an object"),
     wrong_answers: ("self_test_failed", "computes encode.latent"),
     too_large: ("not_enough_memory", "needs about 1000000.0 GB on cpu"),
     endless: ("out_of_memory", "memory ran out"),

@@ -22,7 +22,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from anyview_ros.contract import LatentShape
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
@@ -362,8 +361,16 @@ def test_a_process_that_died_between_jobs_is_replaced(worker: Worker) -> None:
 
 
 def test_a_failed_inference_gets_a_fresh_process(tmp_path: Path) -> None:
-    """The graphs code 3 channels, the contract promises 2: ONNX Runtime refuses to run them."""
-    torn = load_package(make_package(tmp_path / "torn", latent=LatentShape(2)))
+    """A reshape that fits no latent shows when it runs."""
+    folder = make_package(tmp_path / "torn")
+    model = onnx.load(folder / "decode.onnx")
+    model.graph.initializer.append(
+        helper.make_tensor("seven", TensorProto.INT64, [5], [1, 3, 1, 1, 7])
+    )
+    model.graph.node.insert(0, helper.make_node("Reshape", ["latent", "seven"], ["torn"]))
+    model.graph.node[1].input[0] = "torn"
+    onnx.save(model, folder / "decode.onnx")
+    torn = load_package(seal(folder))
     with started(torn) as worker:
         pid = worker.pid
         with pytest.raises(AnyviewError) as failed:
