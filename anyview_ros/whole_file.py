@@ -61,5 +61,5 @@ def disk_full(path: Path, error: OSError) -> AnyviewError:
     """Return the error of a full disk."""
     return AnyviewError(
         "disk_full",
-        f"{path} cannot be written: {error.strerror}; make room on its disk, or choose another",
+        f"{path} cannot be written: {error.strerror}; make room on its disk",
     )

@@ -164,7 +164,7 @@ def test_descriptors_carry_unit_range_and_what_may_change() -> None:
 
 def test_what_a_model_has_no_use_for_is_named_where_it_was_set(tmp_path: Path) -> None:
     bare = load_package(make_package(tmp_path / "bare")).contract
-    swept = replace(bare, plane_sweep=(0.5,), sweep_weights=True, max_sources=3)
+    swept = replace(bare, plane_sweep=(0.5, 1.0), sweep_weights=True, max_sources=3)
     settings = declared()
     chosen = replace(settings, source_size=320, memory_s=30.0)
     assert set(without_effect(chosen, bare)) == {"source_size", "memory_s"}

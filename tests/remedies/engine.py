@@ -23,7 +23,16 @@ from anyview_ros.model.joint.release import require_acceptance
 from anyview_ros.packages import find_package
 from anyview_ros.release import SCENE_SCALES, scene_scale
 from tests.packages import make_package
-from tests.remedies.listed import code_of, does, is_outside, parsed, shipped, takes, tiny
+from tests.remedies.listed import (
+    code_of,
+    does,
+    is_done_by,
+    is_outside,
+    parsed,
+    shipped,
+    takes,
+    tiny,
+)
 
 
 @does("packages", "give a package folder")
@@ -140,6 +149,11 @@ def another_model_name(folder: Path) -> None:
         assert new_model_directory(folder, parsed(*command, "--name", "other").name)
 
 
+is_done_by(
+    "tests/model/test_export.py::test_an_exported_package_loads_and_synthesizes",
+    "engine.graph_check",
+    "export the package again",
+)
 is_outside("the manifest's", "contract", "version | name | frames")  # a field called name
 is_outside("the machine's", "engine.onnx.self_test", "update the driver and ONNX Runtime")
 is_outside(

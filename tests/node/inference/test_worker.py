@@ -361,14 +361,13 @@ def test_a_process_that_died_between_jobs_is_replaced(worker: Worker) -> None:
 
 
 def test_a_failed_inference_gets_a_fresh_process(tmp_path: Path) -> None:
-    """A reshape that fits no latent shows when it runs."""
+    """Rows that are added to columns show when they are not as many."""
     folder = make_package(tmp_path / "torn")
     model = onnx.load(folder / "decode.onnx")
-    model.graph.initializer.append(
-        helper.make_tensor("seven", TensorProto.INT64, [5], [1, 3, 1, 1, 7])
-    )
-    model.graph.node.insert(0, helper.make_node("Reshape", ["latent", "seven"], ["torn"]))
-    model.graph.node[1].input[0] = "torn"
+    turn = helper.make_node("Transpose", ["latent"], ["turned"], perm=[0, 1, 2, 4, 3])
+    model.graph.node.insert(0, helper.make_node("Add", ["latent", "turned"], ["torn"]))
+    model.graph.node.insert(0, turn)
+    model.graph.node[2].input[0] = "torn"
     onnx.save(model, folder / "decode.onnx")
     torn = load_package(seal(folder))
     with started(torn) as worker:
