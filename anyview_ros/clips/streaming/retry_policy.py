@@ -88,7 +88,7 @@ class RetryPolicy:
         self._deaths += 1
         if self._deaths > 1:
             rest_s = min(FIRST_REST_S * 2 ** (self._deaths - 2), LONGEST_REST_S)
-            self._retry_at = time.monotonic() + rest_s
+            self._retry_at = self._rest_s() + rest_s
         return self._deaths < MAX_DEATHS
 
     def is_worth_a_shorter_clip(self, error: AnyviewError, continues: bool) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from anyview_ros.clips.streaming import retry_policy
 from anyview_ros.clips.streaming.retry_policy import MAX_DEATHS, PASSING_S, RetryPolicy
 from anyview_ros.errors import AnyviewError
 
@@ -52,12 +49,9 @@ def test_a_clip_that_continues_is_tried_without_the_frames_before(code: str) -> 
     assert not policy().outlives(error(code))
 
 
-def test_a_clip_that_ends_every_process_rests_longer_and_longer_and_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now_s = [100.0]
-    monkeypatch.setattr(retry_policy, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
-    retries, rests = policy(), []
+def test_a_clip_that_ends_every_process_rests_longer_and_longer_and_is_given_up() -> None:
+    now_s, rests = [100.0], []
+    retries = RetryPolicy(1.0, lambda: NOW_NS, lambda: now_s[0])
     for k in range(MAX_DEATHS - 1):
         assert retries.outlives(error("worker_hung" if k % 2 else "worker_died"))
         began = now_s[0]
