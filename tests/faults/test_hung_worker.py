@@ -12,6 +12,7 @@ from action_msgs.msg import GoalStatus
 
 from anyview_ros.node.inference.watchdog import STOPPED_S
 from anyview_ros.node.inference.worker import CANCEL_WAIT_S
+from tests.integration.test_demo import patience
 from tests.node.live_streams import LOSSLESS, Stamps, Street, continuous, stamps_of
 from tests.node.rig import SENT, asked, live, raised_camera, result_of, values_of
 from tests.node.test_node_requests import Goal
@@ -55,7 +56,7 @@ def test_a_request_and_a_goal_are_answered(street: Street) -> None:
     assert time.monotonic() - cancelled_at < CANCEL_WAIT_S + 1
     answer = result_of(waiting).result
     assert answer.success, "it came behind the one that hung"
-    assert time.monotonic() - began < NOTICED_S + RESUMED_S
+    assert time.monotonic() - began < NOTICED_S + RESUMED_S * patience()
     values = values_of(caller.status("model"))
     assert values["worker_deaths"] == "1"
     assert int(values["worker_pid"]) != pid
@@ -69,7 +70,7 @@ def test_the_request_that_it_hangs_over_fails_by_name(street: Street) -> None:
     assert "was stopped (SIGSTOP) for 1" in answer.message
     assert time.monotonic() - began < NOTICED_S
     assert street.caller.synthesize(asked("chase")).success
-    assert time.monotonic() - began < NOTICED_S + RESUMED_S
+    assert time.monotonic() - began < NOTICED_S + RESUMED_S * patience()
 
 
 def test_streams_go_on_and_a_lossless_one_loses_nothing(street: Street) -> None:
@@ -83,14 +84,15 @@ def test_streams_go_on_and_a_lossless_one_loses_nothing(street: Street) -> None:
     street.play(after := stamps.take(24))
     sent = [*before, *after]
     values = street.answered("every", len(sent))
-    assert time.monotonic() - began < NOTICED_S + RESUMED_S
+    assert time.monotonic() - began < NOTICED_S + RESUMED_S * patience()
     assert values["balanced"] == "True"
     assert not [key for key in values if key.startswith("skipped")]
     street.opened.wait_until(lambda: len(heard["image_raw"]) >= len(sent), "all frames")
     assert stamps_of(heard["image_raw"]) == sent
-    images = live_heard["image_raw"]  # less than a further clip may wait
+    images, later = live_heard["image_raw"], stamps.take(18)
+    street.play(later)  # a live clip that failed is not asked for again, the next one is
     street.opened.wait_until(
-        lambda: bool(images) and stamps_of(images)[-1] >= sent[-9], "a live clip afterwards"
+        lambda: bool(images) and stamps_of(images)[-1] >= later[0], "a live clip afterwards"
     )
     assert street.status("quick", bool)["balanced"] == "True"
     shown = stamps_of(images)
