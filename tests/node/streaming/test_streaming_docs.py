@@ -15,7 +15,7 @@ from anyview_ros.node.parameters import NODE_PARAMETERS
 from anyview_ros.node.streaming import back_pressure
 from anyview_ros.packages import find_package, load_package
 
-DOC = (Path(__file__).parents[3] / "docs" / "streaming.md").read_text()
+DOC = " ".join((Path(__file__).parents[3] / "docs" / "streaming.md").read_text().split())
 WORDS = set(re.findall(r"`([\w.<>]+)`", DOC))
 DEFAULTS = {p.name: p.default for p in NODE_PARAMETERS}
 
