@@ -12,6 +12,7 @@ from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import GRAPHS, FusedAttention
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.package_files import PackageFiles
 from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
@@ -186,7 +187,7 @@ def test_16_bit_packages_compute_in_16_bits(imported, tmp_path, monkeypatch, pre
     loaded = load_package(made.folder)
     assert loaded.contract.precision == precision
     assert loaded.contract.call_bytes > 0
-    self_test = SelfTest(loaded)
+    self_test = SelfTest(loaded, PackageFiles(loaded))
     assert self_test._cases.keys() == proxies
     if precision == "fp16":
         self_test.check({name: Graph(made.folder / f"{name}.onnx", "cpu") for name in proxies})
