@@ -11,8 +11,8 @@ import torch
 from anyview_ros.cli.__main__ import main
 from anyview_ros.contract import GRAPHS, FusedAttention
 from anyview_ros.datasets.scene_layout import SceneFolder
-from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.onnx.package_files import PackageFiles
+from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
