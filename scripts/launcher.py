@@ -8,6 +8,7 @@ was interrupted leaves a marker there, and the next call starts over.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -23,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 # ROS 2 distributions there are wheels of, each in an environment of its own: they must not mix.
@@ -34,6 +36,7 @@ INCOMPLETE = STATE / "incomplete"
 LOG = STATE / "setup.log"
 
 TRAINING = ("train", "ablate", "distill", "export")
+OVERVIEW = ("", "-h", "--help", "--version")
 NEEDS_TORCH = ("test", *TRAINING, "bench", "tiers", "import", "verify")
 PIP = (str(VENV / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check")
 ONNXRUNTIMES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
@@ -80,18 +83,30 @@ def main(arguments: Sequence[str]) -> None:
         raise LauncherError(f"ANYVIEW_ROS must be {' or '.join(VENVS)}, got '{DISTRO}'")
     if list(arguments) == ["test", "--both"]:
         sys.exit(test_both())
+    command = arguments[0] if arguments else ""
+    if command in OVERVIEW:
+        overview(arguments)
     environment = clean_environment(os.environ)
     check_middleware(environment)
-    command = arguments[0] if arguments else ""
-    if not ready(stages(command)):
+    is_help = bool({"-h", "--help"} & set(arguments))
+    wanted = stages("" if is_help else command)  # help needs no torch
+    if not ready(wanted):
         check_machine()
         with locked() as lock:
-            prepare(stages(command), environment, lock)
+            prepare(wanted, environment, lock)
     run = ["-P", "-m", "anyview_ros.cli", *arguments]
-    if command == "test":
+    if command == "test" and not is_help:
         run = [str(ROOT / "scripts" / "run_tests.py"), *arguments[1:]]
     python = str(VENV / "bin" / "python")
     os.execve(python, [python, *run], environment)
+
+
+def overview(arguments: Sequence[str]) -> NoReturn:
+    """Print what there is: that needs nothing to be prepared."""
+    sys.path.insert(0, str(ROOT))
+    from anyview_ros.cli.__main__ import main
+
+    sys.exit(main(arguments))
 
 
 def test_both() -> int:
@@ -304,6 +319,17 @@ def reason(log: str) -> str:
     return " ".join(lines[at:][:2])
 
 
+def not_allowed(error: OSError) -> str:
+    """Say in a line what this user may not do here, or what the disk cannot."""
+    where, why = error.filename or VENV, error.strerror or error
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"{where}: {why}: this checkout, or the Python that its {VENV.name} was made with, "
+            "belongs to somebody else; clone it into a folder of your own"
+        )
+    return f"{where}: {why}"
+
+
 def say(text: str, end: str = "\n") -> None:
     print(f"anyview: {text}", end=end, file=sys.stderr, flush=True)
 
@@ -318,6 +344,8 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except LauncherError as error:
         sys.exit(f"anyview: {error}")
+    except OSError as error:
+        sys.exit(f"anyview: {not_allowed(error)}")
     except KeyboardInterrupt:
         say("interrupted; the next call starts over")
         sys.exit(130)

@@ -16,6 +16,7 @@ PACKAGE = Path(anyview_ros.__path__[0])
 VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
     *("text_table", "whole_file", "diagnostic_keys", "typed_json", "quiet_interrupt"),
+    "nearest",
 )
 GENERATED = ("msg", "srv", "action")
 
@@ -66,6 +67,7 @@ SHARED = (
     "steady_clock",
     "qos_matching",
     "log_folder",
+    "ros_arguments",
 )
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)
@@ -76,7 +78,8 @@ WITHOUT_ROS = (
 )
 COMMANDS_WITHOUT_ROS = (
     *("demo.report", "cli.convert", "cli.convert_bag", "cli.convert_video", "cli.report"),
-    *("cli.bench", "cli.train", "cli.export", "cli.augment"),
+    *("cli.bench", "cli.train", "cli.export", "cli.augment", "cli.completion", "cli.demo"),
+    *("cli.node", "cli.rig", "cli.check", "cli.top"),
 )
 # package -> the layers, or the one module, that may import it
 HOMES = {

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from anyview_ros.cli.json_output import add_json, print_json
 from anyview_ros.engine.onnx.providers import ProviderChoice
 from anyview_ros.worlds.seeds import BENCH_SEED
 
@@ -17,7 +18,21 @@ if TYPE_CHECKING:
     from anyview_ros.evaluation.suite import Suite
     from anyview_ros.packages import ModelPackage
 
-SEEDS = (BENCH_SEED, BENCH_SEED + 16)
+SEEDS = f"{BENCH_SEED}:{BENCH_SEED + 16}"
+JSON_KEYS = {
+    "model": "`name` and `sha256` of the package",
+    "speeds": "steps by speed",
+    "seed": "of the noise",
+    "perceptual": "which perceptual distance, or `none`",
+    "suite": "what was asked for: splits, seeds, sizes",
+    "splits": "means of each split, by split, method and figure",
+    "groups": "means of each group of splits, by group, method and figure",
+    "mean": "means of all groups, by method and figure",
+    "notes": "what was not reached",
+    "left_out": "splits and episodes that could not be read",
+    "failed": "episodes that failed: `name`, `code`, `message`; the exit status is 1 where one did",
+    "episodes": "figures of each episode, by method",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,16 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--real", action="store_true", help="real pictures with a true second view, as installed"
     )
     parser.add_argument("--model", required=True, help="name or folder of a model package")
-    parser.add_argument("--out", type=Path, help="folder (default: out/bench/MODEL-WHAT)")
+    parser.add_argument("--out", type=Path, help="folder; out/bench/MODEL-WHAT if not given")
     parser.add_argument(
         "--splits", type=names, default=(), help="only these, or groups of them: A,B"
     )
     parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
-    parser.add_argument("--size", type=image_size, help="of worlds: HxW (default: the model's)")
+    parser.add_argument("--size", type=image_size, help="of worlds: HxW; the model's if not given")
     parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
     parser.add_argument("--speeds", type=names, default=("exact",), help="of the model: A,B")
     parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core, one on a GPU)")
+    parser.add_argument(
+        "--workers", type=int, help="processes; one a core, or one on a GPU, if not given"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
     parser.add_argument("--provider", default="auto", choices=get_args(ProviderChoice))
     parser.add_argument(
@@ -48,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write scores and contact sheet into the package (with --worlds)",
     )
+    add_json(parser, "results.json")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -77,7 +95,10 @@ def run(args: argparse.Namespace) -> int:
     plan = planned(args, package)
     usual = 1 if plan.provider != "cpu" else os.cpu_count() or 1
     content = _with_progress(plan, args.workers or usual)
-    print_results(plan, content)
+    if args.json:
+        print_json(content)
+    else:
+        print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:
         publish(package, scores(content), plan.out / "contact_sheet.png")
     return 1 if content["failed"] else 0
@@ -164,7 +185,7 @@ def print_results(plan: Plan, content: dict[str, Any]) -> None:
     print(f"perceptual distance: {content['perceptual']}")
     for note in content["notes"]:
         print(f"not reached: {note}")
-    for words in content["left out"]:
+    for words in content["left_out"]:
         print(f"left out: {words}")
     for failure in content["failed"]:
         print(f"failed: {failure['name']}: [{failure['code']}] {failure['message']}")

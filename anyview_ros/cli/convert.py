@@ -15,10 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for kind, text in KINDS.items():
         command = import_module(f"anyview_ros.cli.convert_{kind}")
-        form = argparse.ArgumentDefaultsHelpFormatter
-        command.add_arguments(
-            kinds.add_parser(kind, help=text, description=text, formatter_class=form)
-        )
+        command.add_arguments(kinds.add_parser(kind, help=text, description=text))
 
 
 def run(args: argparse.Namespace) -> int:

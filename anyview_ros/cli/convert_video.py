@@ -1,4 +1,4 @@
-"""`anyview convert video FILE --out DIR --hfov-deg D`: 2D scenes for training."""
+"""`anyview convert video FILE --out DIR --hfov DEG`: 2D scenes for training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from anyview_ros.cli.convert_scenes import add_scene_arguments, folders_from, pr
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, help="file that FFmpeg plays, or folder of images")
     parser.add_argument(
-        "--hfov-deg", type=float, required=True, help="horizontal field of view of the camera"
+        "--hfov",
+        type=float,
+        required=True,
+        metavar="DEG",
+        help="horizontal field of view of the camera, degrees",
     )
     add_scene_arguments(parser)
 
@@ -21,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.media.video import open_footage
 
     folders = folders_from(args, args.video)
-    shape = VideoShape(args.frames, args.longer_side, args.hfov_deg)
+    shape = VideoShape(args.frames, args.longer_side, args.hfov)
     footage = open_footage(args.video, folders.notes.period_ns)
     with progress(folders, None) as advance:
         cut = write_video_scenes(footage, folders, shape, advance)

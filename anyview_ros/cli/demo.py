@@ -6,10 +6,7 @@ import random
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from anyview_ros.demo.demo import DemoPlan, run_demo
-from anyview_ros.demo.demo_cameras import SCENES
-from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
-from anyview_ros.demo.subprocesses import interrupt_once
+from anyview_ros.demo.plan import SOURCES, DemoPlan
 from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.whole_file import full_disk_named
 from anyview_ros.worlds.seeds import DEMO_SEED
@@ -21,14 +18,21 @@ DOMAINS = range(1, 102)
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--source",
-        default=next(iter(SCENES)),
-        help=f"{', '.join(SCENES)}, a video file, or a folder of images",
+        default=SOURCES[0],
+        help=f"{', '.join(SOURCES)}, a video file, or a folder of images",
     )
     parser.add_argument(
-        "--hfov", type=float, default=0.0, help="horizontal field of view of a video, degrees"
+        "--hfov",
+        type=float,
+        default=None,
+        metavar="DEG",
+        help="horizontal field of view of a video's camera, degrees",
     )
     parser.add_argument(
-        "--poses", type=Path, help="camera poses of a video, TUM format (docs/video.md)"
+        "--poses",
+        type=Path,
+        help="camera poses of a video, TUM format (docs/video.md); without them its camera stands "
+        "still, level, 1.6 m above the ground",
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="simulated time")
     parser.add_argument("--seed", type=int, default=DEMO_SEED, help="which street or table")
@@ -43,6 +47,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from anyview_ros.demo.subprocesses import interrupt_once
+
     interrupt_once()
     plan = DemoPlan(
         out=args.out,
@@ -51,12 +57,8 @@ def run(args: Namespace) -> int:
         domain=args.domain or random.choice(DOMAINS),
         source=args.source,
         seed=args.seed,
-        hfov_deg=args.hfov,
+        hfov_deg=args.hfov or 0.0,
         poses=args.poses,
-    )
-    print(
-        f"results in {plan.out}; the first run compiles the renderer. To look inside:\n"
-        f"export ROS_DOMAIN_ID={plan.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
     )
     with full_disk_named(plan.out):
         return _live(plan) if args.live else _recorded(plan)
@@ -64,15 +66,17 @@ def run(args: Namespace) -> int:
 
 def _live(plan: DemoPlan) -> int:
     from anyview_ros.demo.live_demo import run_live
-    from anyview_ros.demo.live_report import SHEET as LIVE_SHEET
-    from anyview_ros.demo.live_report import VALUES, write_live_report
+    from anyview_ros.demo.live_report import SHEET, VALUES, write_live_report
 
     text, faults = write_live_report(run_live(plan), plan.out)
-    print("\n".join([text, *faults, *(f"{plan.out / name}" for name in (LIVE_SHEET, VALUES))]))
+    print("\n".join([text, *faults, *(f"{plan.out / name}" for name in (SHEET, VALUES))]))
     return 1 if faults else 0
 
 
 def _recorded(plan: DemoPlan) -> int:
+    from anyview_ros.demo.demo import run_demo
+    from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
+
     bag = run_demo(plan)
     report = write_report(bag, plan.out)
     print(table(report))

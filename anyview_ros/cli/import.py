@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, required=True, help="default_text_emb.pt")
     parser.add_argument("--name", default="anyview-2b", help="of the imported weights")
     parser.add_argument(
-        "--out", type=Path, default=search_path()[0], help="folder of imported weights"
+        "--out",
+        type=Path,
+        help="folder of imported weights; where models are looked for if not given",
     )
     parser.add_argument(
         "--accept-license", action="store_true", help="of the weights, which is shown"
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from anyview_ros.model.joint.checkpoint import require_file
     from anyview_ros.model.joint.imported import LICENCES, import_release
     from anyview_ros.model.joint.release import (
         AUTOENCODER,
@@ -39,10 +42,12 @@ def run(args: argparse.Namespace) -> int:
         require_acceptance,
     )
 
+    files = {NETWORK: args.dit, AUTOENCODER: args.tokenizer, TEXT: args.text}
+    for path in files.values():
+        require_file(path)
     print(NOTICE)
     require_acceptance(args.accept_license)
-    files = {NETWORK: args.dit, AUTOENCODER: args.tokenizer, TEXT: args.text}
-    imported = import_release(files, args.out, args.name, args.any_size)
+    imported = import_release(files, args.out or search_path()[0], args.name, args.any_size)
     for file, origin in zip(RELEASE, imported.origins.values(), strict=True):
         verdict = "the published file" if origin.published else f"not published, {file.sha256}..."
         print(f"{origin.name}: sha256 {origin.sha256} ({verdict})")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anyview_ros.contract import Contract
     from anyview_ros.evaluation.speeds import Trial
 
-SEEDS = (BENCH_SEED, BENCH_SEED + 4)
+SEEDS = f"{BENCH_SEED}:{BENCH_SEED + 4}"
 SPLITS = ("narrow", "extreme")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import shutil
 import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.action import SynthesizeClip
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo_cameras import SCENES, DemoScene, scene_of
+from anyview_ros.demo.demo_cameras import DemoScene, scene_of
 from anyview_ros.demo.harness import (
     ANSWER_TIMEOUT_S,
     CLOCK,
@@ -26,47 +26,18 @@ from anyview_ros.demo.harness import (
     check_seconds,
     harness,
 )
+from anyview_ros.demo.plan import DemoPlan
 from anyview_ros.demo.recorder import Recorder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult, VirtualCamera
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.simulation.rig_sources import VideoSource
+from anyview_ros.node.simulation.rig_sources import ASSUMED_POSE, VideoSource
 from anyview_ros.packages import find_package, load_package
-from anyview_ros.worlds.seeds import DEMO_SEED
 
 BAG = "bag"
 MAX_SECONDS = 100.0  # the node's frame buffer keeps 120
 CLIP_TIMEOUT_S = 300.0
 NOT_THERE_YET = ("not_yet", "tf_waiting", "too_few_frames", "empty_buffer")
-
-
-@dataclass(frozen=True)
-class DemoPlan:
-    """What to show.
-
-    Args:
-        out: folder for everything; an earlier demo's bag in it is replaced.
-        seconds: of simulated time.
-        model: package, by name or path.
-        domain: ROS_DOMAIN_ID.
-        source: a name in `demo_cameras.SCENES`, or the path of a video or a folder of images.
-        seed: of the street or the table.
-        hfov_deg: horizontal field of view of the video's camera.
-        poses: file of poses of the video's camera.
-    """
-
-    out: Path
-    seconds: float
-    model: str
-    domain: int
-    source: str = "street"
-    seed: int = DEMO_SEED
-    hfov_deg: float = 0.0
-    poses: Path | None = None
-
-    @property
-    def plays_video(self) -> bool:
-        return self.source not in SCENES
 
 
 def run_demo(plan: DemoPlan) -> Path:
@@ -82,6 +53,8 @@ def run_demo(plan: DemoPlan) -> Path:
     if plan.plays_video:  # refuse here, in one line, what the rig would refuse in its log
         period_ns = round(contract.frame_period * 1e9)
         VideoSource(Path(plan.source), math.radians(plan.hfov_deg), plan.poses, period_ns)
+    if plan.assumes_pose:
+        print(f"note: {ASSUMED_POSE}", file=sys.stderr)
     plan.out.mkdir(parents=True, exist_ok=True)
     _remove_earlier(plan.out / BAG)
     with ExitStack() as stack:
@@ -138,7 +111,7 @@ class _Demo:
             "readers": "2",  # the node and the recorder
         }
         if plan.plays_video:
-            rig |= {"source": plan.source, "hfov_deg": f"{plan.hfov_deg:.6f}"}
+            rig |= {"source": plan.source, "hfov": f"{plan.hfov_deg:.6f}"}
         else:
             rig |= {"world": plan.source}
         if plan.poses:

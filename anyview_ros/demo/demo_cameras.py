@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anyview_ros.demo.plan import SOURCES
 from anyview_ros.geometry import look_at, rigid
-from anyview_ros.media.stereo_pair import MOTORCYCLE, motorcycle
+from anyview_ros.media.stereo_pair import motorcycle
 from anyview_ros.msg import VirtualCamera
 from anyview_ros.node.messages import info_message, pose_message
 from anyview_ros.node.simulation.rig_sources import (
@@ -102,11 +103,9 @@ def beside_the_video() -> DemoScene:
     return DemoScene(VIDEO_CAMERA, cameras)
 
 
-SCENES: Mapping[str, Callable[[], DemoScene]] = {
-    StreetWorld.kind: on_the_car,
-    TableWorld.kind: over_the_table,
-    MOTORCYCLE: right_eye,
-}
+SCENES: Mapping[str, Callable[[], DemoScene]] = dict(
+    zip(SOURCES, (on_the_car, over_the_table, right_eye), strict=True)
+)
 
 
 def _camera(

@@ -17,6 +17,7 @@ from anyview_ros.srv import AddVirtualCamera
 
 NODE, RIG = "node", "rig"
 CLOCK = "/clock"
+GRAPH = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")  # which graph it is, in the environment
 START_TIMEOUT_S = 300.0  # the first start compiles the renderer and loads the model
 ANSWER_TIMEOUT_S = 20.0
 
@@ -59,12 +60,16 @@ class Harness:
 def harness(name: str, out: Path, domain: int) -> Iterator[Harness]:
     """Yield the harness of a demo; its processes and its session end with the block.
 
+    Says where results go, and how to see the graph: by then all arguments are checked.
+
     Args:
         name: of the session's node.
         out: folder of the processes' logs.
         domain: ROS_DOMAIN_ID of all of them.
     """
     environment = _environment(domain)
+    shown = " ".join(f"{name}={environment[name]}" for name in GRAPH)
+    print(f"results go to {out}; ROS tools see the graph after: export {shown}", flush=True)
     with Children(out, environment) as children:
         os.environ.update(environment)  # Fast DDS reads it when the session starts
         with Session(name, domain, children.check) as session:

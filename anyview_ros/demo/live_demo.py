@@ -20,8 +20,8 @@ from visualization_msgs.msg import InteractiveMarkerFeedback
 
 from anyview_ros import diagnostic_keys as keys
 from anyview_ros.contract import Contract
-from anyview_ros.demo.demo import DemoPlan
 from anyview_ros.demo.harness import CLOCK, START_TIMEOUT_S, Harness, check_seconds, harness
+from anyview_ros.demo.plan import DemoPlan
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, transform_from_pose
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns

@@ -31,6 +31,9 @@ from anyview_ros.whole_file import whole_file
 STAGES = ("queue_s", "condition_s", "denoise_s", "decode_s")
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
 NO_LEDGER = "no ledger in /diagnostics was recorded: where the received frames went is not known"
+NO_VIRTUAL_CAMERA = (
+    "no virtual camera (virtual/NAME/image_raw) was recorded: only sources are told of"
+)
 
 Ledger = Mapping[str, int]
 
@@ -108,7 +111,7 @@ class Report:
         ledgers: last ledger of each camera in /diagnostics, by camera name; behind the node's
             name where several were recorded.
         faults: what is wrong, each in a sentence; empty for a good bag.
-        notes: what could not be looked at because it was not recorded.
+        notes: what was assumed, and what could not be looked at because it was not recorded.
     """
 
     truth: str
@@ -151,7 +154,12 @@ def report_of(
         *_ledger_faults(ledgers),
         *(f"unreadable: {part}" for part in bag.damage),
     )
-    notes = (*_not_recorded(sources, virtual), *([] if ledgers else [NO_LEDGER]))
+    notes = (
+        *([truth.note] if truth.note else []),
+        *_not_recorded(sources, virtual),
+        *([] if virtual else [NO_VIRTUAL_CAMERA]),
+        *([] if ledgers else [NO_LEDGER]),
+    )
     return Report(truth.origin, sources, virtual, dict(ledgers), faults, notes)
 
 

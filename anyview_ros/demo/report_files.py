@@ -10,6 +10,7 @@ from anyview_ros.demo.comparison import Compared
 from anyview_ros.demo.pictures import ClipVideo, ContactSheet
 from anyview_ros.demo.report import STAGES, Report, report_of
 from anyview_ros.demo.truth import Truth
+from anyview_ros.errors import AnyviewError
 from anyview_ros.text_table import aligned
 
 STREAM_HEADER = ("camera", "images", "infos", "unpaired", "repeated stamps", "gaps")
@@ -24,9 +25,15 @@ def write_report(bag_path: Path, out: Path) -> Report:
     """Write report.json and, if the bag holds virtual frames, contact_sheet.png and clip.mp4.
 
     Raises:
-        AnyviewError: `unreadable_bag`.
+        AnyviewError: `unreadable_bag`; `no_cameras` for a bag without any.
     """
     with Bag(bag_path) as bag:
+        if not bag.sources() and not bag.virtual_cameras():
+            raise AnyviewError(
+                "no_cameras",
+                f"a report needs raw images of cameras, {bag_path} has only {_kinds(bag)}; record "
+                "virtual/NAME/image_raw, camera_info and synthesis_info, and those of the sources",
+            )
         out.mkdir(parents=True, exist_ok=True)
         truth, names = Truth.of(bag), list(bag.virtual_cameras())
         sheet = ContactSheet(names, truth.exists)
@@ -41,6 +48,11 @@ def write_report(bag_path: Path, out: Path) -> Report:
             sheet.write(out / SHEET)
         report.write(out / REPORT)
     return report
+
+
+def _kinds(bag: Bag) -> str:
+    """Return the types of a bag's topics, in words."""
+    return ", ".join(sorted(set(bag.types().values()))) or "no message"
 
 
 def table(report: Report) -> str:

@@ -18,6 +18,7 @@ from anyview_ros.geometry import STANDING_CAMERA
 from anyview_ros.imaging.camera_info import camera_from_info
 from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.media.stereo_pair import MOTORCYCLE, StereoPair, motorcycle
+from anyview_ros.node.simulation.rig_sources import ASSUMED, ASSUMED_POSE
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.world import make_world
 
@@ -37,12 +38,18 @@ class Truth:
         origin: which world, or why there is none, for people.
         fixed_frame: TF frame in which the world is given.
         transforms: of the bag.
+        note: what was assumed of the world, for people; empty for nothing.
     """
 
     def __init__(
-        self, seen: Seen | None, origin: str, fixed_frame: str, transforms: TfTrees
+        self,
+        seen: Seen | None,
+        origin: str,
+        fixed_frame: str,
+        transforms: TfTrees,
+        note: str = "",
     ) -> None:
-        self.origin = origin
+        self.origin, self.note = origin, note
         self._seen = seen
         self._fixed_frame = fixed_frame
         self._transforms = transforms
@@ -57,7 +64,8 @@ class Truth:
             origin = (
                 f"none: real footage ({named.get('source', '?')}), nobody filmed the virtual views"
             )
-            return cls(None, origin, "", TfTrees(bag))
+            note = ASSUMED_POSE if named.get("pose") == ASSUMED else ""
+            return cls(None, origin, "", TfTrees(bag), note)
         try:
             seen, origin = _seen_in(named)
             return cls(seen, origin, str(named["fixed_frame"]), TfTrees(bag))

@@ -12,6 +12,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from anyview_ros.node.log_folder import provide_log_folder
+from anyview_ros.node.ros_arguments import named_errors
+
 OWN = ("use_sim_time", "start_type_description_service")  # which every node declares
 DISCOVERY = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
@@ -25,9 +28,13 @@ def parameters_of(name: str, arguments: Sequence[str]) -> tuple[str, list[Parame
     Args:
         name: of the node, unless the arguments rename it.
         arguments: of ROS, as on the command line of the node.
+
+    Raises:
+        AnyviewError: as `ros_arguments.named_errors`.
     """
+    provide_log_folder()
     context = Context()
-    with _without_discovery():
+    with _without_discovery(), named_errors():
         rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
         try:
             node = Node(

@@ -165,7 +165,7 @@ def _camera(facts: CameraFacts, graph: GraphFacts, frame_period: float) -> Itera
     yield Finding(
         OK,
         subject,
-        f"'{status.topic}' {facts.reliability}, {size}, {status.rate_hz:.1f} Hz, camera info fits, "
+        f"'{status.topic}' {facts.reliability}, {size}, {_rate(status)}, camera info fits, "
         f"'{facts.frame_id}' is placed in '{graph.fixed_frame}'",
     )
     if facts.optical_doubt:
@@ -175,6 +175,9 @@ def _camera(facts: CameraFacts, graph: GraphFacts, frame_period: float) -> Itera
 
 
 def _pace(status: SourceStatus, subject: str, frame_period: float) -> Iterator[Finding]:
+    if not status.rate_hz:
+        text = "too few images came to tell the rate; give the check more --seconds"
+        yield Finding(WARN, subject, text)
     if 0 < status.rate_hz * frame_period < SLOW:
         yield Finding(
             BAD,
@@ -182,6 +185,10 @@ def _pace(status: SourceStatus, subject: str, frame_period: float) -> Iterator[F
             f"{status.rate_hz:.1f} Hz is slower than the {1 / frame_period:.1f} Hz of the model's "
             f"clips; raise the camera's rate to {1 / frame_period:.1f} Hz or more",
         )
+
+
+def _rate(status: SourceStatus) -> str:
+    return f"{status.rate_hz:.1f} Hz" if status.rate_hz else "rate not known"
 
 
 def _clocks(graph: GraphFacts) -> Iterator[Finding]:

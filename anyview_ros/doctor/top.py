@@ -10,6 +10,7 @@ from typing import Any
 from anyview_ros import diagnostic_keys as keys
 from anyview_ros.text_table import aligned
 
+LEVEL_NAMES = {b"\x00": "ok", b"\x01": "warn", b"\x02": "error", b"\x03": "stale"}
 LEVELS = {b"\x00": " ", b"\x01": "!", b"\x02": "X", b"\x03": "?"}
 SOURCES = ("SOURCE", "RATE", "BUFFERED", "RECEIVED", "DROPPED", "TOPIC")
 VIRTUALS = ("VIRTUAL", "STATE", "RATE", "LATENCY", "ANSWERED", "SKIPPED", "SOURCES")
@@ -44,6 +45,20 @@ def reports(statuses: Iterable[Any]) -> list[NodeReport]:
             node, subject = named
             found.setdefault(node, NodeReport(node)).about[subject] = status
     return [found[name] for name in sorted(found)]
+
+
+def content(report: NodeReport, gpu: str) -> dict[str, Any]:
+    """Return all there is to say about a node, for programs; `gpu` as in `page`."""
+    statuses = [
+        {
+            "subject": subject,
+            "level": LEVEL_NAMES.get(status.level, "stale"),
+            "message": status.message,
+            "values": dict(report.values(subject)),
+        }
+        for subject, status in sorted(report.about.items())
+    ]
+    return {"name": f"/{report.name}", "gpu": gpu, "statuses": statuses}
 
 
 def page(report: NodeReport, gpu: str, width: int) -> list[str]:

@@ -83,7 +83,7 @@ def write(plan: Plan, results: Results, notes: Sequence[str]) -> dict[str, Any]:
         **plan.settings,
         **summary(results, plan.suite.groups),
         "notes": list(notes),
-        "left out": list(plan.suite.left_out),
+        "left_out": list(plan.suite.left_out),
         "failed": [asdict(failure) for failure in results.failures],
         "episodes": [asdict(outcome) for outcome in results.outcomes],
     }

@@ -31,6 +31,7 @@ from anyview_ros.node.frustums import DrawnCamera, Frustums, drawn_cameras
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.lifecycle import ManagedNode
 from anyview_ros.node.log_folder import provide_log_folder
+from anyview_ros.node.ros_arguments import named_errors
 from anyview_ros.node.self_report import SelfReport
 from anyview_ros.node.services import Services
 from anyview_ros.node.signals import ENDING, ignore_further_signals
@@ -265,11 +266,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = _stop_on_signals()
     remove_stale_segments()
     provide_log_folder()
-    rclpy.init(
-        args=list(arguments) if arguments is not None else None,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
     try:
+        with named_errors():
+            rclpy.init(
+                args=list(arguments) if arguments is not None else None,
+                signal_handler_options=SignalHandlerOptions.NO,
+            )
         _run(stop)
     except AnyviewError as error:
         sys.exit(f"error [{error.code}]: {error}")

@@ -1,6 +1,14 @@
-"""Words of launch arguments as values: ROS refuses a string where a bool is declared."""
+"""What the node can be told in words `name:=value`, by `ros2 launch` and by `anyview node`.
+
+Words become values here: ROS refuses a string where a bool is declared.
+"""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -52,6 +60,49 @@ def names(name: str, word: str) -> list[str]:
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise _refused(name, needed, word)
     return [entry.strip() for entry in entries]
+
+
+@dataclass(frozen=True)
+class LaunchArgument:
+    """One word; an empty one was not given.
+
+    Args:
+        read: makes the parameter's value of (name, word); None: it is no parameter.
+    """
+
+    name: str
+    meaning: str
+    read: Callable[[str, str], Any] | None = None
+
+
+NODE_ARGUMENTS = (
+    LaunchArgument("model", "model package, a name or a path", lambda _, word: word),
+    LaunchArgument("cameras", "names of the source cameras, front,left", names),
+    LaunchArgument("scene_scale", "factor on Plücker moments", number),
+    LaunchArgument("autostart", "whether it becomes active by itself", flag),
+    LaunchArgument("params_file", "YAML file of parameters; the words here stand above it"),
+    LaunchArgument("use_sim_time", "whether /clock is the time", flag),
+    LaunchArgument("namespace", "of the node and its topics"),
+)
+
+
+def chosen_parameters(given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the parameters among the words that were given, as values; errors as `flag`."""
+    return {
+        a.name: a.read(a.name, given[a.name]) for a in NODE_ARGUMENTS if a.read and given[a.name]
+    }
+
+
+def ros_arguments(given: Mapping[str, str]) -> list[str]:
+    """Return the words as what follows --ros-args on a node's command line; errors as `flag`."""
+    words: list[str] = []
+    if given["namespace"]:
+        words += ["-r", f"__ns:=/{given['namespace'].lstrip('/')}"]
+    if given["params_file"]:
+        words += ["--params-file", given["params_file"]]
+    for name, value in chosen_parameters(given).items():
+        words += ["-p", f"{name}:={json.dumps(value)}"]  # which is YAML too
+    return words
 
 
 def _refused(name: str, needed: str, word: str) -> AnyviewError:

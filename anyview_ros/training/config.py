@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from anyview_ros.contract import Contract, LatentShape, Sampling
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.one_way.config import NetworkConfig
+from anyview_ros.nearest import nearest
 from anyview_ros.training.files import OURS, FileConfig, Resizing
 from anyview_ros.training.scenes import SceneConfig
 from anyview_ros.training.student import StudentConfig
+from anyview_ros.typed_json import WrongKindError, read_typed
 
 Section = TypeVar("Section")
 MONOCULAR = "/2d"  # after the name of a scene set: pairs made of one view by turning and zooming
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """The loop.
+    """The loop. Defaults are those of the model that ships.
 
     Args:
         seed: of weights, order and noise.
@@ -44,21 +46,21 @@ class TrainingConfig:
             `augmentation.simulate_cameras`.
     """
 
-    seed: int
+    seed: int = 0
     steps: int
-    scenes_per_step: int
-    targets_per_scene: int
-    more_sources: tuple[float, ...]
-    known: float
-    short: float
+    scenes_per_step: int = 8
+    targets_per_scene: int = 4
+    more_sources: tuple[float, ...] = (0.4, 0.25)
+    known: float = 0.2
+    short: float = 0.6
     first_pool: int
     pool_steps: int
     learning_rate: float
-    warmup_steps: int
-    cooldown: float
-    ema: float
-    pure_noise: float
-    codec_scenes: int
+    warmup_steps: int = 50
+    cooldown: float = 0.4
+    ema: float = 0.99
+    pure_noise: float = 0.7
+    codec_scenes: int = 16
     camera_effects: float = 0.0
 
     def pool(self, step: int, count: int) -> int:
@@ -208,6 +210,26 @@ class RunConfig(Run):
         )
 
 
+@dataclass(frozen=True)
+class RunFile:
+    """The keys of the file of a `RunConfig`; sections are read on their own, by `read_section`."""
+
+    name: str
+    licence: str
+    scene_scale: float
+    plane_sweep: tuple[float, ...]
+    network: Mapping[str, Any]
+    scenes: Mapping[str, Mapping[str, Any]]
+    stages: tuple[Mapping[str, Any], ...]
+    training: Mapping[str, Any]
+    speeds: Mapping[str, tuple[float, ...]]
+    temperature: float = 1.0
+    choice: float = 1.0
+    max_sources: int = 0
+    composite: str = ""
+    student: Mapping[str, Any] | None = None
+
+
 def read_config(path: Path) -> RunConfig:
     """Read a run's TOML file.
 
@@ -226,37 +248,30 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
-    optional = {"temperature", "choice", "max_sources", "student", "composite"}
-    required = {f.name for f in fields(RunConfig)} - {"text", *optional}
-    if wrong := raw.keys() - optional ^ required:
-        raise AnyviewError(
-            "invalid_config", f"training config: missing or unknown {', '.join(sorted(wrong))}"
-        )
-    sweep = tuple(float(depth) for depth in raw["plane_sweep"])
-    composite = str(raw.get("composite", ""))
-    if composite and not sweep:
+    file = read_section(RunFile, raw, "")
+    if file.composite and not file.plane_sweep:
         raise AnyviewError("invalid_config", "training config: composite needs a plane_sweep")
-    planes = 1 + len(sweep) + bool(composite) if sweep else 0
+    planes = 1 + len(file.plane_sweep) + bool(file.composite) if file.plane_sweep else 0
     run = RunConfig(
-        name=raw["name"],
-        licence=raw["licence"],
-        scene_scale=float(raw["scene_scale"]),
-        plane_sweep=sweep,
-        network=read_section(NetworkConfig, {**raw["network"], "planes": planes}, "network"),
-        scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
-        stages=tuple(read_section(Stage, values, "stages") for values in raw["stages"]),
-        training=read_section(TrainingConfig, tuples(raw["training"]), "training"),
-        speeds={speed: tuple(map(float, levels)) for speed, levels in raw["speeds"].items()},
+        name=file.name,
+        licence=file.licence,
+        scene_scale=file.scene_scale,
+        plane_sweep=file.plane_sweep,
+        network=read_section(NetworkConfig, {**file.network, "planes": planes}, "network"),
+        scenes={name: read_scenes(values, name) for name, values in file.scenes.items()},
+        stages=tuple(read_section(Stage, values, "stages") for values in file.stages),
+        training=read_section(TrainingConfig, file.training, "training"),
+        speeds=file.speeds,
         text=text,
-        temperature=float(raw.get("temperature", 1.0)),
-        choice=float(raw.get("choice", 1.0)),
-        max_sources=int(raw.get("max_sources", 0)),
-        composite=composite,
+        temperature=file.temperature,
+        choice=file.choice,
+        max_sources=file.max_sources,
+        composite=file.composite,
     )
     _check(run)
-    if "student" not in raw:
+    if file.student is None:
         return run
-    return student_of(run, read_section(StudentConfig, tuples(raw["student"]), "student"))
+    return student_of(run, read_section(StudentConfig, file.student, "student"))
 
 
 def student_of(run: RunConfig, student: StudentConfig) -> RunConfig:
@@ -282,32 +297,44 @@ def student_of(run: RunConfig, student: StudentConfig) -> RunConfig:
     )
 
 
-def read_scenes(values: dict[str, Any], name: str) -> SceneConfig | FileConfig:
+def read_scenes(values: Mapping[str, Any], name: str) -> SceneConfig | FileConfig:
     """Read a set of scenes; one with a `root` is from files."""
-    values, place = tuples(values), f"scenes.{name}"
+    place = f"scenes.{name}"
     if "root" in values:
         return read_section(FileConfig, values, place)
     return read_section(SceneConfig, values, place)
 
 
-def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return TOML's lists as tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-
-
 def read_section(section: type[Section], values: Mapping[str, Any], name: str) -> Section:
-    """Read a dataclass from the values of a section.
+    """Read a dataclass from the values of a section of TOML.
+
+    Args:
+        name: of the section; empty = the whole file.
 
     Raises:
-        AnyviewError: `invalid_config` when one is missing or unknown.
+        AnyviewError: `invalid_config` when a key is missing or unknown, with the one that is
+            nearest, or a value is not of its kind.
     """
-    known = fields(section)  # type: ignore[arg-type]
-    needed = {f.name for f in known if f.default is MISSING}
-    if wrong := (values.keys() - {f.name for f in known}) | (needed - values.keys()):
-        raise AnyviewError(
-            "invalid_config", f"[{name}]: missing or unknown {', '.join(sorted(wrong))}"
-        )
-    return section(**values)
+    known = {f.name: f for f in fields(section)}  # type: ignore[arg-type]
+    needed = {n for n, f in known.items() if f.default is MISSING}
+    place = f"[{name}]" if name else "training config"
+    if wrong := _wrong_keys(values.keys(), known.keys(), needed):
+        raise AnyviewError("invalid_config", f"{place}: {wrong}")
+    kinds = get_type_hints(section)
+    try:
+        return section(**{k: read_typed(kinds[k], v, k) for k, v in values.items()})
+    except WrongKindError as error:
+        raise AnyviewError("invalid_config", f"{place}: {error}") from None
+
+
+def _wrong_keys(given: Set[str], known: Set[str], needed: Set[str]) -> str:
+    """Return what is wrong with the keys of a section, in words; empty for nothing."""
+    missing = sorted(needed - given)
+    parts = [f"missing {', '.join(missing)}"] if missing else []
+    for key in sorted(given - known):
+        meant = nearest(key, known - given)
+        parts.append(f"unknown '{key}'" + (f" (did you mean '{meant}'?)" if meant else ""))
+    return "; ".join(parts)
 
 
 def _check(run: RunConfig) -> None:

@@ -31,7 +31,7 @@ def film(file: Path, times_ms: list[int]) -> Path:
 
 def convert(file: Path, *options: object) -> int:
     out = file.parent / "out"
-    arguments = ["convert", "video", file, "--out", out, "--hfov-deg", 65, "--frames", 5, *options]
+    arguments = ["convert", "video", file, "--out", out, "--hfov", 65, "--frames", 5, *options]
     return main([str(argument) for argument in arguments])
 
 
@@ -121,7 +121,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     [
         (list(range(0, 2000, 160)), [], "no_complete_scene", "raise --period"),
         ([0, 100], [], "no_complete_scene", "2 frames: in runs too short"),
-        ([0, 100], ["--hfov-deg", "200"], "invalid_camera", "0 and 180 degrees, got 200 degrees"),
+        ([0, 100], ["--hfov", "200"], "invalid_camera", "0 and 180 degrees, got 200 degrees"),
     ],
 )
 def test_what_is_refused(

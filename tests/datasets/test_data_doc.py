@@ -80,7 +80,7 @@ def test_the_table_of_options_is_that_of_the_command(command: object) -> None:
     options = {
         action.option_strings[0]: action.default
         for action in parser._actions
-        if action.option_strings and action.dest not in ("help", "hfov_deg")
+        if action.option_strings and action.dest not in ("help", "hfov")
     }
     table = dict(re.findall(r"^\| `(--[\w-]+)` \| (.*?) \|", TEXT, re.M))
     assert command is convert_video or table.keys() == options.keys()

@@ -12,7 +12,7 @@ import numpy as np
 from anyview_ros.cli import demo
 from anyview_ros.geometry import BODY_FROM_OPTICAL, STANDING_CAMERA
 from anyview_ros.media.video import read_trajectory
-from anyview_ros.node.simulation.sim_rig import PARAMETERS
+from anyview_ros.node.simulation.rig_parameters import RIG_PARAMETERS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "video.md").read_text()
 
@@ -48,7 +48,5 @@ def test_its_commands_are_understood() -> None:
 
 def test_the_table_of_parameters_is_that_of_the_node() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", TEXT, re.M)
-    declared = [
-        (name, json.dumps(default), text) for name, (default, text, _) in PARAMETERS.items()
-    ]
+    declared = [(each.name, json.dumps(each.default), each.meaning) for each in RIG_PARAMETERS]
     assert rows == declared

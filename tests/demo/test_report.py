@@ -18,11 +18,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from std_msgs.msg import String
 
 from anyview_ros.cli.__main__ import main
+from anyview_ros.cli.report import JSON_KEYS
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.demo.comparison import Compared
 from anyview_ros.demo.definitions import Definitions
 from anyview_ros.demo.pictures import ContactSheet
-from anyview_ros.demo.report import NO_LEDGER, Report, report_of
+from anyview_ros.demo.report import NO_LEDGER, NO_VIRTUAL_CAMERA, Report, report_of
 from anyview_ros.demo.report_files import write_report
 from anyview_ros.demo.truth import Truth
 from anyview_ros.geometry import rigid
@@ -203,6 +204,27 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     figures = json.loads((tmp_path / "report.json").read_text())
     assert figures["virtual"]["left"]["quality"]["virtual"] == pytest.approx(30.07, abs=0.02)
     assert f"{figures['virtual']['left']['quality']['copy_of_source']:.2f}" in said
+
+
+def test_the_command_line_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = Recording().write(tmp_path / "bag")
+    assert main(["report", str(bag), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == json.loads((tmp_path / "report.json").read_text())
+    assert said.keys() == JSON_KEYS.keys()
+
+
+def test_a_bag_of_the_robot_alone_and_a_bag_of_no_camera(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    robot = Recording(virtual=[], provenance=[], ledgers=[])
+    found = report(robot, tmp_path)
+    assert (found.faults, found.notes) == ((), (NO_VIRTUAL_CAMERA, NO_LEDGER))
+    nothing = Recording(source=[], source_infos=[], virtual=[], provenance=[], ledgers=[])
+    assert main(["report", str(nothing.write(tmp_path / "nothing"))]) == 1
+    said = capsys.readouterr().err
+    assert "error [no_cameras]: a report needs raw images of cameras, " in said
+    assert "record virtual/NAME/image_raw, camera_info and synthesis_info" in said
 
 
 def test_the_command_line_ends_with_1_on_a_fault(

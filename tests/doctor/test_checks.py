@@ -125,6 +125,11 @@ GRAPH_TROUBLES = {
         BAD,
         r"5.0 Hz is slower than the 10.0 Hz .* raise the camera's rate to 10.0 Hz or more",
     ),
+    "too few for a rate": (
+        with_status(rate_hz=0.0),
+        WARN,
+        "too few images came to tell the rate; give the check more --seconds",
+    ),
     "another clock": (
         with_status(newest_stamp_ns=int((NOW_S - 3600) * 1e9)),
         WARN,

@@ -69,10 +69,11 @@ def test_a_root_is_evaluated_and_resumed(root: Path, package: Path, tmp_path: Pa
     lost = out / EPISODES / "ddad_FR" / "ddad_FR_ep000"
     lost.with_suffix(".json").unlink()
     kept = (out / EPISODES / "ddad_FL" / "ddad_FL_ep000.mp4").stat().st_mtime_ns
-    again = bench(root, "--model", package, "--out", out, "--splits", "DDAD", "--workers", 2)
+    options = ("--out", out, "--splits", "DDAD", "--workers", 2)
+    again = bench(root, "--model", package, *options, "--json")
     assert again.returncode == 0, again.stderr
     assert "2 of 3 episodes are done in" in again.stderr
-    assert results(out) == content
+    assert results(out) == content == json.loads(again.stdout)
     assert (out / EPISODES / "ddad_FL" / "ddad_FL_ep000.mp4").stat().st_mtime_ns == kept
 
     other = bench(root, "--model", package, "--out", out)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from anyview_ros.cli.bench import JSON_KEYS
 from anyview_ros.errors import AnyviewError
 from anyview_ros.evaluation import acceptance as verdict
 from anyview_ros.evaluation.baselines import COPY, DEPTH_WARP, GROUND_WARP, MEAN_COLOUR, MEAN_IMAGE
@@ -125,6 +126,7 @@ def test_results_are_written_for_programs_and_people(written: tuple[Plan, dict[s
     plan, content = written
     assert json.loads((plan.out / "results.json").read_text()) == json.loads(json.dumps(content))
     assert content["failed"][0]["code"] == "not_finite"
+    assert content.keys() == JSON_KEYS.keys()
     with (plan.out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["episode"], r["method"], r["psnr"]) for r in rows[:2]] == [

@@ -24,6 +24,7 @@ from anyview_ros.demo.subprocesses import STOP_SIGNALS
 from anyview_ros.evaluation.metrics import psnr
 from anyview_ros.media.stereo_pair import motorcycle
 from anyview_ros.media.video_writer import VideoWriter
+from anyview_ros.node.simulation.rig_sources import ASSUMED_POSE
 from tests.graph import child, graph
 from tests.packages import make_package
 
@@ -134,6 +135,9 @@ def test_a_video_that_ends_before_the_demo(tmp_path: Path, model: Path) -> None:
         assert marked(mark) == {}
     figures = json.loads((tmp_path / "report.json").read_text())
     assert figures["truth"].startswith("none: real footage (v.mp4)")
+    assert ASSUMED_POSE in figures["notes"]
+    assert "1.6 m above the ground" in errors
+    assert f"note: {ASSUMED_POSE}" in errors
     assert figures["sources"]["front"]["images"] == 15
     for camera in figures["virtual"].values():
         assert camera["stream"]["images"] == 9
@@ -207,6 +211,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "error [invalid_source]: --live drives on the street, got --source table",
     ),
     "unknown model": ({"model": "nobody"}, "error [unknown_model]: no model package 'nobody'"),
+    "a typo": ({"source": "tabel"}, "error [no_such_file]: 'tabel' is no source (street, table, "),
+    "of a video only": ({"hfov": 60}, "error [wrong_option]: --hfov is for a video, and 'street'"),
     "no field of view": ({"source": __file__}, "error [missing_hfov]: "),
     "no video": ({"source": __file__, "hfov": 60}, "error [unreadable_video]: "),
 }
@@ -229,5 +235,7 @@ def test_bad_input_is_refused_before_anything_starts(
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert capsys.readouterr().err.startswith(words)
+    said = capsys.readouterr()
+    assert said.err.startswith(words)
+    assert said.out == "", "nothing is said before the arguments are checked"
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -76,7 +77,7 @@ def tool(root: Path, name: str, text: str) -> None:
 def call(root: Path, **environment: str) -> str:
     """What ./anyview says, when it has to fail with one line."""
     done = subprocess.run(
-        [root / "anyview", "--help"],
+        [root / "anyview", "demo"],
         env={"PATH": str(root / "bin"), **environment},
         capture_output=True,
         text=True,
@@ -279,6 +280,53 @@ def test_torch_comes_with_the_commands_that_need_it(
 ) -> None:
     names = {stage.name for stage in launcher.stages(command)}
     assert ("torch" in names) is wanted
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["--version"]])
+def test_the_overview_needs_nothing_to_be_prepared(arguments: list[str], checkout: Path) -> None:
+    (checkout / "bin" / "python3").symlink_to(bare_python())
+    shutil.copytree(ROOT / "anyview_ros" / "cli", checkout / "anyview_ros" / "cli")
+    for file in (ROOT / "anyview_ros").glob("*.py"):
+        shutil.copy(file, checkout / "anyview_ros")
+    done = subprocess.run(
+        [checkout / "anyview", *arguments],
+        env={"PATH": str(checkout / "bin")},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "start here:" in done.stdout or done.stdout.startswith("anyview 0")
+    assert not (checkout / ".venv").exists()
+
+
+def test_help_of_a_command_needs_no_torch(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(launcher, "stages", lambda command: asked.append(command) or [])
+    monkeypatch.setattr(launcher, "ready", lambda wanted: True)
+    monkeypatch.setattr(launcher.os, "execve", lambda *call: asked.append(call[1][1:]))
+    for arguments in (["train", "--help"], ["test", "-h"], ["train", "c.toml"], ["test", "-x"]):
+        launcher.main(arguments)
+    cli = ["-P", "-m", "anyview_ros.cli"]
+    tests = [str(launcher.ROOT / "scripts" / "run_tests.py"), "-x"]
+    assert asked == [
+        *("", [*cli, "train", "--help"], "", [*cli, "test", "-h"]),
+        *("train", [*cli, "train", "c.toml"], "test", tests),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "belongs to somebody else; clone it into a folder of your own"),
+        (errno.EROFS, "belongs to somebody else; clone it into a folder of your own"),
+        (errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_what_the_system_does_not_allow_is_a_line(launcher: Any, number: int, words: str) -> None:
+    said = launcher.not_allowed(OSError(number, os.strerror(number), "/x/.venv"))
+    assert said.startswith("/x/.venv: ")
+    assert said.endswith(words)
 
 
 def test_stamps_follow_what_they_are_made_from(

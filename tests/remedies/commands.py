@@ -11,6 +11,7 @@ from PIL import Image
 from anyview_ros.cli import export, train
 from anyview_ros.cli.bag_arguments import bag_options
 from anyview_ros.cli.convert_scenes import folders_from
+from anyview_ros.cli.surroundings import may_write
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_cameras import bag_cameras
 from anyview_ros.datasets.bag_choice import BagOptions
@@ -73,6 +74,15 @@ def lens_of_a_video(folder: Path) -> None:
     Image.new("RGB", (64, 48)).save(folder / "0.png")
     assert code_of(VideoSource, folder, 0.0, None, 10**8) == "missing_hfov"
     VideoSource(folder, np.radians(parsed("demo", "--hfov", "65").hfov), None, 10**8)
+
+
+@does(
+    "cli.surroundings",
+    "name files that you can read, and a folder that you can write to with --out",
+)
+def folder_of_ones_own(folder: Path) -> None:
+    assert may_write(parsed("demo", "--out", str(folder / "demo")).out)
+    assert may_write(parsed("report", "bag", "--out", str(folder)).out)
 
 
 @does("datasets.bag_opening", "give the folder that `ros2 bag record` wrote", "give '{}'")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from anyview_ros.cli.commands import parser_of
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import CAMERA_PARAMETERS, NODE_PARAMETERS
@@ -103,11 +102,9 @@ def can_be_lowered(name: str) -> None:
     assert parameter(name).limits[0] < parameter(name).default
 
 
-def parsed(command: str, *arguments: str) -> argparse.Namespace:
+def parsed(command: str, *arguments: str) -> Any:
     """Parse a command line of `anyview`; an unknown option or value ends the test."""
-    parser = argparse.ArgumentParser()
-    import_module(f"anyview_ros.cli.{command}").add_arguments(parser)
-    return parser.parse_args(arguments)
+    return parser_of(command).parse_args(arguments)
 
 
 def code_of(action: Any, *arguments: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from anyview_ros.training.batches import (
     draw_set_name,
     scene_tensors,
 )
-from anyview_ros.training.config import parse_config
+from anyview_ros.training.config import TrainingConfig, parse_config, read_config
 from anyview_ros.training.flow import flow_losses
 from tests.training.tiny import CONFIG, painted, tiny_run, tiny_trainer
+
+CONFIGS = Path(__file__).parents[2] / "config" / "training"
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 7])
@@ -141,12 +144,24 @@ def test_the_loss_of_a_fresh_network_is_that_of_the_mixed_candidates() -> None:
         assert losses[i].item() == pytest.approx(float(expected), rel=0.05)
 
 
+def test_defaults_are_those_of_the_model_that_ships() -> None:
+    shipped = read_config(CONFIGS / "worlds-sweep-10m.toml").training
+    required = ("steps", "first_pool", "pool_steps", "learning_rate")
+    assert TrainingConfig(**{name: getattr(shipped, name) for name in required}) == shipped
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('name = "tiny"\n', "", "missing or unknown name"),
-        ("heads = 2", "heads = 2\ncolour = 3", r"\[network\]: missing or unknown colour"),
-        ("sources = 2\n", "", r"\[scenes\.street\]: missing or unknown sources"),
+        ('name = "tiny"\n', "", "training config: missing name"),
+        ("heads = 2", "heads = 2\ncolour = 3", r"\[network\]: unknown 'colour'"),
+        ("sources = 2\n", "", r"\[scenes\.street\]: missing sources"),
+        ("cooldown = 0.25", "coldown = 0.25", r"unknown 'coldown' \(did you mean 'cooldown'\?\)"),
+        ("heads = 2", "heads = true", r"\[network\]: heads must be a whole number, got True"),
+        ("size = [16, 32]", "size = [16]", r"\[scenes\.street\]: size must be a list of 2"),
+        ("learning_rate = 4e-3", 'learning_rate = "4e-3"', "learning_rate must be a finite number"),
+        ("plane_sweep = [0.0, 1.0]", "plane_sweep = 3", "plane_sweep must be a list"),
+        ("[training]", "[trainig]", r"missing training; unknown 'trainig' \(did you mean"),
         ("street = 1.0", "road = 1.0", r"\[\[stages\]\]: mixtures of street, got \{'road'\}"),
         ("name = ", "name ", "is no TOML"),
     ],

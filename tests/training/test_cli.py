@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from anyview_ros.cli import __main__ as cli
 from anyview_ros.cli import ablate, bench, distill, export, train
+from anyview_ros.cli.commands import COMMANDS
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.packages import load_package
 from tests.training.tiny import CONFIG
@@ -123,7 +123,7 @@ def test_every_command_of_the_docs_is_one_that_exists() -> None:
     assert {shlex.split(line)[0] for line in commands} == set(modules)
     for line in commands:
         name, *arguments = shlex.split(line)
-        assert name in cli.COMMANDS
+        assert name in COMMANDS
         parser = argparse.ArgumentParser(exit_on_error=False)
         modules[name].add_arguments(parser)
         parsed = parser.parse_args(arguments)

@@ -257,10 +257,10 @@ def test_progress_is_of_the_true_depths_likelihood(cache: Path) -> None:
         ("depth = true", "depth = false", r"\[scenes.street\]: needs rendered scenes with depth"),
         ("[16, 32]", "[16, 40]", r"sides must be multiples of 16, got \[16, 40\]"),
         ("table = 0.5", "sofa = 0.5", "mixtures of street, table, got"),
-        ("nearest = 7.0", "", r"\[surfaces\]: missing or unknown nearest"),
+        ("nearest = 7.0", "", r"\[surfaces\]: missing nearest"),
         ("[8, 8, 16]", "[8, 8, 17]", "multiples of 8"),
         ("blocks = [1, 1]", "blocks = [1]", "one more of them than blocks"),
-        ('name = "tiny"', "", "missing or unknown name"),
+        ('name = "tiny"', "", "training config: missing name"),
     ],
 )
 def test_a_wrong_config_is_refused_by_name(old: str, new: str, said: str) -> None:

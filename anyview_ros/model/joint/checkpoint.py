@@ -178,11 +178,16 @@ def _require_numbers(path: Path, state: Mapping[str, Any]) -> None:
         )
 
 
-def _read(path: Path) -> Mapping[Any, Any]:
+def require_file(path: Path) -> None:
+    """Raise `missing_file` where there is none."""
     if not path.is_file():
         raise AnyviewError(
             "missing_file", f"there is no file {path}; it comes from the AnyView release"
         )
+
+
+def _read(path: Path) -> Mapping[Any, Any]:
+    require_file(path)
     try:
         with path.open("rb") as stream:
             maps = stream.read(len(ZIP)) == ZIP  # torch maps its newer format only

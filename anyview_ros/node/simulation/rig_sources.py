@@ -23,6 +23,12 @@ from anyview_ros.worlds.world import make_world
 FIXED_FRAME = "odom"
 VIDEO_CAMERA = "front"
 STILL_CAMERA = "left"
+ASSUMED = "assumed"  # a video's pose, in the world that the rig names
+ASSUMED_POSE = (
+    f"nobody says where the video's camera was: it is taken to stand level, "
+    f"{STANDING_CAMERA[2, 3]:g} m above the ground; where that is wrong, views are too: give its "
+    "poses (docs/video.md)"
+)
 FIRST_STAMP_NS = 1_000_000_000  # stamp 0 means "not set" in ROS
 
 
@@ -156,7 +162,7 @@ class VideoSource:
         period_ns: int,
         num_moments: int = 0,
     ) -> None:
-        if horizontal_fov <= 0:
+        if horizontal_fov <= 0 and path.exists():  # else that is what is wrong
             raise AnyviewError(
                 "missing_hfov",
                 f"a video needs its camera's horizontal field of view to play '{path}'; give "
@@ -165,10 +171,16 @@ class VideoSource:
         self._footage = open_footage(path, period_ns)
         self._period_ns, self._num_moments = period_ns, num_moments
         self._path = path
+        self.assumes_pose = poses is None
         self._trajectory = read_trajectory(poses) if poses else _standing()
         self.cameras = {VIDEO_CAMERA: Camera.from_fov(*self._footage.size, horizontal_fov)}
         self.static_links = self._links(0) if self._stands else ()
-        self.world = {"kind": "video", "source": path.name, "fixed_frame": FIXED_FRAME}
+        self.world = {
+            "kind": "video",
+            "source": path.name,
+            "fixed_frame": FIXED_FRAME,
+            "pose": ASSUMED if self.assumes_pose else "given",
+        }
 
     @property
     def _stands(self) -> bool:

@@ -37,8 +37,11 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.media.stereo_pair import MOTORCYCLE
 from anyview_ros.node.log_folder import provide_log_folder
 from anyview_ros.node.messages import image_message, info_message, time_message, transform_message
+from anyview_ros.node.ros_arguments import named_errors
 from anyview_ros.node.signals import ENDING, ignore_further_signals
+from anyview_ros.node.simulation.rig_parameters import RIG_PARAMETERS, RigParameter, Value
 from anyview_ros.node.simulation.rig_sources import (
+    ASSUMED_POSE,
     Link,
     Moment,
     Source,
@@ -47,7 +50,6 @@ from anyview_ros.node.simulation.rig_sources import (
     WorldSource,
     optical_frame,
 )
-from anyview_ros.worlds.seeds import DEMO_SEED
 
 # A second of images: what a reader on a busy machine may ask for again.
 IMAGES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -59,45 +61,13 @@ LATCHED = QoSProfile(
 )
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
-ParameterValue = str | int | float
-
-
-def _at_least(low: float) -> dict[str, object]:
-    return {"floating_point_range": [FloatingPointRange(from_value=low, to_value=1e9)]}
-
-
-def _whole(low: int, high: int) -> dict[str, object]:
-    return {"integer_range": [IntegerRange(from_value=low, to_value=high, step=1)]}
-
-
-# Name: default, description, range. All are read once, at the start.
-PARAMETERS: dict[str, tuple[ParameterValue, str, dict[str, object]]] = {
-    "world": (
-        "street",
-        "`street` or `table`; or `motorcycle`, a still of scikit-image; not used with a source",
-        {},
-    ),
-    "seed": (DEMO_SEED, "which of all the streets or tables", _whole(0, 2**31 - 1)),
-    "rate": (10.0, "images a second of each camera, in simulated time", _at_least(0.01)),
-    "seconds": (0.0, "simulated seconds until the cameras stop; 0 = never", _at_least(0.0)),
-    "source": ("", "video file or folder of images to play in place of a world", {}),
-    "hfov_deg": (0.0, "horizontal field of view of the source's camera, degrees", _at_least(0.0)),
-    "poses": ("", "poses of the source's camera in TUM's format; empty = it stands still", {}),
-    "readers": (
-        0,
-        "readers of every camera to wait for before the first image, so that they miss none",
-        _whole(0, 1000),
-    ),
-    "render_threads": (1, "CPU threads that render the world", _whole(1, 1024)),
-}
-
 
 class SimRig(Node):
     """Publishes moments of a source; what it publishes is all it knows."""
 
     def __init__(self) -> None:
         super().__init__("sim_rig")
-        self._values = {name: self._declare(name) for name in PARAMETERS}
+        self._values = {p.name: self._declare(p) for p in RIG_PARAMETERS}
         self.period_ns = round(1e9 / float(self._values["rate"]))
         self.source = self._make_source()
         self._images = {c: self._publisher(Image, f"{c}/image_raw") for c in self.source.cameras}
@@ -128,11 +98,12 @@ class SimRig(Node):
     def publish_clock(self, stamp_ns: int) -> None:
         self._clock_publisher.publish(Clock(clock=time_message(stamp_ns)))
 
-    def _declare(self, name: str) -> ParameterValue:
-        default, description, bounds = PARAMETERS[name]
-        descriptor = ParameterDescriptor(description=description, read_only=True, **bounds)
+    def _declare(self, parameter: RigParameter) -> Value:
+        default = parameter.default
         try:
-            value: ParameterValue = self.declare_parameter(name, default, descriptor).value
+            value: Value = self.declare_parameter(
+                parameter.name, default, _descriptor(parameter)
+            ).value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             # A double needs its point: rate:=10 is an integer to ROS.
             raise AnyviewError("invalid_parameter", f"{error}; default: {default}") from None
@@ -142,13 +113,16 @@ class SimRig(Node):
         values = self._values
         num_moments = math.ceil(float(values["seconds"]) * 1e9 / self.period_ns)
         if values["source"]:
-            return VideoSource(
+            video = VideoSource(
                 path=Path(str(values["source"])),
-                horizontal_fov=math.radians(float(values["hfov_deg"])),
+                horizontal_fov=math.radians(float(values["hfov"])),
                 poses=Path(str(values["poses"])) if values["poses"] else None,
                 period_ns=self.period_ns,
                 num_moments=num_moments,
             )
+            if video.assumes_pose:
+                self.get_logger().warning(ASSUMED_POSE)
+            return video
         numba.config.NUMBA_NUM_THREADS = int(values["render_threads"])  # type: ignore[attr-defined]
         kind, seed = str(values["world"]), int(values["seed"])
         if kind == MOTORCYCLE:
@@ -163,6 +137,17 @@ class SimRig(Node):
         publisher = self.create_publisher(message_type, topic, LATCHED)
         publisher.publish(message)
         return publisher
+
+
+def _descriptor(parameter: RigParameter) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=parameter.meaning, read_only=True)
+    low, high = parameter.low, parameter.high
+    if isinstance(parameter.default, int):
+        span = IntegerRange(from_value=int(low), to_value=int(high), step=1)
+        descriptor.integer_range = [span]
+    elif isinstance(parameter.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return descriptor
 
 
 class Pacer:
@@ -261,7 +246,8 @@ def main(args: list[str] | None = None) -> None:
     stop = _stop_on_signals()
     try:
         provide_log_folder()
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        with named_errors():
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         rig = SimRig()
         with _answering(rig):
             play(rig, stop)

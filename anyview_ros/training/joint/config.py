@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anyview_ros.contract import Solver
 from anyview_ros.errors import AnyviewError
@@ -27,7 +27,6 @@ from anyview_ros.training.config import (
     TrainingConfig,
     read_scenes,
     read_section,
-    tuples,
 )
 from anyview_ros.training.files import Resizing
 from anyview_ros.training.student import DistillationConfig
@@ -72,6 +71,28 @@ class Pace:
     warmup_steps: int
     cooldown: float
     ema: float
+
+
+@dataclass(frozen=True)
+class JointFile:
+    """The keys of the text, see `training.config.RunFile`."""
+
+    family: Literal["joint"]
+    scenes: Mapping[str, Mapping[str, Any]]
+    mixture: Mapping[str, float]
+    training: Mapping[str, Any]
+    teacher: Mapping[str, Any]
+    student: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TeacherSection:
+    """The keys of `[teacher]`."""
+
+    name: str
+    network: Mapping[str, Any]
+    autoencoder: Mapping[str, Any]
+    origins: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -126,21 +147,14 @@ def parse_joint(text: str) -> JointRun:
         AnyviewError: `invalid_config`; `invalid_num_frames`, `too_many_frames`, `invalid_size` for
             scenes that the network cannot take; `invalid_levels`.
     """
-    raw = tomllib.loads(text)
-    required = {"family", "scenes", "mixture", "training", "teacher", "student"}
-    if (wrong := raw.keys() ^ required) or raw["family"] != FAMILY:
-        raise AnyviewError(
-            "invalid_config",
-            f"distillation: missing or unknown {', '.join(sorted(wrong)) or 'family'}, which has "
-            f'family = "{FAMILY}", [scenes.NAME]..., [mixture] and [training]',
-        )
-    pace = read_section(Pace, raw["training"], "training")
-    student = read_section(JointStudent, tuples(raw["student"]), "student")
-    teacher = _teacher(raw["teacher"])
+    file = read_section(JointFile, tomllib.loads(text), "")
+    pace = read_section(Pace, file.training, "training")
+    student = read_section(JointStudent, file.student, "student")
+    teacher = _teacher(read_section(TeacherSection, file.teacher, "teacher"))
     run = JointRun(
         name=student.package_name(teacher.name, student.teacher_levels),
-        scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
-        stages=(Stage(0, raw["mixture"]),),
+        scenes={name: read_scenes(values, name) for name, values in file.scenes.items()},
+        stages=(Stage(0, file.mixture),),
         training=_training(pace, student),
         text=text,
         teacher=teacher,
@@ -167,14 +181,15 @@ def _training(pace: Pace, student: JointStudent) -> TrainingConfig:
     )
 
 
-def _teacher(raw: dict[str, Any]) -> Teacher:
+def _teacher(section: TeacherSection) -> Teacher:
     origins = {
-        part: read_section(Origin, o, f"origins.{part}") for part, o in raw["origins"].items()
+        part: read_section(Origin, origin, f"teacher.origins.{part}")
+        for part, origin in section.origins.items()
     }
     return Teacher(
-        raw["name"],
-        read_section(JointConfig, raw["network"], "teacher.network"),
-        read_section(AutoencoderConfig, tuples(raw["autoencoder"]), "teacher.autoencoder"),
+        section.name,
+        read_section(JointConfig, section.network, "teacher.network"),
+        read_section(AutoencoderConfig, section.autoencoder, "teacher.autoencoder"),
         origins,
     )
 

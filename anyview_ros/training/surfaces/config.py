@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anyview_ros.contract import SurfaceRange
 from anyview_ros.errors import AnyviewError
@@ -16,12 +17,10 @@ from anyview_ros.training.config import (
     TrainingConfig,
     read_scenes,
     read_section,
-    tuples,
 )
 from anyview_ros.training.scenes import SceneConfig
 
 FAMILY = "surfaces"
-SECTIONS = {"family", "name", "surfaces", "network", "scenes", "stages", "training"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,19 @@ class SurfacePace:
     warmup_steps: int
     cooldown: float
     ema: float
+
+
+@dataclass(frozen=True)
+class SurfaceFile:
+    """The keys of the file, see `training.config.RunFile`."""
+
+    family: Literal["surfaces"]
+    name: str
+    surfaces: Mapping[str, Any]
+    network: Mapping[str, Any]
+    scenes: Mapping[str, Mapping[str, Any]]
+    stages: tuple[Mapping[str, Any], ...]
+    training: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,22 +100,15 @@ def parse_surfaces(text: str) -> SurfaceRun:
     Raises:
         AnyviewError: `invalid_config` when a section or a field is missing, unknown or wrong.
     """
-    raw = tomllib.loads(text)
-    if (wrong := raw.keys() ^ SECTIONS) or raw["family"] != FAMILY:
-        raise AnyviewError(
-            "invalid_config",
-            f"surface network: missing or unknown {', '.join(sorted(wrong)) or 'family'}, which "
-            f'has family = "{FAMILY}", a name, [surfaces], [network], [scenes.NAME]..., '
-            "[[stages]] and [training]",
-        )
+    file = read_section(SurfaceFile, tomllib.loads(text), "")
     run = SurfaceRun(
-        name=raw["name"],
-        scenes={name: read_scenes(values, name) for name, values in raw["scenes"].items()},
-        stages=tuple(read_section(Stage, values, "stages") for values in raw["stages"]),
-        training=_training(read_section(SurfacePace, raw["training"], "training")),
+        name=file.name,
+        scenes={name: read_scenes(values, name) for name, values in file.scenes.items()},
+        stages=tuple(read_section(Stage, values, "stages") for values in file.stages),
+        training=_training(read_section(SurfacePace, file.training, "training")),
         text=text,
-        surfaces=read_section(SurfaceRange, raw["surfaces"], "surfaces"),
-        network=read_section(SurfaceNetworkConfig, tuples(raw["network"]), "network"),
+        surfaces=read_section(SurfaceRange, file.surfaces, "surfaces"),
+        network=read_section(SurfaceNetworkConfig, file.network, "network"),
     )
     _check(run)
     return run

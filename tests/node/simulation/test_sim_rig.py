@@ -185,7 +185,7 @@ def test_a_video_keeps_its_times_and_its_poses(tmp_path: Path) -> None:
     lines = [" ".join(map(str, (t, *p[:3, 3], *quaternion_xyzw(p)))) for t, p in poses.items()]
     (tmp_path / "poses.txt").write_text("\n".join(lines))
     arguments = parameters(
-        source=tmp_path / "v.mp4", hfov_deg=60.0, poses=tmp_path / "poses.txt", readers=1
+        source=tmp_path / "v.mp4", hfov=60.0, poses=tmp_path / "poses.txt", readers=1
     )
     with graph(72) as live:
         heard = listen(live, ("front",))
@@ -198,7 +198,8 @@ def test_a_video_keeps_its_times_and_its_poses(tmp_path: Path) -> None:
     camera = camera_from_info(heard.infos["front"][0]).camera
     assert (camera.width, camera.height) == (64, 48)
     assert camera.fx == pytest.approx(32 / np.tan(np.radians(30)))
-    assert json.loads(heard.world[0].data)["kind"] == "video"
+    world = json.loads(heard.world[0].data)
+    assert (world["kind"], world["pose"]) == ("video", "given")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -225,8 +226,9 @@ def cpu_seconds(pid: int) -> float:
     ("values", "words"),
     [
         ({"world": "moon"}, "error [unknown_world]: world must be one of"),
-        ({"source": "missing.mp4", "hfov_deg": 60.0}, "error [no_such_file]: "),
-        ({"source": "missing.mp4"}, "error [missing_hfov]: "),
+        ({"source": "missing.mp4", "hfov": 60.0}, "error [no_such_file]: "),
+        ({"source": "missing.mp4"}, "error [no_such_file]: "),
+        ({"source": __file__}, "error [missing_hfov]: "),
         ({"rate": 10}, "error [invalid_parameter]: "),
     ],
 )

@@ -1,0 +1,23 @@
+"""`./anyview test`: scripts/run_tests.py of a checkout, with what tests need beside it."""
+
+from __future__ import annotations
+
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from anyview_ros.errors import AnyviewError
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--both", action="store_true", help="over ROS 2 Jazzy, and then over Kilted"
+    )
+    parser.add_argument(
+        "pytest", nargs=REMAINDER, help="what pytest is given: only that runs; nothing: all checks"
+    )
+
+
+def run(args: Namespace) -> int:
+    """Say where the tests are: scripts/launcher.py runs them, and does not come here."""
+    raise AnyviewError(
+        "no_tests", "tests are run in a checkout of anyview_ros, by its script: ./anyview test"
+    )
