@@ -8,25 +8,32 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from anyview_ros.augment.job import Job
 from anyview_ros.datasets.bag_opening import METADATA, ROS1
 from anyview_ros.errors import AnyviewError
 
 
-def as_ros2(source: Path, job: Job, say: Callable[[str], object]) -> Path:
-    """Return a recording of ROS 2: the source itself, or what is made of a ROS 1 bag."""
+def as_ros2(source: Path, converted: Path, say: Callable[[str], object]) -> Path:
+    """Return a recording of ROS 2: the source itself, or what is made of a ROS 1 bag.
+
+    Args:
+        converted: folder for that; what is whole in it is taken as it is.
+        say: called once where messages are converted.
+
+    Raises:
+        AnyviewError: `unreadable_bag`.
+    """
     if not source.is_file():
         return source
     with source.open("rb") as file:
         if not file.read(len(ROS1)).startswith(ROS1):
             return source
     say(f"'{source}' is a ROS 1 bag: its messages are converted, not copied byte for byte")
-    if not (job.converted / METADATA).is_file():
-        shutil.rmtree(job.converted, ignore_errors=True)
+    if not (converted / METADATA).is_file():
+        shutil.rmtree(converted, ignore_errors=True)
         convert = _converter()
         with contextlib.redirect_stdout(io.StringIO()):
-            convert(source, job.converted)
-    return job.converted
+            convert(source, converted)
+    return converted
 
 
 def _converter() -> Callable[[Path, Path], None]:

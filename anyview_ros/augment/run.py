@@ -67,7 +67,7 @@ def augment(
         identity = _identity(source, cameras, options, settings, model)
         job.begin(identity)
         try:
-            bag = stack.enter_context(Bag(as_ros2(source, job, say)))
+            bag = stack.enter_context(Bag(as_ros2(source, job.converted, say)))
             plan = Plan(bag, options, requests)
             job.check_space(size_of(source) + 2 * plan.bytes_added(settings))
         except AnyviewError:

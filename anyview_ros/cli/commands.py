@@ -22,6 +22,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "top": "watch cameras, rates, latency, drops and load of running nodes",
     },
     "recordings": {
+        "inspect": "look at what a recorded bag holds for augment, and whether it can be used",
         "augment": "add virtual cameras to a recorded bag, the same every time",
         "convert": "turn a bag or a video into scenes",
         "report": "recompute every figure of a bag with virtual cameras from the bag alone",

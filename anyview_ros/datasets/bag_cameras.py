@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -67,11 +67,7 @@ class BagCamera:
         """
         frame = self.stream.frames[stamp_ns]
         if not frame:
-            raise AnyviewError(
-                "empty_frame_id",
-                f"images of '{self.topic}' do not say in which frame they are; name their optical "
-                f"frame, as in -p {self.infos.camera}.frame_id:={self.infos.camera}_optical_frame",
-            )
+            raise empty_frame_id(self.topic, self.infos.camera)
         lens = self.infos.lens(stamp_ns, frame)
         world_from_frame = self._lookup(self._fixed_frame, frame, stamp_ns)
         return Shot(stamp_ns, lens, world_from_frame @ lens.rectified.frame_from_cam)
@@ -98,6 +94,15 @@ class BagCamera:
                     f"{name}: {question} If not, name the one that is (-p {name}.frame_id:=FRAME)"
                 )
         return found
+
+
+def empty_frame_id(topic: str, camera: str) -> AnyviewError:
+    """Return the error for images that name no frame."""
+    return AnyviewError(
+        "empty_frame_id",
+        f"images of '{topic}' do not say in which frame they are; name their optical frame, as in "
+        f"-p {camera}.frame_id:={camera}_optical_frame",
+    )
 
 
 @dataclass(frozen=True)
@@ -137,13 +142,13 @@ def bag_cameras(
     choice = CameraChoice(bag, options)
     chosen = choice.cameras()
     trees = TfTrees(bag, options.tf_topics, options.ignore_frames)
-    placed = {name: _tree(trees, camera.topic, options) for name, camera in chosen.items()}
-    images = _images(bag, {camera.topic for camera in chosen.values()}, on_image)
+    placed = {name: tree_of(trees, camera.topic, options) for name, camera in chosen.items()}
+    images = recorded_images(bag, {camera.topic for camera in chosen.values()}, on_image)
     found = {}
     for name, camera in chosen.items():
         own = options.camera(name)
         own = replace(own, rectify=own.rectify or options.rectify)
-        stream = _stream(camera.topic, images[camera.topic], own.frame_id)
+        stream = stream_of(camera.topic, images[camera.topic], own.frame_id)
         infos = recorded_infos(bag, name, camera, own)
         lookup = placed[name].lookup
         found[name] = BagCamera(camera.topic, stream, infos, lookup, options.fixed_frame)
@@ -153,7 +158,12 @@ def bag_cameras(
     return BagCameras(found, (*notes, *doubts))
 
 
-def _tree(trees: TfTrees, topic: str, options: BagOptions) -> RecordedTransforms:
+def tree_of(trees: TfTrees, topic: str, options: BagOptions) -> RecordedTransforms:
+    """Return the tree that places the camera of a topic in the fixed frame.
+
+    Raises:
+        AnyviewError: `ambiguous_tf`, `tf_unknown_frame`.
+    """
     tree = trees.of(topic)
     if options.fixed_frame in tree.frames():
         return tree
@@ -181,10 +191,10 @@ def _choices(name: str, camera: ChosenCamera, trees: TfTrees) -> list[str]:
     return lines
 
 
-def _images(
-    bag: Bag, topics: set[str], on_image: Callable[[], object]
+def recorded_images(
+    bag: Bag, topics: Collection[str], on_image: Callable[[], object]
 ) -> dict[str, list[tuple[int, str]]]:
-    """Stamp and frame of the images of each topic, read in one go."""
+    """Return stamp and frame of the images of each topic, read in one go."""
     images: dict[str, list[tuple[int, str]]] = {topic: [] for topic in topics}
     for image in bag.recorded(topics):
         images[image.topic].append((image.stamp_ns, image.frame_id.removeprefix("/")))
@@ -192,8 +202,16 @@ def _images(
     return images
 
 
-def _stream(topic: str, images: list[tuple[int, str]], frame_id: str) -> Stream:
-    """`frame_id`: that of all images; empty = what they say."""
+def stream_of(topic: str, images: list[tuple[int, str]], frame_id: str) -> Stream:
+    """Return the images of a topic that belong to its stream.
+
+    Args:
+        images: stamp and frame, in the order of recording.
+        frame_id: that of all images; empty = what they say.
+
+    Raises:
+        AnyviewError: `no_images`, `clock_jump`.
+    """
     # 0 is "not set": nobody knows when the image was taken.
     places = [place for place, (stamp, _) in enumerate(images) if stamp > 0]
     if not places:

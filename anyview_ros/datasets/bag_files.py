@@ -48,6 +48,13 @@ class File(Protocol):
         """Return the number of messages by topic, as far as the file says; raises anything."""
         ...
 
+    def times_ns(self) -> tuple[int, int]:
+        """Return when the first and the last message were recorded, as far as the file says.
+
+        0, 0 where there is none; raises anything.
+        """
+        ...
+
     def close(self) -> None: ...
 
 
@@ -101,6 +108,17 @@ class BagFiles:
             except Exception as error:
                 self.note(f"'{name}': how many messages it has ({cause(error)})")
         return found
+
+    def times_ns(self) -> tuple[int, int]:
+        """Return when the first and the last message were recorded; 0, 0 where there is none."""
+        found = []
+        for name, file in self._files.items():
+            try:
+                found.append(file.times_ns())
+            except Exception as error:
+                self.note(f"'{name}': when it was recorded ({cause(error)})")
+        known = [times for times in found if times != (0, 0)]
+        return min((t[0] for t in known), default=0), max((t[1] for t in known), default=0)
 
     def note(self, damage: str) -> None:
         """Remember what was left out."""

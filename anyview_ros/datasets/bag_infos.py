@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anyview_ros.datasets.bag import Bag
+from anyview_ros.datasets.bag import Bag, RecordedMessage
 from anyview_ros.datasets.bag_choice import CameraOptions, ChosenCamera, calibration_path
 from anyview_ros.datasets.calibration_file import read_calibration
 from anyview_ros.errors import AnyviewError
@@ -16,6 +16,7 @@ from anyview_ros.imaging.lenses import Lens
 
 MOST_BLACK = 0.3  # of a rectified picture; a fisheye's corners are less
 OFF_CENTRE = 0.25  # of the image's side
+STAMP_END = 12  # bytes of a message: four of CDR, then the stamp
 PROBE_SIDE = 32  # pixels; the rectified picture is tried out at this size
 
 
@@ -92,8 +93,13 @@ class Infos:
         return f"give a calibration file, as in -p {self.camera}.camera_info_url:=front.yaml"
 
 
-def recorded_infos(bag: Bag, name: str, camera: ChosenCamera, own: CameraOptions) -> Infos:
+def recorded_infos(
+    bag: Bag, name: str, camera: ChosenCamera, own: CameraOptions, changes_only: bool = False
+) -> Infos:
     """Read the camera infos of a camera, or the calibration file in their place.
+
+    Args:
+        changes_only: leave out those that say the same as the one recorded before.
 
     Raises:
         AnyviewError: `invalid_calibration`.
@@ -104,13 +110,24 @@ def recorded_infos(bag: Bag, name: str, camera: ChosenCamera, own: CameraOptions
         info = read_calibration(calibration)
         return Infos(name, camera.topic, own.rectify or "auto", any_frame, [0], [info])
     infos = []
-    for recorded in sorted(bag.recorded({camera.info_topic}), key=lambda info: info.stamp_ns):
+    found = bag.recorded({camera.info_topic})
+    changes = _changes(found) if changes_only else found
+    for recorded in sorted(changes, key=lambda info: info.stamp_ns):
         try:
             infos.append((recorded.stamp_ns, bag.message(recorded)))
         except AnyviewError as error:
             bag.note(error.message)
     stamps, messages = [stamp for stamp, _ in infos], [message for _, message in infos]
     return Infos(name, camera.topic, own.rectify or "auto", any_frame, stamps, messages)
+
+
+def _changes(infos: Iterable[RecordedMessage]) -> Iterator[RecordedMessage]:
+    before = b""
+    for info in infos:
+        said = info.content[STAMP_END:]
+        if said != before:
+            yield info
+        before = said
 
 
 def calibration_doubt(lens: Lens) -> str:

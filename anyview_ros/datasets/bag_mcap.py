@@ -77,6 +77,10 @@ class McapFile:
             found[connection.topic] += connection.msgcount
         return found
 
+    def times_ns(self) -> tuple[int, int]:
+        said = self._reader.metadata
+        return (said.start_time, said.end_time - 1) if said.message_count else (0, 0)
+
     def close(self) -> None:
         self._reader.close()
 

@@ -16,6 +16,7 @@ DEFINITIONS = "SELECT topic_type, encoding, encoded_message_definition FROM mess
 COUNTS = (
     "SELECT name, COUNT(*) FROM messages JOIN topics ON topics.id = messages.topic_id GROUP BY name"
 )
+TIMES = "SELECT COALESCE(MIN(timestamp), 0), COALESCE(MAX(timestamp), 0) FROM messages"
 MESSAGES = (
     "SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({}) "
     "AND timestamp >= ? AND timestamp < ? ORDER BY timestamp"
@@ -59,6 +60,10 @@ class SqliteFile:
 
     def counts(self) -> dict[str, int]:
         return dict(self._connection.execute(COUNTS))
+
+    def times_ns(self) -> tuple[int, int]:
+        first, last = self._connection.execute(TIMES).fetchone()
+        return int(first), int(last)
 
     def close(self) -> None:
         self._connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,36 @@ from numpy.typing import NDArray
 from anyview_ros.clips.transform_buffer import TransformBuffer
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.message_fields import stamp_ns
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
 TF, STATIC = "tf", "tf_static"
 ALL_NS = 2**62  # nothing is too old
 MOST_NAMED = 20  # frames in a text
+
+
+@dataclass
+class Link:
+    """A frame and the frames above it, as they were recorded.
+
+    Args:
+        parents: usually one; in the order in which they came.
+        static: whether the last transform stands for all times.
+        count: of transforms.
+        first_ns, last_ns: their smallest and largest stamp.
+    """
+
+    parents: dict[str, None] = field(default_factory=dict)
+    static: bool = False
+    count: int = 0
+    first_ns: int = ALL_NS
+    last_ns: int = 0
+
+    def add(self, parent: str, stamp: int, static: bool) -> None:
+        """Count one more transform."""
+        self.parents[parent] = None
+        self.static, self.count = static, self.count + 1
+        self.first_ns, self.last_ns = min(self.first_ns, stamp), max(self.last_ns, stamp)
 
 
 class RecordedTransforms:
@@ -25,14 +51,22 @@ class RecordedTransforms:
         bag: open.
         topics: of the tree; of no other bag's frames.
         ignored: frames whose transforms are left out, from and to them.
+        standing: every frame stays where its first transform puts it: then memory does not grow
+            with the recording.
     """
 
-    def __init__(self, bag: Bag, topics: Iterable[str], ignored: Iterable[str] = ()) -> None:
-        self._bag = bag
+    def __init__(
+        self,
+        bag: Bag,
+        topics: Iterable[str],
+        ignored: Iterable[str] = (),
+        standing: bool = False,
+    ) -> None:
+        self._bag, self._standing = bag, standing
         self.topics = tuple(sorted(topics))
         self._buffer = TransformBuffer(ALL_NS)
         self._refused: dict[str, str] = {}  # why, by child frame
-        self._parents: dict[str, dict[str, None]] = {}
+        self.links: dict[str, Link] = {}  # by child frame
         self._fixed = 0
         self._ignored = frozenset(ignored)
         for topic in self.topics:
@@ -48,11 +82,15 @@ class RecordedTransforms:
         if {parent, child} & self._ignored:
             return
         try:
-            self._buffer.insert(transform, static)
+            if not self._standing:
+                self._buffer.insert(transform, static)
+            elif child not in self.links:
+                self._buffer.insert(transform, static=True)
         except AnyviewError as error:
             self._refused[child] = error.message
         else:
-            self._parents.setdefault(child, {})[parent] = None
+            link = self.links.setdefault(child, Link())
+            link.add(parent, stamp_ns(transform.header.stamp), static)
 
     def frames(self) -> tuple[str, ...]:
         """Names of all frames, sorted."""
@@ -84,6 +122,15 @@ class RecordedTransforms:
         more = f" and {len(frames) - MOST_NAMED} more" if len(frames) > MOST_NAMED else ""
         return (", ".join(frames[:MOST_NAMED]) or "none") + more
 
+    def chain(self, frame: str) -> list[str]:
+        """Return a frame and those above it, up to the top or around a loop."""
+        passed: list[str] = []
+        while frame not in passed:
+            passed.append(frame)
+            if frame in self.links:
+                frame = next(iter(self.links[frame].parents))
+        return passed
+
     def _why(self, frame: str) -> str:
         """Return what is known to be wrong on the way up from a frame."""
         passed: list[str] = []
@@ -91,7 +138,7 @@ class RecordedTransforms:
             passed.append(frame)
             if frame in self._refused:
                 return f"its transform was refused: {self._refused[frame]}"
-            parents = list(self._parents.get(frame, ()))
+            parents = list(self.links[frame].parents) if frame in self.links else []
             if len(parents) > 1:
                 return (
                     f"'{frame}' has {len(parents)} parents, {', '.join(parents)}: leave one out "
@@ -115,11 +162,17 @@ class TfTrees:
     Args:
         bag: open.
         topics: those of the only tree that is taken; empty = by namespace.
-        ignored: see `RecordedTransforms`.
+        ignored, standing: see `RecordedTransforms`.
     """
 
-    def __init__(self, bag: Bag, topics: Iterable[str] = (), ignored: Iterable[str] = ()) -> None:
-        self._bag, self._ignored = bag, tuple(ignored)
+    def __init__(
+        self,
+        bag: Bag,
+        topics: Iterable[str] = (),
+        ignored: Iterable[str] = (),
+        standing: bool = False,
+    ) -> None:
+        self._bag, self._ignored, self._standing = bag, tuple(ignored), standing
         recorded = bag.topics(TF_TYPE)
         self._by_namespace: dict[str, list[str]] = {}
         for topic in topics or recorded:
@@ -171,7 +224,9 @@ class TfTrees:
         namespace = self.namespace(topic)
         if namespace not in self._trees:
             topics = self.topics(topic)
-            self._trees[namespace] = RecordedTransforms(self._bag, topics, self._ignored)
+            self._trees[namespace] = RecordedTransforms(
+                self._bag, topics, self._ignored, self._standing
+            )
         return self._trees[namespace]
 
     @property

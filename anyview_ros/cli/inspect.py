@@ -1,0 +1,100 @@
+"""`anyview inspect BAG`: what a recording holds for `augment`, and whether it can be used."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, get_args
+
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
+from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from anyview_ros.augment.inspection import Inspection
+    from anyview_ros.augment.timing import Estimate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "bag", type=Path, help="rosbag2 folder, one .mcap or .db3 file, or a ROS 1 bag; only read"
+    )
+    add_bag_arguments(parser, choice="--sources")
+    parser.add_argument("--json", action="store_true", help="the same for scripts")
+    parser.add_argument("--no-timing", action="store_true", help="make no clip to measure the time")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="whose time is measured")
+    parser.add_argument(
+        "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from anyview_ros.augment.inspection import Inspection
+    from anyview_ros.augment.inspection_text import lines, time_line
+    from anyview_ros.augment.job import size_of
+
+    try:
+        found = _inspected(args)
+    except AnyviewError as error:
+        if not args.json:
+            raise
+        found = Inspection(problems=(error,))
+    estimate = _estimate(args, found) if found.usable and not args.no_timing else None
+    size = size_of(args.bag) if args.bag.exists() else 0
+    if args.json:
+        print(json.dumps(as_json(args.bag, size, found, estimate), indent=2, default=_error))
+    else:
+        for line in lines(found, size):
+            print(_printable(line))
+        if estimate is not None:
+            print(time_line(estimate))
+    return 0 if found.usable else 1
+
+
+def as_json(bag: Path, size: int, found: Inspection, estimate: Estimate | None) -> dict[str, Any]:
+    """Return what `--json` prints; its keys are in docs/augment.md and do not change."""
+    known = asdict(found)
+    named = {"bag": str(bag), "usable": found.usable, "size_bytes": size}
+    return {**named, **known, "estimate": asdict(estimate) if estimate else None}
+
+
+def _error(error: Any) -> dict[str, str]:
+    return {"code": error.code, "text": error.message}
+
+
+def _inspected(args: argparse.Namespace) -> Inspection:
+    from anyview_ros.augment.inspection import inspect
+    from anyview_ros.augment.ros1 import as_ros2
+    from anyview_ros.datasets.bag import Bag
+
+    options = bag_options(args, args.sources)
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="anyview-"))
+        say = (lambda line: None) if args.json else print
+        bag = stack.enter_context(Bag(as_ros2(args.bag, Path(folder) / "bag", say)))
+        bar = stack.enter_context(tqdm(unit="image", disable=None))  # None: only on a terminal
+        return inspect(bag, options, bar.update)
+
+
+def _estimate(args: argparse.Namespace, found: Inspection) -> Estimate | None:
+    from anyview_ros.augment.settings import Model
+    from anyview_ros.augment.timing import estimate
+    from anyview_ros.engine.onnx.runtime import choose_provider
+    from anyview_ros.engine.pipeline import Pipeline
+    from anyview_ros.packages import find_package, load_package
+
+    package, provider = load_package(find_package(args.model)), choose_provider(args.provider)
+    model = Model(package, provider, load=lambda: Pipeline(package, provider))
+    return estimate({camera.name: camera.times for camera in found.cameras}, model)
+
+
+def _printable(line: str) -> str:
+    """Return a line without what would steer a terminal: names come from files of others."""
+    return "".join(sign if sign.isprintable() else "?" for sign in line)
