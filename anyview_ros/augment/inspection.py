@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from anyview_ros.augment.camera_inspection import CameraInspector, InspectedCamera
 from anyview_ros.augment.plan import Plan
@@ -85,6 +85,7 @@ class Inspection:
         problems: for which `augment` would refuse it, those of its cameras included.
         unreadable: what is damaged, a line each.
         advice: options with which it can be used.
+        stamps_ns: of the images, increasing, by camera.
     """
 
     storage: Storage | None = None
@@ -97,6 +98,7 @@ class Inspection:
     problems: tuple[AnyviewError, ...] = ()
     unreadable: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    stamps_ns: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -132,8 +134,9 @@ def inspect(
         with suppress(AnyviewError):
             trees = {0: _trees(bag, options).of("/")}
     problems += [problem for camera in cameras for problem in camera.problems]
-    if cameras and not problems:
-        problems += _refusal(bag, options)
+    if cameras:
+        known = {problem.code for problem in problems}
+        problems += [error for error in _refusal(bag, options) if error.code not in known]
     return Inspection(
         storage_of(bag),
         tuple(cameras),
@@ -145,6 +148,7 @@ def inspect(
         tuple({(p.code, p.message): p for p in problems}.values()),
         tuple(bag.damage),
         tuple(_advice(bag, options, cameras, list(trees.values()))),
+        stamps,
     )
 
 
@@ -218,7 +222,7 @@ def _left_out(bag: Bag, choice: CameraChoice, chosen: dict[str, ChosenCamera]) -
         elif is_image and topic not in taken and OUTPUT not in topic.split("/")[:-1]:
             found.setdefault(topic, _why_not_taken(topic, taken, types))
     for encoding, topics in bag.foreign.items():
-        found |= {topic: f"of another encoding ({encoding}), not read" for topic in topics}
+        found |= dict.fromkeys(topics, f"of another encoding ({encoding}), not read")
     return [LeftOut(topic, why) for topic, why in sorted(found.items())]
 
 

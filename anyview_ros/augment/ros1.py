@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anyview_ros.datasets.bag_opening import METADATA, ROS1
+from anyview_ros.datasets.bag_topics import cause
 from anyview_ros.errors import AnyviewError
 
 
@@ -46,11 +47,15 @@ def _converter() -> Callable[[Path, Path], None]:
             rosbags_convert(
                 [source], made, "mcap", 9, None, "none", None, None, every, every, every, every
             )
-        except ConverterError as error:
+        except OSError:
+            raise
+        except Exception as error:  # whatever rosbags throws at a damaged file
+            is_plain = isinstance(error, ConverterError)
+            said = " ".join(str(error).split())[:120] if is_plain else cause(error)
             raise AnyviewError(
                 "unreadable_bag",
-                f"'{source}' cannot be read: {' '.join(str(error).split())[:120]}; if the recorder "
-                "was killed, `rosbag reindex` helps",
+                f"'{source}' cannot be read: {said}; if the recorder was killed, `rosbag reindex` "
+                "helps",
             ) from None
 
     return convert

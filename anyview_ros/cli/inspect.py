@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any, get_args
 
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -19,6 +21,7 @@ from anyview_ros.packages import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from anyview_ros.augment.inspection import Inspection
+    from anyview_ros.augment.settings import Model
     from anyview_ros.augment.timing import Estimate
 
 
@@ -37,30 +40,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.inspection import Inspection
-    from anyview_ros.augment.inspection_text import lines, time_line
+    from anyview_ros.augment.inspection_text import lines
     from anyview_ros.augment.job import size_of
 
+    model = None if args.no_timing else _model(args)
     try:
         found = _inspected(args)
     except AnyviewError as error:
         if not args.json:
             raise
         found = Inspection(problems=(error,))
-    estimate = _estimate(args, found) if found.usable and not args.no_timing else None
     size = size_of(args.bag) if args.bag.exists() else 0
     if args.json:
-        print(json.dumps(as_json(args.bag, size, found, estimate), indent=2, default=_error))
-    else:
-        for line in lines(found, size):
-            print(_printable(line))
-        if estimate is not None:
-            print(time_line(estimate))
+        estimated, _ = _estimate(found, model)
+        print(json.dumps(as_json(args.bag, size, found, estimated), indent=2, default=_error))
+        return 0 if found.usable else 1
+    for line in lines(found, size):
+        print(_printable(line), flush=True)
+    _, said = _estimate(found, model)
+    if said:
+        print(said)
     return 0 if found.usable else 1
 
 
 def as_json(bag: Path, size: int, found: Inspection, estimate: Estimate | None) -> dict[str, Any]:
     """Return what `--json` prints; its keys are in docs/augment.md and do not change."""
-    known = asdict(found)
+    known = asdict(replace(found, stamps_ns={}))
+    del known["stamps_ns"]
     named = {"bag": str(bag), "usable": found.usable, "size_bytes": size}
     return {**named, **known, "estimate": asdict(estimate) if estimate else None}
 
@@ -75,7 +81,7 @@ def _inspected(args: argparse.Namespace) -> Inspection:
     from anyview_ros.datasets.bag import Bag
 
     options = bag_options(args, args.sources)
-    with ExitStack() as stack:
+    with _full_disk_named(), ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="anyview-"))
         say = (lambda line: None) if args.json else print
         bag = stack.enter_context(Bag(as_ros2(args.bag, Path(folder) / "bag", say)))
@@ -83,16 +89,42 @@ def _inspected(args: argparse.Namespace) -> Inspection:
         return inspect(bag, options, bar.update)
 
 
-def _estimate(args: argparse.Namespace, found: Inspection) -> Estimate | None:
+@contextmanager
+def _full_disk_named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise AnyviewError(
+            "disk_full",
+            f"a ROS 1 bag is converted in '{gettempdir()}', where the disk is full; set TMPDIR to "
+            "a folder on a larger one",
+        ) from None
+
+
+def _model(args: argparse.Namespace) -> Model:
     from anyview_ros.augment.settings import Model
-    from anyview_ros.augment.timing import estimate
     from anyview_ros.engine.onnx.runtime import choose_provider
     from anyview_ros.engine.pipeline import Pipeline
     from anyview_ros.packages import find_package, load_package
 
     package, provider = load_package(find_package(args.model)), choose_provider(args.provider)
-    model = Model(package, provider, load=lambda: Pipeline(package, provider))
-    return estimate({camera.name: camera.times for camera in found.cameras}, model)
+    return Model(package, provider, load=lambda: Pipeline(package, provider))
+
+
+def _estimate(found: Inspection, model: Model | None) -> tuple[Estimate | None, str]:
+    """Return how long a virtual camera takes, and that in words."""
+    from anyview_ros.augment.inspection_text import time_line
+    from anyview_ros.augment.timing import estimate
+
+    if model is None or not found.usable:
+        return None, ""
+    try:
+        estimated = estimate(found.stamps_ns, model)
+    except AnyviewError as error:  # the recording is as usable as before
+        return None, f"time: not measured: [{error.code}] {error.message}"
+    return estimated, time_line(estimated)
 
 
 def _printable(line: str) -> str:

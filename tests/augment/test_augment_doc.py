@@ -29,7 +29,7 @@ def test_the_cameras_and_the_command(tmp_path: Path, monkeypatch: object) -> Non
     model = make_package(tmp_path / "tiny", max_sources=2)
     (cameras,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "cameras.yaml").write_text(cameras)
-    (command,) = re.findall(r"```sh\n\./anyview (.*?)\n```", TEXT)
+    (command,) = re.findall(r"```sh\n\./anyview (augment .*?)\n```", TEXT)
     words = [str(tmp_path / word) if "drive" in word else word for word in command.split()]
     words[words.index("cameras.yaml")] = str(tmp_path / "cameras.yaml")
     assert main([*words, "--model", str(model)]) == 0
