@@ -113,32 +113,19 @@ class CameraInspector:
         own = self._options.camera(name)
         own = replace(own, rectify=own.rectify or self._options.rectify)
         stream = Stream({})
-        with self._noted():
-            stream = stream_of(chosen.topic, images, own.frame_id)
-        stamps = sorted(stream.frames)
-        frame = own.frame_id or (stream.frames[stamps[0]] if stamps else "")
         infos = Infos(name, chosen.topic, "auto", False, [], [])
         with self._noted():
+            stream = stream_of(chosen.topic, images, own.frame_id)
+        with self._noted():
             infos = recorded_infos(self._bag, name, chosen, own, changes_only=True)
+        stamps = sorted(stream.frames)
+        frame = stream.frames[stamps[0]] if stamps else own.frame_id
         encoding, size = self._first_image(chosen.topic)
+        calibration = self._calibration(infos, stamps[0], frame, size) if stamps else None
         tree = self._tree(chosen.topic)
-        doubts: list[str] = []
-        calibration = None
-        if stamps:
-            calibration = self._calibration(infos, stamps[0], frame, size)
-            chain, missing = self._placed(tree, frame, infos)
-            outside = self._outside(name, tree, stamps, frame) if tree and not missing else 0
-            lookup = tree.lookup if tree is not None else _nowhere
-            doubts = BagCamera(
-                chosen.topic, stream, infos, lookup, self._options.fixed_frame
-            ).doubts()
-        else:
-            chain, missing, outside = [], [], 0
-        if outside:
-            doubts.append(
-                f"{name}: {outside} of {len(stamps)} images are before the first or after the last "
-                "transform that places them, and are not used"
-            )
+        chain, missing = self._placed(tree, frame, infos)
+        is_placed = tree is not None and bool(frame) and not missing
+        outside = self._outside(name, tree, stamps, frame) if tree and is_placed and stamps else 0
         is_compressed = self._bag.types()[chosen.topic] == COMPRESSED_TYPE
         found = InspectedCamera(
             name,
@@ -155,9 +142,24 @@ class CameraInspector:
             tuple(missing),
             outside,
             tuple({(p.code, p.message): p for p in self._problems}.values()),
-            tuple(doubts),
+            tuple(self._doubts(stream, infos, tree, outside)),
         )
         return found, stamps
+
+    def _doubts(
+        self, stream: Stream, infos: Infos, tree: RecordedTransforms | None, outside: int
+    ) -> list[str]:
+        if not stream.frames:
+            return []
+        lookup = tree.lookup if tree is not None else _nowhere
+        fixed_frame = self._options.fixed_frame
+        doubts = BagCamera(infos.topic, stream, infos, lookup, fixed_frame).doubts()
+        if outside:
+            doubts.append(
+                f"{infos.camera}: {outside} of {len(stream.frames)} images are before the first or "
+                "after the last transform that places them, and are not used"
+            )
+        return doubts
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -221,7 +223,7 @@ class CameraInspector:
                 tree.lookup(self._options.fixed_frame, frame, 0)
                 up, down = _ways(tree, self._options.fixed_frame, frame)
                 return [*up, *reversed(down)], []
-        if tree is None:
+        if tree is None or not frame:
             known = self._read[-1] if self._read else None
             return (known.chain(frame) if known and frame else []), []
         up = tree.chain(frame)

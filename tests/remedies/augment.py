@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.remedies.listed import is_done_by
 
 BAD, RESUME = "tests/augment/test_bad_input.py", "tests/augment/test_resume.py"
+INSPECT = "tests/augment/test_inspect.py"
 
 is_done_by(
     f"{BAD}::test_names_and_frames_that_the_bag_has_already",
@@ -56,3 +57,9 @@ is_done_by(
     "augment.reading",
     "leave that camera out (--sources)",
 )
+is_done_by(
+    f"{INSPECT}::test_a_calibration_file_in_place_of_an_identity",
+    "augment.camera_inspection",
+    "give a calibration file, as in -p {}.camera_info_url:=front.yaml",
+)
+is_done_by(f"{INSPECT}::test_what_a_ros1_bag_holds", "cli.inspect", "set TMPDIR to a folder")
