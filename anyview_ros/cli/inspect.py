@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_args
 
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -18,6 +16,7 @@ from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
+from anyview_ros.whole_file import full_disk_named
 
 if TYPE_CHECKING:
     from anyview_ros.augment.inspection import Inspection
@@ -81,26 +80,14 @@ def _inspected(args: argparse.Namespace) -> Inspection:
     from anyview_ros.datasets.bag import Bag
 
     options = bag_options(args, args.sources)
-    with _full_disk_named(), ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="anyview-"))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="anyview-")))
         say = (lambda line: None) if args.json else print
-        bag = stack.enter_context(Bag(as_ros2(args.bag, Path(folder) / "bag", say)))
+        with full_disk_named(folder):
+            path = as_ros2(args.bag, folder / "bag", say)
+        bag = stack.enter_context(Bag(path))
         bar = stack.enter_context(tqdm(unit="image", disable=None))  # None: only on a terminal
         return inspect(bag, options, bar.update)
-
-
-@contextmanager
-def _full_disk_named() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise AnyviewError(
-            "disk_full",
-            f"a ROS 1 bag is converted in '{gettempdir()}', where the disk is full; set TMPDIR to "
-            "a folder on a larger one",
-        ) from None
 
 
 def _model(args: argparse.Namespace) -> Model:

@@ -62,4 +62,3 @@ is_done_by(
     "augment.camera_inspection",
     "give a calibration file, as in -p {}.camera_info_url:=front.yaml",
 )
-is_done_by(f"{INSPECT}::test_what_a_ros1_bag_holds", "cli.inspect", "set TMPDIR to a folder")
