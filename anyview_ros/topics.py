@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 Transport = Literal["raw", "compressed"]  # how images travel
 
@@ -12,6 +12,10 @@ IMAGE_TYPE, COMPRESSED_TYPE = "sensor_msgs/msg/Image", "sensor_msgs/msg/Compress
 INFO_TOPIC = "camera_info"
 COMPRESSED = "/compressed"  # below the topic of the raw images, as image_transport has it
 OUTPUT = "virtual"  # topics below it are made by nodes like this one
+
+# Encodings of sensor_msgs/image_encodings whose numbers are no colours, and those without colour.
+DEPTH_ENCODINGS = ("16UC1", "32FC1", "64FC1", "16SC1", "32SC1")
+GREY_ENCODINGS = ("mono8", "mono16", "8UC1")
 
 # Words of a topic's last name, as image_proc and its users have them.
 COLOUR, RECTIFIED = {"color", "colour"}, {"rect", "rectified"}
@@ -72,16 +76,33 @@ def camera_name(topic: str, namespace: str) -> str:
     return folder.removeprefix(own).strip("/").replace("/", "_") or "camera"
 
 
-def no_camera(topic: str) -> str:
-    """Return why a topic's images are no camera's by its name; empty where they may be."""
+def no_camera(topic: str, encoding: str = "") -> str:
+    """Return why a topic's images are no camera's; empty where they may be.
+
+    Args:
+        topic: of raw images.
+        encoding: of its first image, see `encoding_of`; empty = not known.
+    """
     folders, words = topic.split("/")[:-1], _words(topic)
     if OUTPUT in folders:
         return "it is a virtual camera's"
     aligned = any(folder.startswith("aligned_depth") for folder in folders)
     if aligned or (words | set(folders)) & DEPTH:
         return "by its name it is depth"
-    drawn = sorted(words & ANNOTATED)
-    return f"by its name something was drawn in it ({drawn[0]})" if drawn else ""
+    if drawn := sorted(words & ANNOTATED):
+        return f"by its name something was drawn in it ({drawn[0]})"
+    return f"its images are depth ({encoding})" if encoding in DEPTH_ENCODINGS else ""
+
+
+def encoding_of(message: Any) -> str:
+    """Return the encoding of an image; of a compressed one that which it had before.
+
+    Args:
+        message: has the fields of sensor_msgs/Image or CompressedImage.
+    """
+    if hasattr(message, "encoding"):
+        return str(message.encoding)
+    return str(getattr(message, "format", "")).partition(";")[0].strip()
 
 
 def _words(topic: str) -> set[str]:

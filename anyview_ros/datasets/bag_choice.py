@@ -13,17 +13,17 @@ from anyview_ros.imaging.camera_info import Rectify
 from anyview_ros.topics import (
     COMPRESSED,
     COMPRESSED_TYPE,
+    GREY_ENCODINGS,
     IMAGE_TYPE,
     INFO_TOPIC,
     OUTPUT,
     camera_choices,
     camera_name,
+    encoding_of,
     no_camera,
 )
 
 INFO_TYPE = "sensor_msgs/msg/CameraInfo"
-DEPTH = ("16UC1", "32FC1", "64FC1", "16SC1", "32SC1")
-GREY = ("mono8", "mono16", "8UC1")
 VIDEO = ("CompressedVideo", "FFMPEGPacket", "theora_image_transport/msg/Packet")
 NO_INFO = ""  # topic of the camera infos of a camera that has a calibration file
 
@@ -149,7 +149,7 @@ class CameraChoice:
 
     def _found(self) -> dict[str, ChosenCamera]:
         recorded = self._usable()
-        grey = {topic for topic, (_, encoding) in recorded.items() if encoding in GREY}
+        grey = {topic for topic, (_, encoding) in recorded.items() if encoding in GREY_ENCODINGS}
         given = self._options.of_camera
         infos = {name: o.camera_info_topic for name, o in given.items() if o.camera_info_topic}
         for topic in infos.values():
@@ -178,8 +178,8 @@ class CameraChoice:
         for topic in self._images:  # raw images come last, and win
             base = topic.removesuffix(COMPRESSED)
             first = next(self._bag.messages(topic), None)
-            encoding = "" if first is None else _encoding(first)
-            if why := no_camera(base) or _no_camera(encoding):
+            encoding = "" if first is None else encoding_of(first)
+            if why := no_camera(base, encoding):
                 self.no_cameras[topic] = why
             elif first is None:
                 self.no_cameras[topic] = "no image of it was recorded"
@@ -224,17 +224,6 @@ class CameraChoice:
             reasons.append(f"not of ROS 2, and not read: {', '.join(foreign)}")
         topics = ", ".join(sorted(self._types)) or "none"
         return "the bag has no camera: " + ("; ".join(reasons) or f"its topics are: {topics}")
-
-
-def _no_camera(encoding: str) -> str:
-    return f"its images are depth ({encoding})" if encoding in DEPTH else ""
-
-
-def _encoding(image: object) -> str:
-    """The encoding of an image; of a compressed one that which it had before."""
-    if hasattr(image, "encoding"):
-        return str(image.encoding)
-    return str(getattr(image, "format", "")).partition(";")[0].strip()
 
 
 def calibration_path(options: CameraOptions) -> Path | None:

@@ -34,7 +34,7 @@ from anyview_ros.node.messages import time_message
 from anyview_ros.node.qos_matching import mismatch
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.transforms.tf import FrameTree
-from anyview_ros.topics import COMPRESSED, Transport
+from anyview_ros.topics import COMPRESSED, Transport, encoding_of
 
 IMAGE_DEPTH = 10  # 1 s at 10 Hz, 60 MB at 1080p
 RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all cores for a second
@@ -79,6 +79,7 @@ class CameraStream:
             on_frame=on_frame,
         )
         self._heard_ns = time.monotonic_ns()
+        self._encoding = ""
         self._tree = tree
         tree.on_arrival(self._intake.retry)
         kind = CompressedImage if options.transport == "compressed" else Image
@@ -99,6 +100,16 @@ class CameraStream:
     @property
     def name(self) -> str:
         return self._intake.options.name
+
+    @property
+    def image_topic(self) -> str:
+        """Return the topic of the raw images, where compressed ones are taken too."""
+        return self._intake.options.image_topic
+
+    @property
+    def encoding(self) -> str:
+        """Return that of the first image; empty before one came."""
+        return self._encoding
 
     @property
     def info_topic(self) -> str:
@@ -196,6 +207,7 @@ class CameraStream:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._heard_ns = time.monotonic_ns()
+        self._encoding = self._encoding or encoding_of(message)
         self._bring_to_our_clock(message)
         self._intake.on_image(message)
 

@@ -71,6 +71,8 @@ class Inputs:
             node.get_logger().warning(f"parameter '{name}': {why}")
         self._only_compressed: set[str] = set()
         self._no_cameras: set[str] = set()
+        self._found: dict[str, str] = {}  # topic by camera, as discovered
+        self._depth: dict[str, str] = {}  # encoding by topic, of those that their images gave away
         self._timer: Timer | None = None
         if settings.cameras:
             for name in dict.fromkeys(settings.cameras):
@@ -105,6 +107,7 @@ class Inputs:
         self.tree.close()
 
     def _discover(self) -> None:
+        self._leave_out_depth()
         topics = dict(self._node.get_topic_names_and_types())
         raw = self._published(topics, IMAGE_TYPE)
         compressed = {
@@ -116,9 +119,10 @@ class Inputs:
         waited_for = (compressed - raw) & self._only_compressed
         self._only_compressed = compressed - raw
         images = raw | waited_for
-        found = camera_choices(images, topics, self._node.get_namespace())
+        found = camera_choices(images - self._depth.keys(), topics, self._node.get_namespace())
         for name in sorted(found.keys() - self._streams.keys() - self.refused.keys()):
             topic, *others = found[name]
+            self._found[name] = topic
             self._open(name, topic, "raw" if topic in raw else "compressed")
             if others:
                 self._node.get_logger().info(
@@ -126,10 +130,22 @@ class Inputs:
                 )
         self._say_what_is_no_camera(images)
 
+    def _leave_out_depth(self) -> None:
+        """Close the cameras whose images turned out to be depth; others may take their names.
+
+        Not those that a parameter `<camera>.image_topic` asked for: they are refused by name.
+        """
+        for name, stream in self.streams().items():
+            topic = self._found[name]
+            if stream.image_topic == topic and no_camera(topic, stream.encoding):
+                self._depth[topic] = stream.encoding
+                self._streams = {n: s for n, s in self._streams.items() if n != name}
+                stream.close()
+
     def _say_what_is_no_camera(self, topics: Iterable[str]) -> None:
-        """Log once for each topic that is left out by its name, but for virtual cameras'."""
+        """Log once for each topic that is left out, but for virtual cameras'."""
         for topic in sorted(set(topics) - self._no_cameras):
-            why = no_camera(topic)
+            why = no_camera(topic, self._depth.get(topic, ""))
             if why and OUTPUT not in topic.split("/"):
                 self._no_cameras.add(topic)
                 self._node.get_logger().info(f"'{topic}' is not a camera: {why}")

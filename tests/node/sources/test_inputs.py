@@ -97,3 +97,38 @@ def test_colour_is_taken_before_grey_and_depth_is_no_camera(tmp_path: Path) -> N
         wait_for(lambda: said <= {message.msg for message in logged}, "the choices in the log")
         assert list(inputs.streams()) == ["proc"]
         inputs.close()
+
+
+def test_depth_that_its_name_hides_is_told_by_its_first_image(tmp_path: Path) -> None:
+    """What was found first makes room for the colour beside it; what a parameter names stays."""
+    config = IntakeConfig.of(load_package(make_package(tmp_path / "tiny")).contract)
+    with graph(127) as robot, graph(127) as opened:
+        opened.node.declare_parameter("given.image_topic", "/tof/image_raw")
+        publishers = {
+            topic: robot.node.create_publisher(Image, topic, 1)
+            for topic in ("/tof/image_raw", "/arm/image_a", "/arm/image_b", "/given/image_raw")
+        }
+        for folder in ("tof", "arm", "given"):
+            robot.node.create_publisher(CameraInfo, f"/{folder}/camera_info", 1)
+        encodings = {"/tof/image_raw": "16UC1", "/arm/image_a": "32FC1", "/arm/image_b": "rgb8"}
+        logged = opened.listen(Log, "/rosout", LATCHED)
+        inputs = Inputs(
+            opened.node, parameters.declare(opened.node), config, lambda camera, reason: None
+        )
+        said = {
+            "'/tof/image_raw' is not a camera: its images are depth (16UC1)",
+            "'/arm/image_a' is not a camera: its images are depth (32FC1)",
+            "camera 'arm' on /arm/image_b",
+        }
+
+        def send_until_said() -> bool:
+            for topic, encoding in encodings.items():
+                image = Image(encoding=encoding)
+                image.header.stamp.sec, image.header.frame_id = 1, "optical"
+                publishers[topic].publish(image)
+            return said <= {message.msg for message in logged}
+
+        wait_for(send_until_said, "depth in the log")
+        assert inputs.streams().keys() == {"given", "arm"}
+        assert inputs.streams()["given"].status().ledger.dropped.keys() == {"unsupported_encoding"}
+        inputs.close()
