@@ -8,7 +8,7 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from anyview_ros import diagnostic_keys as keys
-from anyview_ros.clips.intake.source_health import SourceStatus
+from anyview_ros.clips.intake.source_health import FAR_S, SourceStatus
 from anyview_ros.clips.source_choice import Choice
 from anyview_ros.clips.streaming.stream import StreamStatus
 from anyview_ros.clips.virtual.camera_request import CameraRequest
@@ -244,11 +244,13 @@ def slow_stream(stream: StreamStatus) -> AnyviewError | None:
     requested_hz, ledger = stream.request.rate_hz, stream.ledger
     if stream.request.lossless or not ledger.clips or ledger.rate_hz > FULL_RATE * requested_hz:
         return None
+    late = f", clips come {ledger.latency_s:.1f} s after their newest frame"
+    if abs(ledger.latency_s) > FAR_S:  # of another clock than the stamps', which is told by itself
+        late = ""
     return AnyviewError(
         "rate_not_reached",
-        "the model is not fast enough for all that is asked of it, clips come "
-        f"{ledger.latency_s:.1f} s after their newest frame: lower the rate of this or other "
-        "cameras, raise its priority, remove cameras, or use a faster model or machine",
+        f"the model is not fast enough for all that is asked of it{late}: lower the rate of this "
+        "or other cameras, raise its priority, remove cameras, or use a faster model or machine",
     )
 
 

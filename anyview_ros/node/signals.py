@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -15,3 +19,18 @@ def ignore_further_signals() -> None:
     """
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def quiet_interrupts() -> Iterator[None]:
+    """End in order at a SIGINT inside, with status 0: Ctrl-C before a node has begun is no crash.
+
+    What is inside are the imports of a node, which take seconds and have nothing to close.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os._exit(0)  # an exception in the midst of an import may be lost
+
+    before = signal.signal(signal.SIGINT, end)
+    yield
+    signal.signal(signal.SIGINT, before)

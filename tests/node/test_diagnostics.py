@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 
 from anyview_ros.clips.intake.source_health import Problem, SourceStatus, with_clock_problems
 from anyview_ros.clips.ledger import LedgerSnapshot
+from anyview_ros.clips.streaming.stream import StreamStatus
+from anyview_ros.clips.streaming.stream_ledger import StreamLedger
+from anyview_ros.clips.virtual.camera_request import StreamRequest
 from anyview_ros.node import diagnostics
 from anyview_ros.node.inference.served_model import RunningModel
 from anyview_ros.node.inference.watchdog import Silence
@@ -133,3 +137,17 @@ def test_a_worker_that_may_hang_is_told(served: Any, is_stopped: bool, said: str
     assert status.level == diagnostics.WARN
     assert status.message == f"the inference process {said}; after 10 s it is replaced"
     assert {pair.key: pair.value for pair in status.values}["code"] == "worker_silent"
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "told"), [(1.5, True), (1_795_894_467.0, False), (-90.0, False)]
+)
+def test_a_latency_between_two_clocks_is_no_latency(latency_s: float, told: bool) -> None:
+    """Stamps of a simulation beside a node on wall time: `clock` tells it, in its own words."""
+    ledger = replace(StreamLedger().snapshot(0), rate_hz=5.0, clips=3, latency_s=latency_s)
+    stream = StreamStatus(StreamRequest(10.0, False, 0), ("front",), ledger, None, 0.0)
+    slow = diagnostics.slow_stream(stream)
+    assert slow is not None
+    assert slow.code == "rate_not_reached"
+    assert (f"clips come {latency_s:.1f} s after their newest frame" in slow.message) == told
+    assert ("after" in slow.message) == told
