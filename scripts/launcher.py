@@ -175,6 +175,8 @@ def stages(command: str) -> list[Stage]:
     ]
     if command == "test":
         wanted.append(required("test", "test tools", "test"))
+    if command in ("test", "view"):
+        wanted.append(required("view", "the page of anyview view", "view"))
     if command in NEEDS_TORCH:
         wanted.append(required("train", "what torch needs", "train"))
     # Nothing of torch depends on the distribution: its tests run over the default one only.

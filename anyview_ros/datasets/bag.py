@@ -127,6 +127,16 @@ class Bag:
         """Header stamps in nanoseconds, in the order they were recorded."""
         return [recorded.stamp_ns for recorded in self.recorded({topic})]
 
+    def recorded_at(self, topic: str, stamp: int) -> RecordedMessage | None:
+        """The message of a topic with this stamp, None if there is none."""
+        time_ns = self._places(topic).get(stamp)
+        if time_ns is None:
+            return None
+        for found, _, raw in self._files.messages({topic}, time_ns, time_ns + 1):
+            if header_of(raw)[0] == stamp:
+                return RecordedMessage(topic, found.message_type, *header_of(raw), raw)
+        return None
+
     def image(self, topic: str, stamp: int) -> NDArray[np.uint8] | None:
         """(H, W, 3) RGB of the image with this stamp, None if there is none that can be read."""
         time_ns = self._places(topic).get(stamp)

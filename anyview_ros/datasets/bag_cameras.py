@@ -72,6 +72,10 @@ class BagCamera:
         world_from_frame = self._lookup(self._fixed_frame, frame, stamp_ns)
         return Shot(stamp_ns, lens, world_from_frame @ lens.rectified.frame_from_cam)
 
+    def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
+        """Where a TF frame was, (4, 4); empty = the fixed frame. Errors as of `shot`."""
+        return self._lookup(self._fixed_frame, frame or self._fixed_frame, stamp_ns)
+
     def doubts(self) -> list[str]:
         """Return what looks wrong about its calibration and its frame, and what to do, a line each.
 

@@ -62,6 +62,7 @@ def checkout(tmp_path: Path) -> Path:
         "onnxruntime-gpu",
         "test",
         "train",
+        "view",
     ):
         (root / "requirements" / f"{name}.txt").touch()
     for tool in ("dirname", "readlink"):
@@ -379,8 +380,18 @@ def test_the_second_distribution_has_an_environment_and_stamps_of_its_own(
 
 
 def test_the_second_distribution_is_tested_without_torch(kilted: Any) -> None:
-    assert [stage.name for stage in kilted.stages("test")][-2:] == ["test", "train"]
+    assert [stage.name for stage in kilted.stages("test")][-3:] == ["test", "view", "train"]
     assert kilted.stages("train")[-1].name == "torch"
+
+
+def test_only_what_looks_at_the_page_pays_for_it(launcher: Any) -> None:
+    paying = [c for c in ("demo", "test", "train", "view") if "view" in names_of(launcher, c)]
+    assert paying == ["test", "view"]
+    assert "torch" not in names_of(launcher, "view")
+
+
+def names_of(launcher: Any, command: str) -> list[str]:
+    return [stage.name for stage in launcher.stages(command)]
 
 
 def test_both_distributions_by_one_command(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:

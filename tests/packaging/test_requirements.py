@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = ROOT / "requirements"
 PINNED = sorted(file.stem for file in LISTS.glob("*.in"))
-TOGETHER = ("run", "onnxruntime", "test", "train")  # and one distribution of ROS
+TOGETHER = ("run", "onnxruntime", "test", "train", "view")  # and one distribution of ROS
 DISTRIBUTIONS = ("ros-jazzy", "ros-kilted")
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)( ; (?P<marker>.*[^ \\]))?", re.M)
 # import name -> distribution, where the generated packages of the wheels hide it
@@ -103,13 +103,15 @@ def test_every_import_is_required() -> None:
     offline = [*(package / "model").rglob("*.py"), *(package / "training").rglob("*.py")]
     for room in ("evaluation", "verify"):
         offline += (package / room).rglob("*.py")
-    runtime = set(package.rglob("*.py")) - set(offline) - set((package / "cli").rglob("*.py"))
+    page = [*(package / "view").rglob("*.py")]
+    runtime = set(package.rglob("*.py")) - {*offline, *page, *(package / "cli").rglob("*.py")}
     for files, lists in (
         (runtime, ("run", "ros-jazzy", "onnxruntime")),
         (offline, ("run", "ros-jazzy", "onnxruntime", "train", "torch")),
+        (page, ("run", "ros-jazzy", "onnxruntime", "view")),
     ):
         for module in imported(files) - ROS - {"tf2_ros"}:
-            homes = {name.lower().replace("_", "-") for name in provides[module]}
+            homes = {name.lower().replace("_", "-") for name in provides.get(module, [module])}
             assert homes & {alias for name in names(*lists) for alias in aliases(name)}, module
 
 

@@ -352,6 +352,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "The cameras of a bag were not recorded at one time.",
         "Choose some that were with `--cameras`.",
     ),
+    "no_complete_clip": (
+        "No run of a recording is as long as the model's clips.",
+        "Record for longer, or choose cameras that were recorded together.",
+    ),
     "no_complete_scene": (
         "Not one scene of a recording is complete.",
         "Lower `--frames`, raise `--period`, or mend what is listed.",
@@ -710,5 +714,17 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "zero_stamp": (
         "An image or a transform has no time.",
         "Set `header.stamp` in the driver.",
+    ),
+    "not_writable": (
+        "The file of a camera cannot be written.",
+        "Name another folder with `--out`.",
+    ),
+    "port_taken": (
+        "Something listens on the port of the page already.",
+        "End it, or name another port with `--port`.",
+    ),
+    "viser_missing": (
+        "The library of the page is not installed.",
+        "Call `./anyview view`, which installs it, or `pip install viser`.",
     ),
 }

@@ -19,6 +19,7 @@ from anyview_ros.datasets.scene_plan import plan_scenes
 from anyview_ros.datasets.scene_writer import SceneNotes, SceneWriter
 from anyview_ros.node.simulation.rig_sources import VideoSource
 from anyview_ros.packages import find_package
+from anyview_ros.view.camera_file import write_camera
 from tests.datasets.recording import Recording
 from tests.datasets.test_scene_plan import PERIOD_NS, Recorded, plan_of, times
 from tests.doctor.test_checks import MODEL, troubles, with_status
@@ -67,6 +68,26 @@ def one_way_to_begin(folder: Path) -> None:
     assert code_of(train.run, both) == "wrong_option"
     for one in (("--from", "p"), ("--resume",)):
         assert code_of(train.run, parsed("train", *there, *one)) == "invalid_config"  # no such file
+
+
+@does("view.camera_file", "name another folder (--out)")
+def folder_of_cameras(folder: Path) -> None:
+    (folder / "taken").touch()
+    taken, free = (parsed("view", "b", "--out", str(folder / n)).out for n in ("taken", "free"))
+    assert code_of(write_camera, taken, {"name": "beside"}) == "not_writable"
+    write_camera(free, {"name": "beside"})
+
+
+is_done_by(
+    "tests/view/test_view.py::test_cameras_that_were_recorded_together_are_shown",
+    "view.recording",
+    "choose cameras that were recorded together",
+)
+is_done_by(
+    "tests/view/test_page.py::test_a_taken_port_is_refused",
+    "view.page",
+    "name another port (--port; 0: any that is free)",
+)
 
 
 @does("node.simulation.rig_sources", "give --hfov DEGREES")
