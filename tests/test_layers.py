@@ -81,8 +81,7 @@ WITHOUT_ROS = (
 COMMANDS_WITHOUT_ROS = (
     *("demo.report", "cli.convert", "cli.convert_bag", "cli.convert_video", "cli.report"),
     *("cli.bench", "cli.train", "cli.export", "cli.augment", "cli.completion", "cli.demo"),
-    *("cli.node", "cli.rig", "cli.check", "cli.top", "cli.inspect"),
-    *("cli.node", "cli.rig", "cli.check", "cli.top", "cli.view"),
+    *("cli.node", "cli.rig", "cli.check", "cli.top", "cli.inspect", "cli.view"),
 )
 # package -> the layers, or the one module, that may import it
 HOMES = {
