@@ -294,11 +294,16 @@ def _some(streams: Streams) -> Streams:
 
 def _stream(name: str, streams: Streams) -> SourceStream:
     if name not in streams:
-        raise AnyviewError(
-            "unknown_source",
-            f"no source camera '{name}'; there are: {', '.join(sorted(streams))}",
-        )
+        raise unknown_source(name, streams)
     return streams[name]
+
+
+def unknown_source(name: str, cameras: Iterable[str]) -> AnyviewError:
+    """Return the problem that a virtual camera names a source that is none of the cameras."""
+    return AnyviewError(
+        "unknown_source",
+        f"no source camera '{name}'; there are: {', '.join(sorted(cameras)) or 'none'}",
+    )
 
 
 def _newest_ns(stream: SourceStream) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from anyview_ros import diagnostic_keys as keys
+from anyview_ros.clips.clip_sources import unknown_source
 from anyview_ros.clips.intake.source_health import FAR_S, SourceStatus
 from anyview_ros.clips.source_choice import Choice
 from anyview_ros.clips.streaming.stream import StreamStatus
@@ -166,9 +167,14 @@ def virtual_camera_status(
     camera: VirtualCamera,
     state: str,
     refused_pose: AnyviewError | None,
-    stream: StreamStatus | None = None,
+    stream: StreamStatus | None,
+    cameras: Collection[str],
 ) -> DiagnosticStatus:
-    """Report an added virtual camera, its stream, and why its last pose was refused."""
+    """Report an added virtual camera, its stream, and why its last pose was refused.
+
+    Args:
+        cameras: the source cameras that there are.
+    """
     request, choice = camera.request, camera.choice
     values: dict[str, object] = {
         keys.STATE: state,
@@ -181,7 +187,7 @@ def virtual_camera_status(
     if stream is not None:
         values |= stream_values(stream)
         state = stream_text(stream)
-        problem = stream.problem or silent_source(stream) or slow_stream(stream)
+        problem = stream.problem or silent_source(stream, cameras) or slow_stream(stream)
     if refused_pose is not None:
         state, problem = f"{state}, at its last good pose", refused_pose
     name = f"{keys.VIRTUAL_CAMERA}{request.name}"
@@ -227,10 +233,12 @@ def stream_values(stream: StreamStatus) -> dict[str, object]:
     }
 
 
-def silent_source(stream: StreamStatus) -> AnyviewError | None:
-    """Return the problem that the source sends nothing, None if it does."""
+def silent_source(stream: StreamStatus, cameras: Collection[str]) -> AnyviewError | None:
+    """Return the problem that the source is no camera or sends nothing, None if it does."""
     if stream.quiet_s < SILENT_S:
         return None
+    if stream.sources and stream.sources[0] not in cameras:
+        return unknown_source(stream.sources[0], cameras)
     source = f"its source '{stream.sources[0]}'" if stream.sources else "any source"
     return AnyviewError(
         "source_silent",

@@ -105,4 +105,5 @@ class SelfReport:
                 self._queue.state_of(name),
                 self._cameras.refused_pose(name),
                 self._streams.status(name),
+                self._inputs.streams().keys(),
             )

@@ -151,3 +151,25 @@ def test_a_latency_between_two_clocks_is_no_latency(latency_s: float, told: bool
     assert slow.code == "rate_not_reached"
     assert (f"clips come {latency_s:.1f} s after their newest frame" in slow.message) == told
     assert ("after" in slow.message) == told
+
+
+@pytest.mark.parametrize(
+    ("sources", "code", "text"),
+    [
+        (("rear",), "unknown_source", "no source camera 'rear'; there are: front, left"),
+        (("front",), "source_silent", "no usable frame of its source 'front' came for 73 s"),
+        ((), "source_silent", "no usable frame of any source came for 73 s"),
+    ],
+)
+def test_a_source_that_there_is_not_is_told_from_one_that_sends_nothing(
+    sources: tuple[str, ...], code: str, text: str
+) -> None:
+    request, ledger = StreamRequest(10.0, True, 0), StreamLedger().snapshot(0)
+    problem = diagnostics.silent_source(
+        StreamStatus(request, sources, ledger, None, 73.0), ("left", "front")
+    )
+    assert problem is not None
+    assert problem.code == code
+    assert problem.message.startswith(text)
+    arriving = StreamStatus(request, sources, ledger, None, 0.1)
+    assert diagnostics.silent_source(arriving, ("left", "front")) is None
