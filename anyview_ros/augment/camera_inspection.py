@@ -25,7 +25,7 @@ from anyview_ros.topics import COMPRESSED_TYPE, IMAGE_TYPE
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the first camera info of a camera says.
+    """Hold what the first camera info of a camera says.
 
     Args:
         width, height: pixels of the image that arrives.

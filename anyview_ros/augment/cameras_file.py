@@ -80,7 +80,7 @@ class RegionOfInterest:
 
 @dataclass(frozen=True)
 class CameraInfo:
-    """What of a sensor_msgs/CameraInfo a virtual camera may have."""
+    """Hold what of a sensor_msgs/CameraInfo a virtual camera may have."""
 
     width: int = 0
     height: int = 0

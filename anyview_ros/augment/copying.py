@@ -17,7 +17,7 @@ Pack = Callable[[bytes], bytes]
 
 @dataclass(frozen=True)
 class Addition:
-    """What is added to the files of a recording.
+    """Hold what is added to the files of a recording.
 
     Args:
         topics: of the answers.
@@ -49,7 +49,7 @@ class TopicRecord:
 
 @dataclass
 class FileSummary:
-    """What a written file holds.
+    """Hold what a written file holds.
 
     Args:
         start_ns, end_ns: of recording; 0 where it holds nothing.

@@ -37,7 +37,7 @@ Found = TypeVar("Found")
 
 
 class Engine(Protocol):
-    """What makes frames; see `Pipeline.synthesize`."""
+    """Make frames; see `Pipeline.synthesize`."""
 
     def synthesize(
         self,

@@ -74,7 +74,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a recording.
+    """Tell what is in a recording.
 
     Args:
         storage: None where it cannot be opened.

@@ -38,7 +38,7 @@ _COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
 
 @dataclass
 class _Index:
-    """What the summary at the end of the file says, collected while the file is written."""
+    """Collect what the summary at the end of the file says, while the file is written."""
 
     schemas: dict[int, bytes] = field(default_factory=dict)  # records by id
     channels: dict[int, bytes] = field(default_factory=dict)

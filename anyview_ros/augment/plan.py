@@ -19,7 +19,7 @@ JPEG_SHARE = 0.15  # of a raw image, at the quality that is written; generous
 
 
 class Plan:
-    """What a recording has, and whether the virtual cameras fit into it.
+    """Tell what a recording has, and whether the virtual cameras fit into it.
 
     Args:
         bag: open.

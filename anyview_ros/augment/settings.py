@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], object]
 
 @dataclass(frozen=True)
 class Model:
-    """What makes frames.
+    """Make frames.
 
     Args:
         package: checked.
@@ -60,7 +60,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of it.
+    """Tell what became of it.
 
     Args:
         lines: for people.

@@ -63,7 +63,7 @@ Streams = Mapping[str, SourceStream]
 
 @dataclass(frozen=True)
 class GatheredClip:
-    """What a clip is made from, and the poses of its target.
+    """Hold what a clip is made from, and the poses of its target.
 
     Args:
         spec: what it was cut by.

@@ -73,7 +73,7 @@ class BagCamera:
         return Shot(stamp_ns, lens, world_from_frame @ lens.rectified.frame_from_cam)
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """Where a TF frame was, (4, 4); empty = the fixed frame. Errors as of `shot`."""
+        """Return where a TF frame was, (4, 4); empty = the fixed frame. Errors as of `shot`."""
         return self._lookup(self._fixed_frame, frame or self._fixed_frame, stamp_ns)
 
     def doubts(self) -> list[str]:

@@ -30,7 +30,7 @@ class StreamTimes:
 
 @dataclass(frozen=True)
 class Apart:
-    """How far the nearest image of a camera is from each of the reference's, in seconds."""
+    """Return how far the nearest image of a camera is from each of the reference's, in seconds."""
 
     camera: str
     mean_s: float

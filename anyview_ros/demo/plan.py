@@ -14,7 +14,7 @@ SOURCES = ("street", "table", "motorcycle")  # by name; all others are videos
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What to show.
+    """Say what to show.
 
     Args:
         out: folder for everything; an earlier demo's bag in it is replaced.

@@ -54,7 +54,7 @@ def check_graphs(contract: Contract, graphs: Mapping[str, Graph]) -> None:
 
 
 class _Shapes:
-    """What sides the tensors of a contract have, each one of some."""
+    """Hold what sides the tensors of a contract have, each one of some."""
 
     def __init__(self, contract: Contract) -> None:
         cell = contract.latent

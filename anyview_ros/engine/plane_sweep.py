@@ -117,7 +117,7 @@ def warp(clip: Clip, target: View, planes: NDArray[np.float64]) -> NDArray[np.ui
 
 @dataclass(frozen=True)
 class PlaneMaps:
-    """Where a source sees what a target sees, over P planes at T frames.
+    """Map where a source sees what a target sees, over P planes at T frames.
 
     Args:
         homographies: (P, T, 3, 3), from pixels of the target to pixels of the source.

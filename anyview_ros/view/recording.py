@@ -22,7 +22,7 @@ KEPT_FRAMES = 500  # 640x384: 0.7 MB each
 
 @dataclass(frozen=True, eq=False)
 class RecordedFrame:
-    """What is known of a recorded frame before its image is read.
+    """Hold what is known of a recorded frame before its image is read.
 
     Args:
         name: of the camera.
@@ -91,7 +91,7 @@ class Recording:
         return camera.stream.frames[self.instants[0][name].stamp_ns]
 
     def world_from(self, frame: str, stamp_ns: int) -> NDArray[np.float64]:
-        """Where a TF frame was, (4, 4); empty = the fixed frame.
+        """Return where a TF frame was, (4, 4); empty = the fixed frame.
 
         Raises:
             AnyviewError: those of `RecordedTransforms.lookup`.

@@ -32,7 +32,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_every_module_of_a_command_is_listed() -> None:
-    """Those that have arguments and run; the kinds of convert are beneath it."""
+    """Yield those that have arguments and run; the kinds of convert are beneath it."""
     folder = Path(cli.__path__[0])
     found = {f.stem for f in folder.glob("*.py") if "def run(" in f.read_text()}
     assert found - {"convert_bag", "convert_video", "__main__"} == set(COMMANDS)

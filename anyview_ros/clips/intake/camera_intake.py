@@ -52,7 +52,7 @@ OnFrame = Callable[[str, int, bool], None]
 
 
 class FrameStore(Protocol):
-    """Where posed frames go."""
+    """Take posed frames."""
 
     def add(self, frame: Frame) -> bool:
         """Take a frame whose stamp is new; return whether the camera changed with it."""

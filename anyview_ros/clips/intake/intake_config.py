@@ -59,7 +59,7 @@ class IntakeConfig:
 
 
 class MemorySettings(Protocol):
-    """What is set about keyframes; see the node's parameters of these names."""
+    """Hold what is set about keyframes; see the node's parameters of these names."""
 
     @property
     def memory_s(self) -> float: ...

@@ -146,7 +146,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the running job is; see `Pipeline.synthesize`. Also a sign of life."""
+    """Tell how far the running job is; see `Pipeline.synthesize`. Also a sign of life."""
 
     stage: str
     step: int

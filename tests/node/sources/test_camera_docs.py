@@ -26,7 +26,7 @@ def test_every_encoding_is_told() -> None:
 
 
 def test_every_lens_is_told_with_its_coefficients() -> None:
-    text = section("Lenses")
+    text = " ".join(section("Lenses").split())
     for model, counts in lenses.COEFFICIENTS.items():
         names = ", ".join(map(str, counts[:-1])) + " or " if counts[:-1] else ""
         assert re.search(rf"`{model}` \({names}{counts[-1]}\b", text)
