@@ -251,9 +251,9 @@ def _draw_weights(file: Path, device: Device) -> None:
 
 
 def _bound(file: Path, device: Device) -> Bound:
-    """The graph as the pipeline calls it: on buffers of the device, its kernels recorded."""
+    """The graph as the pipeline calls it: on buffers of the device."""
     _draw_weights(file, device)
-    graph = Graph(file, device, 0 if device == "cuda" else 1, captured=True)
+    graph = Graph(file, device, 0 if device == "cuda" else 1)
     shapes = {key: tuple(shape) for key, shape in graph.inputs.items()}
     bound = graph.bound(shapes, graph.output_shapes)
     for key, shape in shapes.items():

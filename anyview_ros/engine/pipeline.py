@@ -121,10 +121,7 @@ class Pipeline:
             for name in self.package.contract.files:
                 files.follow(name)
             return {n: Graph(self.package.graph(n), self.provider, threads) for n in names}
-        return {
-            name: Graph(files.graph(name), self.provider, threads, captured=name == "denoise")
-            for name in names
-        }
+        return {name: Graph(files.graph(name), self.provider, threads) for name in names}
 
     def synthesize(
         self,

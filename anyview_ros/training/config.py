@@ -200,7 +200,7 @@ class RunConfig(Run):
             licence=self.licence,
             files={},
             plane_sweep=self.plane_sweep,
-            sweep_weights=bool(self.plane_sweep),
+            sweep_weights=len(self.plane_sweep) > 1,
             composite=bool(self.composite),
             sampling={
                 speed: Sampling(temperature=self.temperature)

@@ -18,7 +18,7 @@ def test_a_long_wait_says_what_it_is_for(
     """After 10, 20, 40, 80 and 160 s of at most 300."""
     now = iter(range(0, 1000, 2))  # two looks at the clock a round
     monkeypatch.setattr(session.time, "monotonic", lambda: float(next(now)))
-    waiting: Any = SimpleNamespace(_check=lambda: None)
+    waiting: Any = SimpleNamespace(_check=lambda: None, _failure=None)
     with pytest.raises(AnyviewError, match="images of 'front' did not come in 300 s; see the log"):
         Session.wait(waiting, lambda limit_s: False, 300.0, "images of 'front'", "see the log")
     said = capsys.readouterr().err.splitlines()
@@ -28,6 +28,6 @@ def test_a_long_wait_says_what_it_is_for(
 
 
 def test_a_short_wait_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    waiting: Any = SimpleNamespace(_check=lambda: None)
+    waiting: Any = SimpleNamespace(_check=lambda: None, _failure=None)
     Session.wait(waiting, lambda limit_s: True, 300.0, "images", "see the log")
     assert capsys.readouterr().err == ""

@@ -65,11 +65,11 @@ def device_of(provider: Provider) -> Device:
     return "cpu" if provider == "cpu" else "cuda"
 
 
-def session_providers(provider: Provider, captured: bool = False) -> list[tuple[str, Options]]:
+def session_providers(provider: Provider) -> list[tuple[str, Options]]:
     """Providers of a session, first choice first, with their options.
 
-    Args:
-        captured: record the graph's kernels at its first call and start them all at once.
+    Kernels are not recorded (`enable_cuda_graph`): what one call's buffers were recorded with is
+    played again for every later call, whatever its buffers and shapes, and answers are garbage.
     """
     if provider == "cpu":
         return [(PROVIDERS["cpu"], {})]
@@ -77,7 +77,6 @@ def session_providers(provider: Provider, captured: bool = False) -> list[tuple[
         # Else every convolution is timed at the first call, with gigabytes of workspace.
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",  # float32 means float32: 19 bits are not what packages were compared in
-        **({"enable_cuda_graph": "1"} if captured else {}),
     }
     if provider == "cuda":
         return [(PROVIDERS["cuda"], cuda)]

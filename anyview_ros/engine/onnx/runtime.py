@@ -50,8 +50,6 @@ class Graph:
         model: the .onnx file, beside which external data must lie; or what was read of a package.
         provider: from `choose_provider`.
         threads: of the CPU provider; 0 = one a core.
-        captured: whether its kernels are recorded where the provider can, for graphs that are
-            only called bound, see `providers.session_providers`.
 
     Raises:
         AnyviewError: `invalid_model` or `out_of_memory` when the file cannot be loaded,
@@ -65,19 +63,10 @@ class Graph:
         model: Path | GraphContent,
         provider: Provider,
         threads: int = 0,
-        captured: bool = False,
     ) -> None:
         self.provider = provider
-        self.captured = captured and provider == "cuda"
         self._model = model  # whose weights the session uses where they lie
-        try:
-            self._session = _session(model, provider, threads, self.captured)
-        except AnyviewError:
-            if not self.captured:
-                raise
-            # Refused for a node that cannot be recorded; everything else still holds.
-            self.captured = False
-            self._session = _session(model, provider, threads, captured=False)
+        self._session = _session(model, provider, threads)
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = tuple(o.name for o in self._session.get_outputs())
         values = (*self._session.get_inputs(), *self._session.get_outputs())
@@ -194,9 +183,7 @@ class OnDevice:
         _run(self._overlay, binding)
 
 
-def _session(
-    model: Path | GraphContent | bytes, provider: Provider, threads: int, captured: bool = False
-) -> Any:
+def _session(model: Path | GraphContent | bytes, provider: Provider, threads: int) -> Any:
     """A session of a file, of what was read of one, or of a small graph's bytes.
 
     Raises:
@@ -216,7 +203,7 @@ def _session(
     else:
         given = name = str(model)
     try:
-        return ort.InferenceSession(given, options, session_providers(provider, captured))
+        return ort.InferenceSession(given, options, session_providers(provider))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         raise _failure("invalid_model", f"{name} cannot be loaded: {error}") from error
 
