@@ -18,7 +18,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "docs/*.md",
     "benchmarks/RESULTS.md",
-    "models/worlds-sweep-10m/README.md",
+    "models/*/README.md",
     "tests/golden/README.md",
 ]
 exclude_patterns = ["docs/status.md"]
