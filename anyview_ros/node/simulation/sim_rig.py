@@ -183,7 +183,9 @@ def _play_moments(rig: SimRig, pacer: Pacer, stop: threading.Event) -> int:
     """Publish every moment at its time, and return the last stamp."""
     first_ns, stamp_ns, started_s = 0, 0, 0.0
     cameras = ", ".join(rig.source.cameras)
-    rig.get_logger().info(f"making the first images of {cameras}; a world's renderer is compiled first")
+    rig.get_logger().info(
+        f"making the first images of {cameras}; a world's renderer is compiled first"
+    )
     for moment in rig.source.moments():
         pacer.wait_for(moment.stamp_ns)
         if not first_ns:
