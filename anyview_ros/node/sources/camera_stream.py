@@ -78,7 +78,8 @@ class CameraStream:
             now_ns=now_ns,
             on_frame=on_frame,
         )
-        self._heard_ns = time.monotonic_ns()
+        self._now_ns = now_ns
+        self._heard_ns = now_ns()
         self._encoding = ""
         self._tree = tree
         tree.on_arrival(self._intake.retry)
@@ -206,7 +207,7 @@ class CameraStream:
             )
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._heard_ns = time.monotonic_ns()
+        self._heard_ns = self._now_ns()
         self._encoding = self._encoding or encoding_of(message)
         self._bring_to_our_clock(message)
         self._intake.on_image(message)
@@ -239,7 +240,7 @@ class CameraStream:
             for publisher in publishers
             if (reason := mismatch(publisher.qos_profile, self._images.qos_profile))
         ]
-        silent_ns = time.monotonic_ns() - self._heard_ns
+        silent_ns = self._now_ns() - self._heard_ns
         for reason in mismatches:
             yield Problem(
                 "qos_mismatch",

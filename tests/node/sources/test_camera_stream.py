@@ -91,7 +91,13 @@ def robot(domain: int) -> Iterator[Robot]:
 class Receiver:
     """A frame tree and one stream on a graph of the test's own."""
 
-    def __init__(self, opened: Graph, contract: Contract, options: SourceOptions = OPTIONS) -> None:
+    def __init__(
+        self,
+        opened: Graph,
+        contract: Contract,
+        options: SourceOptions = OPTIONS,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         group = MutuallyExclusiveCallbackGroup()
         self.epochs: list[tuple[str, str]] = []
         self.tree = FrameTree(opened.node, 20.0, group)
@@ -102,6 +108,7 @@ class Receiver:
             self.tree,
             group,
             lambda *epoch: self.epochs.append(epoch),
+            now_ns=now_ns,
         )
 
     def find(self, robot: Robot) -> None:
@@ -357,6 +364,18 @@ def test_what_is_wrong_with_the_connection_is_named(
         monkeypatch.setattr(camera_stream, "SILENT_NS", 0)
         assert "has a publisher, but no image came" in receiver.problems["no_images"]
         assert "FASTDDS_DEFAULT_PROFILES_FILE" in receiver.problems["no_images"]
+
+
+def test_a_source_that_is_held_back_is_not_silent(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node's steady clock stands while it keeps a player paused."""
+    monkeypatch.setattr(camera_stream, "SILENT_NS", 0)
+    with graph(24) as opened, graph(24) as camera:
+        receiver = Receiver(opened, contract, now_ns=lambda: 1)
+        camera.node.create_publisher(Image, "/front/image_raw", 1)
+        wait_for(lambda: "no_publisher" not in receiver.problems, "the publisher")
+        assert not receiver.problems
 
 
 def test_a_closed_stream_listens_no_more_and_can_be_opened_again(contract: Contract) -> None:
