@@ -21,7 +21,7 @@ from anyview_ros.node import stale_segments
 from anyview_ros.node.stale_segments import NEW_S, SHARED_MEMORY, remove_stale_segments
 from tests.graph import CHECKOUT, LOCAL, Graph, graph
 from tests.integration.test_demo import demo, marked
-from tests.node.rig import SENT, anyview, asked, live, raised_camera, wait_for
+from tests.node.rig import SENT, anyview, asked, live, raised_camera
 from tests.packages import make_package
 
 pytestmark = pytest.mark.graph
