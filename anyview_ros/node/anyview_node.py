@@ -192,7 +192,7 @@ class Anyview:
                     self._node.autostart()
                 else:
                     self._node.get_logger().info(WAITING)
-                    self._model.unload()  # releases callers that wait for it
+                    self._model.leave_unloaded()
             except Exception:
                 if self._node.context.ok():  # else a signal has ended ROS meanwhile
                     raise

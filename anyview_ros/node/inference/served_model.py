@@ -177,6 +177,12 @@ class ServedModel:
                 raise AnyviewError("no_model", f"the model was unloaded; {UNCONFIGURED}")
             self._running = self._last_good = model
 
+    def leave_unloaded(self) -> None:
+        """Answer callers that no model is loaded, unless one is being loaded just now."""
+        if self._load_lock.acquire(blocking=False):
+            self._decided.set()
+            self._load_lock.release()
+
     def unload(self) -> None:
         """End the process, even while it starts; a request that it works on fails."""
         with self._unload_lock:
