@@ -43,7 +43,7 @@ from anyview_ros.packages import ModelPackage
 
 if TYPE_CHECKING:
     from anyview_ros.engine.surfaces.choice import Choice
-    from anyview_ros.engine.surfaces.detail import SourceDetail
+    from anyview_ros.engine.surfaces.detail import Sight, SourceDetail
 
 __all__ = ["Pipeline", "Progress", "Synthesis", "SynthesisOptions", "check_sampling"]
 
@@ -155,7 +155,8 @@ class Pipeline:
         run = _Run(method, steps, cancelled, on_progress)
         with run.stage("condition"):
             request = self._resized(sources, target, known, options.scene_scale)
-            choices = self._shown(request)
+            sight = self._sight(request)
+            choices = sight.choices if sight else ()
             inputs = self._conditioned(request, choices, plain)
         with run.stage("denoise"):
             latent = self._sampled(inputs, options.seed, run)
@@ -163,7 +164,7 @@ class Pipeline:
         with run.stage("decode"):
             video = self._decoded(latent)
             made = conditioning.images_of(video)
-            frames, depth = self._drawn(made, weights, request, choices, sources, target.camera)
+            frames, depth = self._drawn(made, weights, request, sight, sources, target.camera)
         uncertainty = np.empty((0, *frames.shape[1:3]), np.uint8)
         if others:
             levels = self._doubted(video, made, request, choices, others, run)
@@ -203,12 +204,12 @@ class Pipeline:
         view = View(camera, target.world_from_cam)
         return ModelRequest(clips, view, known, scene_scale or contract.scene_scale)
 
-    def _shown(self, request: ModelRequest) -> list[Choice]:
-        """Which surfaces the target shows, as far as the sources tell before the model is asked;
-        nothing for a model without composites."""
-        if self._detail is None or not self.package.contract.composite:
-            return []
-        return self._detail.shown(request.clips, request.target, request.scene_scale)
+    def _sight(self, request: ModelRequest) -> Sight | None:
+        """Return which surfaces the target shows, as far as the sources tell before the model is
+        asked; None for a package that takes no detail from its sources."""
+        if self._detail is None:
+            return None
+        return self._detail.sight(request.clips, request.target, request.scene_scale)
 
     def _conditioned(
         self, request: ModelRequest, choices: Sequence[Choice], augmentation: Augmentation
@@ -242,18 +243,17 @@ class Pipeline:
         made: NDArray[np.uint8],
         weights: Array | None,
         request: ModelRequest,
-        choices: Sequence[Choice],
+        sight: Sight | None,
         sources: Sequence[Clip],
         camera: Camera,
     ) -> tuple[NDArray[np.uint8], Array]:
         """Return frames at the camera's size, with the sources' own detail where the package can,
         and their depth."""
-        if self._detail is None or weights is None:
+        if self._detail is None or sight is None or weights is None:
             return _at_size(made, camera), np.empty((0, camera.height, camera.width), np.float32)
         from anyview_ros.engine.surfaces.detail import Answer
 
-        answer = Answer(made, weights, request.clips, request.target, request.scene_scale)
-        return self._detail.drawn(answer, sources, camera, choices)
+        return self._detail.drawn(Answer(made, weights, request.target), sight, sources, camera)
 
     def _doubted(
         self,

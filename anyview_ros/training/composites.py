@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from anyview_ros.contract import SURFACES
 from anyview_ros.engine.lru_cache import digest
 from anyview_ros.engine.onnx.runtime import Graph
-from anyview_ros.engine.surfaces.choice import Choice, even_priors
+from anyview_ros.engine.surfaces.choice import Choice, choose
 from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.network import surfaces_by
 from anyview_ros.model.surfaces.export import surface_files
@@ -92,15 +92,9 @@ class Composer:
             with np.load(file) as found:
                 return Shown(found["inverse_depth"], found["share"], found["owner"])
         clips = [scene.clip(view) for view in sources]
-        chosen = [
-            self._chooser().choices(
-                clips,
-                scene.view(view),
-                scene_scale,
-                even_priors(scene.cameras[view], self._surfaces, scene_scale),
-            )
-            for view in targets
-        ]
+        chooser = self._chooser()
+        scores = (chooser.scores(clips, scene.view(view), scene_scale) for view in targets)
+        chosen = [[choose(found) for found in of_target] for of_target in scores]
         shown = Shown(
             np.array([[c.inverse_depth for c in each] for each in chosen], np.float16),
             np.array([[np.rint(SHARE * c.share) for c in each] for each in chosen], np.uint8),
@@ -114,7 +108,7 @@ class Composer:
         if not hasattr(self._own, "chooser"):
             graph = Graph(self._package.graph(SURFACES), "cpu", self._threads)
             measure = partial(surfaces_by, graph, self._surfaces)
-            self._own.chooser = Chooser(8, 1, self._threads, measure)
+            self._own.chooser = Chooser(8, self._threads, measure)
         chooser: Chooser = self._own.chooser
         return chooser
 

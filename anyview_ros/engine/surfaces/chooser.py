@@ -1,12 +1,12 @@
-"""Choices of surfaces for all frames of a target, from clips of sources."""
+"""What clips of sources say of the planes along the rays of all frames of a target."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from anyview_ros.engine.surfaces.choice import Choice, Priors, choose
 from anyview_ros.engine.surfaces.finder import Measure, SurfaceFinder, Surfaces, instants
+from anyview_ros.engine.surfaces.plane_scores import PlaneScores, plane_scores
 from anyview_ros.frames import Clip, View
 
 LIVE_S = 0.5  # age of a source's clip from which it is one of the past
@@ -14,23 +14,20 @@ ANCHORS = 4  # frames of a source's clip, about, whose surfaces are kept
 
 
 class Chooser:
-    """Finds the surfaces of sources, keeps them, and chooses among them. Not thread-safe.
+    """Finds the surfaces of sources, keeps them, and asks them for planes. Not thread-safe.
 
     Args:
         sources: at most.
-        group: frames that one frame of a prior stands for; the first one stands alone.
         threads: to work with.
         measure: see `SurfaceFinder`.
     """
 
-    def __init__(self, sources: int, group: int, threads: int, measure: Measure | None) -> None:
+    def __init__(self, sources: int, threads: int, measure: Measure | None) -> None:
         self._finder = SurfaceFinder(ANCHORS * sources, threads, measure)
-        self._group, self._threads = group, threads
+        self._threads = threads
 
-    def choices(
-        self, clips: Sequence[Clip], target: View, scene_scale: float, prior: Priors
-    ) -> list[Choice]:
-        """Return the choice of each frame of a target.
+    def scores(self, clips: Sequence[Clip], target: View, scene_scale: float) -> list[PlaneScores]:
+        """Return what the sources say of the planes along the rays of each frame of a target.
 
         Args:
             clips: of the sources, live ones first, at the size at which surfaces are wanted.
@@ -39,13 +36,12 @@ class Chooser:
         found = self._finder.find(clips, scene_scale)
         ages = [ages_s(clip, clips[0]) for clip in clips]
 
-        def chosen(k: int) -> Choice:
+        def scored(k: int) -> PlaneScores:
             nearest = [_nearest(s, clip, k) for s, clip in zip(found, clips, strict=True)]
-            group = -(-k // self._group)
-            return choose(target, k, prior, group, nearest, [age[k] for age in ages])
+            return plane_scores(target, k, nearest, [age[k] for age in ages])
 
         with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(chosen, range(len(target.world_from_cam))))
+            return list(pool.map(scored, range(len(target.world_from_cam))))
 
 
 def ages_s(clip: Clip, live: Clip) -> list[float]:

@@ -10,46 +10,56 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.surfaces.choice import Choice, drawn_up, even_priors, priors
+from anyview_ros.engine.surfaces.choice import Choice, choose, priors
 from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.colours import surface_colours
 from anyview_ros.engine.surfaces.finder import MEASURED, Measure
+from anyview_ros.engine.surfaces.plane_scores import PlaneScores
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.imaging.resize import resize_image
 
 COARSE = 2.0  # pixels of the network's size: what is coarser can be the network's
 
 KNOWN = 0.5  # share of a pixel from which its depth is told
-BESIDE_COSTS, BESIDE_NETWORK = 0.5, 0.2  # powers of the sweep's weights, by what finds surfaces
+BESIDE_COSTS, BESIDE_NETWORK = 0.5, 0.3  # powers of the sweep's weights, by what finds surfaces
 
 Images = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Sight:
+    """Hold what the sources show of a target, before the model is asked.
+
+    Args:
+        scores: of each frame.
+        choices: of each frame, which a model with composites is told; none for others.
+    """
+
+    scores: Sequence[PlaneScores]
+    choices: Sequence[Choice]
+
+
+@dataclass(frozen=True)
 class Answer:
-    """A network's answer and what it was asked with, at its own size.
+    """Hold a network's answer, at its own size.
 
     Args:
         images: (T, h, w, 3).
         weights: (P + 1, T', h', w'), see `Contract.sweep_weights`.
-        clips: of the sources.
         target: T poses.
-        scene_scale: in 1 / metres.
     """
 
     images: Images
     weights: Array
-    clips: Sequence[Clip]
     target: View
-    scene_scale: float
 
 
 class SourceDetail:
@@ -65,7 +75,7 @@ class SourceDetail:
         self._contract = contract
         self._threads = threads or os.cpu_count() or 1
         self._surfaces = contract.surfaces or MEASURED
-        self._chooser = Chooser(contract.max_sources, contract.latent.time, self._threads, measure)
+        self._chooser = Chooser(contract.max_sources, self._threads, measure)
 
     def warm_up(self) -> None:
         """Compile, so that the first clip is not late by that: draw a tiny one."""
@@ -73,66 +83,55 @@ class SourceDetail:
         poses = np.repeat(np.eye(4)[None], 5, axis=0)
         poses[:, 0, 3] = np.arange(5)
         clip = Clip(tuple(Frame(k, colours, camera, pose) for k, pose in enumerate(poses)))
-        clips = [clip, Clip.held(clip.frames[0], len(clip))]
+        clips, target = [clip, Clip.held(clip.frames[0], len(clip))], View(camera, poses)
         size = len(self._contract.plane_sweep) + 2, *self._contract.latent.of(5, 16, 16)[1:]
-        answer = Answer(clip.images, np.ones(size, np.float32), clips, View(camera, poses), 1.0)
-        self.drawn(answer, answer.clips, camera)
+        answer = Answer(clip.images, np.ones(size, np.float32), target)
+        self.drawn(answer, self.sight(clips, target, 1.0), clips, camera)
 
-    def shown(self, clips: Sequence[Clip], target: View, scene_scale: float) -> list[Choice]:
+    def sight(self, clips: Sequence[Clip], target: View, scene_scale: float) -> Sight:
         """Return which surfaces a target shows, before the model is asked.
 
         Args:
             clips: of the sources, at the model's size, as the target is.
         """
-        prior = even_priors(target.camera, self._surfaces, scene_scale)
-        return self._chooser.choices(clips, target, scene_scale, prior)
+        scores = self._chooser.scores(clips, target, scene_scale)
+        if not self._contract.composite:
+            return Sight(scores, [])
+        with ThreadPoolExecutor(self._threads) as pool:
+            return Sight(scores, list(pool.map(choose, scores)))
 
     def drawn(
-        self,
-        answer: Answer,
-        sources: Sequence[Clip],
-        camera: Camera,
-        shown: Sequence[Choice] = (),
+        self, answer: Answer, sight: Sight, sources: Sequence[Clip], camera: Camera
     ) -> tuple[Images, Array]:
         """Return frames (T, H, W, 3) and depth (T, H, W) in metres, nan where it is not known.
 
+        Surfaces are chosen once more, now that the network has said what it believes.
+
         Args:
+            sight: what was there before it was asked.
             sources: as they came, of any size.
             camera: of the frames.
-            shown: what a model with composites was told; without, the model's weights tell.
         """
-        choices = self._believed(shown, answer) if shown else self._chosen(answer)
-
-        def draw(k: int) -> tuple[Images, Array]:
-            frames = [clip.frames[k] for clip in sources]
-            pose = answer.target.world_from_cam[k]
-            drawn = with_detail(answer.images[k], frames, camera, pose, choices[k])
-            return drawn, depth_of(choices[k], camera)
-
-        with ThreadPoolExecutor(self._threads) as pool:
-            frames, depths = zip(*pool.map(draw, range(len(answer.images))), strict=True)
-        return np.stack(frames), np.stack(depths)
-
-    def _believed(self, shown: Sequence[Choice], answer: Answer) -> list[Choice]:
-        """Return choices with less of a share where the answer shows nothing of its sources."""
-        nothing = drawn_up(answer.weights[:1], answer.target.camera)[..., 0]
-        groups = [-(-k // self._contract.latent.time) for k in range(len(shown))]
-        return [
-            replace(choice, share=choice.share * (1 - nothing[group]))
-            for choice, group in zip(shown, groups, strict=True)
-        ]
-
-    def _chosen(self, answer: Answer) -> list[Choice]:
-        """Return the choice of each frame, by the answer's weights too."""
         prior = priors(
             answer.weights,
             self._contract.plane_sweep,
             answer.target.camera,
             self._surfaces,
-            answer.scene_scale,
             BESIDE_COSTS if self._contract.surfaces is None else BESIDE_NETWORK,
+            self._contract.composite,
         )
-        return self._chooser.choices(answer.clips, answer.target, answer.scene_scale, prior)
+
+        def draw(k: int) -> tuple[Images, Array]:
+            frames = [clip.frames[k] for clip in sources]
+            pose = answer.target.world_from_cam[k]
+            told = sight.choices[k] if sight.choices else None
+            choice = choose(sight.scores[k], prior, -(-k // self._contract.latent.time), told)
+            drawn = with_detail(answer.images[k], frames, camera, pose, choice)
+            return drawn, depth_of(choice, camera)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            frames, depths = zip(*pool.map(draw, range(len(answer.images))), strict=True)
+        return np.stack(frames), np.stack(depths)
 
 
 def depth_of(choice: Choice, camera: Camera) -> Array:

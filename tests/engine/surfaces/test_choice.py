@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.surfaces.choice import Choice, Priors, choose, priors
 from anyview_ros.engine.surfaces.finder import Surfaces
+from anyview_ros.engine.surfaces.plane_scores import plane_scores
 from anyview_ros.frames import Camera, Frame, View
 from tests.engine.surfaces.walls import looking_ahead
 
@@ -56,11 +57,11 @@ def weights(plane: int | None = None, nothing: float = 0.0) -> NDArray[np.float3
 
 
 def chosen(seen: list[Surfaces], ages: list[float], said: NDArray[np.float32]) -> Choice:
-    return choose(TARGET, 0, drawn_up(said), 0, seen, ages)
+    return choose(plane_scores(TARGET, 0, seen, ages), drawn_up(said))
 
 
 def drawn_up(said: NDArray[np.float32]) -> Priors:
-    return priors(said, PLANES / SCALE, CAMERA, RANGE, SCALE, 0.5)
+    return priors(said, PLANES / SCALE, CAMERA, RANGE, 0.5)
 
 
 @pytest.mark.parametrize("inverse_depth", [0.05, 0.23, 0.41])
@@ -85,7 +86,28 @@ def test_where_sources_know_nothing_the_network_decides() -> None:
     assert np.abs(found.inverse_depth[4:-4, 6:-6] - PLANES[3]).max() < 0.05
     assert not found.evidence.any()
     shared = chosen([unsure], [0.0], weights(plane=3, nothing=0.75))
-    assert np.allclose(shared.share, 0.25 * found.share, atol=5e-3)
+    assert np.allclose(shared.share, 0.5 * found.share, atol=5e-3)
+
+
+def test_where_the_network_agrees_with_what_it_was_told_that_is_chosen() -> None:
+    """Sources know nothing; the composite showed one plane, and the weights say it was right."""
+    unsure = knowing(0.3, looking_ahead(0.0, 0.1, HIGH), nats=0.0)
+    scores = plane_scores(TARGET, 0, [unsure], [0.0])
+    told = choose(scores, drawn_up(weights(plane=2)))
+    none = weights(plane=4, nothing=0.2)
+    none[2:] *= 0.25
+    rest = 1 - none.sum(axis=0, keepdims=True)
+    said = np.concatenate([none, rest]), PLANES / SCALE, CAMERA, RANGE, 0.5
+    followed = choose(scores, priors(*said, composite=True), told=told)
+    assert np.abs(followed.inverse_depth - told.inverse_depth)[4:-4, 6:-6].max() < 0.03
+    alone = choose(scores, drawn_up(none))
+    assert np.abs(alone.inverse_depth - PLANES[4])[4:-4, 6:-6].max() < 0.05
+
+
+def test_before_the_network_is_asked_the_sources_decide() -> None:
+    pose = looking_ahead(0.0, 0.3, HIGH)
+    found = choose(plane_scores(TARGET, 0, [knowing(0.23, pose)], [0.0]))
+    assert np.abs(found.inverse_depth[6:-6, 12:-12] - 0.23).max() < 0.03
 
 
 def test_the_ground_is_a_plane_too() -> None:
@@ -93,7 +115,7 @@ def test_the_ground_is_a_plane_too() -> None:
     said = weights()
     said[2:] = 0
     unsure = knowing(0.3, looking_ahead(0.0, 0.1, 1.5), nats=0.0)
-    found = choose(low, 0, drawn_up(said), 0, [unsure], [0.0])
+    found = choose(plane_scores(low, 0, [unsure], [0.0]), drawn_up(said))
     rows = np.arange(CAMERA.height)[:, None]
     truth = (rows - CAMERA.cy) / CAMERA.fy / 1.5
     assert np.allclose(found.inverse_depth[14:, :-3], truth[14:], atol=1e-3)
