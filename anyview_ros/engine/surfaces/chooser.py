@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from anyview_ros.engine.surfaces.finder import Measure, SurfaceFinder, Surfaces, instants
+from anyview_ros.engine.surfaces.finder import Measure, SurfaceFinder
 from anyview_ros.engine.surfaces.plane_scores import PlaneScores, plane_scores
 from anyview_ros.frames import Clip, View
 
 LIVE_S = 0.5  # age of a source's clip from which it is one of the past
-ANCHORS = 4  # frames of a source's clip, about, whose surfaces are kept
+KEPT = 9  # frames of a source's clip whose surfaces are kept for other targets
 
 
 class Chooser:
@@ -23,7 +23,7 @@ class Chooser:
     """
 
     def __init__(self, sources: int, threads: int, measure: Measure | None) -> None:
-        self._finder = SurfaceFinder(ANCHORS * sources, threads, measure)
+        self._finder = SurfaceFinder(KEPT * sources, threads, measure)
         self._threads = threads
 
     def scores(self, clips: Sequence[Clip], target: View, scene_scale: float) -> list[PlaneScores]:
@@ -37,8 +37,8 @@ class Chooser:
         ages = [ages_s(clip, clips[0]) for clip in clips]
 
         def scored(k: int) -> PlaneScores:
-            nearest = [_nearest(s, clip, k) for s, clip in zip(found, clips, strict=True)]
-            return plane_scores(target, k, nearest, [age[k] for age in ages])
+            seen = [surfaces[min(k, len(surfaces) - 1)] for surfaces in found]
+            return plane_scores(target, k, seen, [age[k] for age in ages])
 
         with ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(scored, range(len(target.world_from_cam))))
@@ -48,9 +48,3 @@ def ages_s(clip: Clip, live: Clip) -> list[float]:
     """Return the age of each frame of a clip, in seconds; 0 for a live one."""
     ages = [(now - then) / 1e9 for now, then in zip(live.stamps_ns, clip.stamps_ns, strict=True)]
     return [age if age >= LIVE_S else 0.0 for age in ages]
-
-
-def _nearest(surfaces: Sequence[Surfaces], clip: Clip, k: int) -> Surfaces:
-    """Return those of the frame that is nearest to frame k."""
-    places = instants(clip)
-    return surfaces[min(range(len(places)), key=lambda place: abs(places[place] - k))]

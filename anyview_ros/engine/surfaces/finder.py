@@ -20,7 +20,6 @@ from anyview_ros.frames import Clip, Frame
 MEASURED = SurfaceRange(64, 20.0, 1.4)  # where a package has no network for it
 NATS = 1 / 8  # of a unit in which costs are kept: a quarter of the memory of floats
 TELLING = 2.0  # nats, the mean over all depths, that tell most of what can be told
-EVERY = 3  # frames of a clip, of which one is asked: surfaces move little meanwhile
 LEVELS = 2.0  # grey levels of smoothed costs that stand for one nat
 LEAST_BASELINE = 0.002  # over 1 / scene_scale: from nearer by frames look alike at any depth
 WIDEST = 1.0  # baseline over 1 / scene_scale from which little looks alike
@@ -116,12 +115,13 @@ class SurfaceFinder:
         self._threads = threads or os.cpu_count() or 1
 
     def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
-        """Return the surfaces of some frames of each clip, in time order; of a held clip of one.
+        """Return the surfaces of each clip's frames, in time order; of a held clip of its one.
 
         Args:
             clips: of several sources, at the size at which surfaces are wanted.
         """
-        asked = [[(c, k) for k in instants(clip)] for c, clip in enumerate(clips)]
+        counts = [1 if clip.is_held else len(clip) for clip in clips]
+        asked = [[(c, k) for k in range(count)] for c, count in enumerate(counts)]
         flat = [pair for pairs in asked for pair in pairs]
         with ThreadPoolExecutor(self._threads) as pool:
             made = list(pool.map(lambda place: self._surfaces(clips, place, scene_scale), flat))
@@ -143,11 +143,6 @@ class SurfaceFinder:
             repr(float(scene_scale)),
         )
         return key, self._kept.peek(key) or self._measure(frame, others, scene_scale)
-
-
-def instants(clip: Clip) -> list[int]:
-    """Return the numbers of the frames of a clip whose surfaces are found."""
-    return [0] if clip.is_held else list(range(min(1, len(clip) - 1), len(clip), EVERY))
 
 
 def supports(clips: Sequence[Clip], c: int, k: int, scene_scale: float) -> list[Frame]:

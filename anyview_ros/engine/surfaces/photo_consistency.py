@@ -51,13 +51,13 @@ def matching_costs(
     """
     wanted = _features(frame.image)
     turns, shifts = _epipolar(frame, others, inverse_depths)
-    seen = [_features(other.image) for other in others]
-    shapes = np.array([other.shape[:2] for other in seen])
-    padded = np.zeros((len(seen), *shapes.max(axis=0), CHANNELS), np.float32)
-    for space, features in zip(padded, seen, strict=True):
-        space[: features.shape[0], : features.shape[1]] = features
+    seen = [_doubled(_features(other.image)) for other in others]
+    grids = np.array([features.shape[:2] for features in seen])
+    flat = np.zeros((len(seen), grids.prod(axis=1).max(), CHANNELS), np.float32)
+    for space, features in zip(flat, seen, strict=True):
+        space[: features[..., 0].size] = features.reshape(-1, CHANNELS)
     costs = np.empty((*wanted.shape[:2], len(inverse_depths)), np.float32)
-    _match(wanted, padded, shapes, turns, shifts, costs)
+    _match(wanted, flat, grids, turns, shifts, costs)
     return _averaged(costs)
 
 
@@ -85,56 +85,67 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.dstack(parts) / 5, np.float32)
 
 
+def _doubled(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (2 H - 1, 2 W - 1, 4), what lies halfway between pixels too."""
+    height, width = features.shape[:2]
+    halved = np.array([[0.5, 0, 0], [0, 0.5, 0]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(features, halved, (2 * width - 1, 2 * height - 1), flags=how)
+    return np.asarray(drawn, np.float32)
+
+
 def _epipolar(
     frame: Frame, others: Sequence[Frame], inverse_depths: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N, 3, 3) and (N, B, 3) whose sum, applied to a pixel, is its homogeneous place in each."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(N, 3, 3) and (N, 3, B) whose sum, applied to a pixel, is its homogeneous place in each."""
     pixels = np.linalg.inv(frame.camera.matrix)
     turns, shifts = [], []
     for other in others:
         other_from_frame = inverse(other.world_from_cam) @ frame.world_from_cam
         turns.append(other.camera.matrix @ other_from_frame[:3, :3] @ pixels)
-        shifts.append(np.outer(inverse_depths, other.camera.matrix @ other_from_frame[:3, 3]))
-    return np.stack(turns), np.stack(shifts).astype(np.float32)
+        shifts.append(np.outer(other.camera.matrix @ other_from_frame[:3, 3], inverse_depths))
+    return np.stack(turns).astype(np.float32), np.stack(shifts).astype(np.float32)
 
 
 @compiled
-def _match(wanted, seen, shapes, turns, shifts, costs):  # type: ignore[no-untyped-def]
+def _match(wanted, seen, grids, turns, shifts, costs):  # type: ignore[no-untyped-def]
+    """Fill in costs; the features of `seen` lie half a pixel apart, the nearest are taken."""
     height, width, depths = costs.shape
     first, second = np.empty(depths, np.float32), np.empty(depths, np.float32)
+    places = np.empty(depths, np.int32)
+    zero, half, one, two = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+    least, most = np.float32(1e-6), np.float32(MOST)
     for y in range(height):
         for x in range(width):
-            first[:] = MOST
-            second[:] = MOST
+            first[:] = most
+            second[:] = most
             for n in range(len(seen)):
                 turn = turns[n]
                 u0 = np.float32(turn[0, 0] * x + turn[0, 1] * y + turn[0, 2])
                 v0 = np.float32(turn[1, 0] * x + turn[1, 1] * y + turn[1, 2])
                 z0 = np.float32(turn[2, 0] * x + turn[2, 1] * y + turn[2, 2])
-                right_end, lower_end = shapes[n, 1] - 1, shapes[n, 0] - 1
+                row = np.int32(grids[n, 1])
+                right_end = half * np.float32(grids[n, 1] - 1)
+                lower_end = half * np.float32(grids[n, 0] - 1)
+                for b in range(depths):  # no branch: several depths at once
+                    z = z0 + shifts[n, 2, b]
+                    over = one / max(z, least)
+                    u, v = (u0 + shifts[n, 0, b]) * over, (v0 + shifts[n, 1, b]) * over
+                    j, i = min(max(u, zero), right_end), min(max(v, zero), lower_end)
+                    place = np.int32(two * i + half) * row + np.int32(two * j + half)
+                    inside = (z > least) & (u == j) & (v == i)
+                    places[b] = place if inside else np.int32(-1)
+                shown, pixel = seen[n], wanted[y, x]
                 for b in range(depths):
-                    z = z0 + shifts[n, b, 2]
-                    if z <= np.float32(1e-6):
-                        continue
-                    u, v = (u0 + shifts[n, b, 0]) / z, (v0 + shifts[n, b, 1]) / z
-                    if not (0 <= u < right_end and 0 <= v < lower_end):
-                        continue
-                    i, j = int(v), int(u)
-                    below, right = v - i, u - j
-                    four = (1 - below) * (1 - right), (1 - below) * right
-                    under = below * (1 - right), below * right
-                    apart = np.float32(0)
-                    for c in range(CHANNELS):
-                        shown = four[0] * seen[n, i, j, c] + four[1] * seen[n, i, j + 1, c]
-                        shown += (
-                            under[0] * seen[n, i + 1, j, c] + under[1] * seen[n, i + 1, j + 1, c]
-                        )
-                        apart += abs(shown - wanted[y, x, c])
-                    apart = min(apart, np.float32(MOST))
-                    second[b] = min(second[b], max(first[b], apart))
-                    first[b] = min(first[b], apart)
+                    if places[b] >= 0:
+                        apart = zero
+                        for c in range(CHANNELS):
+                            apart += abs(shown[places[b], c] - pixel[c])
+                        apart = min(apart, most)
+                        second[b] = min(second[b], max(first[b], apart))
+                        first[b] = min(first[b], apart)
             for b in range(depths):
-                costs[y, x, b] = np.float32(0.5) * (first[b] + second[b])
+                costs[y, x, b] = half * (first[b] + second[b])
 
 
 def _averaged(costs: Costs) -> Costs:

@@ -75,7 +75,7 @@ def plane_scores(
 
     Args:
         target: at the network's size.
-        surfaces: of each source, nearest in time to frame k.
+        surfaces: of each source's frame k.
         ages_s: of each source's clip; 0 for live ones, which come first.
     """
     camera, pose = target.camera, target.world_from_cam[k]
@@ -106,10 +106,14 @@ def plane_scores(
         sizes=np.array([seen.costs.shape[:2] for seen in surfaces]),
         scene_scale=scene_scale,
     )
+    flat = (len(surfaces), -1)
+    # Where nothing is known all depths are alike, and none hides another.
+    sure = (1 / spread - np.float32(1 / depths.count)).reshape(flat)
+    known = costs.reshape(*flat, depths.count), likeliest.reshape(flat), sure
     _score(
         (found.ground, planes),
-        (found.turns, found.shifts),
-        (costs, likeliest, spread, found.sizes),
+        (found.turns, found.shifts, found.sizes, costs.shape[2]),
+        known,
         _table(depths, scene_scale),
         found.penalties,
         (found.scores, found.owners),
@@ -144,68 +148,98 @@ def _ground(world_from_cam: NDArray[np.float64], pixels: NDArray[np.float64]) ->
 @compiled
 def _score(planes, places, known, table, penalties, out):  # type: ignore[no-untyped-def]
     ground, facing = planes
-    turns, shifts = places
-    costs, likeliest, spread, sizes = known
+    turns, shifts, sizes, row = places
+    costs, likeliest, sure = known
     scores, owners = out
     height, width, count = scores.shape
-    sources, last = len(costs), np.float32(costs.shape[-1] - 1) - np.float32(1e-3)
-    half = np.float32(0.5)
+    sources, depths = len(costs), costs.shape[-1]
+    zero, half, one = np.float32(0), np.float32(0.5), np.float32(1)
+    nowhere, unlikely = np.float32(1e9), np.float32(UNLIKELY)
+    nats_a_step, hardly = np.float32(NATS), np.float32(BEHIND)
+    last = np.float32(depths - 1) - np.float32(1e-3)
     remembers = penalties.max() > 0
     before = np.empty(sources, np.float32)  # where the last plane met each source's ray
-    rays = np.empty((sources, 3), np.float32)  # the pixel's, as each source sees it
+    pixels = np.empty((sources, count), np.int32)  # of each source: where it sees each plane
+    depth_places = np.empty((sources, count), np.float32)  # and at which of its depths
     for y in range(height):
         for x in range(width):
-            on_ground = ground[0] * x + ground[1] * y + ground[2]
-            least = np.float32(1e9)
-            free, behind = np.float32(1), np.float32(0)
-            before[:] = -1
+            on_ground = np.float32(ground[0] * x + ground[1] * y + ground[2])
             for s in range(sources):
-                for c in range(3):
-                    rays[s, c] = turns[s, c, 0] * x + turns[s, c, 1] * y + turns[s, c, 2]
-            waits = on_ground > 0  # the ground, for its turn among the planes
+                ray = np.float32(x), np.float32(y), on_ground
+                source = turns[s], shifts[s], sizes[s], np.int32(row)
+                _seen(ray, facing, source, table, (pixels[s], depth_places[s]))
+            least = nowhere
+            free, behind = one, zero
+            before[:] = -1
+            waits = bool(on_ground > 0)  # the ground, for its turn among the planes
             n = 0
             while n < count - 1 or waits:
                 if waits and (n == count - 1 or on_ground >= facing[n]):
-                    p, rho, waits = 0, on_ground, False
+                    p = 0
+                    waits = False
                 else:
-                    p, rho = n + 1, facing[n]
                     n += 1
-                here = doubt = np.float32(0)
-                here_least = np.float32(1e9)
+                    p = n
+                here = doubt = zero
+                here_least, owner = nowhere, 0
                 for s in range(sources):
-                    u, v, z = seen_at(rays[s], shifts[s], rho)
-                    inside = -half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half
-                    if z <= np.float32(1e-4) or not inside:
+                    pixel = pixels[s, p]
+                    if pixel < 0:
                         continue
-                    place = min(_looked_up(table, rho / z), last)
+                    place = min(depth_places[s, p], last)
                     b = int(place)
-                    part = place - b
-                    i, j = int(v + half), int(u + half)
-                    near, far = costs[s, i, j, b + 1], costs[s, i, j, b]
-                    nats = np.float32(NATS) * ((1 - part) * far + part * near)
+                    part = place - np.float32(b)
+                    near, far = costs[s, pixel, b + 1], costs[s, pixel, b]
+                    nats = nats_a_step * ((one - part) * np.float32(far) + part * np.float32(near))
                     if penalties[s] > 0:  # a point that live sources see through is gone since
                         nats += doubt
-                    elif remembers and likeliest[s, i, j] < b:
+                    elif remembers and likeliest[s, pixel] < b:
                         doubt = max(doubt, min(nats, np.float32(CONTRADICTED)))
-                    if nats < np.float32(UNLIKELY) and before[s] >= 0:
-                        # Where nothing is known all depths are alike, and none hides another.
-                        sure = 1 / spread[s, i, j] - 1 / np.float32(costs.shape[-1])
-                        here = max(here, abs(place - before[s]) * np.exp(-nats) * sure)
+                    if nats < unlikely and before[s] >= 0:
+                        passed = abs(place - before[s]) * sure[s, pixel]
+                        here = max(here, passed * np.exp(-nats))
                     if p > 0:
                         before[s] = place
                     against = nats + penalties[s] + behind
                     if against < here_least:
-                        here_least = against
-                        owners[y, x, p] = s
-                if here_least < np.float32(1e9):
-                    entry = here_least / np.float32(NATS) + half
-                    scores[y, x, p] = min(int(entry), UNSEEN - 1)
+                        here_least, owner = against, s
+                if here_least < nowhere:
+                    scores[y, x, p] = min(int(here_least / nats_a_step + half), UNSEEN - 1)
+                    owners[y, x, p] = owner
                     least = min(least, here_least)
                 if here > np.float32(1e-3):
-                    free -= min(here, np.float32(1))
-                    if free <= np.float32(BEHIND) and least < -np.float32(np.log(BEHIND)):
+                    free -= min(here, one)
+                    if free <= hardly and least < -np.float32(np.log(BEHIND)):
                         break  # whatever lies behind that counts less
-                    behind = -np.log(max(free, np.float32(BEHIND)))
+                    behind = -np.log(max(free, hardly))
+
+
+@compiled
+def _seen(ray, facing, source, table, out):  # type: ignore[no-untyped-def]
+    """Fill in where a source sees each plane of a ray, the ground first: its pixel, -1 where it
+    sees none, and the place of the depth among its own."""
+    x, y, on_ground = ray
+    turn, shift, size, row = source
+    entries, per_metre = table
+    pixels, places = out
+    zero, half, one = np.float32(0), np.float32(0.5), np.float32(1)
+    u0 = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2]
+    v0 = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2]
+    z0 = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2]
+    most = np.float32(len(entries) - 1) - np.float32(1e-3)
+    right_end, lower_end = np.float32(size[1]) - one, np.float32(size[0]) - one
+    for p in range(len(pixels)):  # no branch: several planes at once
+        rho = facing[p - 1] if p > 0 else on_ground
+        z = z0 + shift[2] * rho
+        over = one / max(z, np.float32(1e-4))
+        u, v = (u0 + shift[0] * rho) * over, (v0 + shift[1] * rho) * over
+        j, i = min(max(u, -half), right_end + half), min(max(v, -half), lower_end + half)
+        inside = (z > np.float32(1e-4)) & (u == j) & (v == i)
+        column, line = min(np.int32(j + half), size[1] - 1), min(np.int32(i + half), size[0] - 1)
+        pixels[p] = line * row + column if inside else -1
+        entry = min(max(rho * over * per_metre, zero), most)
+        e = np.int32(entry)
+        places[p] = entries[e] + (entry - np.float32(e)) * (entries[e + 1] - entries[e])
 
 
 @compiled
@@ -215,14 +249,3 @@ def seen_at(ray, shift, rho):  # type: ignore[no-untyped-def]
     z = ray[2] + shift[2] * rho
     over = 1 / max(z, np.float32(1e-4))
     return (ray[0] + shift[0] * rho) * over, (ray[1] + shift[1] * rho) * over, z
-
-
-@compiled
-def _looked_up(table, inverse_depth):  # type: ignore[no-untyped-def]
-    """Return the place of an inverse depth among those of a `SurfaceRange`."""
-    places, per_metre = table
-    entry = inverse_depth * per_metre
-    if entry >= len(places) - 1:
-        return places[-1]
-    e = int(entry)
-    return places[e] + (entry - e) * (places[e + 1] - places[e])

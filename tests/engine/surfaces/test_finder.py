@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anyview_ros.engine.surfaces import finder as surfaces
-from anyview_ros.engine.surfaces.finder import MEASURED, SurfaceFinder, instants, supports
+from anyview_ros.engine.surfaces.finder import MEASURED, SurfaceFinder, supports
 from anyview_ros.frames import Camera, Clip
 from tests.engine.surfaces.walls import frame_at, looking_ahead, texture
 
@@ -25,8 +25,8 @@ def driving(speed: float, y: float = 0.0, first: int = 0) -> Clip:
 def test_a_moving_camera_knows_how_far_the_wall_is() -> None:
     clip = driving(0.15)
     found = SurfaceFinder(9, 1).find([clip], SCALE)
-    assert [len(f) for f in found] == [3]
-    for seen, k in zip(found[0], (1, 4, 7), strict=True):
+    assert [len(f) for f in found] == [9]
+    for k, seen in enumerate(found[0]):
         truth = 1 / (WALL_M - clip.frames[k].world_from_cam[0, 3])
         assert abs(np.median(seen.inverse_depth[6:-6, 6:-6]) - truth) < NEAR
         assert seen.frame is clip.frames[k]
@@ -50,7 +50,7 @@ def test_a_held_frame_is_told_by_the_frames_around_it() -> None:
     past = driving(0.15)
     alone = Clip.held(past.frames[4], 9)
     told = Clip.held(past.frames[4], 9, around=past.frames[:4] + past.frames[5:])
-    assert instants(told) == [0]
+    assert [len(f) for f in SurfaceFinder(9, 1).find([told], SCALE)] == [1]
     assert supports([alone], 0, 0, SCALE) == []
     assert len(supports([told], 0, 0, SCALE)) == 8
     seen = SurfaceFinder(9, 1).find([told], SCALE)[0][0]
@@ -69,8 +69,8 @@ def test_what_was_measured_is_kept_and_never_mistaken(monkeypatch) -> None:  # t
     finder, clip = SurfaceFinder(9, 2), driving(0.15)
     first = finder.find([clip], SCALE)
     assert finder.find([clip], SCALE)[0][0] is first[0][0]
-    assert len(asked) == 3
-    finder.find([clip], 2 * SCALE)
-    assert len(asked) == 6
-    finder.find([driving(0.2)], SCALE)
     assert len(asked) == 9
+    finder.find([clip], 2 * SCALE)
+    assert len(asked) == 18
+    finder.find([driving(0.2)], SCALE)
+    assert len(asked) == 27

@@ -36,7 +36,7 @@ def test_a_camera_elsewhere_than_it_says_finds_another_depth() -> None:
 
 
 def test_costs_are_those_of_single_pixels() -> None:
-    """The two best of three frames, at one pixel and depth, by projection and bilinear lookup."""
+    """The two best of three frames, at one pixel and depth, looked up at the nearest half pixel."""
     frame, others = FRAMES[0], FRAMES[1:4]
     costs = matching_costs(frame, others, DEPTHS)
     for row, column, b in ((16, 20, 4), (12, 24, 3), (20, 30, 6)):
@@ -56,7 +56,8 @@ def _cost(frame: Frame, others: list[Frame], row: int, column: int, depth: float
     for other in others:
         cam_from_world = inverse(other.world_from_cam)
         u, v, w = other.camera.matrix @ (cam_from_world[:3, :3] @ world + cam_from_world[:3, 3])
-        apart.append(np.abs(_features(other, u / w, v / w) - wanted).sum())
+        place = np.floor(2 * np.array([u, v]) / w + 0.5) / 2
+        apart.append(np.abs(_features(other, *place) - wanted).sum())
     return float(np.mean(sorted(min(a, MOST) for a in apart)[:2]))
 
 
