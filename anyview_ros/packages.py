@@ -19,7 +19,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.typed_json import WrongKindError, read_typed
 from anyview_ros.whole_file import whole_file
 
-DEFAULT_MODEL = "worlds-sweep-10m"
+DEFAULT_MODEL = "worlds-composite-10m"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 4 << 20  # bytes
 

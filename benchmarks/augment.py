@@ -185,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--seconds", type=float, default=30.0, help="of the drive")
     found.add_argument("--longer", type=float, default=3.0)
     found.add_argument("--size", default="1280x720")
-    found.add_argument("--model", default="worlds-sweep-10m")
+    found.add_argument("--model", default="worlds-composite-10m")
     found.add_argument("--clips", type=int, default=20, help="of the model")
     found.add_argument("--work", type=Path, help="folder on the disk that is measured")
     found.add_argument("--child", type=Path, help=argparse.SUPPRESS)

@@ -50,7 +50,7 @@ from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
 from anyview_ros.training.surfaces.package import CONFIG_FILE, network_in_use, surface_parameters
 
 FIRST_SEED, TIMES, VIEWS = 910000, (1, 4, 7), (0, 3)
-MODEL, REAL_WIDTH = "worlds-sweep-10m", 160
+MODEL, REAL_WIDTH = "worlds-composite-10m", 160
 NEAR, NEAR_SHARE = 0.06, 0.15
 KINDS = {"street": (1 / 16, (96, 160)), "table": (1 / 2, (128, 128))}
 

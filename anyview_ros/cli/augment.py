@@ -13,6 +13,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
+from anyview_ros.packages import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from anyview_ros.augment.settings import Progress
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="virtual cameras, by the fields of add_virtual_camera",
     )
     add_bag_arguments(parser, choice="--sources")
-    parser.add_argument("--model", default="worlds-sweep-10m", help="package: a name, or a path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="package: a name, or a path")
     parser.add_argument(
         "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
     )

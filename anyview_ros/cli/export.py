@@ -126,7 +126,7 @@ def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
         raise AnyviewError(
             "wrong_option",
             f"{args.weights} is no model but a part of one: name its package with --into, as in "
-            "--into models/worlds-sweep-10m",
+            "--into models/worlds-composite-10m",
         )
     folder = find_package(args.into)
     package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)

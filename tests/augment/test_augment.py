@@ -323,7 +323,7 @@ def test_the_default_model(tmp_path: Path) -> None:
     bag = rig.write(tmp_path / "drive")
     cameras = cameras_file(tmp_path, RAISED)
     outs = [
-        augmented(bag, tmp_path / name, find_package("worlds-sweep-10m"), cameras=cameras)
+        augmented(bag, tmp_path / name, find_package("worlds-composite-10m"), cameras=cameras)
         for name in ("first", "again")
     ]
     assert digests(outs[0]) == digests(outs[1])

@@ -115,7 +115,7 @@ def test_the_second_output_is_needed_where_the_contract_promises_it(tmp_path: Pa
 
 
 def test_the_shipped_model_fits_its_contract() -> None:
-    package = load_package(find_package("worlds-sweep-10m"))
+    package = load_package(find_package("worlds-composite-10m"))
     check_graphs(
         package.contract, {n: Graph(package.graph(n), "cpu") for n in package.contract.graphs}
     )

@@ -100,7 +100,7 @@ def test_teachers_that_cannot_teach_are_refused(
     out = ["--out", str(folder / "x")]
     assert main(["distill", str(folder / "models" / "fake"), *out]) == 1
     assert "[missing_option]: imported weights do not say" in capsys.readouterr().err
-    assert main(["distill", "worlds-sweep-10m", *out]) == 1
-    assert "[invalid_teacher]: 'worlds-sweep-10m' is a package" in capsys.readouterr().err
+    assert main(["distill", "worlds-composite-10m", *out]) == 1
+    assert "[invalid_teacher]: 'worlds-composite-10m' is a package" in capsys.readouterr().err
     assert main(["distill", "nowhere", *out]) == 1
     assert "[unknown_weights]" in capsys.readouterr().err

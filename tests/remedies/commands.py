@@ -54,9 +54,9 @@ is_done_by(
 )
 
 
-@does("cli.export", "name its package with --into, as in --into models/worlds-sweep-10m")
+@does("cli.export", "name its package with --into, as in --into models/worlds-composite-10m")
 def package_of_surfaces(folder: Path) -> None:
-    args = parsed("export", "w", "--into", "worlds-sweep-10m")
+    args = parsed("export", "w", "--into", "worlds-composite-10m")
     export.refuse(args, "w", {**export.OF_IMPORTED, **export.OF_PACKAGE}, "a package of its own")
     find_package(args.into)  # test_surfaces.py adds to one
 

@@ -59,7 +59,7 @@ def test_a_package_computes_what_its_files_do(
 ) -> None:
     """The shipped model, with weights of half precision, by path and from memory."""
     monkeypatch.setattr(package_files, "COPIED_BYTES", copied)
-    package = load_package(find_package("worlds-sweep-10m"))
+    package = load_package(find_package("worlds-composite-10m"))
     files, rng = PackageFiles(package), np.random.default_rng(0)
     video = rng.uniform(-1, 1, (1, 3, 9, 96, 160)).astype(np.float32)
     latent = rng.standard_normal((1, 48, 3, 24, 40)).astype(np.float32)
@@ -177,7 +177,7 @@ def test_weights_of_a_node_in_another_file_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_read_of_a_graph_is_what_onnx_reads_of_it() -> None:
     for name in ("encode", "condition", "denoise", "decode", "surfaces"):
-        file = load_package(find_package("worlds-sweep-10m")).graph(name)
+        file = load_package(find_package("worlds-composite-10m")).graph(name)
         model = onnx.load(file, load_external_data=False)
         expected = {
             t.name: (list(t.dims), t.data_type, {e.key: e.value for e in t.external_data})
@@ -189,7 +189,7 @@ def test_what_is_read_of_a_graph_is_what_onnx_reads_of_it() -> None:
 
 
 def test_any_bytes_are_a_graph_or_refused() -> None:
-    content = bytearray(load_package(find_package("worlds-sweep-10m")).graph("encode").read_bytes())
+    content = bytearray(load_package(find_package("worlds-composite-10m")).graph("encode").read_bytes())
     rng = np.random.default_rng(7)
     for _ in range(300):
         changed = content[: rng.integers(1, len(content))]
