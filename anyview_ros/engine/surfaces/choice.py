@@ -156,7 +156,45 @@ def choose(
     if prior is not None:
         choice.share[:] *= prior.something[group]
     _doubt_shards(choice.inverse_depth, np.float32(FLAT * found.scene_scale), choice.share)
-    return choice
+    return _evened(choice)
+
+
+def _evened(choice: Choice) -> Choice:
+    """Return the choice with, for each pixel, the one in the middle of the nine about it.
+
+    By inverse depth: where two surfaces are as likely, pixels of one lie strewn among those of the
+    other.
+    """
+    middle = np.empty(choice.owner.shape, np.int64)
+    _find_middle(choice.inverse_depth, middle)
+    return Choice(
+        inverse_depth=choice.inverse_depth.ravel()[middle],
+        share=choice.share.ravel()[middle],
+        evidence=choice.evidence.ravel()[middle],
+        owner=choice.owner.ravel()[middle],
+    )
+
+
+@compiled
+def _find_middle(values, middle):  # type: ignore[no-untyped-def]
+    """Fill in where the median of the nine values about each pixel lies, at the pixel itself if
+    that is it."""
+    height, width = values.shape
+    nine, places = np.empty(9, np.float32), np.empty(9, np.int64)
+    for y in range(height):
+        for x in range(width):
+            n = 0
+            for i in range(y - 1, y + 2):
+                for j in range(x - 1, x + 2):
+                    row, column = min(max(i, 0), height - 1), min(max(j, 0), width - 1)
+                    value, place = values[row, column], row * width + column
+                    k = n
+                    while k > 0 and nine[k - 1] > value:
+                        nine[k], places[k] = nine[k - 1], places[k - 1]
+                        k -= 1
+                    nine[k], places[k] = value, place
+                    n += 1
+            middle[y, x] = y * width + x if values[y, x] == nine[4] else places[4]
 
 
 @compiled
