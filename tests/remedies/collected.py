@@ -33,19 +33,27 @@ class Raised:
     text: str
 
 
+@cache
 def modules() -> list[str]:
     files = (file.relative_to(PACKAGE).with_suffix("") for file in PACKAGE.rglob("*.py"))
     return sorted(".".join(file.parts) for file in files if file.name != "__init__")
 
 
 @cache
-def tree(module: str) -> ast.Module:
-    return ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
-
-
 def collect() -> list[Raised]:
     """Return all of them, in order of module and line."""
-    return [raised for module in modules() for raised in Reader(module).raised()]
+    return [raised for module in modules() for raised in reader(module).raised()]
+
+
+@cache
+def reader(module: str) -> Reader:
+    return Reader(module)
+
+
+@cache
+def nodes(root: ast.AST) -> list[ast.AST]:
+    """Everything below a node, as `ast.walk`, which takes most of the time."""
+    return list(ast.walk(root))
 
 
 class Reader:
@@ -53,18 +61,17 @@ class Reader:
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._tree = tree(module)
-        self._functions = [node for node in ast.walk(self._tree) if isinstance(node, Function)]
+        source = (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+        self._tree = ast.parse(source)
+        self._functions = [node for node in nodes(self._tree) if isinstance(node, Function)]
+        self._calls = [node for node in nodes(self._tree) if isinstance(node, ast.Call)]
 
     def raised(self) -> Iterator[Raised]:
-        for call in self._calls():
+        for call in self._calls:
             place = TEXTS.get(_name(call.func))
             if place is not None and len(call.args) > place:
                 code, text = self._words(call.args[0]), self._words(call.args[place])
                 yield Raised(self._module, call.lineno, code, text)
-
-    def _calls(self) -> Iterator[ast.Call]:
-        return (node for node in ast.walk(self._tree) if isinstance(node, ast.Call))
 
     def constant(self, name: str, depth: int) -> str:
         """Return the words of a constant of this module."""
@@ -105,7 +112,7 @@ class Reader:
         for function in self._around(node):
             found = [
                 n.value
-                for n in ast.walk(function)
+                for n in nodes(function)
                 if isinstance(n, ast.Assign) and name in map(_name, n.targets)
             ]
             names = [argument.arg for argument in function.args.args if argument.arg != "self"]
@@ -126,7 +133,7 @@ class Reader:
     def _passed(self, function: str, place: int, name: str) -> list[ast.expr]:
         """What callers in this module pass as one of a function's arguments."""
         found = []
-        for call in self._calls():
+        for call in self._calls:
             if _name(call.func) == function:
                 found += call.args[place : place + 1]
                 found += [keyword.value for keyword in call.keywords if keyword.arg == name]
@@ -136,7 +143,7 @@ class Reader:
         """What a function of this module returns; a method of words may change little."""
         for function in self._functions:
             if function.name == _name(called):
-                returns = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
+                returns = [n.value for n in nodes(function) if isinstance(n, ast.Return)]
                 return self._several([value for value in returns if value], depth)
         if isinstance(called, ast.Attribute) and isinstance(called.value, ast.JoinedStr):
             return self._words(called.value, depth)
@@ -145,7 +152,7 @@ class Reader:
 
 def _imported(module: str, name: str, depth: int) -> str:
     own = module.removeprefix("anyview_ros.")
-    return Reader(own).constant(name, depth) if own in modules() else UNKNOWN
+    return reader(own).constant(name, depth) if own in modules() else UNKNOWN
 
 
 def _name(node: ast.AST) -> str:

@@ -18,7 +18,6 @@ from tests.remedies import (  # noqa: F401  (they list their checks)
 from tests.remedies.collected import Raised, collect
 from tests.remedies.listed import CHECKS, OUTSIDE, Remedy, unlisted
 
-RAISED = collect()
 LISTED = (*CHECKS, *OUTSIDE)
 
 
@@ -28,14 +27,14 @@ def test_who_does_what_a_text_says_succeeds(remedy: Remedy, tmp_path: Path) -> N
 
 
 def test_every_remedy_that_sets_something_is_listed() -> None:
-    rest = {f"{r.module}:{r.line} {r.code}": unlisted(r, LISTED) for r in RAISED}
+    rest = {f"{r.module}:{r.line} {r.code}": unlisted(r, LISTED) for r in collect()}
     assert {place: text for place, text in rest.items() if text} == {}
 
 
 @pytest.mark.parametrize("remedy", LISTED, ids=": ".join)
 def test_what_is_listed_is_said(remedy: Remedy) -> None:
     module, words = remedy
-    assert any(words in raised.text for raised in RAISED if raised.module == module)
+    assert any(words in raised.text for raised in collect() if raised.module == module)
 
 
 def test_a_new_remedy_is_seen_behind_those_that_are_listed() -> None:
@@ -48,10 +47,10 @@ def test_a_new_remedy_is_seen_behind_those_that_are_listed() -> None:
 
 def test_words_are_followed_to_where_they_are() -> None:
     """Through constants, other modules, functions and what callers pass."""
-    texts = {f"{raised.module} {raised.code}": raised.text for raised in RAISED}
+    texts = {f"{raised.module} {raised.code}": raised.text for raised in collect()}
     assert texts["node.active_inputs inactive"].endswith("ros2 lifecycle set NODE activate")
     rate = "raise the camera's rate to {} Hz or more"
     assert rate in texts["clips.frame_buffer clip_gap"]
     zero = "p is derived from k: leave it zero"
     assert zero in texts["clips.virtual.camera_request invalid_camera"]
-    assert len(RAISED) > 350
+    assert len(collect()) > 350
