@@ -1,8 +1,10 @@
 """`./anyview test [PYTEST ARGUMENTS]`: style, types and all tests; with arguments only pytest.
 
-Tests over a live ROS graph, marked `graph`, have limits of time: they run one after the other,
-alone. The others run before them, side by side. Over another ROS 2 distribution than the default
-one: the tests in which ROS has a part.
+The tests run side by side. Those over a live ROS graph, marked `graph`, have limits of time, but
+wait most of it: they run after the others, a few modules beside each other, each on ROS domains of
+its own. Those that measure short times or look at the whole machine are marked `alone`, and run
+last, one by one. Over another ROS 2 distribution than the default one: the tests in which ROS has
+a part.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +40,11 @@ WORKERS = min(CORES, 4)  # each takes 1.5 GB
 # Side by side, torch and numba share the cores.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(CORES // WORKERS))
 SIDE_BY_SIDE = ("-m", "not graph", "-n", str(WORKERS), "--dist", "worksteal")
-ALONE = ("-m", "graph")
+# A node and its test take a third of a core (a module's tests share its node: loadfile).
+LIVE_WORKERS = min(CORES + 1, 4)
+LIVE = ("-m", "graph and not alone", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
+ALONE = ("-m", "graph and alone")
+MARKED = "mark.graph"  # in the text of a module
 INTERRUPTED = 2  # of pytest
 
 
@@ -61,11 +67,28 @@ def run_tests(paths: Sequence[str]) -> int:
     others = run("pytest", *SIDE_BY_SIDE, *paths, **THREADS)
     if others == INTERRUPTED:
         return others
-    live = run("pytest", *ALONE, *paths)
+    modules = live_modules(paths)
+    live = run("pytest", *LIVE, *modules, ANYVIEW_LIVE_TESTS="1")
+    if live == INTERRUPTED:
+        return live
+    live = run("pytest", *ALONE, *modules) or live
     said = ["failed" if status else "passed" for status in (others, live)]
     took = time.monotonic() - began
     print(f"== tests over a live ROS graph: {said[1]}; all others: {said[0]}; {took:.0f} s")
     return others or live
+
+
+def live_modules(paths: Sequence[str]) -> list[str]:
+    """Modules in or below `paths`, by default of all tests, that have tests over a live graph.
+
+    Only these are imported to run such tests: importing all of them takes longer than many a test.
+    """
+    files = {file for path in paths or ["tests"] for file in modules_of(Path(path))}
+    return sorted(str(file) for file in files if MARKED in file.read_text(encoding="utf-8"))
+
+
+def modules_of(path: Path) -> Iterable[Path]:
+    return path.rglob("test_*.py") if path.is_dir() else [path]
 
 
 def run(*command: str, **environment: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,18 +23,36 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOCAL = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
-def check_alone() -> None:
-    """Limits of time hold where no other test runs beside."""
-    assert "PYTEST_XDIST_WORKER" not in os.environ, (
-        "tests over a live ROS graph run alone: say `pytestmark = pytest.mark.graph` in the module"
+def claim(domain: int) -> None:
+    """Take a domain for this process; fails where others compute, or have the domain already.
+
+    Limits of time hold beside tests that wait, not beside those that compute; and graphs of one
+    domain would hear each other.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        return
+    assert "ANYVIEW_LIVE_TESTS" in os.environ, (
+        "tests over a live ROS graph run apart: say `pytestmark = pytest.mark.graph` in the module"
     )
+    note = Path(tempfile.gettempdir()) / f"anyview-{run}-{domain}"
+    if note not in _claimed:
+        try:
+            note.touch(exist_ok=False)
+        except FileExistsError:
+            raise AssertionError(f"another module has domain {domain}: take a free one") from None
+        _claimed.add(note)
+        atexit.register(note.unlink)
+
+
+_claimed: set[Path] = set()
 
 
 class Graph:
     """A node of the test's own, spun by a thread, that keeps what it hears."""
 
     def __init__(self, domain: int) -> None:
-        check_alone()
+        claim(domain)
         os.environ.update(LOCAL)
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain)
@@ -83,7 +103,7 @@ def graph(domain: int) -> Iterator[Graph]:
 @contextmanager
 def child(arguments: Sequence[str], domain: int, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """`python -m arguments...` on the domain; killed at the end, with all it started."""
-    check_alone()
+    claim(domain)
     environment = {**os.environ, **LOCAL, "ROS_DOMAIN_ID": str(domain)}
     started = subprocess.Popen(
         [sys.executable, "-m", *arguments],

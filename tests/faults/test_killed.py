@@ -59,6 +59,7 @@ def segments() -> dict[str, int]:
     return {file.name: 512 * file.stat().st_blocks for file in files}
 
 
+@pytest.mark.alone  # nodes of other tests have segments too, and clear those that are left
 def test_what_a_killed_node_leaves_in_shared_memory_is_cleared_by_the_next(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

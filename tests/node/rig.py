@@ -37,7 +37,7 @@ from anyview_ros.geometry import BODY_FROM_OPTICAL, quaternion_xyzw, rigid
 from anyview_ros.node.messages import image_message, info_message, time_message
 from tests.graph import Graph, child, graph
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 NOT_YET = {  # codes of requests that are too early
     *("no_sources", "unknown_source", "empty_buffer"),
     *("too_few_frames", "not_yet", "clip_gap", "tf_waiting"),

@@ -244,7 +244,7 @@ def test_compressed_images_are_there_for_who_listens(model: Path) -> None:
 
 def test_a_camera_with_another_clock_is_brought_to_the_robots(model: Path) -> None:
     """Its driver stamps 1000 s late; TF and the asker know nothing of that."""
-    with live(206, model, "front.clock_offset_s:=-1000.0", wait=False) as (_, rig, caller):
+    with live(227, model, "front.clock_offset_s:=-1000.0", wait=False) as (_, rig, caller):
         rig.wait_for_node(caller, 1000.0)
         rig.send_late(SENT, 1000.0)
         assert caller.add(raised_camera("chase")).success

@@ -84,6 +84,7 @@ def test_frames_have_the_stamps_of_their_sources_and_the_pipelines_bytes(
     assert origins[0].provider == "CPUExecutionProvider"
 
 
+@pytest.mark.alone
 def test_frames_leave_no_faster_than_they_came(street: Street) -> None:
     opened, _, caller = street
     assert caller.add(raised_camera("paced")).success

@@ -57,6 +57,7 @@ def is_gone(pid: int) -> bool:
     return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_node_ends_within_two_seconds_and_leaves_no_process(
     model: Path, sent: signal.Signals
@@ -77,6 +78,7 @@ def test_the_node_ends_within_two_seconds_and_leaves_no_process(
     assert status == (-signal.SIGKILL if sent == signal.SIGKILL else 0)
 
 
+@pytest.mark.alone
 def test_a_signal_ends_a_node_that_is_working(tmp_path: Path) -> None:
     levels = tuple(float(80 - k * 0.08) for k in range(1000))
     slow = make_package(tmp_path / "slow", work=10, sigmas={"exact": levels, "draft": (80.0, 0.0)})
@@ -96,6 +98,7 @@ def test_a_signal_ends_a_node_that_is_working(tmp_path: Path) -> None:
         assert time.monotonic() - began < END_S
 
 
+@pytest.mark.alone
 def test_a_signal_ends_a_node_that_is_still_checking_its_model(model: Path) -> None:
     contract = load_package(model).contract
     with (model / "weights.bin").open("wb") as file:

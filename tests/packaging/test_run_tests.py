@@ -1,15 +1,17 @@
-"""`./anyview test`: what runs, in which order, and what it says at the end."""
+"""`./anyview test`: what runs, in which order and beside what, and what it says at the end."""
 
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.graph import child
+from tests import graph as live_graph
+from tests.graph import child, claim
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_tests.py"
 
@@ -46,7 +48,8 @@ def ran(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     [
         ({}, 0, "graph: passed; all others: passed"),
         ({"not graph": 1}, 1, "graph: passed; all others: failed"),
-        ({"-m graph": 1}, 1, "graph: failed; all others: passed"),
+        ({"graph and not alone": 1}, 1, "graph: failed; all others: passed"),
+        ({"graph and alone": 1}, 1, "graph: failed; all others: passed"),
     ],
 )
 def test_tests_over_a_graph_run_after_the_others_even_if_those_fail(
@@ -59,10 +62,13 @@ def test_tests_over_a_graph_run_after_the_others_even_if_those_fail(
 ) -> None:
     ran["statuses"] = statuses
     assert script.main([]) == end
-    *checks, others, live = ran["commands"]
+    *checks, others, live, alone = ran["commands"]
     assert [check.split()[0] for check in checks] == ["ruff", "ruff", "mypy"]
     assert "-n" in others.split()
-    assert live == "pytest -m graph"
+    assert "-m graph and not alone -n" in live
+    assert "--dist loadfile" in live  # a module's tests share its domain
+    assert "-n" not in alone.split()
+    assert live.partition(" tests/")[2] == alone.partition(" tests/")[2]
     assert said in capsys.readouterr().out
 
 
@@ -72,6 +78,9 @@ def test_nothing_goes_on_after_bad_style_or_an_interrupt(
     ran["statuses"] = {"not graph": script.INTERRUPTED}
     assert script.main([]) == script.INTERRUPTED
     assert "-m graph" not in ran["commands"][-1]
+    ran.update(statuses={"graph and not alone": script.INTERRUPTED}, commands=[])
+    assert script.main([]) == script.INTERRUPTED
+    assert "graph and alone" not in ran["commands"][-1]
     ran.update(statuses={"mypy": 1}, commands=[])
     assert script.main([]) == 1
     assert ran["commands"][-1] == "mypy"
@@ -97,10 +106,46 @@ def test_another_distribution_runs_what_ros_has_a_part_in(
 ) -> None:
     monkeypatch.setenv("ANYVIEW_ROS", "kilted")
     assert script.main([]) == 0
-    assert all(line.endswith(" ".join(script.ROS_TESTS)) for line in ran["commands"])
+    others, *live = ran["commands"]
+    assert others.endswith(" ".join(script.ROS_TESTS))
+    for line in live:
+        modules = [word for word in line.split() if word.startswith("tests/")]
+        assert "tests/node/test_node.py" in modules
+        assert all(module.startswith(script.ROS_TESTS) for module in modules)
 
 
-def test_a_graph_is_not_opened_beside_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+def test_modules_over_a_live_graph_are_found_by_their_mark(script: ModuleType) -> None:
+    every = script.live_modules(())
+    assert {"tests/node/test_node.py", "tests/faults/test_full_disk.py"} <= set(every)
+    assert "tests/engine/test_pipeline.py" not in every
+    assert script.live_modules(["tests/engine", "tests/node/test_node.py"]) == [
+        "tests/node/test_node.py"
+    ]
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """As in a worker of a run side by side."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(live_graph, "_claimed", set())
+    monkeypatch.setattr(live_graph.atexit, "register", lambda *_: None)
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "this-run")
+    monkeypatch.delenv("ANYVIEW_LIVE_TESTS", raising=False)
+    return monkeypatch
+
+
+def test_a_graph_is_not_opened_beside_tests_that_compute(beside: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match=r"pytestmark = pytest\.mark\.graph"), child([], 0):
         pass
+
+
+def test_two_modules_beside_each_other_have_no_domain_in_common(
+    beside: pytest.MonkeyPatch,
+) -> None:
+    beside.setenv("ANYVIEW_LIVE_TESTS", "1")
+    claim(0)
+    claim(0)
+    beside.setattr(live_graph, "_claimed", set())  # as another worker
+    claim(1)
+    with pytest.raises(AssertionError, match="another module has domain 0: take a free one"):
+        claim(0)

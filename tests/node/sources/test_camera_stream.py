@@ -47,7 +47,7 @@ pytestmark = pytest.mark.graph
 
 START_NS = 1_000_000_000
 PERIOD_NS = 100_000_000
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 LIMITS = BufferLimits(max_age_ns=5 * 10**9, max_frames=60, max_bytes=10**8)
 OPTIONS = SourceOptions("front", "/front/image_raw", "/front/camera_info", "odom", LIMITS)
 
