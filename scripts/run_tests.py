@@ -45,6 +45,7 @@ LIVE_WORKERS = min(CORES + 1, 4)
 LIVE = ("-m", "graph and not alone", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
 ALONE = ("-m", "graph and alone")
 MARKED = "mark.graph"  # in the text of a module
+COMPILES_ALL = "tests/test_readme.py"  # a world is rendered, and surfaces are chosen
 INTERRUPTED = 2  # of pytest
 
 
@@ -54,11 +55,27 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.update(ENVIRONMENT)
     if arguments:
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
-    default = os.environ.get("ANYVIEW_ROS", "jazzy") == "jazzy"
-    for check in CHECKS if default else ():
-        if status := run(*check):
-            return status
-    return run_tests(() if default else ROS_TESTS)
+    if os.environ.get("ANYVIEW_ROS", "jazzy") != "jazzy":
+        return run_tests(ROS_TESTS)
+    compiler = compile_kernels()
+    try:
+        for check in CHECKS:
+            if status := run(*check):
+                return status
+        compiler.wait()
+    finally:
+        compiler.kill()
+    return run_tests(())
+
+
+def compile_kernels() -> subprocess.Popen[bytes]:
+    """Begin to compile what numba keeps beside its sources; the checks leave a core idle.
+
+    Else each test process does so that comes before the first one is done. It is a test that does
+    it here, too: if it fails, it fails again among the others, and is told there.
+    """
+    command = [sys.executable, "-m", "pytest", "-q", COMPILES_ALL]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def run_tests(paths: Sequence[str]) -> int:

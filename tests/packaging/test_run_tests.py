@@ -40,7 +40,22 @@ def ran(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return next((code for words, code in seen["statuses"].items() if words in line), 0)
 
     monkeypatch.setattr(script, "run", run)
+    monkeypatch.setattr(script, "compile_kernels", lambda: Compiler(seen))
     return seen
+
+
+class Compiler:
+    """The process that compiles, as far as `main` knows it."""
+
+    def __init__(self, seen: dict[str, Any]) -> None:
+        self._seen = seen
+        seen["compiler"] = []
+
+    def wait(self) -> None:
+        self._seen["compiler"].append(f"awaited after {len(self._seen['commands'])} commands")
+
+    def kill(self) -> None:
+        self._seen["compiler"].append("killed")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +79,7 @@ def test_tests_over_a_graph_run_after_the_others_even_if_those_fail(
     assert script.main([]) == end
     *checks, others, live, alone = ran["commands"]
     assert [check.split()[0] for check in checks] == ["ruff", "ruff", "mypy"]
+    assert ran["compiler"] == ["awaited after 3 commands", "killed"]
     assert "-n" in others.split()
     assert "-m graph and not alone -n" in live
     assert "--dist loadfile" in live  # a module's tests share its domain
@@ -84,6 +100,7 @@ def test_nothing_goes_on_after_bad_style_or_an_interrupt(
     ran.update(statuses={"mypy": 1}, commands=[])
     assert script.main([]) == 1
     assert ran["commands"][-1] == "mypy"
+    assert ran["compiler"] == ["killed"]
 
 
 def test_arguments_are_those_of_one_pytest(
@@ -106,6 +123,7 @@ def test_another_distribution_runs_what_ros_has_a_part_in(
 ) -> None:
     monkeypatch.setenv("ANYVIEW_ROS", "kilted")
     assert script.main([]) == 0
+    assert "compiler" not in ran
     others, *live = ran["commands"]
     assert others.endswith(" ".join(script.ROS_TESTS))
     for line in live:
