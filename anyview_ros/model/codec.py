@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.one_way.config import SPACE_FACTOR, TIME_FACTOR
 from anyview_ros.model.precision import training_dtype
 
-TIME_FACTOR = 4
-SPACE_FACTOR = 4
 FIRST_VALUES = SPACE_FACTOR * SPACE_FACTOR * 3
 GROUP_VALUES = TIME_FACTOR * FIRST_VALUES
 

@@ -10,8 +10,7 @@ from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from anyview_ros.contract import Contract, LatentShape, Sampling
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR
-from anyview_ros.model.one_way.config import NetworkConfig
+from anyview_ros.model.one_way.config import SPACE_FACTOR, TIME_FACTOR, NetworkConfig
 from anyview_ros.nearest import nearest
 from anyview_ros.training.files import OURS, FileConfig, Resizing
 from anyview_ros.training.scenes import SceneConfig

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.codec import SPACE_FACTOR, TIME_FACTOR, LinearCodec
-from anyview_ros.model.one_way.config import SWEEP_MARKS
+from anyview_ros.model.codec import LinearCodec
+from anyview_ros.model.one_way.config import SPACE_FACTOR, SWEEP_MARKS, TIME_FACTOR
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.feature_distance import Distance, shift_tolerant, shift_tolerant_weights
 

@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.training.config import MONOCULAR, Run
-from anyview_ros.training.distributed import rank_and_processes
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneSet, SceneViews, render_scene
 from anyview_ros.whole_file import full_disk_named, remove_partial_files, whole_file
 from anyview_ros.worlds.photographs import read_photographs
 
 SHARD = 16  # scenes a file
-POLL_S = 1.0
+POLL_S = 0.1
 DEFAULTS = {f.name: f.default for f in fields(SceneConfig) if f.default is not MISSING}
 
 
@@ -215,6 +214,9 @@ def wait_for(
     Raises:
         AnyviewError: `not_rendered` when they are missing and no renderer runs.
     """
+    # Here, because it loads torch: a renderer is a process that imports this module.
+    from anyview_ros.training.distributed import rank_and_processes
+
     training, first = run.training, rank_and_processes()[0] == 0
     names = {name.removesuffix(MONOCULAR) for name in run.stage(step).mixture}
     needed = {n: training.pool(step, stores[n].config.count) for n in names}

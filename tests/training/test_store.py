@@ -10,6 +10,7 @@ import pytest
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import rays
+from anyview_ros.training import distributed
 from anyview_ros.training import store as module
 from anyview_ros.training.augmentation import mirror
 from anyview_ros.training.scenes import SceneViews, render_scene
@@ -150,7 +151,7 @@ def test_processes_beside_the_first_wait_for_its_renderers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.0)
-    monkeypatch.setattr(module, "rank_and_processes", lambda: (1, 2))
+    monkeypatch.setattr(distributed, "rank_and_processes", lambda: (1, 2))
     asked = iter([False, False, True])
     assert not wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0, lambda: next(asked))
 

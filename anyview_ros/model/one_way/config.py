@@ -1,4 +1,4 @@
-"""Sizes of the one-way denoiser."""
+"""Sizes of the one-way denoiser and its latent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from anyview_ros.errors import AnyviewError
 
+TIME_FACTOR, SPACE_FACTOR = 4, 4  # frames, and pixels a side, that a latent cell stands for
 RAY_VALUES = 24  # 6 Plücker values x 4 frames x 1 ray a latent cell
 COARSE = 12  # channels of a candidate that tokens look at: most of an image's variance
 SWEEP_MARKS = 2  # the last channels of a candidate: seen, and how far sources disagree
