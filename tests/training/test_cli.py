@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
 import torch
 
 from anyview_ros.cli import ablate, bench, distill, export, train
+from anyview_ros.cli.__main__ import main
 from anyview_ros.cli.commands import COMMANDS
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.packages import load_package
@@ -26,6 +29,13 @@ ONE_SHARD = CONFIG.replace("count = 6", "count = 16")
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "anyview_ros.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def refusal(*arguments: object) -> str:
+    """Say what a command answers that begins nothing: in this process, which has torch already."""
+    with redirect_stderr(io.StringIO()) as said:
+        assert main([*map(str, arguments)]) == 1
+    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +113,9 @@ def test_two_processes_train_like_one(config: Path) -> None:
 
 
 def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:
-    answer = run("train", tmp_path / "none.toml", "--out", tmp_path / "out")
-    assert answer.returncode == 1
-    assert answer.stderr.startswith("error [invalid_config]: cannot read")
-    assert "Traceback" not in answer.stderr
+    said = refusal("train", tmp_path / "none.toml", "--out", tmp_path / "out")
+    assert said.startswith("error [invalid_config]: cannot read")
+    assert len(said.splitlines()) == 1
 
 
 def test_every_command_of_the_docs_is_one_that_exists() -> None:
