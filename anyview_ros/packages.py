@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
+from anyview_ros.installed import shared
 from anyview_ros.typed_json import WrongKindError, read_typed
 from anyview_ros.whole_file import whole_file
 
@@ -43,13 +43,6 @@ def search_path() -> tuple[Path, ...]:
     """Folders in which a package is looked for by name: the user's first, then installed ones."""
     user = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return tuple(dict.fromkeys((user / "anyview" / "models", *shared("models"))))
-
-
-def shared(name: str) -> tuple[Path, ...]:
-    """Places of a file or folder that comes with this package: the checkout, what is installed."""
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":")), sys.prefix]
-    shares = [Path(prefix) / "share" / "anyview_ros" / name for prefix in prefixes]
-    return (Path(__file__).resolve().parent.parent / name, *shares)
 
 
 def find_package(name_or_path: str, folders: Sequence[Path] | None = None) -> Path:

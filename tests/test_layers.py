@@ -18,6 +18,7 @@ VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
     *("text_table", "whole_file", "diagnostic_keys", "typed_json", "quiet_interrupt"),
     "nearest",
+    "installed",
 )
 GENERATED = ("msg", "srv", "action")
 

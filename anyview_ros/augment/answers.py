@@ -26,8 +26,8 @@ from anyview_ros.engine.pipeline import Synthesis
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import quaternion_xyzw
+from anyview_ros.installed import shared
 from anyview_ros.media.provenance import SYNTHETIC, jpeg
-from anyview_ros.packages import shared
 from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, OUTPUT
 
 Images = Literal["raw", "jpeg", "both"]

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anyview_ros import __version__
 from anyview_ros.augment.bag_copy import BagCopy
 from anyview_ros.augment.cameras_file import read_cameras
 from anyview_ros.augment.job import Job, identity_of, size_of
@@ -27,6 +26,7 @@ from anyview_ros.engine.pipeline import SynthesisOptions
 from anyview_ros.engine.request import check_sampling
 from anyview_ros.engine.sampler import MAX_SEED
 from anyview_ros.errors import AnyviewError
+from anyview_ros.installed import version
 from anyview_ros.media.provenance import BAG_KEY, SYNTHETIC, WORDS
 from anyview_ros.topics import OUTPUT
 
@@ -112,7 +112,7 @@ def _identity(
         "model": model.package.contract.name,
         "model_sha256": model.package.sha256,
         "provider": PROVIDERS[model.provider],
-        "version": __version__,
+        "version": version(),
     }
 
 

@@ -10,8 +10,8 @@ from rosbags.interfaces.typing import FieldDesc
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from anyview_ros.doctor.installed import prefixes
 from anyview_ros.errors import AnyviewError
+from anyview_ros.installed import prefixes
 
 
 class Definitions:

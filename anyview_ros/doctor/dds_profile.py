@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from anyview_ros.doctor.installed import prefixes
+from anyview_ros.installed import shared
 
 # The first name is read by Fast DDS 2 (ROS 2 Jazzy), the second by Fast DDS 3 (Kilted).
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-FILE = Path("config", "fastdds.xml")
+FILE = "config/fastdds.xml"
 
 
 def profile_file() -> Path | None:
     """The profile that came with this package; None if it is not installed beside it."""
-    checkout = Path(__file__).resolve().parents[2]
-    folders = [checkout, *(prefix / "share" / "anyview_ros" for prefix in prefixes())]
-    return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    return next(filter(Path.is_file, shared(FILE)), None)
 
 
 def named_profile(environment: Mapping[str, str]) -> str:

@@ -11,24 +11,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-LISTS = ROOT / "requirements"
-PINNED = sorted(file.stem for file in LISTS.glob("*.in"))
+from tests.packaging.pins import LISTS, PIN, PINNED, ROOT, names, pins
+
 TOGETHER = ("run", "onnxruntime", "test", "train", "view")  # and one distribution of ROS
 DISTRIBUTIONS = ("ros-jazzy", "ros-kilted")
-PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)( ; (?P<marker>.*[^ \\]))?", re.M)
 # import name -> distribution, where the generated packages of the wheels hide it
 ROS = {"anyview_ros", "tf2_msgs"}
-
-
-def pins(name: str) -> dict[tuple[str, str], str]:
-    """(distribution, marker) -> version of a compiled list."""
-    text = (LISTS / f"{name}.txt").read_text()
-    return {(m["name"], m["marker"] or ""): m["version"] for m in PIN.finditer(text)}
-
-
-def names(*lists: str) -> set[str]:
-    return {distribution for name in lists for distribution, _ in pins(name)}
 
 
 def asked(name: str) -> set[str]:
