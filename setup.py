@@ -110,6 +110,7 @@ def stage(prefix: Path) -> None:
     cmake(
         prefix,
         *("--fresh", "-G", "Ninja", "-S", str(SOURCE), "-B", str(BUILD / "cmake")),
+        "-DBUILD_TESTING=OFF",
         f"-DCMAKE_INSTALL_PREFIX={prefix}",
         f"-DCMAKE_DISABLE_FIND_PACKAGE_tf2_msgs={tf2_msgs_is_ours(prefix)}",
         f"-DPYTHON_INSTALL_DIR={SITE_PACKAGES}",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from anyview_ros import __version__
 from anyview_ros.cli.commands import COMMANDS, command, overview, parser_of
-from anyview_ros.cli.surroundings import find_room, named
+from anyview_ros.cli.surroundings import find_room, library_missing, named
 from anyview_ros.errors import AnyviewError
 from anyview_ros.nearest import did_you_mean
 from anyview_ros.quiet_interrupt import ended_quietly
@@ -29,11 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"anyview: error: there is no command '{name}'{known}", file=sys.stderr)
         return 2
     find_room(os.environ)
-    with ended_quietly():
-        parser = parser_of(name)
-    args = parser.parse_args(rest)
     try:
-        return _run(name, args)
+        return _run(name, rest)
     except AnyviewError as error:
         print(f"error [{error.code}]: {error}", file=sys.stderr)
         return 1
@@ -41,9 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(name: str, args: Any) -> int:
+def _run(name: str, arguments: Sequence[str]) -> int:
     try:
-        return int(command(name).run(args))
+        with ended_quietly():
+            parser = parser_of(name)
+        return int(command(name).run(parser.parse_args(arguments)))
+    except ModuleNotFoundError as error:
+        raise library_missing(error) from None
     except OSError as error:
         raise named(error) from None
 

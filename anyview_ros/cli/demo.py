@@ -48,7 +48,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     from anyview_ros.demo.subprocesses import interrupt_once
+    from anyview_ros.engine.onnx.runtime import check_installed
 
+    check_installed()  # else the node says so in its log, and images are waited for
     interrupt_once()
     plan = DemoPlan(
         out=args.out,

@@ -1,9 +1,10 @@
-"""Read-only checkouts and full disks: where a command may write, and what it says otherwise."""
+"""What a command needs around it: room to write, libraries; and what it says otherwise."""
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.whole_file import FULL, disk_full
 
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+# Of the extra `train`, see pyproject.toml. Who needs ONNX Runtime or `view` says so by itself.
+OF_TRAINING = ("onnx", "onnx_ir", "onnxscript", "safetensors", "torch")
 
 
 def find_room(environment: MutableMapping[str, str]) -> None:
@@ -45,3 +48,20 @@ def named(error: OSError) -> AnyviewError:
         f"'{error.filename}': {error.strerror}; name files that you can read, and a folder that "
         "you can write to with --out",
     )
+
+
+def library_missing(error: ModuleNotFoundError) -> AnyviewError:
+    """Return a library that is not installed as an error of ours; raise any other as it is.
+
+    Errors: `library_missing`.
+    """
+    library = (error.name or "").partition(".")[0]
+    if library in ("", "anyview_ros"):
+        raise error
+    if library in OF_TRAINING:
+        remedy = "pip install 'anyview_ros[train]'; in a checkout ./anyview installs it"
+    else:
+        remedy = (
+            "activate the environment that the requirements were installed into (docs/install.md)"
+        )
+    return AnyviewError("library_missing", f"{sys.executable} has no '{library}': {remedy}")

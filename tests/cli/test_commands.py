@@ -10,6 +10,7 @@ import sys
 import tomllib
 from argparse import Namespace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,7 +18,7 @@ from anyview_ros import cli, packages
 from anyview_ros.cli.__main__ import main
 from anyview_ros.cli.commands import COMMANDS, GROUPS, overview, parser_of
 from anyview_ros.cli.node import node_arguments
-from anyview_ros.cli.surroundings import find_room, may_write, named
+from anyview_ros.cli.surroundings import OF_TRAINING, find_room, may_write, named
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.launch_arguments import NODE_ARGUMENTS
 
@@ -48,7 +49,8 @@ def test_the_overview_is_a_story() -> None:
 
 def test_the_version_is_that_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == "anyview 0.1.0\n"
+    version = ElementTree.parse(ROOT / "package.xml").findtext("version")
+    assert capsys.readouterr().out == f"anyview {version}\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
@@ -240,6 +242,51 @@ def test_other_errors_of_the_system_are_not_hidden() -> None:
         with pytest.raises(OSError, match=r"no file|broken") as raised:
             named(error)
         assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("library", "remedy"),
+    [("torch", "pip install 'anyview_ros[train]'"), ("rosbags", "activate the environment")],
+)
+def test_a_missing_library_is_one_line(
+    library: str,
+    remedy: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def lacks(args: Namespace) -> int:
+        raise ModuleNotFoundError(f"No module named '{library}.nn'", name=f"{library}.nn")
+
+    monkeypatch.setattr("anyview_ros.cli.export.run", lacks)
+    assert main(["export", "weights"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"error [library_missing]: {sys.executable} has no '{library}': {remedy}"
+    )
+    assert said.count("\n") == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(args: Namespace) -> int:
+        raise ModuleNotFoundError("No module named 'anyview_ros.x'", name="anyview_ros.x")
+
+    monkeypatch.setattr("anyview_ros.cli.export.run", lacks)
+    with pytest.raises(ModuleNotFoundError):
+        main(["export", "weights"])
+
+
+def test_libraries_of_training_are_those_of_its_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    train = {name.partition("=")[0] for name in extras["optional-dependencies"]["train"]}
+    assert {name.replace("_", "-") for name in OF_TRAINING} == train - {"stlpips-pytorch"}
+
+
+def test_a_demo_without_onnxruntime_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err.startswith("error [no_onnxruntime]: ")
 
 
 def test_the_requirement_of_completion_is_declared() -> None:

@@ -19,6 +19,7 @@ KNOWN_NEEDS = (
     "an NVIDIA GPU",
     "docker",
     "root",
+    "some minutes",
 )
 BLOCK = re.compile(r"(?:<!-- needs: (?P<needs>[^>]+) -->\n)?```(?:ba)?sh\n(?P<text>.*?)```", re.S)
 # What this process has from the environment that the tests run in.

@@ -715,6 +715,11 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "An image or a transform has no time.",
         "Set `header.stamp` in the driver.",
     ),
+    "library_missing": (
+        "The Python that runs a command lacks a library.",
+        "Training and export need the extra `train`. Beside a sourced ROS activate the environment "
+        "that `requirements/` went into.",
+    ),
     "not_writable": (
         "The file of a camera cannot be written.",
         "Name another folder with `--out`.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,24 @@ def _session_options(ort: Any, threads: int) -> Any:
     return options
 
 
+def check_installed() -> None:
+    """Refuse where ONNX Runtime is not installed; nothing is loaded.
+
+    Raises:
+        AnyviewError: `no_onnxruntime`.
+    """
+    if find_spec("onnxruntime") is None:
+        raise _not_installed()
+
+
+def _not_installed() -> AnyviewError:
+    return AnyviewError(
+        "no_onnxruntime",
+        "onnxruntime is not installed; run 'pip install onnxruntime' "
+        "(onnxruntime-gpu with an NVIDIA GPU, never both)",
+    )
+
+
 def _onnxruntime() -> Any:
     # Else its import makes ~/.cache/Microsoft/DeveloperTools/.onnxruntime, a store of events to be
     # sent with an identity of the machine (1.32; `disable_telemetry_events` comes too late).
@@ -267,9 +286,5 @@ def _onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise AnyviewError(
-            "no_onnxruntime",
-            "onnxruntime is not installed; run 'pip install onnxruntime' "
-            "(onnxruntime-gpu with an NVIDIA GPU, never both)",
-        ) from None
+        raise _not_installed() from None
     return onnxruntime
