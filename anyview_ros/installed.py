@@ -26,8 +26,9 @@ def version() -> str:
     """Return what package.xml says, the one home of the version."""
     from xml.etree import ElementTree  # not at import: --help has no time for it
 
-    file = next(filter(Path.is_file, shared("package.xml")))
-    return ElementTree.parse(file).findtext("version") or ""
+    for file in filter(Path.is_file, shared("package.xml")):
+        return ElementTree.parse(file).findtext("version") or ""
+    return "unknown"  # modules without the rest of the package
 
 
 def _folders() -> Iterator[Path]:

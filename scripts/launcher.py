@@ -91,6 +91,8 @@ def main(arguments: Sequence[str]) -> None:
     is_help = bool({"-h", "--help"} & set(arguments))
     wanted = stages("" if is_help else command)  # help needs no torch
     if not ready(wanted):
+        if not is_command(command):
+            overview(arguments)  # which says what there is instead, before minutes are spent
         check_machine()
         with locked() as lock:
             prepare(wanted, environment, lock)
@@ -99,6 +101,13 @@ def main(arguments: Sequence[str]) -> None:
         run = [str(ROOT / "scripts" / "run_tests.py"), *arguments[1:]]
     python = str(VENV / "bin" / "python")
     os.execve(python, [python, *run], environment)
+
+
+def is_command(word: str) -> bool:
+    sys.path.insert(0, str(ROOT))
+    from anyview_ros.cli.commands import COMMANDS
+
+    return word in COMMANDS
 
 
 def overview(arguments: Sequence[str]) -> NoReturn:

@@ -43,15 +43,19 @@ def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with the launcher and nothing else; `bin` is to be the whole PATH."""
+    """A checkout with the launcher and what --help reads; `bin` is to be the whole PATH."""
     root = tmp_path / "check out"  # the space is on purpose
     (root / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "anyview", root)
     shutil.copy(ROOT / "scripts" / "launcher.py", root / "scripts")
     for names in ("msg", "srv", "action", "cmake", "requirements", "bin"):
         (root / names).mkdir()
-    for name in ("CMakeLists.txt", "package.xml", "setup.py"):
+    for name in ("CMakeLists.txt", "setup.py"):
         (root / name).touch()
+    shutil.copy(ROOT / "package.xml", root)
+    shutil.copytree(ROOT / "anyview_ros" / "cli", root / "anyview_ros" / "cli")
+    for file in (ROOT / "anyview_ros").glob("*.py"):
+        shutil.copy(file, root / "anyview_ros")
     for name in ("anyview", "sim_rig", "synth"):
         (root / "scripts" / name).touch()
     for name in (
@@ -283,12 +287,20 @@ def test_torch_comes_with_the_commands_that_need_it(
     assert ("torch" in names) is wanted
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["--version"]])
-def test_the_overview_needs_nothing_to_be_prepared(arguments: list[str], checkout: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ([], 0, "start here:"),
+        (["--help"], 0, "start here:"),
+        (["-h"], 0, "start here:"),
+        (["--version"], 0, "anyview "),
+        (["chek", "--seconds", "1"], 2, "there is no command 'chek'; did you mean 'check'?"),
+    ],
+)
+def test_what_there_is_needs_nothing_to_be_prepared(
+    arguments: list[str], status: int, said: str, checkout: Path
+) -> None:
     (checkout / "bin" / "python3").symlink_to(bare_python())
-    shutil.copytree(ROOT / "anyview_ros" / "cli", checkout / "anyview_ros" / "cli")
-    for file in (ROOT / "anyview_ros").glob("*.py"):
-        shutil.copy(file, checkout / "anyview_ros")
     done = subprocess.run(
         [checkout / "anyview", *arguments],
         env={"PATH": str(checkout / "bin")},
@@ -296,8 +308,8 @@ def test_the_overview_needs_nothing_to_be_prepared(arguments: list[str], checkou
         text=True,
         timeout=DEADLINE,
     )
-    assert done.returncode == 0, done.stderr
-    assert "start here:" in done.stdout or done.stdout.startswith("anyview 0")
+    assert done.returncode == status, done.stderr
+    assert said in done.stdout + done.stderr
     assert not (checkout / ".venv").exists()
 
 
