@@ -87,3 +87,13 @@ def test_messages_in_the_table_are_those_of_the_launcher() -> None:
     assert len(ours) >= 7
     for message in ours:
         assert message in said, message
+
+
+def test_uninstall_knows_every_place_where_something_is_stored() -> None:
+    table = DOC.read_text().partition("## What is stored where")[2].partition("\n\n\n")[0]
+    rows = re.findall(r"^\| .*$", table.partition("## When")[0], re.M)
+    places = re.findall(r"`((?:~|/tmp|/dev|out|\.venv)[^`]*)`", "\n".join(rows))
+    assert len(places) > 8
+    page = (DOC.parent / "upgrade.md").read_text()
+    for place in places:
+        assert place.removesuffix("<uid>").removesuffix("/models") in page, place

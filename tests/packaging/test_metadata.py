@@ -7,7 +7,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,9 @@ def test_changelog_is_one_that_bloom_reads() -> None:
 def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
     """And the other way round, but for what is needed without an import."""
     package = parse_package(str(ROOT / "package.xml"))
-    imported = {m for m in imported_by([ROOT / "launch", PACKAGE]) if m in ROS_PACKAGES}
+    used = imported_by_us() & ROS_PACKAGES
     declared = {depend.name for depend in [*package.build_export_depends, *package.exec_depends]}
-    assert {name for name in declared if not name.startswith("python3-")} == imported | {
+    assert {name for name in declared if not name.startswith("python3-")} == used | {
         "action_msgs",  # of the generated action
         "rosidl_default_runtime",  # of the generated types
         "tf2_py",  # by importlib, see node/transforms/tf.py
@@ -78,11 +78,12 @@ def test_python_packages_of_apt_are_those_that_are_imported() -> None:
     declared = {d.name for d in package.exec_depends if d.name.startswith("python3-")}
     modules = {"numpy": "numpy", "opencv": "cv2", "pil": "PIL", "tqdm": "tqdm", "yaml": "yaml"}
     assert declared == {f"python3-{name}" for name in modules}
-    assert set(modules.values()) <= imported_by([PACKAGE])
+    assert set(modules.values()) <= imported_by_us()
 
 
-def imported_by(folders: Iterable[Path]) -> set[str]:
-    return imported(file for folder in folders for file in folder.rglob("*.py"))
+@cache
+def imported_by_us() -> set[str]:
+    return imported(file for folder in (ROOT / "launch", PACKAGE) for file in folder.rglob("*.py"))
 
 
 def test_colcon_tests_what_ros_has_a_part_in() -> None:
