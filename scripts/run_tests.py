@@ -1,17 +1,11 @@
 """`./anyview test [PYTEST ARGUMENTS]`: style, types and all tests; with arguments only pytest.
 
-<<<<<<< HEAD
 The tests run side by side. Those over a live ROS graph, marked `graph`, have limits of time, but
 wait most of it: they run after the others, a few modules beside each other, each on ROS domains of
 its own. Those that measure short times or look at the whole machine are marked `alone`, and run
-last, one by one. Over another ROS 2 distribution than the default one: the tests in which ROS has
-a part.
-=======
-Tests over a live ROS graph, marked `graph`, have limits of time: they run one after the other,
-alone. The others run before them, side by side. Those marked `long` take minutes, and run only when
-they are asked for: `./anyview test -m long`. Over another ROS 2 distribution than the default
-one: the tests in which ROS has a part.
->>>>>>> 9e61ecc (Test a wheel from the source distribution on, where minutes are allowed)
+last, one by one. Those marked `long` take minutes, and run only when they are asked for:
+`./anyview test -m long`. Over another ROS 2 distribution than the default one: the tests in which
+ROS has a part.
 """
 
 from __future__ import annotations
@@ -46,18 +40,13 @@ CORES = len(os.sched_getaffinity(0))
 WORKERS = min(CORES, 4)  # each takes 1.5 GB
 # Side by side, torch and numba share the cores.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(CORES // WORKERS))
-<<<<<<< HEAD
-SIDE_BY_SIDE = ("-m", "not graph", "-n", str(WORKERS), "--dist", "worksteal")
+SIDE_BY_SIDE = ("-m", "not graph and not long", "-n", str(WORKERS), "--dist", "worksteal")
 # A node and its test take a third of a core (a module's tests share its node: loadfile).
 LIVE_WORKERS = min(CORES + 1, 4)
-LIVE = ("-m", "graph and not alone", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
-ALONE = ("-m", "graph and alone")
+LIVE = ("-m", "graph and not alone and not long", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
+ALONE = ("-m", "graph and alone and not long")
 MARKED = "mark.graph"  # in the text of a module
 COMPILES_ALL = "tests/test_readme.py"  # a world is rendered, and surfaces are chosen
-=======
-SIDE_BY_SIDE = ("-m", "not graph and not long", "-n", str(WORKERS), "--dist", "worksteal")
-ALONE = ("-m", "graph")
->>>>>>> 9e61ecc (Test a wheel from the source distribution on, where minutes are allowed)
 INTERRUPTED = 2  # of pytest
 
 
