@@ -43,8 +43,8 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(CORES // W
 SIDE_BY_SIDE = ("-m", "not graph and not long", "-n", str(WORKERS), "--dist", "worksteal")
 # A node and its test take a third of a core (a module's tests share its node: loadfile).
 LIVE_WORKERS = min(CORES + 1, 4)
-LIVE = ("-m", "graph and not alone and not long", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
-ALONE = ("-m", "graph and alone and not long")
+LIVE = ("-m", "graph and not alone", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
+ALONE = ("-m", "graph and alone")
 MARKED = "mark.graph"  # in the text of a module
 COMPILES_ALL = "tests/test_readme.py"  # a world is rendered, and surfaces are chosen
 INTERRUPTED = 2  # of pytest

@@ -189,7 +189,9 @@ def test_what_is_read_of_a_graph_is_what_onnx_reads_of_it() -> None:
 
 
 def test_any_bytes_are_a_graph_or_refused() -> None:
-    content = bytearray(load_package(find_package("worlds-composite-10m")).graph("encode").read_bytes())
+    content = bytearray(
+        load_package(find_package("worlds-composite-10m")).graph("encode").read_bytes()
+    )
     rng = np.random.default_rng(7)
     for _ in range(300):
         changed = content[: rng.integers(1, len(content))]
