@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
@@ -14,6 +15,12 @@ from anyview_ros.errors import AnyviewError
 IDL = "IDL: "
 
 
+@cache
+def _types_of_ros() -> Typestore:
+    """Make it once: it compiles how each type is read."""
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
 class MessageTypes:
     """The types of a recording's messages.
 
@@ -22,7 +29,7 @@ class MessageTypes:
     """
 
     def __init__(self, topics: Iterable[RecordedTopic]) -> None:
-        self._ros = get_typestore(Stores.ROS2_JAZZY)
+        self._ros = _types_of_ros()
         self._others: dict[str, Typestore] = {}
         self._defined = {t.message_type: (t.schema, t.definition) for t in topics if t.definition}
 
