@@ -10,6 +10,7 @@ from pathlib import Path
 
 from anyview_ros.datasets.bag_opening import METADATA, ROS1
 from anyview_ros.datasets.bag_topics import cause
+from anyview_ros.datasets.bag_unpacking import bound_chunks
 from anyview_ros.errors import AnyviewError
 
 
@@ -40,6 +41,8 @@ def as_ros2(source: Path, converted: Path, say: Callable[[str], object]) -> Path
 def _converter() -> Callable[[Path, Path], None]:
     from rosbags.convert.converter import ConverterError
     from rosbags.convert.converter import convert as rosbags_convert
+
+    bound_chunks()
 
     def convert(source: Path, made: Path) -> None:
         every: list[str] = []

@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.datasets.scene_splits import list_scenes
 
     folders, options = folders_from(args, args.bag), bag_options(args, args.cameras)
+    print(f"reading the stamps of {args.bag} ...", flush=True)
     with Bag(args.bag) as bag:
-        print(f"reading the stamps of {args.bag} ...", flush=True)
         with tqdm(unit="image", disable=None) as bar:  # None: only on a terminal
             cameras = bag_cameras(bag, options, bar.update)
         for note in cameras.notes:

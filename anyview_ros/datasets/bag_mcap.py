@@ -12,6 +12,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2.storage_mcap import Channel, ChunkInfo, McapReader, Msg, Schema, msgsrc
 
 from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic, cause
+from anyview_ros.datasets.bag_unpacking import bound_chunks
 
 
 class McapFile:
@@ -20,6 +21,7 @@ class McapFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damage: list[str] = []
+        bound_chunks()
         self._reader = McapReader(path)
         self._schemas = self._reader.schemas = _Schemas()
         self._reader.channels = _Channels()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
-from shutil import copyfileobj
-from tempfile import TemporaryDirectory
 from typing import Any
 
-# compression.zstd, or backports.zstd before Python 3.14: rosbags chooses.
-from rosbags.rosbag2.reader import YAML, zstd  # type: ignore[attr-defined]
+from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 
 from anyview_ros.datasets.bag_files import BagFiles, File
 from anyview_ros.datasets.bag_mcap import McapFile
 from anyview_ros.datasets.bag_sqlite import SqliteFile
 from anyview_ros.datasets.bag_topics import cause
+from anyview_ros.datasets.bag_unpacking import unpacked_file, unpacked_zstd
 from anyview_ros.errors import AnyviewError
 
 METADATA, INFORMATION = "metadata.yaml", "rosbag2_bagfile_information"
@@ -23,7 +21,6 @@ ENDINGS = (".mcap", ".db3", ".zstd")
 MCAP, SQLITE, ROS1, ZSTD = b"\x89MCAP", b"SQLite format 3", b"#ROSBAG", b"\x28\xb5\x2f\xfd"
 RECORDED = "give the folder that `ros2 bag record` wrote"
 OF_ROS2 = "only ROS 2 messages (cdr) are read"
-MAX_MESSAGE = 2**30  # bytes that a compressed message may become
 
 
 def open_files(path: Path, stack: ExitStack) -> BagFiles:
@@ -33,13 +30,13 @@ def open_files(path: Path, stack: ExitStack) -> BagFiles:
         stack: closes the files.
 
     Raises:
-        AnyviewError: `unreadable_bag`.
+        AnyviewError: `unreadable_bag`; `disk_full` for one that is compressed whole.
     """
     if not path.exists():
         raise _unreadable(path, f"it is not there; {RECORDED}")
     paths, packed = _of_folder(path) if path.is_dir() else ([path], False)
     opened = {file.name: _opened(file, stack) for file in paths}
-    files = BagFiles(opened, _decompressed if packed else lambda raw: raw, packed)
+    files = BagFiles(opened, unpacked_zstd if packed else lambda raw: raw, packed)
     if files.foreign and not files.topics:
         encodings = ", ".join(files.foreign)
         ros1 = f"; {_from_ros1(path.with_suffix('.bag'))}" if "ros1" in encodings else ""
@@ -80,7 +77,7 @@ def _opened(path: Path, stack: ExitStack) -> File:
     with _reading(path):
         plain, first = path, _first_bytes(path)
         if first.startswith(ZSTD):
-            plain = _unpacked(path, stack)
+            plain = unpacked_file(path, stack)
             first = _first_bytes(plain)
         if first.startswith(MCAP):
             _check_profile(path, first)
@@ -117,22 +114,6 @@ def _from_ros1(path: Path) -> str:
 def _closed_by(stack: ExitStack, file: File) -> File:
     stack.callback(file.close)
     return file
-
-
-def _unpacked(path: Path, stack: ExitStack) -> Path:
-    unpacked = Path(stack.enter_context(TemporaryDirectory(prefix="anyview-")), path.stem)
-    with zstd.open(path, "rb") as packed, unpacked.open("wb") as file:
-        copyfileobj(packed, file)
-    return unpacked
-
-
-def _decompressed(packed: bytes) -> bytes:
-    """Unpack a message; whatever it says to become, to `MAX_MESSAGE` bytes at most."""
-    decompressor = zstd.ZstdDecompressor()
-    raw = decompressor.decompress(packed, MAX_MESSAGE)
-    if not decompressor.eof:
-        raise EOFError("its zstd data has no end")
-    return bytes(raw)
 
 
 @contextmanager
