@@ -70,7 +70,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "clock_jumped": ("The clock jumped during a request.", "Ask again."),
     "disk_full": (
         "The disk has no room for what is to be made.",
-        "Make room, or let `XDG_DATA_HOME`, or `TMPDIR` for what is unpacked, name a folder on another disk.",
+        "Make room, or name a folder on another disk: by `XDG_DATA_HOME`, or by `TMPDIR` for what "
+        "is unpacked.",
     ),
     "duplicate_stamp": (
         "A camera published two images of one stamp.",
