@@ -67,3 +67,10 @@ class AnyviewError(ValueError):
     def __reduce__(self) -> tuple[type[AnyviewError], tuple[str, str]]:
         # ValueError would be rebuilt from its message alone when it crosses a process.
         return AnyviewError, (self.code, self.message)
+
+
+def cause(error: Exception) -> str:
+    """Return what a library says of a file, in a line: its text, or its name where it has none."""
+    text = " ".join(str(error).split())
+    plain = isinstance(error, OSError | ValueError) and text
+    return text[:120] if plain else f"{type(error).__name__}: {text[:120]}".removesuffix(": ")

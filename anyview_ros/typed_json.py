@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -12,6 +14,22 @@ MAX_TEXT = 4096
 MAX_ENTRIES = 10_000
 MAX_WHOLE = 1 << 53  # above it JSON's readers disagree
 SHOWN = 60  # characters of a value in a message
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        ValueError: for what is none, also where it is nested without end.
+        OSError: where it cannot be read.
+    """
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(raw, dict):
+        raise ValueError("it holds no object")
+    return raw
 
 
 class WrongKindError(ValueError):

@@ -10,8 +10,7 @@ from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 
 from anyview_ros.clips.virtual.camera_request import LOSSLESS, CameraRequest, camera_request
 from anyview_ros.contract import Contract
-from anyview_ros.datasets.bag_topics import cause
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.typed_json import WrongKindError, read_typed
 
 MAX_BYTES = 64 << 20  # trajectories of 10,000 poses

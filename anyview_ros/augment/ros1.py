@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anyview_ros.datasets.bag_opening import METADATA, ROS1
-from anyview_ros.datasets.bag_topics import cause
 from anyview_ros.datasets.bag_unpacking import bound_chunks
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 
 
 def as_ros2(source: Path, converted: Path, say: Callable[[str], object]) -> Path:

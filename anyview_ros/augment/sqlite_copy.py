@@ -10,8 +10,7 @@ from typing import Any
 
 from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord, copy_range
 from anyview_ros.augment.metadata import yaml_text
-from anyview_ros.datasets.bag_topics import cause
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 
 BLOCK = 1 << 26
 

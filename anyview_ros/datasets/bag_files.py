@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from anyview_ros.datasets.bag_topics import RecordedTopic, cause
+from anyview_ros.datasets.bag_topics import RecordedTopic
+from anyview_ros.errors import cause
 
 EVER_NS = 2**63 - 1  # the largest time that a file can hold
 

@@ -11,8 +11,9 @@ from typing import Any
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2.storage_mcap import Channel, ChunkInfo, McapReader, Msg, Schema, msgsrc
 
-from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic, cause
+from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic
 from anyview_ros.datasets.bag_unpacking import bound_chunks
+from anyview_ros.errors import cause
 
 
 class McapFile:

@@ -9,8 +9,8 @@ from typing import Any
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from anyview_ros.datasets.bag_topics import RecordedTopic, cause
-from anyview_ros.errors import AnyviewError
+from anyview_ros.datasets.bag_topics import RecordedTopic
+from anyview_ros.errors import AnyviewError, cause
 
 IDL = "IDL: "
 

@@ -12,9 +12,8 @@ from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 from anyview_ros.datasets.bag_files import BagFiles, File
 from anyview_ros.datasets.bag_mcap import McapFile
 from anyview_ros.datasets.bag_sqlite import SqliteFile
-from anyview_ros.datasets.bag_topics import cause
 from anyview_ros.datasets.bag_unpacking import unpacked_file, unpacked_zstd
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 
 METADATA, INFORMATION = "metadata.yaml", "rosbag2_bagfile_information"
 ENDINGS = (".mcap", ".db3", ".zstd")

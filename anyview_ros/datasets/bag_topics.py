@@ -1,4 +1,4 @@
-"""A topic of a recording's file, and what a reading library says of a file that it cannot read."""
+"""A topic of a recording's file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,3 @@ class RecordedTopic:
 
 
 SCHEMAS = ("ros2msg", "ros2idl", "omgidl")
-
-
-def cause(error: Exception) -> str:
-    """The error in a line: its text, or its name where it has none."""
-    text = " ".join(str(error).split())
-    plain = isinstance(error, OSError | ValueError) and text
-    return text[:120] if plain else f"{type(error).__name__}: {text[:120]}".removesuffix(": ")

@@ -8,8 +8,7 @@ from typing import Any
 
 from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 
-from anyview_ros.datasets.bag_topics import cause
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 
 
 def read_calibration(path: Path) -> Any:

@@ -7,7 +7,7 @@ in pixels of the native size and `extrinsics` (4, 4), cam2world or world2cam as 
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from anyview_ros.datasets.track import Track, camera_of, check_rigid
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse
 from anyview_ros.release import scene_scale
+from anyview_ros.typed_json import read_object
 
 METADATA = "metadata.json"
 MAX_FRAMES = 41  # the released network takes no more at once
@@ -61,7 +62,7 @@ class SceneFolder:
         metadata = _metadata(path / METADATA)
         self.info = _table(metadata, "info")
         self.specific = _table(metadata, "specific")
-        self.cameras = tuple(str(name) for name in metadata.get("cameras", ()))
+        self.cameras = self._names("cameras", metadata.get("cameras", []))
         self.resolution = metadata.get("resolution")
         self.num_frames = self._number("num_frames", metadata.get("num_frames"))
         self.framerate = self._number("framerate", metadata.get("framerate"))
@@ -157,10 +158,11 @@ class SceneFolder:
         """The scene's own, else that of its source dataset.
 
         Raises:
-            AnyviewError: `unknown_scene_scale`.
+            AnyviewError: `unknown_scene_scale`, `invalid_scene`.
         """
-        if "scale_factor" in self.specific:
-            return float(self.specific["scale_factor"])
+        own = self._number("specific.scale_factor", self.specific.get("scale_factor"))
+        if own is not None:
+            return own
         dataset = _table(self.specific, "source").get("dataset", self.info.get("name", ""))
         return scene_scale(str(dataset))
 
@@ -195,7 +197,7 @@ class SceneFolder:
         size = by_camera or (self.resolution if truth is None else None) or shown
         try:
             height, width = (int(side) for side in size)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise AnyviewError(
                 "invalid_scene", f"{self.path}: a resolution is [H, W], got {size}"
             ) from None
@@ -203,10 +205,17 @@ class SceneFolder:
 
     def _number(self, name: str, value: object) -> float | None:
         """A positive number, None where the metadata holds none."""
-        if value is None or (isinstance(value, int | float) and value > 0):
+        if value is None or (isinstance(value, int | float) and 0 < value < math.inf):
             return value
         raise AnyviewError(
             "invalid_scene", f"{self.path}: {name} must be a positive number, got {value!r}"
+        )
+
+    def _names(self, name: str, value: object) -> tuple[str, ...]:
+        if isinstance(value, list):
+            return tuple(map(str, value))
+        raise AnyviewError(
+            "invalid_scene", f"{self.path}: {name} must be a list of names, got {value!r}"
         )
 
     def _one_of(self, name: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -220,12 +229,9 @@ class SceneFolder:
 
 def _metadata(file: Path) -> dict[str, Any]:
     try:
-        metadata = json.loads(file.read_text())
+        return read_object(file)
     except (OSError, ValueError) as error:
         raise AnyviewError("invalid_scene", f"{file} cannot be read as JSON: {error}") from None
-    if not isinstance(metadata, dict):
-        raise AnyviewError("invalid_scene", f"{file} must hold a JSON object")
-    return metadata
 
 
 def _table(metadata: dict[str, Any], name: str) -> dict[str, Any]:

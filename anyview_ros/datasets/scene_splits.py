@@ -8,6 +8,7 @@ from typing import Any
 from anyview_ros.datasets.scene_layout import METADATA
 from anyview_ros.datasets.scene_set import SceneFolders
 from anyview_ros.errors import AnyviewError
+from anyview_ros.typed_json import read_object
 from anyview_ros.whole_file import whole_file
 
 
@@ -25,7 +26,7 @@ def list_scenes(folders: SceneFolders) -> None:
     root: dict[str, Any] = {"splits": {}}
     if split_file.exists():
         try:
-            root = json.loads(split_file.read_text())
+            root = read_object(split_file)
             root["splits"] = dict(root["splits"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AnyviewError(

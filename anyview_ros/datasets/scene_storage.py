@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.media.images import by_number, image_size, read_image
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INTRINSICS, EXTRINSICS, STAMP = "intrinsics", "extrinsics", "stamp_ns"
 SHAPES = {INTRINSICS: (3, 3), EXTRINSICS: (4, 4)}  # a frame
 NUMBERS = "fiu"  # kinds of dtype
+MAX_ARRAY = 2**28  # bytes; an hour of poses at 60 Hz has 28 MB
 
 
 @dataclass(frozen=True)
@@ -185,11 +186,12 @@ def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
     """`intrinsics`, `extrinsics` and, where there are, `stamp_ns`; of one frame or stacked."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
+            _check_sizes(arrays.zip)
             found = {name: arrays[name] for name in SHAPES}
             found |= {name: arrays[name] for name in (STAMP,) if name in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except Exception as error:  # whatever numpy and zipfile throw at a damaged file
         raise AnyviewError(
-            "incomplete_scene", f"{file} must hold intrinsics and extrinsics: {error}"
+            "incomplete_scene", f"{file} must hold intrinsics and extrinsics: {cause(error)}"
         ) from None
     for name, shape in SHAPES.items():
         values = found[name]
@@ -202,6 +204,13 @@ def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
                 f"{values.shape}",
             )
     return found
+
+
+def _check_sizes(packed: ZipFile) -> None:
+    """Raise ValueError for arrays that would not fit into memory; zipfile reads no more."""
+    for member in packed.infolist():
+        if member.file_size > MAX_ARRAY:
+            raise ValueError(f"{member.filename} becomes {member.file_size} bytes")
 
 
 def _video_file(path: Path) -> VideoFile:

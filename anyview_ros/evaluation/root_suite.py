@@ -10,7 +10,6 @@ size to the size at which the release runs that size, once, by Lanczos; scores a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Camera, Frame, View
 from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.release import network_size
+from anyview_ros.typed_json import read_object
 
 PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
@@ -170,7 +170,7 @@ def _read_splits(
 ) -> tuple[dict[str, tuple[str, tuple[str, ...]]], dict[str, tuple[str, ...]]]:
     """Read folder and episodes of each split, and the splits of each group."""
     try:
-        read = json.loads(file.read_text())
+        read = read_object(file)
         splits = {name: _split(name, split) for name, split in read["splits"].items()}
         groups = {g: tuple(map(str, names)) for g, names in read.get("groups", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,6 @@ REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
 JPEG = (".jpg", ".jpeg")
-# What Pillow raises for files that are no images: SyntaxError for a wrong checksum in a png.
-BROKEN = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
 def by_number(file: Path) -> tuple[list[int | str], str]:
@@ -67,7 +64,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(file) as image:
             yield image
-    except BROKEN as error:
+    except Exception as error:  # whatever Pillow throws at a damaged file
         raise _unreadable(file, error) from None
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.geometry import slerp, transform_from_pose
 from anyview_ros.media.images import by_number
 
@@ -77,15 +77,19 @@ class VideoFile:
 
     def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
         try:
-            with av.open(self._path) as container:
+            # What a file says of its title and of its making may be no text.
+            with av.open(self._path, metadata_errors="replace") as container:
                 if not container.streams.video:
                     raise AnyviewError("unreadable_video", f"'{self._path}' has no video stream")
                 for frame in container.decode(video=0):
                     yield self._time_ns(frame), frame
-        except av.FFmpegError as error:
+        except AnyviewError:
+            raise
+        except Exception as error:  # whatever PyAV throws at a damaged file
+            said = error.strerror if isinstance(error, av.FFmpegError) else cause(error)
             raise AnyviewError(
                 "unreadable_video",
-                f"'{self._path}' cannot be decoded as video ({error.strerror}); "
+                f"'{self._path}' cannot be decoded as video ({said}); "
                 "give a video file that FFmpeg plays, or a folder of images",
             ) from None
 

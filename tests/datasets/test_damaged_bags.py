@@ -6,17 +6,14 @@ tries as many random damages, and prints what became of them.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import pytest
@@ -33,12 +30,11 @@ from anyview_ros.datasets.bag_cameras import bag_cameras
 from anyview_ros.datasets.bag_choice import BagOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
+from tests.datasets.damages import DAMAGES, bounded, damage
 from tests.datasets.recording import Recording
 from tests.datasets.rig_bag import CAMERA, FIRST_NS, MS, RigRecording, stamps
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
-DAMAGES = int(os.environ.get("ANYVIEW_FUZZ", "200"))
-LIMIT_S = 25  # of a processor's time for one bag: a loaded machine is no hang
 
 
 def data_file(bag: Path) -> Path:
@@ -266,31 +262,6 @@ def noise(k: int, camera: Camera) -> NDArray[np.uint8]:
     return np.random.default_rng(k).integers(0, 256, shape, np.uint8)
 
 
-def flip(content: bytearray, at: int, rng: random.Random) -> None:
-    content[at] ^= 1 << rng.randrange(8)
-
-
-def zero(content: bytearray, at: int, rng: random.Random) -> None:
-    content[at : at + 512] = bytes(len(content[at : at + 512]))
-
-
-def cut(content: bytearray, at: int, rng: random.Random) -> None:
-    del content[at:]
-
-
-def scramble(content: bytearray, at: int, rng: random.Random) -> None:
-    for place in range(at, min(at + 64, len(content))):
-        content[place] = rng.randrange(256)
-
-
-class HangError(BaseException):
-    """Not an Exception: nothing may take it for a damaged file."""
-
-
-def hang(number: int, frame: FrameType | None) -> None:
-    raise HangError
-
-
 @dataclass(frozen=True)
 class Sound:
     """A small recording on the disk, its file's content, and the command that reads it."""
@@ -342,12 +313,11 @@ def damaged(sound: Sound, rng: random.Random) -> tuple[Path, str]:
     if whole and rng.randrange(2):
         file = file.with_name("metadata.yaml")
         content = bytearray(file.read_bytes())
-    how, at = rng.choice((flip, flip, zero, cut, scramble)), rng.randrange(len(content))
-    how(content, at, rng)
+    what = damage(content, rng)
     file.write_bytes(content)
     # Of messages that are compressed singly, metadata.yaml alone tells.
     given = sound.bag if whole or "zstd messages" in sound.bag.name else sound.file
-    return given, f"{how.__name__} at {at} of {file.name}"
+    return given, f"{what} of {file.name}"
 
 
 @pytest.mark.timeout(max(300, DAMAGES))
@@ -356,7 +326,6 @@ def test_random_damages_end_in_words(tmp_path: Path, capsys: pytest.CaptureFixtu
     recordings = sound_recordings(tmp_path)
     kinds, out = [kind for kind in recordings if kind != "report: mcap"], tmp_path / "out"
     rng, became, slowest = random.Random(16), Counter[str](), (0.0, "")
-    before = signal.signal(signal.SIGPROF, hang)
     for n in range(DAMAGES):
         kind = "report: mcap" if n % 50 == 49 else kinds[n % len(kinds)]
         sound = recordings[kind]
@@ -365,19 +334,13 @@ def test_random_damages_end_in_words(tmp_path: Path, capsys: pytest.CaptureFixtu
         command = [*sound.command, str(given)]
         shutil.rmtree(out, ignore_errors=True)
         began = time.process_time()
-        signal.setitimer(signal.ITIMER_PROF, LIMIT_S)
-        try:
+        with bounded(f"damage {n}, {kind}: {what}"):
             status = main([*command, *([] if sound.command == INSPECT else ["--out", str(out)])])
-        except (Exception, HangError) as error:
-            raise AssertionError(f"damage {n}, {kind}: {what}") from error
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
         slowest = max(slowest, (time.process_time() - began, f"damage {n}, {kind}: {what}"))
         sound.file.write_bytes(sound.content)
         (sound.bag / "metadata.yaml").write_bytes(metadata)
         code = capsys.readouterr().err.rpartition("error [")[2].partition("]")[0]
         became[f"{kind}: {(code or 'faults') if status else 'done'}"] += 1
-    signal.signal(signal.SIGPROF, before)
     with capsys.disabled():
         if DAMAGES > 200:
             print("\n", *(f"{count:6} {what}\n" for what, count in sorted(became.items())))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anyview_ros.datasets import scene_storage
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import inverse, look_at
@@ -251,6 +252,16 @@ def test_lowdim_arrays_of_the_wrong_kind(tmp_path, name, values, text):
         {"info": {"storage": "tape"}},
         {"extrinsics": {"transform": "up"}},
         {"specific": ["roles"]},
+        {"cameras": True},
+        {"framerate": float("inf")},
+        {"specific": {**METADATA["specific"], "scale_factor": "large"}},
+        {"specific": {**METADATA["specific"], "scale_factor": float("nan")}},
+        {
+            "specific": {
+                "resolution_per_camera": {"right": [1e308, float("inf")]},
+                "roles": METADATA["specific"]["roles"],
+            }
+        },
         {
             "specific": {
                 "resolution_per_camera": {"right": 5},
@@ -265,6 +276,23 @@ def test_metadata_that_cannot_be(tmp_path, changes):
     with pytest.raises(AnyviewError) as e:
         SceneFolder(scene).episode()
     assert e.value.code == "invalid_scene"
+
+
+def test_metadata_without_end(tmp_path):
+    (tmp_path / "metadata.json").write_text('{"a":' * 100_000)
+    with pytest.raises(AnyviewError, match="nested too deeply"):
+        SceneFolder(tmp_path)
+
+
+def test_arrays_that_would_not_fit_into_memory(tmp_path, monkeypatch):
+    """A bomb of an npz: a little file whose arrays are large."""
+    scene = write(tmp_path / "s")
+    monkeypatch.setattr(scene_storage, "MAX_ARRAY", 1000)
+    bomb = scene / "lowdim" / "left" / f"{0:010d}.npz"
+    np.savez_compressed(bomb, intrinsics=K, extrinsics=np.zeros((1000, 4, 4)))
+    error = refused(scene)
+    assert error.code == "incomplete_scene"
+    assert "extrinsics.npy becomes 128128 bytes" in error.message
 
 
 def test_no_metadata(tmp_path):
