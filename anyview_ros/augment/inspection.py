@@ -17,6 +17,8 @@ from anyview_ros.datasets.stream_times import Sync, sync
 from anyview_ros.errors import AnyviewError
 from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, IMAGE_TYPE, OUTPUT, camera_name
 
+SHORT_S = 1e-3  # over which no rate is told
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -45,7 +47,7 @@ class TreeLink:
     Args:
         static: whether it stands.
         transforms: how many were recorded.
-        rate_hz: of a frame that moves; 0 where it stands.
+        rate_hz: of a frame that moves; 0 where it stands, or was told of at one time only.
     """
 
     parent: str
@@ -201,7 +203,7 @@ def _tree(tree: RecordedTransforms) -> TfTree:
     links = []
     for child, link in sorted(tree.links.items()):
         span_s = (link.last_ns - link.first_ns) / 1e9
-        rate = 0.0 if link.static or span_s <= 0 else (link.count - 1) / span_s
+        rate = 0.0 if link.static or span_s < SHORT_S else (link.count - 1) / span_s
         links += [TreeLink(p, child, link.static, link.count, rate) for p in link.parents]
     tops = tuple(frame for frame in tree.frames() if frame not in tree.links)
     return TfTree(tree.topics, tops, tuple(links))

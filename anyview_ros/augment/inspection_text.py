@@ -109,7 +109,8 @@ def _calibration(camera: InspectedCamera) -> str:
 def _tree(tree: TfTree, fixed_frame: str) -> Iterator[str]:
     below: dict[str, list[tuple[str, str]]] = {}
     for link in tree.links:
-        how = "static" if link.static else f"moves, {link.rate_hz:.1f} Hz"
+        rate = f", {link.rate_hz:.1f} Hz" if link.rate_hz else ""
+        how = "static" if link.static else f"moves{rate}"
         below.setdefault(link.parent, []).append((link.child, how))
     yield f"TF ({', '.join(tree.topics) or 'none was recorded'}), fixed frame {fixed_frame}"
     stack = [(top, "", 1) for top in reversed(tree.tops)]

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord, copy_range
@@ -54,8 +55,8 @@ class SqliteCopy:
                 raise OSError(28, str(error)) from None  # ENOSPC
             raise AnyviewError(
                 "unreadable_bag",
-                f"'{self._source}' cannot be read: {cause(error)}; `sqlite3 {self._source} "
-                ".recover | sqlite3 saved.db3` saves what can be read",
+                f"'{self._source}' cannot be read: {cause(error)}; `sqlite3 "
+                f"{quote(str(self._source))} .recover | sqlite3 saved.db3` saves what can be read",
             ) from None
 
     def _rows(

@@ -6,8 +6,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
+from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import search_path
+
+if TYPE_CHECKING:
+    from anyview_ros.model.joint.imported import Import
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,5 +58,17 @@ def run(args: argparse.Namespace) -> int:
         verdict = "the published file" if origin.published else f"not published, {file.sha256}..."
         print(f"{origin.name}: sha256 {origin.sha256} ({verdict})")
     print(f"{imported.folder}: imported; licences in {LICENCES}")
-    print(f"next: anyview export {args.name} --frames 41 --size 16:9")
+    print(f"next: anyview export {quote(_weights(imported))} --frames 41 --size 16:9")
     return 0
+
+
+def _weights(imported: Import) -> str:
+    """Return what export finds them by: their name where it leads to them, else their folder."""
+    from anyview_ros.model.joint.package import find_import
+
+    name = imported.folder.name
+    try:
+        is_found = find_import(name).folder.resolve() == imported.folder.resolve()
+    except AnyviewError:
+        is_found = False
+    return name if is_found else str(imported.folder)

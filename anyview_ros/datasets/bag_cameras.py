@@ -156,7 +156,7 @@ def bag_cameras(
         infos = recorded_infos(bag, name, camera, own)
         lookup = placed[name].lookup
         found[name] = BagCamera(camera.topic, stream, infos, lookup, options.fixed_frame)
-    notes = [note for name, camera in chosen.items() for note in _choices(name, camera, trees)]
+    notes = [*_image_choices(chosen), *_tree_choices(chosen, trees)]
     notes += [f"not a camera: {topic}, {why}" for topic, why in choice.no_cameras.items()]
     doubts = [doubt for camera in found.values() for doubt in camera.doubts()]
     return BagCameras(found, (*notes, *doubts))
@@ -180,19 +180,27 @@ def tree_of(trees: TfTrees, topic: str, options: BagOptions) -> RecordedTransfor
     )
 
 
-def _choices(name: str, camera: ChosenCamera, trees: TfTrees) -> list[str]:
-    """A line for each choice that was made for a camera."""
-    lines = []
-    if camera.others:
-        others = ", ".join(camera.others)
-        lines.append(
-            f"{name}: images of {camera.topic}, there are also {others} "
-            f"(-p {name}.image_topic:=TOPIC takes another)"
-        )
-    if trees.count > 1:
-        own = ", ".join(trees.of(camera.topic).topics)
-        lines.append(f"{name}: placed by {own}, TF is also on other topics: {trees} (--tf-topics)")
-    return lines
+def _image_choices(chosen: Mapping[str, ChosenCamera]) -> list[str]:
+    """A line for each camera whose images are on several topics."""
+    return [
+        f"{name}: images of {camera.topic}, there are also {', '.join(camera.others)} "
+        f"(-p {name}.image_topic:=TOPIC takes another)"
+        for name, camera in chosen.items()
+        if camera.others
+    ]
+
+
+def _tree_choices(chosen: Mapping[str, ChosenCamera], trees: TfTrees) -> list[str]:
+    """A line for each TF tree that places cameras, where there are several."""
+    placed: dict[tuple[str, ...], list[str]] = {}
+    for name, camera in chosen.items():
+        placed.setdefault(tuple(trees.topics(camera.topic)), []).append(name)
+    return [
+        f"{', '.join(names)}: placed by {', '.join(own)}, TF is also on {', '.join(others)} "
+        "(--tf-topics)"
+        for own, names in placed.items()
+        if (others := trees.others(own))
+    ]
 
 
 def recorded_images(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
+from shlex import quote
 from typing import Any
 
 from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
@@ -66,7 +67,7 @@ def _of_folder(folder: Path) -> tuple[list[Path], bool]:
 def _way_out(folder: Path, there: list[Path]) -> str:
     """Return what to do about a folder whose metadata.yaml is of no use."""
     if there:
-        return f"run `ros2 bag reindex {folder}`, or give '{there[0]}' itself"
+        return f"run `ros2 bag reindex {quote(str(folder))}`, or give '{there[0]}' itself"
     inside = sorted(file.parent for file in folder.glob(f"*/{METADATA}"))
     return f"give '{inside[0]}'" if inside else RECORDED
 
@@ -98,6 +99,8 @@ def _check_profile(path: Path, first: bytes) -> None:
     """Refuse profiles but ROS 2's: in the header, behind 8 bytes of magic, 9 of the record."""
     length = int.from_bytes(first[17:21], "little")
     profile = first[21 : 21 + length]
+    if len(first) < 21:
+        return  # it was cut: the reader says so
     if length < 32 and profile == b"ros1":
         bag = path.with_suffix(".bag")
         raise _unreadable(path, f"it holds ROS 1 messages; {_from_ros1(bag)}")
@@ -107,7 +110,8 @@ def _check_profile(path: Path, first: bytes) -> None:
 
 def _from_ros1(path: Path) -> str:
     made = path.with_suffix("")
-    return f"`rosbags-convert --src {path} --dst {made}` makes a ROS 2 bag of it, '{made}'"
+    command = f"rosbags-convert --src {quote(str(path))} --dst {quote(str(made))}"
+    return f"`{command}` makes a ROS 2 bag of it, '{made}'"
 
 
 def _closed_by(stack: ExitStack, file: File) -> File:
@@ -126,10 +130,11 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _mend(path: Path) -> str:
+    file = quote(str(path))
     if path.suffix == ".mcap":
-        return f"if the recorder was killed, `mcap recover {path} --output saved.mcap` helps"
+        return f"if the recorder was killed, `mcap recover {file} --output saved.mcap` helps"
     if path.suffix == ".db3":
-        return f"`sqlite3 {path} .recover | sqlite3 saved.db3` saves what can be read"
+        return f"`sqlite3 {file} .recover | sqlite3 saved.db3` saves what can be read"
     return "it is damaged, or a part of a file: copy it again"
 
 

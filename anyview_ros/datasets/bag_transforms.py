@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -214,6 +214,11 @@ class TfTrees:
             AnyviewError: `ambiguous_tf`.
         """
         return sorted(self._by_namespace.get(self.namespace(topic), []))
+
+    def others(self, topics: Collection[str]) -> list[str]:
+        """Return the topics of the trees, but for these."""
+        every = (topic for own in self._by_namespace.values() for topic in own)
+        return sorted(set(every) - set(topics))
 
     def of(self, topic: str) -> RecordedTransforms:
         """The tree that places the camera of a topic.

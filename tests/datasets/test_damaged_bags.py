@@ -7,6 +7,7 @@ tries as many random damages, and prints what became of them.
 from __future__ import annotations
 
 import random
+import shlex
 import shutil
 import sqlite3
 import time
@@ -84,6 +85,25 @@ def test_a_folder_without_its_index_leads_to_its_file(
     file = data_file(bag)
     assert f"run `ros2 bag reindex {bag}`, or give '{file}' itself" in refused(bag)
     assert read(file) == ["front", "left"]
+
+
+def test_commands_can_be_given_as_they_are_printed(tmp_path: Path) -> None:
+    """Also for a folder with blanks and brackets in its name."""
+    folder = tmp_path / "my drive (1)"
+    folder.mkdir()
+    mcap, db3, old = folder / "a b.mcap", folder / "a b.db3", folder / "a b.bag"
+    mcap.write_bytes(b"\x89MCAP")
+    db3.write_bytes(b"SQLite format 3")
+    old.write_bytes(b"#ROSBAG V2.0\n")
+    (folder / "bag").mkdir()
+    (folder / "bag" / "a.mcap").touch()
+    for given, *wanted in (
+        (mcap, "mcap", "recover", str(mcap), "--output", "saved.mcap"),
+        (db3, "sqlite3", str(db3), ".recover", "|", "sqlite3", "saved.db3"),
+        (old, "rosbags-convert", "--src", str(old), "--dst", str(old.with_suffix(""))),
+        (folder / "bag", "ros2", "bag", "reindex", str(folder / "bag")),
+    ):
+        assert shlex.split(refused(given).split("`")[1]) == wanted
 
 
 def test_a_file_that_was_unpacked_by_hand(tmp_path: Path) -> None:

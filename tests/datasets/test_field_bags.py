@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anyview_ros.cli.__main__ import main
 from anyview_ros.datasets.bag_infos import calibration_doubt
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.frames import Camera
@@ -344,7 +345,8 @@ def test_each_robot_has_its_own_tf(tmp_path: Path, capsys: pytest.CaptureFixture
     here = world_from_base(FIRST_NS) @ BASE_FROM_FRONT
     np.testing.assert_allclose(first_pose(out), here, atol=1e-9)
     said = capsys.readouterr().out
-    assert "robot1_front: placed by /robot1/tf, /robot1/tf_static, TF is also on other" in said
+    placed = "robot1_front: placed by /robot1/tf, /robot1/tf_static"
+    assert f"{placed}, TF is also on /robot2/tf (--tf-topics)\n" in said
     option = ("--tf-topics", "/robot2/tf", "/robot1/tf_static")
     out = convert(recording, tmp_path / "b", "--frames", 9, "--cameras", "robot1_front", *option)
     np.testing.assert_allclose(first_pose(out), aside @ here, atol=1e-9)
@@ -420,8 +422,13 @@ def driving_rig() -> RigRecording:
     ]
     extra = [*picture(ramp, "image_rect_color"), *picture(boxes, "image_annotated"), *odd]
     for side in ("rear", "right", "tele", "wide"):
-        extra += camera_of(f"/rig/{side}", "front_optical", compressed=True, compression="jpg")
+        extra += camera_of(f"/rig/{side}", f"{side}_optical", compressed=True, compression="jpg")
+        mount = Link("base_link", f"{side}_optical", BASE_FROM_FRONT)
+        extra += [(0, "/tf_static", tf_message([mount], 0))]
     return RigRecording(extra=extra)
+
+
+ALIGNED_AND_DEPTH = ["/camera/aligned_depth_to_color/image_raw", "/camera/depth/image_raw"]
 
 
 def arm_with_depth() -> RigRecording:
@@ -474,7 +481,7 @@ def simulator() -> RigRecording:
         (driving_rig, 2, 2),
         (arm_with_depth, 2, 2),
         (drone, 2, 0),
-        (two_robots, 2, 2),
+        (two_robots, 2, 1),
         (simulator, 2, 2),
     ],
 )
@@ -490,6 +497,31 @@ def test_a_healthy_robot_gives_its_scenes_and_a_line_a_choice(
     assert said[0].startswith("reading the stamps of ")
     assert len(said[1 : said.index(next(s for s in said if s.startswith("2 scenes of ")))]) == notes
     assert not any("unreadable" in line or "wrong_stamp" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("robot", "left_out", "prefix"),
+    [
+        (driving_rig, ["/front/image_annotated", "/front/image_raw"], ""),
+        (arm_with_depth, ALIGNED_AND_DEPTH, ""),
+        (drone, ["/front/image_raw/ffmpeg"], ""),
+        (two_robots, [], "robot1_"),
+        (simulator, ["/front/depth_image", "/front/segmentation"], ""),
+    ],
+)
+def test_a_healthy_robot_is_usable_and_what_is_left_out_is_said_once(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    robot: Callable[[], RigRecording],
+    left_out: list[str],
+    prefix: str,
+) -> None:
+    assert main(["inspect", str(robot().write(tmp_path / "drive")), "--no-timing"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1].startswith(f"usable: `anyview augment` can take {prefix}front, {prefix}left")
+    named = [line.partition("not a camera: ")[2].partition(",")[0] for line in said]
+    assert [topic for topic in named if topic] == left_out
+    assert not any("unreadable" in line or "0000 Hz" in line for line in said)
 
 
 def test_images_in_a_body_frame_are_questioned(

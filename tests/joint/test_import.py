@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from anyview_ros.cli.__main__ import main
+from anyview_ros.cli.commands import parser_of
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model import atomic_directory
 from anyview_ros.model.joint import imported as importing
@@ -99,6 +101,22 @@ def test_the_released_sizes_are_those_of_the_published_files():
     unread = 4 * network.config.width**2  # the embedding that is never called
     assert sum(p.numel() for p in network.parameters()) + unread == 1_976_190_976
     assert (sum(value.numel() for value in coder.values()), len(coder)) == (126_892_531, 194)
+
+
+@pytest.mark.parametrize("out", ["", "other models"])
+def test_the_next_command_finds_what_was_imported(files, tmp_path, monkeypatch, capsys, out):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    options = ["--dit", files[NETWORK], "--tokenizer", files[AUTOENCODER], "--text", files[TEXT]]
+    options += ["--accept-license", "--any-size", "--name", "fake"]
+    options += ["--out", tmp_path / out] if out else []
+    assert main(["import", *map(str, options)]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    program, command, *rest = shlex.split(said.removeprefix("next: "))
+    args = parser_of(command).parse_args(rest)
+    assert (program, command) == ("anyview", "export")
+    assert args.size == "16:9"
+    where = tmp_path / out if out else tmp_path / "data" / "anyview" / "models"
+    assert find_import(args.weights).folder == where / "fake"
 
 
 def test_a_state_dict_may_lie_below_model_or_not(files, models):
