@@ -22,8 +22,8 @@ from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.geometry import rigid
 from tests.augment.bags import RAISED, arguments, cameras_file, digests
 from tests.augment.test_bad_input import BAD, model  # noqa: F401  (a fixture)
-from tests.datasets.rig_bag import FIRST_NS, MS, RigRecording, stamps
 from tests.datasets.damages import cut, flip, scramble, zero
+from tests.datasets.rig_bag import FIRST_NS, MS, RigRecording, stamps
 from tests.datasets.test_damaged_bags import data_file, ros1_bag
 
 SQLITE = StoragePlugin.SQLITE3
