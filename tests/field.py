@@ -90,7 +90,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
     ),
     "2.png comes before 10.png": (
         f"{VIDEO}numbers_in_names_sort_as_numbers",
-        "tests/datasets/test_scene_layout.py",
+        "tests/datasets/test_scene_layout.py::test_frames_sort_by_number",
     ),
     "joined videos go on after a gap": (
         f"{VIDEO}times_that_start_again_go_on_after_a_gap",
