@@ -25,7 +25,7 @@ from anyview_ros.node import parameters
 from anyview_ros.node.active_inputs import ActiveInputs
 from anyview_ros.node.allocator import keep_freed_memory
 from anyview_ros.node.clips.clip_maker import ClipMaker
-from anyview_ros.node.clips.request_queue import MAX_WAITING, RequestQueue
+from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.frustums import DrawnCamera, Frustums, drawn_cameras
 from anyview_ros.node.inference.served_model import ServedModel
@@ -42,10 +42,9 @@ from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 
-# Blocked at most: all requests there may be, one caller about virtual cameras and one transition.
-# Free: one for diagnostics, one to answer "busy", two for steering: poses and markers.
-SERVICE_THREADS = (1 + MAX_WAITING) + 2 + 4
-
+# Beside those that requests block: one caller about virtual cameras and one transition may block
+# theirs; free are one for diagnostics, one to answer "busy", two for steering: poses and markers.
+OTHER_THREADS = 2 + 4
 
 WAITING = "autostart is off: waiting for `ros2 lifecycle set` to configure and activate the node"
 
@@ -68,7 +67,7 @@ class Anyview:
             parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
         self._model = ServedModel(lambda: self._settings.step_timeout_s)
         self._model_changes = threading.Lock()  # one at a time
-        self._queue = RequestQueue()
+        self._queue = RequestQueue(self._settings.max_waiting_requests)
         self._inputs = ActiveInputs(node, self._model, self._settings_now)
         self._cameras = VirtualCameras(node, self._inputs, self._settings_now)
         maker = ClipMaker(
@@ -113,6 +112,14 @@ class Anyview:
         )
         node.add_on_set_parameters_callback(_allowed)
         node.add_post_set_parameters_callback(self._on_parameters)
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads answer: one of them is free whatever requests do.
+
+        A request runs, others wait, and as many may have lost their place and not ended yet.
+        """
+        return 1 + 2 * self._settings.max_waiting_requests + OTHER_THREADS
 
     def load(self) -> None:
         """Load the model.
@@ -294,7 +301,7 @@ def _stop_on_signals() -> SimpleQueue[None]:
 def _run(stop: SimpleQueue[None]) -> None:
     node = ManagedNode("anyview")
     anyview = Anyview(node)
-    executor = MultiThreadedExecutor(SERVICE_THREADS)
+    executor = MultiThreadedExecutor(anyview.threads)
     executor.add_node(node)
     with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
         spinning = pool.submit(_spin, executor)

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from anyview_ros.clips.intake.intake_config import BUFFER_S, MEMORY_S, SOURCE_SIZE
+from anyview_ros.contract import MAX_FRAMES
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import Rectify
@@ -18,6 +19,10 @@ from anyview_ros.topics import Transport
 
 Reliability = Literal["best_effort", "reliable"]
 BackPressureMode = Literal["none", "player", "step"]
+
+MAX_WAITING = 4
+MAX_CLIP_PIXELS = (1 << 30) // 3  # 1 GiB of frames
+MAX_SAMPLES = 255  # what the field of the message holds
 
 NODE_PARAMETERS = (
     Parameter(
@@ -102,6 +107,37 @@ NODE_PARAMETERS = (
         "How many virtual cameras may be added; they share one model, and each keeps two clips in "
         "its publishers' queues",
         limits=(1, 256),
+        applies="now",
+    ),
+    Parameter(
+        "max_waiting_requests",
+        MAX_WAITING,
+        "How many requests for clips may wait while one runs; further ones are answered with "
+        "`busy`, or take the last place of the virtual camera that has most",
+        limits=(0, 64),
+    ),
+    Parameter(
+        "max_clip_frames",
+        MAX_FRAMES,
+        "How many frames a clip may have; longer ones are refused as `too_large`",
+        limits=(1, MAX_FRAMES),
+        applies="now",
+    ),
+    Parameter(
+        "max_clip_pixels",
+        MAX_CLIP_PIXELS,
+        "How many pixels a clip may have: frames times width times height; larger ones are refused "
+        "as `too_large`",
+        unit="pixels",
+        limits=(1, MAX_CLIP_PIXELS),
+        applies="now",
+    ),
+    Parameter(
+        "max_uncertainty_samples",
+        MAX_SAMPLES,
+        "How many seeds a clip may be made with, each of which takes as long as a clip; 0: none but "
+        "the first, so that no camera has the image `uncertainty`",
+        limits=(0, MAX_SAMPLES),
         applies="now",
     ),
     Parameter(
@@ -209,6 +245,10 @@ class Settings:
     source_size: int
     tf_timeout_s: float
     max_virtual_cameras: int
+    max_waiting_requests: int
+    max_clip_frames: int
+    max_clip_pixels: int
+    max_uncertainty_samples: int
     back_pressure: BackPressureMode
     back_pressure_node: str
     flush_s: float

@@ -108,7 +108,8 @@ def test_four_requests_wait_and_the_next_is_refused(street: Street) -> None:
     refused = caller.synthesize(asked("chase", speed="draft"))
     assert refused.code == "busy"
     assert refused.message == (
-        "one request is running and 4 are waiting; ask again when one of them is answered"
+        "one request is running and 4 are waiting; ask again when one of them is answered, or "
+        "raise the parameter max_waiting_requests"
     )
     states = caller.call("list_virtual_cameras").states
     assert states == ["running"], "short calls are answered while five requests block"

@@ -22,8 +22,9 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "bag_exists": ("A bag lies where one is to be written.", "Give another folder."),
     "busy": (
-        "One request is running and as many wait as may wait.",
-        "Ask again when one of them is answered.",
+        "One request is running and as many wait as may wait, or one for a camera that had fewer "
+        "waiting took the place.",
+        "Ask again when one of them is answered; raise `max_waiting_requests`.",
     ),
     "calibration_changed": (
         "The calibration of a source changed within the clip.",
@@ -591,7 +592,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "too_large": (
         "A clip would be larger than an answer or a clip may be.",
-        "Ask for smaller images, or listen to the topics.",
+        "Ask for smaller images or fewer frames, or listen to the topics.",
     ),
     "too_many_cameras": (
         "There are as many virtual cameras as there may be.",
@@ -600,6 +601,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "too_many_frames": (
         "The network was not trained on clips that long.",
         "Ask for fewer frames.",
+    ),
+    "too_many_samples": (
+        "A clip with uncertainty would take longer than this node allows.",
+        "Ask for fewer `uncertainty_samples`.",
     ),
     "too_old": (
         "The frames that a clip needs are no longer kept.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,10 +17,12 @@ from anyview_ros.clips.streaming.stream_ledger import StreamLedger
 from anyview_ros.clips.virtual.camera_request import StreamRequest, camera_request
 from anyview_ros.frames import Camera
 from anyview_ros.node import diagnostics
-from anyview_ros.node.clips.clip_request import check_answer_size, requested_clip
+from anyview_ros.node.clips.clip_request import check_answer_size, check_clip_limits, requested_clip
+from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
-from anyview_ros.node.streaming.fair_queue import FairQueue
+from anyview_ros.node.parameters import NODE_PARAMETERS
+from anyview_ros.node.clips.fair_queue import FairQueue
 from tests.clips.test_frame_buffer import MS, WIDE, every, filled, refused
 from tests.clips.test_keyframe_store import FRAME_BYTES, Remembering
 from tests.remedies.listed import (
@@ -62,16 +65,48 @@ def two_of_three_times(folder: Path) -> None:
 @does("node.clips.clip_request", "ask for a smaller image")
 def smaller_image(folder: Path) -> None:
     large, small = Camera.from_fov(7680, 4320, 1.0), Camera.from_fov(640, 360, 1.0)
-    assert code_of(check_answer_size, large, 41, False) == "too_large"
-    check_answer_size(small, 41, False)
-    check_answer_size(small, 9, True)
+    limits = SimpleNamespace(**{p.name: p.default for p in NODE_PARAMETERS})
+    assert code_of(check_clip_limits, limits, large, 41, 0) == "too_large"
+    check_clip_limits(limits, small, 41, 0)
+    assert code_of(check_answer_size, large, 9) == "too_large"
+    check_answer_size(small, 9)
+
+
+@does("node.clips.clip_request", "ask for fewer with num_frames")
+def fewer_frames(folder: Path) -> None:
+    defaults = {p.name: p.default for p in NODE_PARAMETERS}
+    limits = SimpleNamespace(**defaults | {"max_clip_frames": 5})
+    camera = Camera.from_fov(640, 360, 1.0)
+    assert code_of(check_clip_limits, limits, camera, 9, 0) == "too_large"
+    check_clip_limits(limits, camera, 5, 0)
+    requested_clip(request(num_frames=5), tiny(folder))
+
+
+@does("node.clips.clip_request", "ask for fewer")
+def fewer_samples(folder: Path) -> None:
+    defaults = {p.name: p.default for p in NODE_PARAMETERS}
+    limits = SimpleNamespace(**defaults | {"max_uncertainty_samples": 4})
+    camera = Camera.from_fov(640, 360, 1.0)
+    assert code_of(check_clip_limits, limits, camera, 9, 5) == "too_many_samples"
+    check_clip_limits(limits, camera, 9, 4)
+
+
+@does("node.clips.request_queue", "raise the parameter max_waiting_requests")
+def more_places(folder: Path) -> None:
+    can_be_raised("max_waiting_requests")
+    with ExitStack() as stack:
+        for queue, places in ((RequestQueue(1), 2), (RequestQueue(2), 3)):
+            for _ in range(places):
+                stack.enter_context(queue.enter("chase", lambda: False))
+            assert code_of(stack.enter_context, queue.enter("chase", lambda: False)) == "busy"
 
 
 @does("node.clips.clip_request", "listen to the topics instead of return_frames")
 def without_frames_in_the_answer(folder: Path) -> None:
     camera = Camera.from_fov(1920, 1080, 1.0)
-    assert code_of(check_answer_size, camera, 9, True) == "too_large"
-    check_answer_size(camera, 9, False)
+    assert code_of(check_answer_size, camera, 9) == "too_large"
+    limits = SimpleNamespace(**{p.name: p.default for p in NODE_PARAMETERS})
+    check_clip_limits(limits, camera, 9, 0)
 
 
 @does("clips.clip_sources", "name them in the parameter cameras")

@@ -17,7 +17,7 @@ from anyview_ros.engine.continuation import continued
 from anyview_ros.engine.pipeline import Progress, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.clip_job import ClipJob
-from anyview_ros.node.clips.clip_request import check_answer_size
+from anyview_ros.node.clips.clip_request import check_answer_size, check_clip_limits
 from anyview_ros.node.clips.request_queue import Ticket
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import RunningModel
@@ -76,7 +76,8 @@ class ClipMaker:
             return_frames: whether the answer to a caller is to hold the frames.
 
         Raises:
-            AnyviewError: those of `ClipGatherer.choose` and `gather`, `too_large`.
+            AnyviewError: those of `ClipGatherer.choose` and `gather`, of
+                `check_clip_limits` and `check_answer_size`.
         """
         request = camera.request
         names = request.sources or chosen or self.choose(spec, request, cancelled)
@@ -84,7 +85,11 @@ class ClipMaker:
         gathered = self._gatherer(model).gather(spec, request, names, cancelled)
         self._cameras.note_memory(request.name, gathered.memory)
         job = ClipJob(gathered, camera, model)
-        check_answer_size(job.target.camera, len(job.stamps_ns), return_frames)
+        image, num_frames = job.target.camera, len(job.stamps_ns)
+        samples = request.message.uncertainty_samples
+        check_clip_limits(self._settings(), image, num_frames, samples)
+        if return_frames:
+            check_answer_size(image, num_frames)
         return job
 
     def make(

@@ -16,9 +16,9 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.imaging.message_fields import stamp_ns
 from anyview_ros.msg import ClipRequest, VirtualCamera
+from anyview_ros.node.parameters import Settings
 
 MAX_RETURNED_BYTES = 16_000_000  # the middleware keeps results for a while
-MAX_CLIP_BYTES = 1 << 30
 
 
 def requested_clip(message: ClipRequest, contract: Contract) -> ClipSpec:
@@ -58,24 +58,48 @@ def requested_camera(message: ClipRequest, contract: Contract) -> CameraRequest 
     return camera_request(message.camera, contract) if whole else None
 
 
-def check_answer_size(camera: Camera, num_frames: int, return_frames: bool) -> None:
-    """Refuse an answer that is too large before anything is computed.
+def check_clip_limits(
+    settings: Settings, camera: Camera, num_frames: int, uncertainty_samples: int
+) -> None:
+    """Refuse a clip that is more than the node's parameters allow, before anything is computed.
+
+    Raises:
+        AnyviewError: `too_large`, `too_many_samples`.
+    """
+    if num_frames > settings.max_clip_frames:
+        raise AnyviewError(
+            "too_large",
+            f"a clip of {num_frames} frames was asked for, the parameter max_clip_frames allows "
+            f"{settings.max_clip_frames}; ask for fewer with num_frames",
+        )
+    pixels = num_frames * camera.width * camera.height
+    if pixels > settings.max_clip_pixels:
+        raise AnyviewError(
+            "too_large",
+            f"{num_frames} frames of {camera.width}x{camera.height} are {pixels} pixels, the "
+            f"parameter max_clip_pixels allows {settings.max_clip_pixels}; ask for a smaller image",
+        )
+    if uncertainty_samples > settings.max_uncertainty_samples:
+        raise AnyviewError(
+            "too_many_samples",
+            f"uncertainty_samples {uncertainty_samples} take as many times as long, the parameter "
+            f"max_uncertainty_samples allows {settings.max_uncertainty_samples}; ask for fewer",
+        )
+
+
+def check_answer_size(camera: Camera, num_frames: int) -> None:
+    """Refuse to put into an answer what is too large for one.
 
     Raises:
         AnyviewError: `too_large`.
     """
     size = num_frames * camera.width * camera.height * 3
-    what = f"{num_frames} frames of {camera.width}x{camera.height} are {size / 1e6:.1f} MB"
-    if size > MAX_CLIP_BYTES:
+    if size > MAX_RETURNED_BYTES:
         raise AnyviewError(
             "too_large",
-            f"{what}, at most {MAX_CLIP_BYTES / 1e6:.0f} MB a clip; ask for a smaller image",
-        )
-    if return_frames and size > MAX_RETURNED_BYTES:
-        raise AnyviewError(
-            "too_large",
-            f"{what}, an answer holds at most {MAX_RETURNED_BYTES / 1e6:.0f} MB; listen to the "
-            "topics instead of return_frames, or ask for a smaller image",
+            f"{num_frames} frames of {camera.width}x{camera.height} are {size / 1e6:.1f} MB, an "
+            f"answer holds at most {MAX_RETURNED_BYTES / 1e6:.0f} MB; listen to the topics instead "
+            "of return_frames, or ask for a smaller image",
         )
 
 

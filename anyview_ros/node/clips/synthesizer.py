@@ -14,7 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.msg import ClipRequest, ClipResult
 from anyview_ros.node.clips.clip_maker import ClipMaker
 from anyview_ros.node.clips.clip_request import requested_camera, requested_clip
-from anyview_ros.node.clips.request_queue import RequestQueue
+from anyview_ros.node.clips.request_queue import ONE_REQUEST, RequestQueue
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import RunningModel, ServedModel
 from anyview_ros.node.messages import image_message, time_message
@@ -112,9 +112,9 @@ class Synthesizer:
         on_stage: OnStage,
     ) -> ClipResult:
         with ExitStack() as until_answered:
-            ticket = until_answered.enter_context(
-                self._queue.enter(request.camera.name, cancel_requested)
-            )
+            name = request.camera.name
+            share = name if self._cameras.is_added(name) else ONE_REQUEST
+            ticket = until_answered.enter_context(self._queue.enter(name, cancel_requested, share))
             model = self._model.required()
             spec = requested_clip(request, model.contract)
             camera = until_answered.enter_context(self._virtual_camera(request, model))

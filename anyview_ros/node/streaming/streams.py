@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,7 +22,6 @@ from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import ServedModel
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.streaming.back_pressure import BackPressure
-from anyview_ros.node.streaming.fair_queue import FairQueue
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
 
 POLL_S = 0.05  # how late what no frame announces is noticed: transforms, room in a queue, the end
@@ -62,7 +61,6 @@ class Streams:
         self._changed = threading.Condition()
         self._contract: Contract | None = None  # of the model for which these were made
         self._streams: dict[str, Stream] = {}
-        self._shares = FairQueue()
         self._ends: dict[tuple[str, ...], int] = {}  # of the last live clip of these sources
         self.back_pressure = BackPressure(node, settings, self._hold_back)
         self._closing = False
@@ -122,8 +120,6 @@ class Streams:
                     stream = known.get(request.name) or self._stream(request, model.contract)
                     stream.change(request)
                     streams[request.name] = stream
-            for removed in self._streams.keys() - streams.keys():
-                self._shares.forget(removed)
             self._streams = streams
             self._changed.notify_all()
 
@@ -137,8 +133,8 @@ class Streams:
                 model = self._model.current
                 if model is not None and model.contract != self._contract:
                     self._on_cameras()
-                if self._due():
-                    self._take_turn()
+                if due := self._due():
+                    self._take_turn(due)
                 self._hold_back()
                 with self._changed:
                     if not self._closing and not self._due():
@@ -169,16 +165,15 @@ class Streams:
         """Return the clip that a stream would make now."""
         return stream.window(stream.quiet_s() > self._settings().flush_s, join_ns)
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, due: Mapping[str, Stream]) -> None:
         """Make one clip of the stream that is next, once the model is free."""
-        with suppress(AnyviewError), self._queue.enter_stream(lambda: self._closing) as ticket:
+        entered = self._queue.enter_stream(lambda: self._closing, _priorities(due))
+        with suppress(AnyviewError), entered as ticket:
             self._queue.wait_turn(ticket)
             due = self._due()
             if not due:
                 return
-            name = self._shares.choose({name: s.request.priority for name, s in due.items()})
-            started = time.monotonic()
-            ticket.camera = name
+            name = self._queue.choose_again(ticket, _priorities(due))
             try:
                 self._serve(due[name], self._cameras.named(name), ticket)
             except AnyviewError:
@@ -186,8 +181,6 @@ class Streams:
             except Exception as error:  # a bug must not keep the others from their turns
                 due[name].rest(AnyviewError("internal_error", repr(error)))
                 raise
-            finally:
-                self._shares.charge(name, due[name].request.priority, time.monotonic() - started)
 
     def _serve(self, stream: Stream, camera: VirtualCamera, ticket: Ticket) -> None:
         try:
@@ -256,6 +249,10 @@ class Streams:
         chosen = stream.accept(window, made.job.stamps_ns, made.synthesis.frames, age_s)
         if chosen:
             self._maker.publish(made, chosen)
+
+
+def _priorities(streams: Mapping[str, Stream]) -> dict[str, int]:
+    return {name: stream.request.priority for name, stream in streams.items()}
 
 
 def _at_once() -> bool:

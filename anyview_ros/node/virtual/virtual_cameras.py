@@ -230,6 +230,11 @@ class VirtualCameras:
         with self._lock:
             return self._known(name, "; add it first, or give the camera whole")
 
+    def is_added(self, name: str) -> bool:
+        """Return whether a camera of this name was added."""
+        with self._lock:
+            return name in self._cameras
+
     @contextmanager
     def for_one_request(
         self, request: CameraRequest, contract: Contract

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from time import monotonic
 
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.clips.request_queue import MAX_WAITING, RequestQueue, Ticket
+from anyview_ros.node.clips.request_queue import RequestQueue, Ticket
+from anyview_ros.node.parameters import MAX_WAITING
 
 DEADLINE_S = 10.0
 
@@ -59,7 +61,8 @@ def test_a_failed_request_leaves_the_queue() -> None:
 
 def test_a_waiting_request_can_be_cancelled() -> None:
     queue, cancel = RequestQueue(), threading.Event()
-    with queue.enter("chase", never), queue.enter("side", cancel.is_set) as ticket:
+    with queue.enter("chase", never) as running, queue.enter("side", cancel.is_set) as ticket:
+        queue.wait_turn(running)
         threading.Timer(0.05, cancel.set).start()
         with pytest.raises(AnyviewError) as cancelled:
             queue.wait_turn(ticket)
@@ -79,14 +82,15 @@ def test_abort_tells_the_first_reason_to_whom_it_concerns() -> None:
 def test_states_are_those_of_the_list_service() -> None:
     queue, stack = RequestQueue(), ExitStack()
     with stack:
-        for name in ("chase", "side", "chase"):
-            stack.enter_context(queue.enter(name, never))
+        first, *_ = [stack.enter_context(queue.enter(n, never)) for n in ("chase", "side", "chase")]
+        assert queue.state_of("chase") == "queued", "it is being gathered"
+        queue.wait_turn(first)
         states = [queue.state_of(name) for name in ("chase", "side", "other")]
         assert states == ["running", "queued", "idle"]
 
 
 def test_the_callers_wish_is_the_reason_when_nothing_else_is() -> None:
-    assert Ticket("chase", never).reason().message == "cancelled by the caller"
+    assert Ticket("chase", never, {"chase": 0}).reason().message == "cancelled by the caller"
 
 
 def test_a_sources_jump_ends_the_requests_that_may_use_it() -> None:
@@ -96,10 +100,110 @@ def test_a_sources_jump_ends_the_requests_that_may_use_it() -> None:
         queue.enter("a", lambda: False) as uses,
         queue.enter("b", lambda: False) as does_not,
         queue.enter("c", lambda: False) as not_known_yet,
-        queue.enter_stream(lambda: False) as cuts_later,
+        queue.enter_stream(lambda: False, {"d": 0}) as cuts_later,
     ):
         uses.sources, does_not.sources = ("left", "front"), ("left",)
         queue.abort(jump, source="front")
         assert (uses.reason(), not_known_yet.reason()) == (jump, jump)
         assert not does_not.is_cancelled()
         assert not cuts_later.is_cancelled()
+
+
+def held(queue: RequestQueue, stack: ExitStack, *shares: str) -> list[Ticket]:
+    """Tickets of cameras that were added; the first of all is in its turn."""
+    tickets = [stack.enter_context(queue.enter(name, never, name)) for name in shares]
+    queue.wait_turn(tickets[0])
+    return tickets
+
+
+def test_who_holds_most_places_gives_its_last_one_up() -> None:
+    queue = RequestQueue(max_waiting=3)
+    with ExitStack() as stack:
+        flood = held(queue, stack, "flood", "flood", "flood", "flood")
+        with pytest.raises(AnyviewError) as busy, queue.enter("flood", never, "flood"):
+            pass
+        assert busy.value.message == (
+            "one request is running and 3 are waiting; ask again when one of them is answered, or "
+            "raise the parameter max_waiting_requests"
+        )
+        stack.enter_context(queue.enter("rare", never, "rare"))
+        assert [ticket.is_cancelled() for ticket in flood] == [False, False, False, True]
+        reason = flood[-1].reason()
+        assert (reason.code, len(queue)) == ("busy", 4)
+        assert reason.message.startswith(
+            "3 requests for 'flood' were waiting, and the last one made room for one for 'rare'"
+        )
+        stack.enter_context(queue.enter("other", never, "other"))
+        assert [ticket.is_cancelled() for ticket in flood] == [False, False, True, True]
+        with pytest.raises(AnyviewError), queue.enter("fourth", never, "fourth"):
+            pass
+
+
+def test_cameras_of_one_request_share_their_places() -> None:
+    queue = RequestQueue(max_waiting=2)
+    with ExitStack() as stack:
+        once = [stack.enter_context(queue.enter(f"once{k}", never)) for k in range(3)]
+        with pytest.raises(AnyviewError), queue.enter("once3", never):
+            pass
+        stack.enter_context(queue.enter("added", never, "added"))
+        assert [ticket.is_cancelled() for ticket in once] == [False, False, True]
+
+
+def test_no_place_to_wait() -> None:
+    queue = RequestQueue(max_waiting=0)
+    with ExitStack() as stack:
+        held(queue, stack, "one")
+        with pytest.raises(AnyviewError), queue.enter("two", never, "two"):
+            pass
+
+
+def turns(flooding: int, seconds: float) -> list[str]:
+    """Whose turns they were while one floods, one streams, and one asks when it was answered."""
+    queue, served, over = RequestQueue(), list[str](), threading.Event()
+
+    def serve(ticket: Ticket, name: str) -> None:
+        queue.wait_turn(ticket)
+        served.append(name)
+        over.wait(0.004)
+
+    def flood() -> None:
+        while not over.is_set():
+            try:
+                with queue.enter("flood", over.is_set, "flood") as ticket:
+                    serve(ticket, "flood")
+            except AnyviewError:
+                over.wait(0.001)
+
+    def stream() -> None:
+        while not over.is_set():
+            entered = queue.enter_stream(over.is_set, {"stream": 0})
+            with suppress(AnyviewError), entered as ticket:
+                serve(ticket, "stream")
+
+    threads = [threading.Thread(target=flood) for _ in range(flooding)]
+    threads.append(threading.Thread(target=stream))
+    for thread in threads:
+        thread.start()
+    end = monotonic() + seconds
+    try:
+        while monotonic() < end:
+            with queue.enter("rare", never, "rare") as ticket:
+                serve(ticket, "rare")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(DEADLINE_S)
+    return served
+
+
+def test_one_that_floods_takes_its_share_and_no_more() -> None:
+    served = turns(flooding=12, seconds=0.5)
+    for name in ("flood", "stream", "rare"):
+        assert served.count(name) > 0.2 * len(served), served
+
+
+def test_who_waits_for_transforms_holds_nobody_up() -> None:
+    queue = RequestQueue()
+    with queue.enter("gathers", never), queue.enter("ready", never, "ready") as ticket:
+        queue.wait_turn(ticket)
+        assert ticket.queue_s < 0.1

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from anyview_ros.node.streaming.fair_queue import FairQueue
+from anyview_ros.node.clips.fair_queue import FairQueue
 
 
 def served(priorities: dict[str, int], costs: dict[str, float], turns: int) -> Counter[str]:
