@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from anyview_ros.contract import GRAPHS, Contract, LatentShape
 from anyview_ros.packages import MANIFEST, sha256_of, write_manifest
+from anyview_ros.signatures import SIGNATURE
 
 SIZES = ((24, 32), (32, 32))
 CHANNELS = 3
@@ -63,7 +64,8 @@ def make_package(folder: Path, work: int = 0, **changes: Any) -> Path:
 def seal(folder: Path) -> Path:
     """Write the hashes of what lies in a package now into its manifest, and return the package."""
     manifest = json.loads((folder / MANIFEST).read_text())
-    others = (file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    kept = (MANIFEST, SIGNATURE)
+    others = (file for file in folder.rglob("*") if file.is_file() and file.name not in kept)
     manifest["files"] = {str(f.relative_to(folder)): sha256_of(f) for f in others}
     (folder / MANIFEST).write_text(json.dumps(manifest))
     return folder

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = find_package(args.model)
     if args.publish:
-        seal_card(folder)  # it may have been written since
+        say(seal_card(folder))  # it may have been written since
     package = load_package(folder)
     plan = planned(args, package)
     usual = 1 if plan.provider != "cpu" else os.cpu_count() or 1
@@ -100,8 +100,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_results(plan, content)
     if args.publish and args.worlds and not content["failed"]:
-        publish(package, scores(content), plan.out / "contact_sheet.png")
+        say(publish(package, scores(content), plan.out / "contact_sheet.png"))
     return 1 if content["failed"] else 0
+
+
+def say(what: str) -> None:
+    """Print what there is to say beside the figures, if anything."""
+    if what:
+        print(what, file=sys.stderr)
 
 
 def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:

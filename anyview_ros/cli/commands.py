@@ -36,6 +36,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "export": "turn a checkpoint, or imported weights, into a model package",
         "bench": "measure a model package on a benchmark, or on worlds, beside its baselines",
         "tiers": "measure what each speed of a model package costs against exact",
+        "sign": "sign a model package, or check its signature",
     },
     "looking for faults": {
         "check": "look at topics, camera info, TF, transport and model before a request",

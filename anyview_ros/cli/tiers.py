@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from anyview_ros.cli.bench import names, seed_range
+from anyview_ros.cli.bench import names, say, seed_range
 from anyview_ros.engine.onnx.providers import Provider, ProviderChoice
 from anyview_ros.worlds.seeds import BENCH_SEED
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     table, note = measured.table(), _note(args, pipeline.provider, len(trials), metric)
     print("\n".join([*tiers.lines(table), note]))
     if args.publish or args.take:
-        tiers.publish(wider if args.take else package, table, note)
+        say(tiers.publish(wider if args.take else package, table, note))
     return 0
 
 

@@ -17,10 +17,11 @@ from anyview_ros.text_table import markdown
 SECTION, TITLE = "scores", "Scores"
 
 
-def publish(package: ModelPackage, scores: dict[str, Any], sheet: Path) -> None:
+def publish(package: ModelPackage, scores: dict[str, Any], sheet: Path) -> str:
     """Put the contact sheet and the scores into a package, and seal it; all of that or nothing.
 
-    A card gets a table for each kind of world, see `with_section`.
+    A card gets a table for each kind of world, see `with_section`. Returns what became of the
+    signature, as `seal` does.
     """
     with replaced_directory(package.path) as made:
         shutil.copyfile(sheet, made / SHEET)
@@ -30,4 +31,4 @@ def publish(package: ModelPackage, scores: dict[str, Any], sheet: Path) -> None:
             for kind, table in scores["kinds"].items():
                 lines += [*markdown(rows(kind, table)), ""]
             card.write_text(with_section(card.read_text(), SECTION, TITLE, lines))
-        seal(replace(package, path=made), scores)
+        return seal(replace(package, path=made), scores)

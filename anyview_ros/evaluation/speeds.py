@@ -23,6 +23,7 @@ from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.frames import Clip, Frame, View
 from anyview_ros.model.atomic_directory import replaced_directory
 from anyview_ros.packages import ModelPackage, sha256_of, write_manifest
+from anyview_ros.signatures import remove_signature
 from anyview_ros.worlds.world import World
 
 SECTION, TITLE = "tiers", "What each speed costs"
@@ -235,12 +236,15 @@ def markdown(table: Mapping[str, Row], note: str) -> list[str]:
     return ["", *text_table.markdown(_rows(table)), "", note, ""]
 
 
-def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
+def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> str:
     """Write the table into the package's card and seal both it and the contract.
 
     Args:
         package: whose contract is written as it is, candidates that were taken included.
         note: how it was measured.
+
+    Returns:
+        What became of the package's signature, in words; empty where there was none.
     """
     own = {speed: row for speed, row in table.items() if speed in package.contract.sigmas}
     with replaced_directory(package.path) as made:
@@ -249,6 +253,7 @@ def publish(package: ModelPackage, table: Mapping[str, Row], note: str) -> None:
         card.write_text(with_section(text, SECTION, TITLE, markdown(own, note)))
         hashes = {**package.contract.files, CARD: sha256_of(card)}
         write_manifest(made, replace(package.contract, files=hashes))
+        return remove_signature(made, package.contract.name)
 
 
 def _rows(table: Mapping[str, Row]) -> list[list[str]]:

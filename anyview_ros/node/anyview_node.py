@@ -41,6 +41,7 @@ from anyview_ros.node.stale_segments import remove_stale_segments
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
+from anyview_ros.signatures import check_signature
 
 # Beside those that requests block: one caller about virtual cameras and one transition may block
 # theirs; free are one for diagnostics, one to answer "busy", two for steering: poses and markers.
@@ -65,7 +66,11 @@ class Anyview:
         self._settings = parameters.declare(node)
         for camera in self._settings.cameras:
             parameters.declare_camera(node, camera)  # a bad one ends the node, with its text
-        self._model = ServedModel(lambda: self._settings.step_timeout_s)
+        policy, key = self._settings.model_signature, self._settings.model_key
+        self._model = ServedModel(
+            step_timeout_s=lambda: self._settings.step_timeout_s,
+            check=lambda package: check_signature(package, policy, key),
+        )
         self._model_changes = threading.Lock()  # one at a time
         self._queue = RequestQueue(self._settings.max_waiting_requests)
         self._inputs = ActiveInputs(node, self._model, self._settings_now)
@@ -134,6 +139,8 @@ class Anyview:
         self._cameras.follow(running.contract)
         if refused := self._model.refused:
             self._node.get_logger().error(refused.message)
+        if running.distrust:
+            self._node.get_logger().warning(running.distrust.message)
         self._node.get_logger().info(f"model {running.package.path} on {running.worker.provider}")
 
     def _change_model(self) -> None:

@@ -130,6 +130,9 @@ def model_status(model: ServedModel) -> DiagnosticStatus:
     if model.refused is not None:
         values |= {"asked": model.name, "code": model.refused.code}
         return _status(keys.MODEL, WARN, model.refused.message, values)
+    if running.distrust is not None:
+        code = {"code": running.distrust.code}
+        return _status(keys.MODEL, WARN, running.distrust.message, values | code)
     if worker.provider == "cpu" and worker.requested_provider == AUTO and NVIDIA_DEVICE.exists():
         return _status(
             keys.MODEL,

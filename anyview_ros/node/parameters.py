@@ -15,6 +15,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import Rectify
 from anyview_ros.node.parameter import APPLIES, Parameter
 from anyview_ros.packages import DEFAULT_MODEL
+from anyview_ros.signatures import SignaturePolicy
 from anyview_ros.topics import Transport
 
 Reliability = Literal["best_effort", "reliable"]
@@ -38,6 +39,19 @@ NODE_PARAMETERS = (
         "Model package: a name on the search path, or a path; one that cannot run does not take "
         "the place of one that does",
         applies="now",
+    ),
+    Parameter(
+        "model_signature",
+        "off",
+        "Whether a model package must be signed by the owner of model_key; warn: what is wrong is "
+        "told in diagnostics; require: such a package is not loaded",
+        choices=get_args(SignaturePolicy),
+    ),
+    Parameter(
+        "model_key",
+        "",
+        "File of the public key that is trusted to sign model packages: P-256, PEM, outside of the "
+        "package",
     ),
     Parameter(
         "provider",
@@ -135,8 +149,8 @@ NODE_PARAMETERS = (
     Parameter(
         "max_uncertainty_samples",
         MAX_SAMPLES,
-        "How many seeds a clip may be made with, each of which takes as long as a clip; 0: none but "
-        "the first, so that no camera has the image `uncertainty`",
+        "How many seeds a clip may be made with, each of which takes as long as a clip; 0: no "
+        "camera may ask for the image `uncertainty`",
         limits=(0, MAX_SAMPLES),
         applies="now",
     ),
@@ -236,6 +250,8 @@ class Settings:
 
     cameras: tuple[str, ...]
     model: str
+    model_signature: SignaturePolicy
+    model_key: str
     provider: ProviderChoice
     step_timeout_s: float
     fixed_frame: str

@@ -373,7 +373,11 @@ def test_bad_requests_are_refused(
     ("size", "returned", "text"),
     [
         ((1920, 1080), True, "9 frames of 1920x1080 are 56.0 MB, an answer holds at most 16 MB"),
-        ((8192, 8192), False, "9 frames of 8192x8192 are 603979776 pixels, the parameter max_clip_pixels"),
+        (
+            (8192, 8192),
+            False,
+            "9 frames of 8192x8192 are 603979776 pixels, the parameter max_clip_pixels",
+        ),
     ],
 )
 def test_answers_that_are_too_large_are_refused_before_the_work(

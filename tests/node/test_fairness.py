@@ -1,4 +1,4 @@
-"""One caller floods the node with goals, one camera streams, and another caller asks now and then."""
+"""One caller floods the node with goals, one camera streams, another caller asks now and then."""
 
 from __future__ import annotations
 

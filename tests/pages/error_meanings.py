@@ -186,6 +186,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "A camera's mode is unknown, or is for cameras with a rate.",
         "Set mode to LIVE or LOSSLESS, and a `rate` for LOSSLESS.",
     ),
+    "invalid_key": (
+        "A file is no key to sign model packages, or to check signatures with.",
+        "Give a key over the curve P-256 as PEM, outside of the package.",
+    ),
     "invalid_model": (
         "A model package breaks its contract.",
         "Export it again, or take another package.",
@@ -234,6 +238,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "invalid_seed": ("A seed is out of range.", "Take one between 0 and 42949672."),
     "invalid_seeds": ("A range of seeds is too short.", "Give `--seeds A:B` of two or more."),
+    "invalid_signature": (
+        "A package's signature cannot be read, or was not made with the trusted key.",
+        "Take the package from its publisher again, or sign it with `anyview sign`.",
+    ),
     "invalid_size": (
         "A size of images does not fit the network.",
         "Give sides that are multiples of what the text says.",
@@ -323,6 +331,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "model_exists": (
         "A package of that name is there.",
         "Choose another `--name`, or remove it first.",
+    ),
+    "model_unsigned": (
+        "A model package has no signature, and one is asked for.",
+        "Take the package from where it was signed, or sign it with `anyview sign`.",
     ),
     "name_taken": (
         "A virtual camera, a source or a running request has that name.",
@@ -527,6 +539,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "shapes_differ": ("Two images of different shapes were compared.", "Bring them to one."),
     "shutting_down": ("The node is ending.", "Start it again."),
+    "signature_mismatch": (
+        "A package has another file than the one that was signed, more of them, or fewer.",
+        "Take the package from its publisher again.",
+    ),
     "size_changed": (
         "The images of a camera changed their size.",
         "Cut the video there, or bring it to one size.",

@@ -18,11 +18,11 @@ from anyview_ros.clips.virtual.camera_request import StreamRequest, camera_reque
 from anyview_ros.frames import Camera
 from anyview_ros.node import diagnostics
 from anyview_ros.node.clips.clip_request import check_answer_size, check_clip_limits, requested_clip
+from anyview_ros.node.clips.fair_queue import FairQueue
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Synthesizer
 from anyview_ros.node.messages import time_message
 from anyview_ros.node.parameters import NODE_PARAMETERS
-from anyview_ros.node.clips.fair_queue import FairQueue
 from tests.clips.test_frame_buffer import MS, WIDE, every, filled, refused
 from tests.clips.test_keyframe_store import FRAME_BYTES, Remembering
 from tests.remedies.listed import (

@@ -1,4 +1,4 @@
-"""The order of requests and streams: one is served at a time, and no virtual camera starves another.
+"""The order of requests and streams: one is served at a time, and no camera starves another.
 
 Turns go by start-time fair queueing, see `FairQueue`, and places by longest queue drop (Suter,
 Lakshman, Stiliadis and Choudhury, 1998). ROS does not tell a node who calls, so that shares are

@@ -27,12 +27,14 @@ class RunningModel:
     Args:
         name: the name or path that the parameter had.
         needed: estimate of its memory, in bytes.
+        distrust: why its signature does not count, where it is served all the same.
     """
 
     name: str
     package: ModelPackage
     worker: Worker
     needed: int
+    distrust: AnyviewError | None = None
 
     @property
     def contract(self) -> Contract:
@@ -57,10 +59,17 @@ class ServedModel:
 
     Args:
         step_timeout_s: of its worker, as it is now.
+        check: returns why a package is not trusted and may be served all the same, None if it is
+            trusted; raises AnyviewError for one that may not.
     """
 
-    def __init__(self, step_timeout_s: Callable[[], float] = lambda: math.inf) -> None:
+    def __init__(
+        self,
+        step_timeout_s: Callable[[], float] = lambda: math.inf,
+        check: Callable[[ModelPackage], AnyviewError | None] = lambda package: None,
+    ) -> None:
         self._step_timeout_s = step_timeout_s
+        self._check = check
         self.name = ""  # of the model that was requested last
         self.loading = ""  # the same name while that model is being loaded
         self.refused: AnyviewError | None = None  # why it does not run, while another one does
@@ -124,6 +133,7 @@ class ServedModel:
             package=package,
             worker=Worker(package, provider, self._step_timeout_s),
             needed=needed(package).total,
+            distrust=self._check(package),
         )
         self._start(model, old.reclaimable if old else NOTHING_RECLAIMABLE, free_memory)
         try:
