@@ -16,6 +16,7 @@ root_doc = "docs/index"
 include_patterns = [
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs/*.md",
     "benchmarks/RESULTS.md",
     "models/*/README.md",

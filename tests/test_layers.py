@@ -17,8 +17,7 @@ PACKAGE = Path(anyview_ros.__path__[0])
 VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
     *("text_table", "whole_file", "diagnostic_keys", "typed_json", "quiet_interrupt"),
-    "nearest",
-    "installed",
+    *("nearest", "installed", "signatures"),
 )
 GENERATED = ("msg", "srv", "action")
 
@@ -82,7 +81,16 @@ WITHOUT_ROS = (
 COMMANDS_WITHOUT_ROS = (
     *("demo.report", "cli.convert", "cli.convert_bag", "cli.convert_video", "cli.report"),
     *("cli.bench", "cli.train", "cli.export", "cli.augment", "cli.completion", "cli.demo"),
-    *("cli.node", "cli.rig", "cli.check", "cli.top", "cli.inspect", "cli.view"),
+    *(
+        "cli.node",
+        "cli.rig",
+        "cli.check",
+        "cli.top",
+        "cli.inspect",
+        "cli.view",
+        "cli.sign",
+        "cli.policy",
+    ),
 )
 # package -> the layers, or the one module, that may import it
 HOMES = {
@@ -94,6 +102,7 @@ HOMES = {
     "rosbags": ("datasets", "augment", "demo"),
     "viser": ("view.page",),
     "websockets": ("view.page",),
+    "cryptography": ("signatures",),
 }
 
 
@@ -164,7 +173,7 @@ def used_rooms(module: str) -> set[str]:
         ("engine.pipeline", "torch rclpy numba"),
         ("worlds.world", "torch rclpy onnxruntime"),
         ("datasets.scene_layout", "torch rclpy onnxruntime numba"),
-        ("node.anyview_node", "torch"),
+        ("node.anyview_node", "torch cryptography"),
         ("training.store", "torch rclpy onnxruntime"),  # in each process that renders
         ("cli.__main__", "torch rclpy onnxruntime numba numpy"),
     ],

@@ -20,6 +20,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "node": "start the node that synthesizes virtual cameras",
         "rig": "start a simulated robot, or a video, as cameras in ROS",
         "top": "watch cameras, rates, latency, drops and load of running nodes",
+        "policy": "print what the node may do in a secured graph, for ros2 security",
     },
     "recordings": {
         "inspect": "look at what a recorded bag holds for augment, and whether it can be used",
