@@ -11,6 +11,7 @@ from tests.remedies import (  # noqa: F401  (they list their checks)
     clips,
     commands,
     engine,
+    signatures,
     sources,
     training,
     virtual_cameras,
