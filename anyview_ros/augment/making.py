@@ -62,6 +62,7 @@ class Making:
             buffer_s,
             int(settings.memory_s * NS) if ahead else 0,
         )
+        self.scene_scale = cut.scene_scale
         self._sources = Sources(cut, self._reading.intakes(), plan.options.ignore_frames)
         provider = PROVIDERS[model.provider]
         maker = Maker(contract.name, model.package.sha256, provider, settings.sampling.seed)

@@ -6,14 +6,15 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from anyview_ros.augment.bag_copy import BagCopy
 from anyview_ros.augment.cameras_file import read_cameras
+from anyview_ros.augment.exports.exporting import Exports
 from anyview_ros.augment.job import Job, identity_of, size_of
-from anyview_ros.augment.making import Making
+from anyview_ros.augment.making import NS, Making
 from anyview_ros.augment.plan import Plan
 from anyview_ros.augment.ros1 import as_ros2
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
@@ -41,6 +42,7 @@ def augment(
     settings: Settings,
     model: Model,
     resume: bool = False,
+    exports: Exports | None = None,
     on_progress: Progress = lambda stage, done, total: None,
     say: Callable[[str], object] = lambda line: None,
 ) -> Report:
@@ -53,6 +55,7 @@ def augment(
         options: how the source cameras are taken.
         model: makes frames.
         resume: go on with what was begun, if there is something.
+        exports: data sets to write of it as well.
         on_progress: called with a stage, and how much of it is done.
         say: called with a line for people at once.
 
@@ -61,6 +64,8 @@ def augment(
     """
     job = Job(output)
     job.check_free(resume)
+    if exports is not None:
+        exports.check_free(resume)
     requests = read_cameras(cameras, model.package.contract)
     _check_sampling(model.package.contract, settings.sampling)
     with job.full_disk_named(), ExitStack() as stack:
@@ -70,6 +75,8 @@ def augment(
             bag = stack.enter_context(Bag(as_ros2(source, job.converted, say)))
             plan = Plan(bag, options, requests)
             job.check_space(size_of(source) + 2 * plan.bytes_added(settings))
+            if exports is not None:
+                exports.check(plan, round(model.package.contract.frame_period * NS))
         except AnyviewError:
             _drop_empty(job)
             raise
@@ -80,8 +87,28 @@ def augment(
         report = making.run(on_progress)
         notes = _provenance(making, identity)
         BagCopy(plan, making, spools, notes).write(job.bag, on_progress)
+        if exports is not None:
+            told = json.loads(notes[NOTE])
+            lines = _exported(exports, job, plan, told, making.scene_scale, on_progress)
+            report = replace(report, lines=(*report.lines, *lines))
     job.finish()
     return report
+
+
+def _exported(
+    exports: Exports,
+    job: Job,
+    plan: Plan,
+    provenance: dict[str, Any],
+    scene_scale: float,
+    on_progress: Progress,
+) -> list[str]:
+    """Write data sets of the bag that is complete, and return lines about them."""
+    try:
+        return exports.write(job.bag, plan, provenance, scene_scale, on_progress)
+    except AnyviewError as error:
+        said = f"{error.message}; the frames that were made are kept for --resume"
+        raise AnyviewError(error.code, said) from None
 
 
 def _check_sampling(contract: Contract, sampling: SynthesisOptions) -> None:

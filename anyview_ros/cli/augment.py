@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.cli.export_arguments import add_export_arguments, exports_from
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.packages import DEFAULT_MODEL
 
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="past",
         help="keyframes of the time before a clip, as the node; both: of the time after it too",
     )
+    add_export_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on with what was stopped")
 
 
@@ -77,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
                 settings,
                 model,
                 resume=args.resume,
+                exports=exports_from(args),
                 on_progress=on_progress,
                 say=lambda line: print(line, flush=True),
             )
@@ -94,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 def progress() -> Iterator[Progress]:
     """Yield what shows a bar with the time that is left, one for each stage."""
     bars: dict[str, tqdm] = {}
-    units = {"making": ("image", 1), "copying": ("MB", 1 << 20)}
+    units = {"making": ("image", 1), "copying": ("MB", 1 << 20), "exporting": ("image", 1)}
 
     def show(stage: str, done: int, total: int) -> None:
         unit, scale = units[stage]

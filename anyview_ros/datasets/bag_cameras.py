@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from anyview_ros.geometry import optical_doubt
 from anyview_ros.imaging.message_fields import seconds
 
 WRONG_STAMP = "wrong_stamp"
+NO_CAMERAS: Mapping[str, ChosenCamera] = MappingProxyType({})
 Lookup = Callable[[str, str, int], NDArray[np.float64]]  # TransformBuffer.lookup
 
 
@@ -132,19 +134,23 @@ class BagCameras:
 
 
 def bag_cameras(
-    bag: Bag, options: BagOptions, on_image: Callable[[], object] = lambda: None
+    bag: Bag,
+    options: BagOptions,
+    on_image: Callable[[], object] = lambda: None,
+    more: Mapping[str, ChosenCamera] = NO_CAMERAS,
 ) -> BagCameras:
     """Read which cameras a bag has, and when each took images.
 
     Args:
         on_image: called after each image whose stamp was read.
+        more: cameras that are none by the rules, as virtual ones; they come last.
 
     Raises:
         AnyviewError: `no_cameras`, `unknown_camera`, `unknown_topic`, `no_images`, `clock_jump`,
             `ambiguous_tf`, `invalid_calibration`, `tf_unknown_frame` for the fixed frame.
     """
     choice = CameraChoice(bag, options)
-    chosen = choice.cameras()
+    chosen = {**choice.cameras(), **more}
     trees = TfTrees(bag, options.tf_topics, options.ignore_frames)
     placed = {name: tree_of(trees, camera.topic, options) for name, camera in chosen.items()}
     images = recorded_images(bag, {camera.topic for camera in chosen.values()}, on_image)

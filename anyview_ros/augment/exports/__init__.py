@@ -1,0 +1,1 @@
+"""Data sets for training from an augmented recording, one module a format."""

@@ -1,0 +1,89 @@
+"""The formats by name, and how one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from anyview_ros.augment.exports.recording import Export, Recording
+from anyview_ros.errors import AnyviewError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Args:
+        module, name: of its class, below this folder.
+        needs_ego: whether it wants to know where the robot is.
+        needs_arrow: whether it consists of tables that pyarrow writes.
+    """
+
+    module: str
+    name: str
+    needs_ego: bool = False
+    needs_arrow: bool = False
+
+    @property
+    def export(self) -> Callable[[Path, Recording], Export]:
+        """Return the class."""
+        module = import_module(f"anyview_ros.augment.exports.{self.module}")
+        found: Callable[[Path, Recording], Export] = getattr(module, self.name)
+        return found
+
+
+FORMATS: Mapping[str, Format] = {
+    "scenes": Format("scenes", "ScenesExport"),
+    "kitti": Format("kitti", "KittiExport"),
+    "nuscenes": Format("nuscenes", "NuscenesExport", needs_ego=True),
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A data set that is asked for.
+
+    Args:
+        format: its name.
+        folder: to write; appears whole, at the end.
+    """
+
+    format: str
+    folder: Path
+
+    @property
+    def partial(self) -> Path:
+        """Return where it is written."""
+        return self.folder.with_name(self.folder.name + ".unfinished")
+
+
+def parse_wanted(texts: Sequence[str]) -> tuple[Wanted, ...]:
+    """Return what `FORMAT=FOLDER` asks for.
+
+    Raises:
+        AnyviewError: `invalid_parameter`, `pyarrow_missing`.
+    """
+    found: list[Wanted] = []
+    for text in texts:
+        name, given, folder = text.partition("=")
+        if name not in FORMATS or not folder:
+            raise AnyviewError(
+                "invalid_parameter",
+                f"an export is FORMAT=FOLDER with FORMAT one of {', '.join(FORMATS)}, got "
+                f"'{text}'",
+            )
+        if FORMATS[name].needs_arrow and find_spec("pyarrow") is None:
+            raise AnyviewError(
+                "pyarrow_missing",
+                f"{name} consists of tables that pyarrow writes: call ./anyview augment, which "
+                "installs it, or pip install pyarrow",
+            )
+        found.append(Wanted(name, Path(folder)))
+    if len({wanted.folder.resolve() for wanted in found}) < len(found):
+        raise AnyviewError(
+            "invalid_parameter", "two exports go into one folder; give each a folder of its own"
+        )
+    return tuple(found)
