@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TICKS_PER_SECOND = 90_000
-NOMINAL_RATE = 10  # a hint in the file's header; every frame is shown at its own time
+NOMINAL_RATE = 10  # every frame is shown at its own time
 
 
 class VideoWriter:
@@ -23,19 +23,31 @@ class VideoWriter:
     Args:
         size: (width, height).
         comment: what the file says of itself, as `provenance.WORDS` where frames are synthetic.
+        rate: frames a second, a hint in the file's header.
+        keyframes: every how-manieth frame can be read without those before it; 0 = as few as the
+            encoder takes.
     """
 
-    def __init__(self, file: Path, size: tuple[int, int], comment: str = "") -> None:
+    def __init__(
+        self,
+        file: Path,
+        size: tuple[int, int],
+        comment: str = "",
+        rate: int = NOMINAL_RATE,
+        keyframes: int = 0,
+    ) -> None:
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
         self._file = file
         self._container = av.open(str(file), "w", options={"movflags": "+faststart"})
         if comment:
             self._container.metadata["comment"] = comment
-        self._stream = self._container.add_stream("libx264", rate=NOMINAL_RATE)
+        self._stream = self._container.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = self._width, self._height
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
         self._stream.options = {"crf": "18", "preset": "fast"}
+        if keyframes:
+            self._stream.options |= {"g": str(keyframes), "bf": "0"}
 
     def __enter__(self) -> Self:
         return self

@@ -205,3 +205,23 @@ def _check(samples: Samples, stamps_ns: Mapping[str, Sequence[int]]) -> None:
         f"{allowed_ns / NS:.4f} s are allowed (mean {samples.mean_s:.4f} s); pass a lower --fps, "
         f"or allow it: --tolerance {np.ceil(worst_ns / 1e5) / 1e4:.4f}",
     )
+
+
+def constant_rate(samples: Samples) -> int:
+    """Return the whole number of samples a second, for formats that know no other time.
+
+    Raises:
+        AnyviewError: `clock_mismatch` where the clock is further from that than its tolerance.
+    """
+    fps = samples.clock.fps or max(1, round(NS / samples.period_ns))
+    grid = samples.times_ns[0] + np.rint(np.arange(len(samples)) * NS / fps).astype(np.int64)
+    away = np.abs(samples.times_ns - grid)
+    allowed_ns = _tolerance_ns(samples.clock, samples.period_ns)
+    if int(away.max()) > allowed_ns:
+        raise AnyviewError(
+            "clock_mismatch",
+            f"LeRobot has {fps} samples a second and no other time; sample {int(away.argmax())} of "
+            f"the {samples.clock} is {away.max() / NS:.4f} s away, {allowed_ns / NS:.4f} s are "
+            "allowed; pass --fps N in place of --clock",
+        )
+    return fps

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from anyview_ros.augment.exports import sidecar
-from anyview_ros.augment.exports.clock import Clock, Samples, check_rate, recorded_times, sample
+from anyview_ros.augment.exports.clock import (
+    Clock,
+    Samples,
+    check_rate,
+    constant_rate,
+    recorded_times,
+    sample,
+)
 from anyview_ros.augment.exports.formats import FORMATS, Wanted
 from anyview_ros.augment.exports.recording import Export, ExportedCamera, Recording
 from anyview_ros.augment.exports.sidecar import Sidecar
@@ -134,7 +141,10 @@ class Exports:
                 raise AnyviewError("no_images", f"no image of '{name}' can be used: {lines}")
         times = recorded_times(bag, self.clock.topic) if self.clock.topic else ()
         samples = sample(self.clock, {n: sorted(usable) for n, usable in shots.items()}, times)
-        if any(FORMATS[wanted.format].needs_ego for wanted in self.wanted):
+        formats = [FORMATS[wanted.format] for wanted in self.wanted]
+        if any(f.needs_rate for f in formats):
+            constant_rate(samples)
+        if any(f.needs_ego for f in formats):
             first = next(iter(cameras.values()))
             for stamps in samples.stamps_ns.values():
                 for stamp in (int(stamps[0]), int(stamps[-1])):
@@ -189,8 +199,7 @@ def _write(
         following[name] = indices[-1] + 1
         frame = read_frame(bag, image, cameras[name], shots[name][image.stamp_ns], 0)
         for index in indices:
-            export.add(name, index, frame)
-            beside.add(name, index, frame)
+            beside.add(name, index, export.add(name, index, frame))
         done += len(indices)
         on_progress("exporting", done, total)
     assert done == total, "stamps were read of the same bag"

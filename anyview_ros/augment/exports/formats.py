@@ -20,12 +20,14 @@ class Format:
         module, name: of its class, below this folder.
         needs_ego: whether it wants to know where the robot is.
         needs_arrow: whether it consists of tables that pyarrow writes.
+        needs_rate: whether it knows no other time than a constant rate.
     """
 
     module: str
     name: str
     needs_ego: bool = False
     needs_arrow: bool = False
+    needs_rate: bool = False
 
     @property
     def export(self) -> Callable[[Path, Recording], Export]:
@@ -39,6 +41,8 @@ FORMATS: Mapping[str, Format] = {
     "scenes": Format("scenes", "ScenesExport"),
     "kitti": Format("kitti", "KittiExport"),
     "nuscenes": Format("nuscenes", "NuscenesExport", needs_ego=True),
+    "lerobot": Format("lerobot", "LerobotExport", needs_arrow=True, needs_rate=True),
+    "argoverse2": Format("argoverse2", "Argoverse2Export", needs_ego=True, needs_arrow=True),
 }
 
 

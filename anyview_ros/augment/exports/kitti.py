@@ -30,9 +30,9 @@ class KittiExport:
             name: _Sequence(name, folder, number) for name, number in self.camera_names.items()
         }
 
-    def add(self, camera: str, index: int, frame: Frame) -> None:
-        if camera in self._sequences:
-            self._sequences[camera].add(index, frame)
+    def add(self, camera: str, index: int, frame: Frame) -> Frame:
+        self._sequences[camera].add(index, frame)
+        return frame
 
     def close(self) -> None:
         for sequence in self._sequences.values():

@@ -49,7 +49,7 @@ class NuscenesExport:
             for channel in self.camera_names.values():
                 (folder / kind / channel).mkdir(parents=True)
 
-    def add(self, camera: str, index: int, frame: Frame) -> None:
+    def add(self, camera: str, index: int, frame: Frame) -> Frame:
         channel, time_us = self.camera_names[camera], frame.stamp_ns // 1000
         is_key = index in self._keys
         name = f"{self._recording.name}__{channel}__{index:06d}_{time_us}.jpg"
@@ -73,6 +73,7 @@ class NuscenesExport:
                 "filename": file,
             }
         )
+        return frame
 
     def close(self) -> None:
         tables = self._folder / VERSION

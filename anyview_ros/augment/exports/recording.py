@@ -75,8 +75,10 @@ class Export(Protocol):
     camera_names: Mapping[str, str]
     sidecar: Path
 
-    def add(self, camera: str, index: int, frame: Frame) -> None:
-        """Take the frame of a sample; those of a camera come in order.
+    def add(self, camera: str, index: int, frame: Frame) -> Frame:
+        """Take the frame of a sample, and return it as it is in the data set.
+
+        Those of a camera come in order.
 
         Raises:
             AnyviewError: `calibration_changed` where the format has one calibration a camera.

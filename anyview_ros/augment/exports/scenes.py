@@ -23,9 +23,10 @@ class ScenesExport:
         self._writer = SceneWriter(path, self.camera_names.values(), notes)
         self._calibrations = {name: OneCalibration() for name in self.camera_names}
 
-    def add(self, camera: str, index: int, frame: Frame) -> None:
+    def add(self, camera: str, index: int, frame: Frame) -> Frame:
         self._calibrations[camera].check(camera, frame)
         self._writer.add(self.camera_names[camera], frame)
+        return frame
 
     def close(self) -> None:
         self._writer.close()
