@@ -38,6 +38,7 @@ LOG = STATE / "setup.log"
 TRAINING = ("train", "ablate", "distill", "export")
 OVERVIEW = ("", "-h", "--help", "--version")
 NEEDS_TORCH = ("test", *TRAINING, "bench", "tiers", "import", "verify")
+TABLES = ("lerobot", "argoverse2")  # formats of `augment --export`
 PIP = (str(VENV / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check")
 ONNXRUNTIMES = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu"}
 # What a sourced ROS or another virtual environment leaves behind; two worlds must not mix.
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
     environment = clean_environment(os.environ)
     check_middleware(environment)
     is_help = bool({"-h", "--help"} & set(arguments))
-    wanted = stages("" if is_help else command)  # help needs no torch
+    wanted = stages("" if is_help else command, arguments)  # help needs no torch
     if not ready(wanted):
         if not is_command(command):
             overview(arguments)  # which says what there is instead, before minutes are spent
@@ -169,7 +170,7 @@ def check_machine() -> None:
         raise LauncherError(f"{VENV} was not made by ./anyview: move it away and call again")
 
 
-def stages(command: str) -> list[Stage]:
+def stages(command: str, arguments: Sequence[str] = ()) -> list[Stage]:
     """Everything that `command` needs, in order."""
     make_venv = (os.path.realpath(sys.executable), "-m", "venv", str(VENV))
     editable = (*PIP, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
@@ -186,6 +187,8 @@ def stages(command: str) -> list[Stage]:
         wanted.append(required("test", "test tools", "test"))
     if command in ("test", "view"):
         wanted.append(required("view", "the page of anyview view", "view"))
+    if command == "test" or (command == "augment" and wants_tables(arguments)):
+        wanted.append(required("tables", "pyarrow, for data sets of tables", "tables"))
     if command in NEEDS_TORCH:
         wanted.append(required("train", "what torch needs", "train"))
     # Nothing of torch depends on the distribution: its tests run over the default one only.
@@ -193,6 +196,11 @@ def stages(command: str) -> list[Stage]:
         # A stage of its own: pip wants hashes for all requirements of a command or for none.
         wanted.append(required("torch", "torch", "torch"))
     return wanted
+
+
+def wants_tables(arguments: Sequence[str]) -> bool:
+    """Whether a data set that consists of tables is to be written."""
+    return any(f"{name}=" in argument for argument in arguments for name in TABLES)
 
 
 def python_version() -> str:

@@ -103,6 +103,7 @@ HOMES = {
     "viser": ("view.page",),
     "websockets": ("view.page",),
     "cryptography": ("signatures",),
+    "pyarrow": ("augment.exports.arrow_tables",),
 }
 
 

@@ -19,7 +19,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FORMAT=FOLDER",
-        help="data set to write as well: scenes, kitti, nuscenes, lerobot, argoverse2; may be given again",
+        help="data set to write too: scenes, kitti, nuscenes, lerobot, argoverse2; repeatable",
     )
     parser.add_argument("--fps", type=int, default=0, help="samples a second of an export")
     parser.add_argument(

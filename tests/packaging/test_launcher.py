@@ -64,6 +64,7 @@ def checkout(tmp_path: Path) -> Path:
         "run",
         "onnxruntime",
         "onnxruntime-gpu",
+        "tables",
         "test",
         "train",
         "view",
@@ -392,7 +393,12 @@ def test_the_second_distribution_has_an_environment_and_stamps_of_its_own(
 
 
 def test_the_second_distribution_is_tested_without_torch(kilted: Any) -> None:
-    assert [stage.name for stage in kilted.stages("test")][-3:] == ["test", "view", "train"]
+    assert [stage.name for stage in kilted.stages("test")][-4:] == [
+        "test",
+        "view",
+        "tables",
+        "train",
+    ]
     assert kilted.stages("train")[-1].name == "torch"
 
 
@@ -400,6 +406,16 @@ def test_only_what_looks_at_the_page_pays_for_it(launcher: Any) -> None:
     paying = [c for c in ("demo", "test", "train", "view") if "view" in names_of(launcher, c)]
     assert paying == ["test", "view"]
     assert "torch" not in names_of(launcher, "view")
+
+
+def test_only_data_sets_of_tables_pay_for_pyarrow(launcher: Any) -> None:
+    def tables(*arguments: str) -> bool:
+        return "tables" in [stage.name for stage in launcher.stages("augment", arguments)]
+
+    assert tables("augment", "drive", "out", "--export", "lerobot=set")
+    assert tables("augment", "drive", "out", "--export=argoverse2=set")
+    assert not tables("augment", "drive", "out", "--export", "kitti=set")
+    assert not tables("augment", "drive", "out")
 
 
 def names_of(launcher: Any, command: str) -> list[str]:

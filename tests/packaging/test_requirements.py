@@ -13,7 +13,7 @@ import pytest
 
 from tests.packaging.pins import LISTS, PIN, PINNED, ROOT, names, pins
 
-TOGETHER = ("run", "onnxruntime", "test", "train", "view")  # and one distribution of ROS
+TOGETHER = ("run", "onnxruntime", "test", "train", "view", "tables")  # and one distribution of ROS
 DISTRIBUTIONS = ("ros-jazzy", "ros-kilted")
 # import name -> distribution, where the generated packages of the wheels hide it
 ROS = {"anyview_ros", "tf2_msgs"}
@@ -92,11 +92,18 @@ def test_every_import_is_required() -> None:
     for room in ("evaluation", "verify"):
         offline += (package / room).rglob("*.py")
     page = [*(package / "view").rglob("*.py")]
-    runtime = set(package.rglob("*.py")) - {*offline, *page, *(package / "cli").rglob("*.py")}
+    tables = [package / "augment" / "exports" / "arrow_tables.py"]
+    runtime = set(package.rglob("*.py")) - {
+        *offline,
+        *page,
+        *tables,
+        *(package / "cli").rglob("*.py"),
+    }
     for files, lists in (
         (runtime, ("run", "ros-jazzy", "onnxruntime")),
         (offline, ("run", "ros-jazzy", "onnxruntime", "train", "torch")),
         (page, ("run", "ros-jazzy", "onnxruntime", "view")),
+        (tables, ("tables",)),
     ):
         for module in imported(files) - ROS - {"tf2_ros"}:
             homes = {name.lower().replace("_", "-") for name in provides.get(module, [module])}

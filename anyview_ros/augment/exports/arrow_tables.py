@@ -29,7 +29,9 @@ def table(columns: Mapping[str, Any], types: Mapping[str, Any] | None = None) ->
     return pyarrow.table(arrays, names=list(columns))
 
 
-def write_parquet(file: Path, columns: Mapping[str, Any], types: Mapping[str, Any] | None = None) -> None:
+def write_parquet(
+    file: Path, columns: Mapping[str, Any], types: Mapping[str, Any] | None = None
+) -> None:
     """Write a table; its folder is made."""
     from pyarrow import parquet
 

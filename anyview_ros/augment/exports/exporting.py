@@ -1,4 +1,4 @@
-"""From an augmented recording to data sets: one pass over its images, whatever the formats."""
+"""From an augmented recording to data sets: one pass over its images for each."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from anyview_ros.augment.exports.recording import Export, ExportedCamera, Record
 from anyview_ros.augment.exports.sidecar import Sidecar
 from anyview_ros.augment.plan import Plan
 from anyview_ros.augment.settings import Progress
-from anyview_ros.datasets.bag import Bag
+from anyview_ros.datasets.bag import Bag, sibling
 from anyview_ros.datasets.bag_cameras import BagCamera, bag_cameras
-from anyview_ros.datasets.bag_choice import ChosenCamera, sibling
+from anyview_ros.datasets.bag_choice import ChosenCamera
 from anyview_ros.datasets.bag_scenes import read_frame
 from anyview_ros.datasets.scene_plan import Shot
 from anyview_ros.errors import AnyviewError
@@ -122,7 +122,9 @@ class Exports:
                 with _whole_folder(wanted) as partial:
                     export = FORMATS[wanted.format].export(partial, recording)
                     _write(bag, cameras, shots, recording, export, on_progress)
-                lines.append(f"{wanted.format}: {len(export.camera_names)} cameras, {wanted.folder}")
+                lines.append(
+                    f"{wanted.format}: {len(export.camera_names)} cameras, {wanted.folder}"
+                )
         return [samples.line(), *lines]
 
     def _gathered(
@@ -138,7 +140,11 @@ class Exports:
         lines = [f"{name}: {line}" for name, (_, lost) in found.items() for line in lost]
         for name, usable in shots.items():
             if not usable:
-                raise AnyviewError("no_images", f"no image of '{name}' can be used: {lines}")
+                raise AnyviewError(
+                    "no_images",
+                    f"no image of '{name}' can be exported ({'; '.join(lines)}); leave it out "
+                    "(--sources)",
+                )
         times = recorded_times(bag, self.clock.topic) if self.clock.topic else ()
         samples = sample(self.clock, {n: sorted(usable) for n, usable in shots.items()}, times)
         formats = [FORMATS[wanted.format] for wanted in self.wanted]

@@ -72,12 +72,11 @@ def parse_wanted(texts: Sequence[str]) -> tuple[Wanted, ...]:
     """
     found: list[Wanted] = []
     for text in texts:
-        name, given, folder = text.partition("=")
+        name, _, folder = text.partition("=")
         if name not in FORMATS or not folder:
             raise AnyviewError(
                 "invalid_parameter",
-                f"an export is FORMAT=FOLDER with FORMAT one of {', '.join(FORMATS)}, got "
-                f"'{text}'",
+                f"an export is FORMAT=FOLDER with FORMAT one of {', '.join(FORMATS)}, got '{text}'",
             )
         if FORMATS[name].needs_arrow and find_spec("pyarrow") is None:
             raise AnyviewError(

@@ -127,7 +127,7 @@ class CameraVideo:
         """Take the next frame; returns it as it is in the video, whose sides are even.
 
         Raises:
-            AnyviewError: `size_changed`.
+            AnyviewError: `calibration_changed`.
         """
         cut = _even(frame)
         if self._writer is None or self._camera is None:
@@ -136,7 +136,7 @@ class CameraVideo:
             self._writer = VideoWriter(self._file, size, self._comment, self._fps, KEYFRAMES)
         if (cut.camera.width, cut.camera.height) != (self._camera.width, self._camera.height):
             raise AnyviewError(
-                "size_changed",
+                "calibration_changed",
                 f"images of '{self._key}' change their size at {frame.stamp_ns / 1e9:.3f} s, and a "
                 "video has one; split the bag there",
             )
@@ -178,7 +178,7 @@ def write_dataset(
         "task_index": np.zeros(count, np.int64),
     }
     stats = {name: number_stats(values[:, None]) for name, values in columns.items()}
-    features = {
+    features: dict[str, dict[str, Any]] = {
         name: {"dtype": str(values.dtype), "shape": [1], "names": None}
         for name, values in columns.items()
     }

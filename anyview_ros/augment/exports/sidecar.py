@@ -1,15 +1,16 @@
 """What every data set has beside it, whatever its format has a place for.
 
-    anyview/provenance.json   what is synthetic, by what it was made, the clock
-    anyview/<camera>.npz      a row a sample: stamps, intrinsics and extrinsics
+anyview/provenance.json   what is synthetic, by what it was made, the clock
+anyview/<camera>.npz      a row a sample: stamps, intrinsics and extrinsics
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ CONVENTIONS = {
 }
 
 
-class _Row(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Row:
     index: int
     stamp_ns: int
     camera: Camera
