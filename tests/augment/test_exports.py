@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image as Pillow
 
 from anyview_ros.augment.exports import formats
 from anyview_ros.cli.__main__ import main
+from anyview_ros.cli.commands import parser_of
 from anyview_ros.datasets.scene_layout import SceneFolder
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid, transform_from_pose
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
@@ -295,6 +297,44 @@ def test_of_compressed_images_the_same_samples(source: Path, model: Path, tmp_pa
     assert len(list((tmp_path / "kitti/sequences/00/image_2").iterdir())) == 19
 
 
+def test_cameras_that_were_not_on_at_one_time(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = RigRecording()
+    rig.left.stamps_ns = stamps(5, FIRST_NS + 3000 * MS)
+    rig.transforms_ns = stamps(100, FIRST_NS - 95 * MS, 50 * MS)
+    bag = rig.write(tmp_path / "drive")
+    cameras = cameras_file(tmp_path, RAISED)
+    wanted = ["--fps", "10", *exports(tmp_path, "kitti")]
+    assert refused(bag, tmp_path / "out", model, *wanted, cameras=cameras) == (1, ["drive"])
+    assert "no_common_time" in capsys.readouterr().err
+    more = [*wanted, "--sources", "front"]
+    augmented(bag, tmp_path / "out", model, *more, cameras=cameras)
+    assert len(list((tmp_path / "kitti/sequences/00/image_2").iterdir())) == 20
+
+
+def test_a_calibration_that_changes(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def focus(stamp: int, info: Any) -> None:
+        if stamp > FIRST_NS + 1000 * MS:
+            info.k[0] = info.p[0] = 60.0
+
+    rig = RigRecording()
+    rig.left.change_info = focus
+    bag = rig.write(tmp_path / "drive")
+    cameras = cameras_file(tmp_path, RAISED)
+    out, wanted = tmp_path / "out", ["--fps", "10"]
+    one = exports(tmp_path, "scenes")
+    status, there = refused(bag, out, model, *wanted, *one, cameras=cameras)
+    assert (status, there) == (1, ["drive", "out.unfinished"])
+    assert "the calibration of 'left' changes at 11.020 s" in capsys.readouterr().err
+    more = [*wanted, *exports(tmp_path, "nuscenes"), "--resume"]
+    augmented(bag, out, model, *more, cameras=cameras)
+    focal = sidecar(tmp_path / "nuscenes")[1]["left"]["intrinsics"][:, 0, 0]
+    assert sorted(set(focal)) == [50.0, 60.0]
+
+
 SLOW = MOVING.replace("name: moving", "name: moving\n    rate: 2.0")
 REFUSED: dict[str, tuple[list[str], str, str]] = {
     "no clock": ([], "invalid_parameter", "pass --fps N or --clock TOPIC"),
@@ -381,3 +421,21 @@ def test_without_pyarrow(
     wanted = [*exports(tmp_path, "lerobot"), "--fps", "10"]
     assert refused(source, tmp_path / "out", model, *wanted) == (1, [])
     assert "pip install pyarrow" in capsys.readouterr().err
+
+
+def test_the_document_names_every_format_and_option() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
+    table = text.split("| `--export` |", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == list(formats.FORMATS)
+    assert re.findall(r"--export (\w+)=", text) == ["nuscenes", "kitti"]
+    help_text = next(a.help for a in parser_of("augment")._actions if a.dest == "export")
+    assert help_text is not None
+    assert ", ".join(formats.FORMATS) in help_text
+    tables = {name for name, found in formats.FORMATS.items() if found.needs_arrow}
+    assert set(launcher_tables()) == tables
+
+
+def launcher_tables() -> tuple[str, ...]:
+    """Formats for which `./anyview` installs pyarrow."""
+    text = (Path(__file__).resolve().parents[2] / "scripts" / "launcher.py").read_text()
+    return tuple(re.findall(r'"(\w+)"', re.findall(r"^TABLES = \((.*?)\)", text, re.M)[0]))

@@ -27,8 +27,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Ask again when one of them is answered; raise `max_waiting_requests`.",
     ),
     "calibration_changed": (
-        "The calibration of a source changed within the clip.",
-        "Ask for a clip that ends before the change, or begins after it.",
+        "The calibration of a source changed within the clip, or within a data set's recording.",
+        "Ask for a clip that ends before the change, or begins after it; split the bag there.",
     ),
     "camera_info_not_paired": (
         "Camera infos do not have the stamps of their images, so the latest fitting one is used.",
@@ -63,6 +63,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "clip_gap": (
         "A frame is missing where the clip needs one.",
         "Ask for an `end_time` away from the pause, or raise the camera's rate.",
+    ),
+    "clock_mismatch": (
+        "Frames of a camera are too far from the samples of a data set.",
+        "Pass a lower `--fps`, another `--clock`, or allow it with `--tolerance`.",
     ),
     "clock_jump": (
         "The stamps jumped back: a loop, or a clock that was set.",
@@ -336,6 +340,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "A model package has no signature, and one is asked for.",
         "Take the package from where it was signed, or sign it with `anyview sign`.",
     ),
+    "moving_camera": (
+        "A camera moves on the robot, and the format of the data set has one place for it.",
+        "Take `--export nuscenes=FOLDER`.",
+    ),
     "name_taken": (
         "A virtual camera, a source or a running request has that name.",
         "Choose another name, or update the camera.",
@@ -500,6 +508,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "provider_unavailable": (
         "ONNX Runtime does not have that provider, or fell back from it.",
         "Install onnxruntime-gpu in place of onnxruntime, check the driver, or ask for `cpu`.",
+    ),
+    "pyarrow_missing": (
+        "The library that writes the tables of a data set is not installed.",
+        "Call `./anyview augment`, which installs it, or `pip install pyarrow`.",
     ),
     "qos_mismatch": (
         "A camera's publisher does not offer what the node asks for.",

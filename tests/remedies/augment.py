@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.remedies.listed import is_done_by
 
 BAD, RESUME = "tests/augment/test_bad_input.py", "tests/augment/test_resume.py"
+EXPORTS, CLOCK = "tests/augment/test_exports.py", "tests/augment/test_export_clock.py"
 INSPECT = "tests/augment/test_inspect.py"
 
 is_done_by(
@@ -61,4 +62,60 @@ is_done_by(
     f"{INSPECT}::test_a_calibration_file_in_place_of_an_identity",
     "augment.camera_inspection",
     "give a calibration file, as in -p {}.camera_info_url:=front.yaml",
+)
+is_done_by(
+    f"{EXPORTS}::test_the_messages_of_a_camera_as_the_clock",
+    "augment.exports.clock",
+    "pass --fps N or --clock TOPIC",
+    "take another topic as the clock (--clock), or --fps N",
+)
+is_done_by(
+    f"{EXPORTS}::test_cameras_that_were_not_on_at_one_time",
+    "augment.exports.clock",
+    "take cameras that were on at one time (--sources), or another clock",
+)
+is_done_by(
+    f"{EXPORTS}::test_a_virtual_camera_slower_than_the_clock",
+    "augment.exports.clock",
+    "pass --fps {} or lower",
+)
+is_done_by(
+    f"{CLOCK}::test_too_far_is_refused_and_allowed_by_what_the_text_says",
+    "augment.exports.clock",
+    "pass a lower --fps, or allow it: --tolerance {}",
+)
+is_done_by(
+    f"{CLOCK}::test_a_clock_of_irregular_messages_is_no_constant_rate",
+    "augment.exports.clock",
+    "pass --fps N in place of --clock",
+)
+is_done_by(
+    f"{EXPORTS}::test_a_folder_that_exists",
+    "augment.exports.exporting",
+    "give another folder to --export",
+)
+is_done_by(
+    f"{EXPORTS}::test_cameras_that_were_not_on_at_one_time",
+    "augment.exports.exporting",
+    "leave it out (--sources)",
+)
+is_done_by(
+    f"{EXPORTS}::test_what_is_no_export",
+    "augment.exports.formats",
+    "give each a folder of its own",
+)
+is_done_by(
+    f"{EXPORTS}::test_what_one_format_refuses_another_takes_and_the_frames_are_kept",
+    "augment.exports.argoverse2",
+    "take --export nuscenes=FOLDER",
+)
+is_done_by(
+    f"{EXPORTS}::test_a_calibration_that_changes",
+    "augment.exports.pictures",
+    "take --export nuscenes=FOLDER",
+)
+is_done_by(
+    f"{EXPORTS}::test_options_of_an_export_without_one",
+    "cli.export_arguments",
+    "pass --export FORMAT=FOLDER too",
 )
