@@ -199,8 +199,9 @@ def stages(command: str, arguments: Sequence[str] = ()) -> list[Stage]:
 
 
 def wants_tables(arguments: Sequence[str]) -> bool:
-    """Whether a data set that consists of tables is to be written."""
-    return any(f"{name}=" in argument for argument in arguments for name in TABLES)
+    """Whether a data set that consists of tables is to be written, or read."""
+    written = any(f"{name}=" in argument for argument in arguments for name in TABLES)
+    return written or any(Path(argument, "meta", "info.json").is_file() for argument in arguments)
 
 
 def python_version() -> str:

@@ -98,6 +98,33 @@ class AnswerTypes:
         """Return a message by the values of all its fields."""
         return self.store.types[message_type](*values)
 
+    def header(self, stamp_ns: int, frame_id: str) -> Any:
+        """Return a std_msgs/Header."""
+        time = self.new("builtin_interfaces/msg/Time", *divmod(stamp_ns, 1_000_000_000))
+        return self.new("std_msgs/msg/Header", time, frame_id)
+
+    def image(self, image: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Any:
+        """Return a sensor_msgs/Image of (H, W, 3) or (H, W)."""
+        height, width = image.shape[:2]
+        return self.new(
+            IMAGE_TYPE,
+            *(self.header(stamp_ns, frame_id), height, width),
+            "rgb8" if image.ndim == 3 else "mono8",
+            *(int(sys.byteorder == "big"), image.nbytes // height, image.reshape(-1)),
+        )
+
+    def info(self, camera: Camera, stamp_ns: int, frame_id: str) -> Any:
+        """Return the sensor_msgs/CameraInfo of a pinhole."""
+        matrix = camera.matrix
+        projection = np.hstack([matrix, np.zeros((3, 1))])
+        roi = self.new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+        header = self.header(stamp_ns, frame_id)
+        return self.new(
+            INFO,
+            *(header, camera.height, camera.width, "plumb_bob", np.zeros(5)),
+            *(matrix.ravel(), np.eye(3).ravel(), projection.ravel(), 0, 0, roi),
+        )
+
     def definition(self, message_type: str) -> tuple[str, str]:
         """Return the definition with all types within it (ros2msg), and its hash (RIHS01)."""
         text, _ = self.store.generate_msgdef(message_type, ros_version=2)
@@ -161,51 +188,33 @@ class AnswerMessages:
             pose = clip.target.world_from_cam[k]
             message = self._transforms([(self._fixed_frame, pose, stamp)])
             found.append((self._tf_topic, TF, message))
-        folder = self._folder
+        folder, frame = self._folder, self._request.frame_id
         if self._images != "jpeg":
-            found.append((f"{folder}/image_raw", IMAGE_TYPE, self._image(image, stamp)))
+            found.append(
+                (f"{folder}/image_raw", IMAGE_TYPE, self._types.image(image, stamp, frame))
+            )
         if self._images != "raw":
             compressed = self._compressed(image, stamp)
             found.append((f"{folder}/image_raw{COMPRESSED}", COMPRESSED_TYPE, compressed))
-        info = self._info(clip.target.camera, stamp)
+        info = self._types.info(clip.target.camera, stamp, frame)
         found.append((f"{folder}/camera_info", INFO, info))
         origin = self._origin(k, clip, synthesis)
         found.append((f"{folder}/synthesis_info", SYNTHESIS_INFO, origin))
         if len(synthesis.uncertainty):
-            doubt = self._image(synthesis.uncertainty[k], stamp)
+            doubt = self._types.image(synthesis.uncertainty[k], stamp, frame)
             found.append((f"{folder}/uncertainty", IMAGE_TYPE, doubt))
         return [
             Answer(time_ns, topic, self._types.content(kind, message))
             for topic, kind, message in found
         ]
 
-    def _header(self, stamp_ns: int, frame_id: str = "") -> Any:
-        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
-        time = self._types.new("builtin_interfaces/msg/Time", sec, nanosec)
-        return self._types.new("std_msgs/msg/Header", time, frame_id or self._request.frame_id)
-
-    def _image(self, image: NDArray[np.uint8], stamp_ns: int) -> Any:
-        height, width = image.shape[:2]
-        return self._types.new(
-            IMAGE_TYPE,
-            *(self._header(stamp_ns), height, width, "rgb8" if image.ndim == 3 else "mono8"),
-            *(int(sys.byteorder == "big"), image.nbytes // height, image.reshape(-1)),
-        )
+    def _header(self, stamp_ns: int) -> Any:
+        return self._types.header(stamp_ns, self._request.frame_id)
 
     def _compressed(self, image: NDArray[np.uint8], stamp_ns: int) -> Any:
         file = np.frombuffer(jpeg(image, SYNTHETIC, JPEG_QUALITY), np.uint8)
         header = self._header(stamp_ns)
         return self._types.new(COMPRESSED_TYPE, header, "rgb8; jpeg compressed bgr8", file)
-
-    def _info(self, camera: Camera, stamp_ns: int) -> Any:
-        matrix = camera.matrix
-        projection = np.hstack([matrix, np.zeros((3, 1))])
-        roi = self._types.new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
-        return self._types.new(
-            INFO,
-            *(self._header(stamp_ns), camera.height, camera.width, "plumb_bob", np.zeros(5)),
-            *(matrix.ravel(), np.eye(3).ravel(), projection.ravel(), 0, 0, roi),
-        )
 
     def _origin(self, k: int, clip: GatheredClip, synthesis: Synthesis) -> Any:
         """Return the provenance of frame k; times that it took are 0, for they never repeat."""

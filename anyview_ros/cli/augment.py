@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
-from anyview_ros.cli.export_arguments import add_export_arguments, exports_from
+from anyview_ros.cli.export_arguments import add_export_arguments, dataset_from, exports_from
 from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
 from anyview_ros.packages import DEFAULT_MODEL
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "bag", type=Path, help="rosbag2 folder, one .mcap or .db3 file, or a ROS 1 bag; only read"
+        "bag",
+        type=Path,
+        help="rosbag2 folder, one .mcap or .db3 file, ROS 1 bag, LeRobot data set; only read",
     )
     parser.add_argument("out", type=Path, help="folder to write; must not exist")
     parser.add_argument(
@@ -57,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from anyview_ros.augment.lerobot_augment import augment_dataset
+    from anyview_ros.augment.lerobot_source import is_lerobot
     from anyview_ros.augment.run import augment
     from anyview_ros.augment.settings import Model, Settings
     from anyview_ros.engine.onnx.runtime import choose_provider
@@ -71,18 +75,24 @@ def run(args: argparse.Namespace) -> int:
     model = Model(package, provider, load=lambda: Pipeline(package, provider))
     try:
         with progress() as on_progress:
-            report = augment(
-                args.bag,
-                args.out,
-                args.cameras,
-                bag_options(args, args.sources),
-                settings,
-                model,
-                resume=args.resume,
-                exports=exports_from(args),
-                on_progress=on_progress,
-                say=lambda line: print(line, flush=True),
-            )
+            watched: dict[str, Any] = {
+                "resume": args.resume,
+                "on_progress": on_progress,
+                "say": lambda line: print(line, flush=True),
+            }
+            if is_lerobot(args.bag):
+                report = augment_dataset(dataset_from(args), settings, model, **watched)
+            else:
+                report = augment(
+                    args.bag,
+                    args.out,
+                    args.cameras,
+                    bag_options(args, args.sources),
+                    settings,
+                    model,
+                    exports=exports_from(args),
+                    **watched,
+                )
     except KeyboardInterrupt:
         print("interrupted; what was made is kept, --resume goes on", file=sys.stderr)
         raise
@@ -98,6 +108,7 @@ def progress() -> Iterator[Progress]:
     """Yield what shows a bar with the time that is left, one for each stage."""
     bars: dict[str, tqdm] = {}
     units = {"making": ("image", 1), "copying": ("MB", 1 << 20), "exporting": ("image", 1)}
+    units["episodes"] = ("episode", 1)
 
     def show(stage: str, done: int, total: int) -> None:
         unit, scale = units[stage]

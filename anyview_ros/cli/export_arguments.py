@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
     from anyview_ros.augment.exports.exporting import Exports
+    from anyview_ros.augment.lerobot_augment import DatasetAugmentation
 
 EGO_FRAME = "base_link"
 
@@ -38,6 +40,37 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRAME",
         help="TF frame of the robot, on which an export places the cameras",
     )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        default=None,
+        metavar="FILE.yaml",
+        help="where the cameras of a LeRobot data set are; its own sidecar",
+    )
+
+
+def dataset_from(args: argparse.Namespace) -> DatasetAugmentation:
+    """Return what is asked for where a data set goes in.
+
+    Raises:
+        AnyviewError: `invalid_parameter`, `pyarrow_missing`.
+    """
+    from anyview_ros.augment.exports.formats import check_arrow
+    from anyview_ros.augment.lerobot_augment import DatasetAugmentation
+
+    check_arrow("a LeRobot data set")
+    of_bags = ("export", "fps", "clock", "tolerance", "param", "tf_topics", "ignore_frames")
+    given = [f"--{name.replace('_', '-')}" for name in of_bags if getattr(args, name)]
+    given += ["--rectify"] * (args.rectify != "auto") + ["--images"] * (args.images != "raw")
+    given += ["--ego-frame"] * (args.ego_frame != EGO_FRAME)
+    if given:
+        raise AnyviewError(
+            "invalid_parameter",
+            f"{', '.join(given)} mean nothing for a LeRobot data set; leave them out",
+        )
+    return DatasetAugmentation(
+        args.bag, args.out, args.cameras, args.calibration, args.fixed_frame, tuple(args.sources)
+    )
 
 
 def exports_from(args: argparse.Namespace) -> Exports | None:
@@ -50,6 +83,11 @@ def exports_from(args: argparse.Namespace) -> Exports | None:
     from anyview_ros.augment.exports.exporting import Exports
     from anyview_ros.augment.exports.formats import parse_wanted
 
+    if args.calibration is not None:
+        raise AnyviewError(
+            "invalid_parameter",
+            "--calibration is of a LeRobot data set; for a bag give -p CAMERA.camera_info_url:=FILE",
+        )
     if not args.export:
         if args.fps or args.clock or args.tolerance or args.ego_frame != EGO_FRAME:
             raise AnyviewError(

@@ -57,6 +57,24 @@ def write_indexed_parquet(file: Path, index: Sequence[str], columns: Mapping[str
     parquet.write_table(found, file)
 
 
+def read_parquet(file: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    """Return the columns of a file, all or those named."""
+    from pyarrow import parquet
+
+    found: dict[str, list[Any]] = parquet.read_table(file, columns=columns).to_pydict()
+    return found
+
+
+def extend_parquet(file: Path, columns: Mapping[str, Any]) -> None:
+    """Add columns to a file; what it has stays."""
+    from pyarrow import parquet
+
+    found = parquet.read_table(file)
+    for name, column in zip(columns, table(columns).columns, strict=True):
+        found = found.append_column(name, column)
+    parquet.write_table(found, file)
+
+
 def write_feather(file: Path, columns: Mapping[str, Any]) -> None:
     """Write a table; its folder is made."""
     from pyarrow import feather

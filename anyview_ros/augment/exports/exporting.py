@@ -21,17 +21,21 @@ from anyview_ros.augment.exports.clock import (
     sample,
 )
 from anyview_ros.augment.exports.formats import FORMATS, Wanted
-from anyview_ros.augment.exports.recording import Export, ExportedCamera, Recording
+from anyview_ros.augment.exports.recording import (
+    Export,
+    ExportedCamera,
+    Recording,
+    virtual_topics,
+)
 from anyview_ros.augment.exports.sidecar import Sidecar
 from anyview_ros.augment.plan import Plan
 from anyview_ros.augment.settings import Progress
-from anyview_ros.datasets.bag import Bag, sibling
+from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_cameras import BagCamera, bag_cameras
 from anyview_ros.datasets.bag_choice import ChosenCamera
 from anyview_ros.datasets.bag_scenes import read_frame
 from anyview_ros.datasets.scene_plan import Shot
 from anyview_ros.errors import AnyviewError
-from anyview_ros.topics import COMPRESSED, INFO_TOPIC, OUTPUT
 
 Shots = Mapping[str, Mapping[int, Shot]]  # by camera, by stamp
 
@@ -103,7 +107,7 @@ class Exports:
         if not left:
             return []
         with Bag(path) as bag:
-            made = {request.name: _topics(bag, request.name) for request in plan.requests}
+            made = {request.name: virtual_topics(bag, request.name) for request in plan.requests}
             cameras, shots, samples, lines = self._gathered(bag, plan, made)
             exported = [
                 ExportedCamera(name, camera.topic, synthetic=name in made)
@@ -156,13 +160,6 @@ class Exports:
                 for stamp in (int(stamps[0]), int(stamps[-1])):
                     first.world_from(self.ego_frame, stamp)
         return cameras, shots, samples, lines
-
-
-def _topics(bag: Bag, name: str) -> ChosenCamera:
-    """Return the topics of a virtual camera; raw images lose nothing."""
-    raw = f"/{OUTPUT}/{name}/image_raw"
-    topic = raw if raw in bag.types() else f"{raw}{COMPRESSED}"
-    return ChosenCamera(topic, sibling(raw, INFO_TOPIC))
 
 
 def _shots(camera: BagCamera) -> tuple[dict[int, Shot], list[str]]:

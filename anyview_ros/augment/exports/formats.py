@@ -78,15 +78,25 @@ def parse_wanted(texts: Sequence[str]) -> tuple[Wanted, ...]:
                 "invalid_parameter",
                 f"an export is FORMAT=FOLDER with FORMAT one of {', '.join(FORMATS)}, got '{text}'",
             )
-        if FORMATS[name].needs_arrow and find_spec("pyarrow") is None:
-            raise AnyviewError(
-                "pyarrow_missing",
-                f"{name} consists of tables that pyarrow writes: call ./anyview augment, which "
-                "installs it, or pip install pyarrow",
-            )
+        if FORMATS[name].needs_arrow:
+            check_arrow(name)
         found.append(Wanted(name, Path(folder)))
     if len({wanted.folder.resolve() for wanted in found}) < len(found):
         raise AnyviewError(
             "invalid_parameter", "two exports go into one folder; give each a folder of its own"
         )
     return tuple(found)
+
+
+def check_arrow(what: str) -> None:
+    """Refuse what consists of tables where nothing can read or write them.
+
+    Raises:
+        AnyviewError: `pyarrow_missing`.
+    """
+    if find_spec("pyarrow") is None:
+        raise AnyviewError(
+            "pyarrow_missing",
+            f"{what} consists of tables, which pyarrow reads and writes: call ./anyview augment, "
+            "which installs it, or pip install pyarrow",
+        )

@@ -112,6 +112,9 @@ class CameraVideo:
         episode: index.
         fps: of the video.
         synthetic: whether the file says that it is.
+
+    Attributes:
+        counts: (3, 256) of the values of its pixels.
     """
 
     def __init__(self, folder: Path, key: str, episode: int, fps: int, synthetic: bool) -> None:
@@ -121,7 +124,7 @@ class CameraVideo:
         self._writer: VideoWriter | None = None
         self._camera: Camera | None = None
         self._frames = 0
-        self._counts = np.zeros((3, 256), np.int64)
+        self.counts = np.zeros((3, 256), np.int64)
 
     def add(self, frame: Frame) -> Frame:
         """Take the next frame; returns it as it is in the video, whose sides are even.
@@ -142,7 +145,7 @@ class CameraVideo:
             )
         self._writer.write(cut.image, round(self._frames * 1e9 / self._fps))
         for channel in range(3):
-            self._counts[channel] += np.bincount(cut.image[..., channel].ravel(), minlength=256)
+            self.counts[channel] += np.bincount(cut.image[..., channel].ravel(), minlength=256)
         self._frames += 1
         return cut
 
@@ -151,7 +154,7 @@ class CameraVideo:
         assert self._writer is not None, "there is a frame"
         assert self._camera is not None
         self._writer.__exit__(None)
-        stats = pixel_stats(self._counts, self._frames)
+        stats = pixel_stats(self.counts, self._frames)
         return VideoSummary(self._key, self._place, self._camera, self._frames, self._fps, stats)
 
 

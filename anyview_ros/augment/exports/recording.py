@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.augment.exports.clock import Samples
+from anyview_ros.datasets.bag import Bag, sibling
+from anyview_ros.datasets.bag_choice import ChosenCamera
 from anyview_ros.frames import Frame
+from anyview_ros.topics import COMPRESSED, INFO_TOPIC, OUTPUT
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class Recording:
                 name += "_"
             found[camera.name] = name
         return found
+
+
+def virtual_topics(bag: Bag, name: str) -> ChosenCamera:
+    """Return the topics of a virtual camera in an augmented bag; raw images lose nothing."""
+    raw = f"/{OUTPUT}/{name}/image_raw"
+    topic = raw if raw in bag.types() else f"{raw}{COMPRESSED}"
+    return ChosenCamera(topic, sibling(raw, INFO_TOPIC))
 
 
 class Export(Protocol):
