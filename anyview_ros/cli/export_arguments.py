@@ -86,7 +86,7 @@ def exports_from(args: argparse.Namespace) -> Exports | None:
     if args.calibration is not None:
         raise AnyviewError(
             "invalid_parameter",
-            "--calibration is of a LeRobot data set; for a bag give -p CAMERA.camera_info_url:=FILE",
+            "--calibration is of LeRobot data sets; for a bag give -p CAMERA.camera_info_url:=FILE",
         )
     if not args.export:
         if args.fps or args.clock or args.tolerance or args.ego_frame != EGO_FRAME:

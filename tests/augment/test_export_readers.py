@@ -13,12 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from tests.augment.bags import RAISED, augmented, cameras_file, read
+from tests.augment.test_lerobot_in import CALIBRATION, VIEW, dataset
 from tests.datasets.rig_bag import RigRecording, stamps
 from tests.packages import make_package
 
@@ -126,13 +128,13 @@ def environment(name: str) -> Path:
     return python
 
 
-def opened(name: str, folder: Path) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def opened(name: str, folder: Path, code: str = "") -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
     """What the reader of a format found, and its picture of sample 5."""
     picture = folder / f"{name}.npy"
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     clean |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
     ended = subprocess.run(
-        [environment(name), "-c", HEAD + READERS[name], folder / name, picture],
+        [environment(name), "-c", HEAD + (code or READERS[name]), folder / name, picture],
         capture_output=True,
         text=True,
         check=False,
@@ -182,3 +184,28 @@ def test_av2(made: Path, truth: np.ndarray[Any, Any]) -> None:
     assert np.array(found["placed"]) == pytest.approx(BASE_FROM_RAISED)
     assert found["ego"] == pytest.approx([5e-9 * FRONT[5], 0, 0])
     assert np.abs(picture.astype(int) - truth).mean() < 4
+
+
+def test_lerobot_with_one_camera_more(made: Path, tmp_path: Path) -> None:
+    source = dataset(tmp_path / "push")
+    (tmp_path / "calibration.yaml").write_text(CALIBRATION)
+    more = ["--calibration", str(tmp_path / "calibration.yaml")]
+    cameras = cameras_file(tmp_path, VIEW)
+    out = augmented(source, tmp_path / "lerobot", made / "tiny", *more, cameras=cameras)
+    code = """
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+found = LeRobotDataset("local/push", root=root)
+items = [found[index] for index in range(len(found))]
+image = lambda item: item["observation.images.aside"].permute(1, 2, 0).numpy() * 255
+tell(image(items[12]).round().astype(np.uint8), count=len(found), episodes=found.num_episodes,
+     keys=found.meta.camera_keys, action=items[12]["action"].tolist(),
+     seconds=items[12]["timestamp"].item(), levels=[float(image(item).mean()) for item in items])
+"""
+    found, picture = opened("lerobot", tmp_path, code)
+    assert (found["count"], found["episodes"], found["action"]) == (16, 2, [12, -12])
+    assert found["keys"] == ["observation.images.top", "observation.images.aside"]
+    assert found["seconds"] == pytest.approx(3 / 30)
+    assert np.corrcoef(found["levels"], range(16))[0, 1] > 0.95
+    with av.open(str(out / "videos/observation.images.aside/chunk-000/file-001.mp4")) as file:
+        truth = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)][3]
+    assert np.abs(picture.astype(int) - truth).mean() < 2

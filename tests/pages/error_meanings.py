@@ -115,6 +115,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "The node is not active.",
         "`ros2 lifecycle set /anyview activate`; after configure, if it is unconfigured.",
     ),
+    "incomplete_episode": (
+        "Some frames of an episode could not be made, and a data set needs them all.",
+        "Take other sources (`--sources`), or leave that virtual camera out.",
+    ),
     "incomplete_scene": (
         "A scene's folder lacks images, or has images of different sizes.",
         "Make the scene again, or remove it.",
@@ -155,6 +159,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "invalid_config": (
         "A training config lacks a key, has an unknown one, or a value of another kind.",
         "Correct the key that the text names; it names the nearest known one too.",
+    ),
+    "invalid_dataset": (
+        "A folder is no LeRobot data set of version 3.0, or a file of it is damaged.",
+        "Convert it by LeRobot's own tools, or fetch it again.",
     ),
     "invalid_distortion": (
         "The distortion of a camera info is of a model that is not known, or impossible.",
@@ -356,6 +364,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Nobody offers the services that pause, resume or step.",
         "Start the player or the simulator, set `back_pressure_node` to its name, or "
         "`back_pressure` to `none`.",
+    ),
+    "no_calibration": (
+        "Nothing says where the cameras of a data set are.",
+        "Give `--calibration FILE.yaml`.",
     ),
     "no_camera_info": (
         "No camera info comes for an image topic.",

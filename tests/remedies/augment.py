@@ -6,6 +6,7 @@ from tests.remedies.listed import is_done_by
 
 BAD, RESUME = "tests/augment/test_bad_input.py", "tests/augment/test_resume.py"
 EXPORTS, CLOCK = "tests/augment/test_exports.py", "tests/augment/test_export_clock.py"
+LEROBOT = "tests/augment/test_lerobot_in.py"
 INSPECT = "tests/augment/test_inspect.py"
 
 is_done_by(
@@ -118,4 +119,26 @@ is_done_by(
     f"{EXPORTS}::test_options_of_an_export_without_one",
     "cli.export_arguments",
     "pass --export FORMAT=FOLDER too",
+)
+is_done_by(
+    f"{LEROBOT}::test_what_the_data_set_has_is_there_byte_for_byte",
+    "augment.lerobot_augment",
+    "name the new one otherwise",
+    "give it a pose",
+    "give --calibration FILE.yaml",
+)
+is_done_by(
+    f"{LEROBOT}::test_what_the_data_set_has_is_there_byte_for_byte",
+    "augment.lerobot_source",
+    "give --calibration FILE.yaml",
+)
+is_done_by(
+    f"{LEROBOT}::test_what_is_refused",
+    "cli.export_arguments",
+    "leave them out",
+)
+is_done_by(
+    f"{INSPECT}::test_a_calibration_file_in_place_of_an_identity",
+    "cli.export_arguments",
+    "for a bag give -p CAMERA.camera_info_url:=FILE",
 )
