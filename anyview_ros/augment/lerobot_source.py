@@ -118,7 +118,7 @@ class LerobotSource:
                         continue
                     if count == episode.length:
                         break
-                    yield frame.to_ndarray(format="rgb24")
+                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                     count += 1
         except (OSError, av.FFmpegError) as error:
             raise self._invalid(f"{file.relative_to(self.path)}: {cause(error)}") from None

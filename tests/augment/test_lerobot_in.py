@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("pyarrow")
 from pyarrow import parquet
@@ -16,10 +18,11 @@ from pyarrow import parquet
 from anyview_ros.augment import lerobot_augment
 from anyview_ros.augment.exports.arrow_tables import write_indexed_parquet, write_parquet
 from anyview_ros.augment.exports.lerobot_files import CameraVideo, write_json
-from anyview_ros.augment.lerobot_source import LerobotSource
+from anyview_ros.augment.lerobot_source import CalibrationEntry, LerobotSource
 from anyview_ros.cli.__main__ import main
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
+from anyview_ros.typed_json import read_typed
 from tests.augment.bags import arguments, augmented, cameras_file, digests
 from tests.packages import make_package
 
@@ -284,3 +287,11 @@ def test_a_calibration_of_a_bag(
 ) -> None:
     assert main(arguments(tmp_path, tmp_path / "out", model, *calibration(tmp_path))) == 1
     assert "give -p CAMERA.camera_info_url:=FILE" in capsys.readouterr().err
+
+
+def test_the_calibration_of_the_document() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (raw,) = yaml.safe_load(block)["cameras"]
+    entry: CalibrationEntry = read_typed(CalibrationEntry, raw, "cameras[0]")
+    assert (entry.name, entry.camera_info.width, entry.pose.position.z) == ("top", 640, 1.2)
