@@ -112,6 +112,11 @@ class Job:
                 "pass --images jpeg",
             )
 
+    def drop_empty(self) -> None:
+        """Drop the folder where everything was refused before anything was made."""
+        if not any(self.clips.iterdir()):
+            shutil.rmtree(self.folder)
+
     def finish(self) -> None:
         """Let the output appear, and drop the rest."""
         self.bag.rename(self.output)

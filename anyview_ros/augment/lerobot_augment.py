@@ -104,13 +104,18 @@ def augment_dataset(
         say(f"camera {camera.name}: {video_key(camera.name)}")
     with job.full_disk_named():
         told = _told(wanted, settings, model)
-        job.begin({"dataset": identity_of(wanted.source), **told})
-        job.check_space(2 * size_of(wanted.source))
+        identity = {"dataset": identity_of(wanted.source), "sources": wanted.sources, **told}
+        job.begin(identity)
         once = replace(model, load=cache(model.load))
-        made = [
-            _Episode(source, episode, posed, job, wanted).made(requests, settings, once)
-            for episode in _counted(source.episodes, on_progress)
-        ]
+        try:
+            job.check_space(2 * size_of(wanted.source))
+            made = [
+                _Episode(source, episode, posed, job, wanted).made(requests, settings, once)
+                for episode in _counted(source.episodes, on_progress)
+            ]
+        except AnyviewError:
+            job.drop_empty()
+            raise
         shutil.rmtree(job.bag, ignore_errors=True)
         shutil.copytree(source.path, job.bag)
         shutil.copytree(job.folder / "videos", job.bag / "videos", dirs_exist_ok=True)
@@ -146,13 +151,14 @@ def _check(requests: Sequence[CameraRequest], source: LerobotSource, file: Path)
 def _check_sources(
     posed: Sequence[Posed], wanted: DatasetAugmentation, source: LerobotSource
 ) -> None:
-    for name in wanted.sources or (["any"] if not posed else []):
-        if name not in {camera.name for camera in posed}:
-            raise AnyviewError(
-                "no_calibration",
-                f"where '{name}' is, is not known; cameras of the data set are "
-                f"{', '.join(source.shapes)}: give --calibration FILE.yaml (docs/exports.md)",
-            )
+    known = {camera.name for camera in posed}
+    missing = ", ".join(name for name in wanted.sources if name not in known)
+    if missing or not known:
+        raise AnyviewError(
+            "no_calibration",
+            f"where {missing or 'a recorded camera'} is, is not known; cameras of the data set are "
+            f"{', '.join(source.shapes)}: give --calibration FILE.yaml (docs/exports.md)",
+        )
 
 
 def _told(wanted: DatasetAugmentation, settings: Settings, model: Model) -> dict[str, Any]:

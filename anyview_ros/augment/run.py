@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -78,7 +77,7 @@ def augment(
             if exports is not None:
                 exports.check(plan, round(model.package.contract.frame_period * NS))
         except AnyviewError:
-            _drop_empty(job)
+            job.drop_empty()
             raise
         for note in plan.notes:
             say(note)
@@ -115,12 +114,6 @@ def _check_sampling(contract: Contract, sampling: SynthesisOptions) -> None:
     if not 0 <= sampling.seed <= MAX_SEED:
         raise AnyviewError("invalid_seed", f"seed must be 0..{MAX_SEED}, got {sampling.seed}")
     check_sampling(contract, sampling)
-
-
-def _drop_empty(job: Job) -> None:
-    """Drop the folder of a job that was refused before anything was making."""
-    if not any(job.clips.iterdir()):
-        shutil.rmtree(job.folder)
 
 
 def _identity(

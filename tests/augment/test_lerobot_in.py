@@ -244,7 +244,13 @@ REFUSED: dict[str, tuple[str, str, list[str], str]] = {
         VIEW,
         CALIBRATION,
         ["--sources", "wrist"],
-        "where 'wrist' is, is not known",
+        "where wrist is, is not known",
+    ),
+    "a frame that is not there": (
+        VIEW.replace("top_optical_frame", "flange"),
+        CALIBRATION,
+        [],
+        "no frame 'flange'",
     ),
     "a trajectory": (
         """
