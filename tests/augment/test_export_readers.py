@@ -39,6 +39,7 @@ PACKAGES = {
 FOCAL = 48 / np.tan(0.6)
 BASE_FROM_RAISED = rigid(np.eye(3), (1.0, 0.0, 2.5)) @ BODY_FROM_OPTICAL
 FRONT = stamps(19)
+# LeRobot's default decoder, torchcodec, needs the libraries of a system's FFmpeg; PyAV has its own.
 # Each prints what it found: figures as JSON, and the picture of sample 5 as a file of numpy.
 READERS = {
     "kitti": """
@@ -66,7 +67,7 @@ tell(np.asarray(Image.open(path)), count=count, fx=matrix[0][0], keys=len(found.
 """,
     "lerobot": """
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-found = LeRobotDataset("local/drive", root=root)
+found = LeRobotDataset("local/drive", root=root, video_backend="pyav")
 item = found[5]
 image = item["observation.images.raised"]
 tell((image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8), count=len(found),
@@ -194,7 +195,7 @@ def test_lerobot_with_one_camera_more(made: Path, tmp_path: Path) -> None:
     out = augmented(source, tmp_path / "lerobot", made / "tiny", *more, cameras=cameras)
     code = """
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-found = LeRobotDataset("local/push", root=root)
+found = LeRobotDataset("local/push", root=root, video_backend="pyav")
 items = [found[index] for index in range(len(found))]
 image = lambda item: item["observation.images.aside"].permute(1, 2, 0).numpy() * 255
 tell(image(items[12]).round().astype(np.uint8), count=len(found), episodes=found.num_episodes,

@@ -316,7 +316,7 @@ def test_what_there_is_needs_nothing_to_be_prepared(
 
 def test_help_of_a_command_needs_no_torch(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(launcher, "stages", lambda command: asked.append(command) or [])
+    monkeypatch.setattr(launcher, "stages", lambda command, _: asked.append(command) or [])
     monkeypatch.setattr(launcher, "ready", lambda wanted: True)
     monkeypatch.setattr(launcher.os, "execve", lambda *call: asked.append(call[1][1:]))
     for arguments in (["train", "--help"], ["test", "-h"], ["train", "c.toml"], ["test", "-x"]):
@@ -408,7 +408,7 @@ def test_only_what_looks_at_the_page_pays_for_it(launcher: Any) -> None:
     assert "torch" not in names_of(launcher, "view")
 
 
-def test_only_data_sets_of_tables_pay_for_pyarrow(launcher: Any) -> None:
+def test_only_data_sets_of_tables_pay_for_pyarrow(launcher: Any, checkout: Path) -> None:
     def tables(*arguments: str) -> bool:
         return "tables" in [stage.name for stage in launcher.stages("augment", arguments)]
 
@@ -416,6 +416,9 @@ def test_only_data_sets_of_tables_pay_for_pyarrow(launcher: Any) -> None:
     assert tables("augment", "drive", "out", "--export=argoverse2=set")
     assert not tables("augment", "drive", "out", "--export", "kitti=set")
     assert not tables("augment", "drive", "out")
+    (checkout / "pushes" / "meta").mkdir(parents=True)
+    (checkout / "pushes" / "meta" / "info.json").touch()
+    assert tables("augment", str(checkout / "pushes"), "out")
 
 
 def names_of(launcher: Any, command: str) -> list[str]:
@@ -540,7 +543,7 @@ def test_command_replaces_the_launcher(
     """By exec: the caller's signals and the exit status are those of the command itself."""
     seen = SimpleNamespace()
     monkeypatch.setattr(launcher, "ready", lambda wanted: True)
-    monkeypatch.setattr(launcher, "stages", lambda command: [])
+    monkeypatch.setattr(launcher, "stages", lambda command, _: [])
     monkeypatch.setattr(launcher.os, "execve", lambda *call: seen.__dict__.update(call=call))
     launcher.main(["demo", "--seconds", "1"])
     python, arguments, environment = seen.call
