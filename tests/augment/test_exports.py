@@ -24,6 +24,7 @@ from anyview_ros.packages import load_package
 from tests.augment.bags import MOVING, RAISED, arguments, augmented, cameras_file, digests, read
 from tests.datasets.rig_bag import (
     BASE_FROM_FRONT,
+    BASE_FROM_LEFT,
     CAMERA,
     FIRST_NS,
     MS,
@@ -250,10 +251,11 @@ def test_argoverse2_calibration_and_images(made: Path) -> None:
 
     folder = made / "argoverse2" / "drive"
     placed = feather.read_table(folder / "calibration/egovehicle_SE3_sensor.feather").to_pylist()
-    (row,) = [row for row in placed if row["sensor_name"] == "raised"]
-    turn = tuple(row[f"q{axis}"] for axis in "xyzw")
-    pose = transform_from_pose([row[f"t{axis}_m"] for axis in "xyz"], turn)
-    assert pose == pytest.approx(BASE_FROM_RAISED)
+    for name, truth in {"raised": BASE_FROM_RAISED, "left": BASE_FROM_LEFT}.items():
+        (row,) = [row for row in placed if row["sensor_name"] == name]
+        turn = tuple(row[f"q{axis}"] for axis in "xyzw")
+        pose = transform_from_pose([row[f"t{axis}_m"] for axis in "xyz"], turn)
+        assert pose == pytest.approx(truth, abs=1e-9)
     lenses = feather.read_table(folder / "calibration/intrinsics.feather").to_pylist()
     (lens,) = [row for row in lenses if row["sensor_name"] == "raised"]
     assert (lens["width_px"], lens["height_px"], lens["k1"]) == (96, 64, 0)
