@@ -69,7 +69,9 @@ def augment(
         try:
             bag = stack.enter_context(Bag(as_ros2(source, job.converted, say)))
             plan = Plan(bag, options, requests)
-            job.check_space(size_of(source) + 2 * plan.bytes_added(settings))
+            left_out = plan.left_out(settings.only)
+            copied = plan.bytes_copied(left_out) if left_out else size_of(source)
+            job.check_space(copied + 2 * plan.bytes_added(settings))
         except AnyviewError:
             _drop_empty(job)
             raise

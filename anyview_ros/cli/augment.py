@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="past",
         help="keyframes of the time before a clip, as the node; both: of the time after it too",
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="TOPIC",
+        help="of the input, that are copied; * stands for any text; all",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with what was stopped")
 
 
@@ -62,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     package = load_package(find_package(args.model))
     sampling = SynthesisOptions(args.speed, args.steps, args.seed, args.scene_scale)
-    settings = Settings(sampling, args.images, args.memory)
+    settings = Settings(sampling, args.images, args.memory, only=tuple(args.only))
 
     provider = choose_provider(args.provider)
     model = Model(package, provider, load=lambda: Pipeline(package, provider))
