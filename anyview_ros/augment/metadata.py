@@ -66,9 +66,7 @@ def metadata_text(
             whole.span(file.start_ns, file.end_ns)
     found |= _span(whole)
     found["topics_with_message_count"] = [
-        topic
-        for topic in _topics(found, whole)
-        if topic["topic_metadata"]["name"] not in left_out
+        topic for topic in _topics(found, whole) if topic["topic_metadata"]["name"] not in left_out
     ]
     found["files"] = [{"path": file.name, **_span(file)} for file in files]
     if not packed:  # files that were compressed are copied as they are inside

@@ -15,7 +15,7 @@ from anyview_ros.augment.bag_copy import BagCopy
 from anyview_ros.augment.cameras_file import read_cameras
 from anyview_ros.augment.job import Job, identity_of, size_of
 from anyview_ros.augment.making import Making
-from anyview_ros.augment.plan import Plan
+from anyview_ros.augment.requested import requested
 from anyview_ros.augment.ros1 import as_ros2
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
 from anyview_ros.augment.spool import Spool
@@ -61,23 +61,24 @@ def augment(
     """
     job = Job(output)
     job.check_free(resume)
-    requests = read_cameras(cameras, model.package.contract)
+    file = read_cameras(cameras, model.package.contract)
     _check_sampling(model.package.contract, settings.sampling)
     with job.full_disk_named(), ExitStack() as stack:
         identity = _identity(source, cameras, options, settings, model)
         job.begin(identity)
         try:
             bag = stack.enter_context(Bag(as_ros2(source, job.converted, say)))
-            plan = Plan(bag, options, requests)
+            found = requested(file, source, bag, options, settings, model.package.contract)
+            plan = found.plan
             left_out = plan.left_out(settings.only)
             copied = plan.bytes_copied(left_out) if left_out else size_of(source)
             job.check_space(copied + 2 * plan.bytes_added(settings))
         except AnyviewError:
             _drop_empty(job)
             raise
-        for note in plan.notes:
+        for note in (*plan.notes, *map(str, found.samples)):
             say(note)
-        spools = {r.name: stack.enter_context(Spool(job.clips, r.name)) for r in requests}
+        spools = {r.name: stack.enter_context(Spool(job.clips, r.name)) for r in plan.requests}
         making = Making(plan, settings, model, model.load(), spools)
         report = making.run(on_progress)
         notes = _provenance(making, identity)

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
-from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
+from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 
 if TYPE_CHECKING:
     from anyview_ros.augment.settings import Progress
@@ -31,16 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="virtual cameras, by the fields of add_virtual_camera",
     )
     add_bag_arguments(parser, choice="--sources")
-    parser.add_argument("--model", default="worlds-sweep-10m", help="package: a name, or a path")
-    parser.add_argument(
-        "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
-    )
-    parser.add_argument("--speed", default="", help="exact, fast, draft, as the package has them")
-    parser.add_argument("--steps", type=int, default=0, help="of the sampler; 0 = the speed's own")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
-    parser.add_argument(
-        "--scene-scale", type=float, default=0.0, help="about 1 over metres; 0 = the model's"
-    )
+    add_engine_arguments(parser)
     parser.add_argument(
         "--images", choices=("raw", "jpeg", "both"), default="raw", help="of virtual cameras"
     )
@@ -62,17 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.run import augment
-    from anyview_ros.augment.settings import Model, Settings
-    from anyview_ros.engine.onnx.runtime import choose_provider
-    from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-    from anyview_ros.packages import find_package, load_package
+    from anyview_ros.augment.settings import Settings
 
-    package = load_package(find_package(args.model))
-    sampling = SynthesisOptions(args.speed, args.steps, args.seed, args.scene_scale)
-    settings = Settings(sampling, args.images, args.memory, only=tuple(args.only))
-
-    provider = choose_provider(args.provider)
-    model = Model(package, provider, load=lambda: Pipeline(package, provider))
+    model = chosen_model(args)
+    settings = Settings(sampling_options(args), args.images, args.memory, only=tuple(args.only))
     try:
         with progress() as on_progress:
             report = augment(

@@ -136,7 +136,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "invalid_cameras_file": (
         "A file of virtual cameras for `anyview augment` is not what it should be.",
-        "Write one list, `cameras:`, with the fields of `add_virtual_camera` (docs/augment.md).",
+        "Write lists, `cameras:` or `samplers:`, with the fields of docs/augment.md.",
     ),
     "invalid_candidate": (
         "`--try` cannot be read.",
@@ -200,6 +200,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "invalid_parent": (
         "A virtual camera would stand on itself.",
         "Name another `parent_frame`.",
+    ),
+    "invalid_picture": (
+        "A picture cannot be written in the format that its name asks for.",
+        "Let its name end in `.jpg` or `.png`.",
     ),
     "invalid_pose": (
         "A pose is not finite, or not rigid, or its quaternion is not of length 1.",
@@ -384,6 +388,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "no_publisher": (
         "Nobody publishes the images of a camera.",
         "Start it, or set `<camera>.image_topic` or `<camera>.transport`.",
+    ),
+    "no_sampled_camera": (
+        "Too few of the cameras that a sampler draws pass its rules.",
+        "Widen its ranges, or ease its rules (docs/augment.md).",
     ),
     "no_scenes": (
         "A folder holds no scene.",

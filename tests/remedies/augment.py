@@ -62,3 +62,8 @@ is_done_by(
     "augment.camera_inspection",
     "give a calibration file, as in -p {}.camera_info_url:=front.yaml",
 )
+is_done_by(
+    "tests/augment/test_samplers.py::test_rules_that_leave_nothing",
+    "augment.sampling",
+    "widen its ranges, or ease its rules (reject)",
+)
