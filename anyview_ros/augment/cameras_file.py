@@ -130,7 +130,15 @@ class CamerasFile:
     samplers: tuple[SamplerEntry, ...] = ()
 
 
-def read_cameras(path: Path, contract: Contract) -> CamerasFile:
+def read_cameras(path: Path, contract: Contract) -> tuple[CameraRequest, ...]:
+    """Return the virtual cameras of a file that has no samplers; see `read_cameras_file`."""
+    found = read_cameras_file(path, contract)
+    if found.samplers:
+        raise _invalid(path, "samplers draw about cameras of a bag, and this is none")
+    return found.named
+
+
+def read_cameras_file(path: Path, contract: Contract) -> CamerasFile:
     """Return the virtual cameras and samplers of a file.
 
     Args:

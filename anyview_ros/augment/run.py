@@ -12,7 +12,7 @@ from typing import Any
 
 from anyview_ros import __version__
 from anyview_ros.augment.bag_copy import BagCopy
-from anyview_ros.augment.cameras_file import read_cameras
+from anyview_ros.augment.cameras_file import read_cameras_file
 from anyview_ros.augment.job import Job, identity_of, size_of
 from anyview_ros.augment.making import Making
 from anyview_ros.augment.requested import requested
@@ -61,7 +61,7 @@ def augment(
     """
     job = Job(output)
     job.check_free(resume)
-    file = read_cameras(cameras, model.package.contract)
+    file = read_cameras_file(cameras, model.package.contract)
     _check_sampling(model.package.contract, settings.sampling)
     with job.full_disk_named(), ExitStack() as stack:
         identity = _identity(source, cameras, options, settings, model)
@@ -103,18 +103,24 @@ def _identity(
     source: Path, cameras: Path, options: BagOptions, settings: Settings, model: Model
 ) -> dict[str, Any]:
     """Return all that the output follows from."""
+    work = identity_of_work(cameras, options, settings, model)
+    return {"bag": identity_of(source), **work, "provider": PROVIDERS[model.provider]}
+
+
+def identity_of_work(
+    cameras: Path, options: BagOptions, settings: Settings, model: Model
+) -> dict[str, Any]:
+    """Return what outputs follow from, but for the recording and the provider."""
     taken = asdict(options)
     for camera in taken["of_camera"].values():
         if path := str(camera["camera_info_url"]).removeprefix("file://"):
             camera["calibration"] = identity_of(Path(path)) if Path(path).is_file() else path
     return {
-        "bag": identity_of(source),
         "cameras": cameras.read_text(encoding="utf-8"),
         "options": taken,
         "settings": asdict(settings),
         "model": model.package.contract.name,
         "model_sha256": model.package.sha256,
-        "provider": PROVIDERS[model.provider],
         "version": __version__,
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from anyview_ros.cli.augment_many import add_many_arguments, augment_many
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 
@@ -49,14 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the input, that are copied; * stands for any text; all",
     )
     parser.add_argument("--resume", action="store_true", help="go on with what was stopped")
+    add_many_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.run import augment
     from anyview_ros.augment.settings import Settings
 
-    model = chosen_model(args)
     settings = Settings(sampling_options(args), args.images, args.memory, only=tuple(args.only))
+    if args.workers is not None or args.ray_address:
+        args.workers = 1 if args.workers is None else args.workers
+        return augment_many(args, settings)
+    model = chosen_model(args)
     try:
         with progress() as on_progress:
             report = augment(

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.augment.cameras_file import read_cameras
+    from anyview_ros.augment.cameras_file import read_cameras_file
     from anyview_ros.augment.preview import Previewing
     from anyview_ros.augment.preview_picture import picture
     from anyview_ros.augment.requested import requested
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         )
     model, settings = chosen_model(args), Settings(sampling_options(args))
     file, options = (
-        read_cameras(args.cameras, model.package.contract),
+        read_cameras_file(args.cameras, model.package.contract),
         bag_options(args, args.sources),
     )
     with ExitStack() as stack:

@@ -33,13 +33,9 @@ def chosen_model(args: argparse.Namespace) -> Model:
     Raises:
         AnyviewError: those of `load_package` and `choose_provider`.
     """
-    from anyview_ros.augment.settings import Model
-    from anyview_ros.engine.onnx.runtime import choose_provider
-    from anyview_ros.engine.pipeline import Pipeline
-    from anyview_ros.packages import find_package, load_package
+    from anyview_ros.augment.model import find_model
 
-    package, provider = load_package(find_package(args.model)), choose_provider(args.provider)
-    return Model(package, provider, load=lambda: Pipeline(package, provider))
+    return find_model(args.model, args.provider)
 
 
 def sampling_options(args: argparse.Namespace) -> SynthesisOptions:

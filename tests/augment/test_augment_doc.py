@@ -7,7 +7,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from anyview_ros.augment.cameras_file import CameraEntry, read_cameras
+from anyview_ros.augment.cameras_file import CameraEntry, read_cameras_file
 from anyview_ros.augment.sampler_entry import SamplerEntry
 from anyview_ros.cli import augment
 from anyview_ros.cli.__main__ import main
@@ -44,7 +44,7 @@ def test_the_samplers_and_the_preview(tmp_path: Path) -> None:
     contract = load_package(make_package(tmp_path / "tiny")).contract
     _, samplers = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "cameras.yaml").write_text(samplers)
-    read_names = [s.name for s in read_cameras(tmp_path / "cameras.yaml", contract).samplers]
+    read_names = [s.name for s in read_cameras_file(tmp_path / "cameras.yaml", contract).samplers]
     assert read_names == ["near", "sideways"]
     (command,) = re.findall(r"```sh\n\./anyview cameras (preview .*?)\n```", TEXT)
     assert parser_of("cameras").parse_args(command.split()).cameras == Path("cameras.yaml")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anyview_ros.augment.cameras_file import CameraEntry, read_cameras
+from anyview_ros.augment.cameras_file import CameraEntry, read_cameras_file
 from anyview_ros.augment.rig_survey import Rig
 from anyview_ros.augment.sampler_entry import (
     Box,
@@ -210,10 +210,10 @@ def test_a_sampler_that_is_none_names_the_key(changed: str, said: str, tmp_path:
     file, contract = tmp_path / "cameras.yaml", load_package(make_package(tmp_path / "m")).contract
     file.write_text(DRAWN.replace(before, after))
     if not said:
-        assert [s.name for s in read_cameras(file, contract).samplers] == ["near"]
+        assert [s.name for s in read_cameras_file(file, contract).samplers] == ["near"]
         return
     with pytest.raises(AnyviewError) as raised:
-        read_cameras(file, contract)
+        read_cameras_file(file, contract)
     assert raised.value.code == "invalid_cameras_file"
     assert said in raised.value.message
 

@@ -260,7 +260,7 @@ def test_a_camera_is_what_augment_and_the_service_take(pipeline: Pipeline, tmp_p
     turned = look_at((0.1, -2.0, 3.7), (5.0, 1.0, 0.0))
     fields = camera_fields("beside", FramePose("front_optical", turned), (64, 48), 1.3)
     contract = pipeline.package.contract
-    [from_file] = read_cameras(write_camera(tmp_path / "new", fields), contract).named
+    [from_file] = read_cameras(write_camera(tmp_path / "new", fields), contract)
     *command, text = shlex.split(add_command(fields))
     assert command[:3] == ["ros2", "service", "call"]
     request = filled(AddVirtualCamera.Request(), yaml.safe_load(text))
