@@ -181,5 +181,12 @@ def _name(
 
     best = next(filter(is_free, places), places[0])
     taken.append(draw.textbbox(best[:2], camera.name, font, anchor=best[2]))
-    stroke = {"stroke_width": FINE, "stroke_fill": BACKGROUND}
-    draw.text(best[:2], camera.name, camera.colour, font, anchor=best[2], **stroke)
+    draw.text(
+        best[:2],
+        camera.name,
+        camera.colour,
+        font,
+        anchor=best[2],
+        stroke_width=FINE,
+        stroke_fill=BACKGROUND,
+    )

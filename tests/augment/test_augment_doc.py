@@ -61,4 +61,4 @@ def test_the_options_are_those_of_the_command() -> None:
     parser = argparse.ArgumentParser()
     augment.add_arguments(parser)
     there = {a.option_strings[0] for a in parser._actions if a.option_strings} - {"-h"}
-    assert first_cells("| option |") == there
+    assert first_cells("| option |") | first_cells("| option for many |") == there

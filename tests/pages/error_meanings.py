@@ -389,6 +389,14 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Nobody publishes the images of a camera.",
         "Start it, or set `<camera>.image_topic` or `<camera>.transport`.",
     ),
+    "no_ray": (
+        "Workers of `anyview augment` are Ray's, which is not installed.",
+        "Install the extra `ray`, or give `--workers 0`.",
+    ),
+    "no_recordings": (
+        "No recording is in the folder or list that `--workers` goes through.",
+        "Give a folder with bags in it, or a `.txt` file with a path a line.",
+    ),
     "no_sampled_camera": (
         "Too few of the cameras that a sampler draws pass its rules.",
         "Widen its ranges, or ease its rules (docs/augment.md).",
@@ -417,6 +425,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "no_truth": (
         "An episode has no images of its target camera.",
         "Unpack it whole.",
+    ),
+    "no_worker": (
+        "Ray has no worker that begins.",
+        "Look at the cluster, install anyview_ros on its machines, or give fewer `--workers`.",
     ),
     "not_enough_memory": (
         "The model does not fit into memory.",
@@ -700,8 +712,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Convert it in the driver, or with image_proc.",
     ),
     "worker_died": (
-        "The inference process, or a worker of bench, ended: mostly memory ran out.",
-        "Ask again: the next request gets a new one; for bench, give fewer `--workers`.",
+        "The inference process, or a worker of bench or augment, ended: mostly memory ran out.",
+        "Ask again: the next request gets a new one; else give fewer `--workers`.",
     ),
     "worker_hung": (
         "The inference process did not answer in time, and was ended.",
