@@ -245,3 +245,5 @@ def test_drawn_cameras_of_a_recording(tmp_path: Path, capsys: Any) -> None:
     file.write_text(DRAWN + "cameras:\n  - {name: near_1, parent_frame: base_link}\n")
     assert main(arguments(bag.with_name("renamed"), tmp_path / "x", model, cameras=file)) == 1
     assert "error [name_taken]: a sampler draws a camera 'near_1'" in capsys.readouterr().err
+    file.write_text(file.read_text().replace("name: near_1", "name: near_7"))
+    augmented(bag.with_name("renamed"), tmp_path / "x", model, cameras=file)
