@@ -46,10 +46,8 @@ def run(args: argparse.Namespace) -> int:
             "invalid_picture", f"a picture ends in {', '.join(KINDS)}, got '{args.out}'"
         )
     model, settings = chosen_model(args), Settings(sampling_options(args))
-    file, options = (
-        read_cameras_file(args.cameras, model.package.contract),
-        bag_options(args, args.sources),
-    )
+    file = read_cameras_file(args.cameras, model.package.contract)
+    options = bag_options(args, args.sources)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="anyview-")))
         with full_disk_named(folder):
