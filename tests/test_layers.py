@@ -100,6 +100,7 @@ HOMES = {
     "torch": ("model", "training", "evaluation", "verify", "cli"),
     "numba": ("worlds", "node", "training", "evaluation", *SURFACES),
     "rosbags": ("datasets", "augment", "demo"),
+    "ray": ("augment.ray_workers",),
     "viser": ("view.page",),
     "websockets": ("view.page",),
     "cryptography": ("signatures",),

@@ -50,6 +50,7 @@ class BagCopy:
     ) -> None:
         self._plan, self._making, self._spools = plan, making, spools
         self._notes = notes
+        self._left_out = plan.left_out(making.settings.only)
 
     def write(self, folder: Path, on_progress: Progress) -> None:
         """Write the recording.
@@ -76,7 +77,7 @@ class BagCopy:
             t.message_type: self._making.types.definition(t.message_type) for t in topics
         }
         pack = _packed if bag.files.packed else lambda raw: raw
-        addition = Addition(tuple(topics), definitions, self._notes, pack)
+        addition = Addition(tuple(topics), definitions, self._notes, pack, self._left_out)
         answers, written = Answers(self._answers()), list[FileSummary]()
         for k, file in enumerate(files):
             is_mcap = isinstance(file, McapFile)
@@ -87,7 +88,7 @@ class BagCopy:
         before = read_metadata(bag.path) if bag.path.is_dir() else None
         storage = "mcap" if isinstance(files[0], McapFile) else "sqlite3"
         notes, packed = self._notes, bag.files.packed
-        text = metadata_text(before, written, storage, packed, notes)
+        text = metadata_text(before, written, storage, packed, notes, self._left_out)
         (folder / METADATA).write_text(text, encoding="utf-8")
 
     def _topics(self) -> list[AddedTopic]:

@@ -24,12 +24,14 @@ class Addition:
         definitions: (text as ros2msg, hash) by message type.
         notes: texts by name, about what was added.
         pack: makes what is stored of a message.
+        left_out: topics that are not copied.
     """
 
     topics: tuple[AddedTopic, ...]
     definitions: dict[str, tuple[str, str]]
     notes: dict[str, str]
     pack: Pack
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

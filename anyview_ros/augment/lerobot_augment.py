@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from anyview_ros import __version__
 from anyview_ros.augment.answers import INFO, TF, AnswerTypes, transform_message
 from anyview_ros.augment.cameras_file import read_cameras
 from anyview_ros.augment.exports import sidecar
@@ -49,6 +48,7 @@ from anyview_ros.datasets.bag_scenes import read_frame
 from anyview_ros.engine.onnx.runtime import PROVIDERS
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
+from anyview_ros.installed import version
 from anyview_ros.media.provenance import SYNTHETIC, WORDS
 from anyview_ros.topics import IMAGE_TYPE
 
@@ -171,7 +171,7 @@ def _told(wanted: DatasetAugmentation, settings: Settings, model: Model) -> dict
         "model": model.package.contract.name,
         "model_sha256": model.package.sha256,
         "provider": PROVIDERS[model.provider],
-        "version": __version__,
+        "version": version(),
         "frame_period_s": model.package.contract.frame_period,
     }
 

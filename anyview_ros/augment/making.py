@@ -45,7 +45,7 @@ class Making:
         engine: Engine,
         spools: Mapping[str, Spool],
     ) -> None:
-        self.plan, self.model = plan, model
+        self.plan, self.settings, self.model = plan, settings, model
         contract, ahead = model.package.contract, settings.memory == "both"
         self.types = AnswerTypes()
         config = IntakeConfig.of(contract, settings.source_size)

@@ -86,6 +86,7 @@ class McapCopy:
         self._compression = ""
         self._chunk: _OpenChunk | None = None
         self._numbers: dict[str, int] = {}  # of channels, by topic
+        self._dropped: set[int] = set()  # channels that are left out
         self._read = 0  # of the source
 
     def write(
@@ -102,6 +103,8 @@ class McapCopy:
         """
         schemas, channels = _described(self._source)
         self._index.schemas, self._index.channels = dict(schemas), dict(channels)
+        if self._addition.left_out:
+            self._drop()
         with self._source.open("rb") as source, self._target.open("wb") as target:
             self._target_file = target
             target.write(source.read(len(MAGIC)))
@@ -133,6 +136,9 @@ class McapCopy:
             peek = source.read(min(length, PEEK))
             if len(peek) < min(length, PEEK):
                 continue  # the next head is missing: see above
+            if self._dropped and self._is_dropped(operation, peek, length, source, answers):
+                advance(9 + length)
+                continue
             self._target_file.write(head + peek)
             if length > len(peek):
                 copy_range(source, self._target_file, length - len(peek))
@@ -142,6 +148,58 @@ class McapCopy:
             if operation == _HEADER and not described:
                 described = True
                 self._describe()
+
+    def _drop(self) -> None:
+        """Forget the channels that are left out, and the schemas that only they have."""
+        index = self._index
+        topics = {number: _channel(record)[1] for number, record in index.channels.items()}
+        self._dropped = {n for n, topic in topics.items() if topic in self._addition.left_out}
+        index.channels = {n: r for n, r in index.channels.items() if n not in self._dropped}
+        used = {_channel(record)[0] for record in index.channels.values()}
+        index.schemas = {n: r for n, r in index.schemas.items() if n in used}
+
+    def _is_dropped(
+        self, operation: int, peek: bytes, length: int, source: BinaryIO, answers: Answers
+    ) -> bool:
+        """Return whether a record is not to be copied; what is left of a chunk was written."""
+        if operation == _CHUNK:
+            start = source.tell()
+            body = peek + source.read(length - len(peek))
+            if self._has_dropped(body, answers):
+                return True
+            source.seek(start)
+            return False
+        if operation == _MESSAGE_INDEX and self._chunk is None:
+            return True  # of a chunk that was written anew
+        return self._is_of_dropped(operation, peek)
+
+    def _has_dropped(self, body: bytes, answers: Answers) -> bool:
+        """Write what is left of a chunk, unless all of it is."""
+        try:
+            records = list(_inside(body))
+        except Exception:  # of a damaged chunk, of which no message can be read
+            return True
+        kept = [(op, record) for op, record in records if not self._is_of_dropped(op, record)]
+        if len(kept) == len(records):
+            return False
+        raw, places = bytearray(), dict[int, list[tuple[int, int]]]()
+        for operation, record in kept:
+            if operation == _MESSAGE:
+                channel, _, time_ns = struct.unpack_from("<HIQ", record)
+                places.setdefault(channel, []).append((time_ns, len(raw)))
+            raw += struct.pack("<BQ", operation, len(record)) + record
+        self._compression, _ = _text(body, 28)
+        if raw:  # schemas and channels of later messages, at least
+            self._write_chunk(bytes(raw), places)
+        self._add(answers.until(struct.unpack_from("<QQ", body)[1]))
+        return True
+
+    def _is_of_dropped(self, operation: int, body: bytes) -> bool:
+        if operation == _SCHEMA:
+            return _numbered(body)[0] not in self._index.schemas
+        if operation in (_CHANNEL, _MESSAGE, _MESSAGE_INDEX):
+            return _numbered(body)[0] in self._dropped
+        return False
 
     def _note_record(self, operation: int, body: bytes, offset: int, length: int) -> None:
         index = self._index
@@ -237,7 +295,8 @@ class McapCopy:
 
     def _write_chunk(self, raw: bytes, places: dict[int, list[tuple[int, int]]]) -> None:
         times = [time_ns for entries in places.values() for time_ns, _ in entries]
-        start, end, offset = min(times), max(times), self._target_file.tell()
+        start, end = min(times, default=0), max(times, default=0)
+        offset = self._target_file.tell()
         packed = _COMPRESSORS[self._compression](raw)
         compression = _packed(self._compression)
         sizes = struct.pack("<QQQI", start, end, len(raw), zlib.crc32(raw))
@@ -252,7 +311,8 @@ class McapCopy:
             chunk.index_bytes += self._record(_MESSAGE_INDEX, body)
             self._index.counts[channel] += len(entries)
         self._index.chunks.append(chunk.record())
-        self._index.span(start, end)
+        if times:
+            self._index.span(start, end)
 
     def _note(self, name: str, text: str) -> None:
         offset, pair = self._target_file.tell(), _packed(name) + _packed(text)

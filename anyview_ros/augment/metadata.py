@@ -40,6 +40,7 @@ def metadata_text(
     storage: str,
     packed: bool,
     notes: dict[str, str],
+    left_out: frozenset[str] = frozenset(),
 ) -> str:
     """Return metadata.yaml of the files written.
 
@@ -49,6 +50,7 @@ def metadata_text(
         storage: mcap or sqlite3.
         packed: whether messages are compressed singly.
         notes: go into custom_data.
+        left_out: topics that were not copied.
     """
     found: dict[str, Any] = {"version": VERSION, "ros_distro": "rosbags"}
     if before is not None:
@@ -63,7 +65,9 @@ def metadata_text(
         if file.end_ns:
             whole.span(file.start_ns, file.end_ns)
     found |= _span(whole)
-    found["topics_with_message_count"] = _topics(found, whole)
+    found["topics_with_message_count"] = [
+        topic for topic in _topics(found, whole) if topic["topic_metadata"]["name"] not in left_out
+    ]
     found["files"] = [{"path": file.name, **_span(file)} for file in files]
     if not packed:  # files that were compressed are copied as they are inside
         found["compression_format"] = found["compression_mode"] = ""

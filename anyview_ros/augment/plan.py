@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from anyview_ros.augment.settings import Settings
@@ -71,6 +72,37 @@ class Plan:
             width, height = request.size or self._size(name)
             total += self.counts[self.cameras[name].topic] * (3 * width * height * share + 2048)
         return int(total)
+
+    def left_out(self, only: Sequence[str]) -> frozenset[str]:
+        """Return the topics that no pattern matches.
+
+        Args:
+            only: patterns, in which * stands for any text; empty = every topic is copied.
+
+        Raises:
+            AnyviewError: `unknown_topic` for a pattern that matches none.
+        """
+        foreign = (topic for topics in self.bag.foreign.values() for topic in topics)
+        topics = {*self.bag.types(), *foreign}
+        for pattern in only:
+            if not any(fnmatchcase(topic, pattern) for topic in topics):
+                raise AnyviewError(
+                    "unknown_topic",
+                    f"--only: nothing was recorded on '{pattern}'; there are: "
+                    f"{', '.join(sorted(topics))}",
+                )
+        if not only:
+            return frozenset()
+        return frozenset(t for t in topics if not any(fnmatchcase(t, p) for p in only))
+
+    def bytes_copied(self, left_out: frozenset[str]) -> int:
+        """Return about how many bytes the messages have that are not left out.
+
+        Each topic's messages are taken to be as large as its first.
+        """
+        topics = set(self.bag.types()) - left_out
+        firsts = {topic: next(iter(self.bag.recorded({topic})), None) for topic in topics}
+        return sum(self.counts[t] * len(m.content) for t, m in firsts.items() if m is not None)
 
     def _first(self, name: str, camera: ChosenCamera) -> RecordedMessage:
         first = next(iter(self.bag.recorded({camera.topic})), None)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from anyview_ros.augment.bag_copy import BagCopy
-from anyview_ros.augment.cameras_file import read_cameras
+from anyview_ros.augment.cameras_file import read_cameras_file
 from anyview_ros.augment.exports.exporting import Exports
 from anyview_ros.augment.job import Job, identity_of, size_of
 from anyview_ros.augment.making import NS, Making
 from anyview_ros.augment.plan import Plan
+from anyview_ros.augment.requested import requested
 from anyview_ros.augment.ros1 import as_ros2
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
 from anyview_ros.augment.spool import Spool
@@ -65,23 +66,26 @@ def augment(
     job.check_free(resume)
     if exports is not None:
         exports.check_free(resume)
-    requests = read_cameras(cameras, model.package.contract)
+    file = read_cameras_file(cameras, model.package.contract)
     _check_sampling(model.package.contract, settings.sampling)
     with job.full_disk_named(), ExitStack() as stack:
         identity = _identity(source, cameras, options, settings, model)
         job.begin(identity)
         try:
             bag = stack.enter_context(Bag(as_ros2(source, job.converted, say)))
-            plan = Plan(bag, options, requests)
-            job.check_space(size_of(source) + 2 * plan.bytes_added(settings))
+            found = requested(file, source, bag, options, settings, model.package.contract)
+            plan = found.plan
+            left_out = plan.left_out(settings.only)
+            copied = plan.bytes_copied(left_out) if left_out else size_of(source)
+            job.check_space(copied + 2 * plan.bytes_added(settings))
             if exports is not None:
                 exports.check(plan, round(model.package.contract.frame_period * NS))
         except AnyviewError:
             job.drop_empty()
             raise
-        for note in plan.notes:
+        for note in (*plan.notes, *map(str, found.samples)):
             say(note)
-        spools = {r.name: stack.enter_context(Spool(job.clips, r.name)) for r in requests}
+        spools = {r.name: stack.enter_context(Spool(job.clips, r.name)) for r in plan.requests}
         making = Making(plan, settings, model, model.load(), spools)
         report = making.run(on_progress)
         notes = _provenance(making, identity)
@@ -120,18 +124,24 @@ def _identity(
     source: Path, cameras: Path, options: BagOptions, settings: Settings, model: Model
 ) -> dict[str, Any]:
     """Return all that the output follows from."""
+    work = identity_of_work(cameras, options, settings, model)
+    return {"bag": identity_of(source), **work, "provider": PROVIDERS[model.provider]}
+
+
+def identity_of_work(
+    cameras: Path, options: BagOptions, settings: Settings, model: Model
+) -> dict[str, Any]:
+    """Return what outputs follow from, but for the recording and the provider."""
     taken = asdict(options)
     for camera in taken["of_camera"].values():
         if path := str(camera["camera_info_url"]).removeprefix("file://"):
             camera["calibration"] = identity_of(Path(path)) if Path(path).is_file() else path
     return {
-        "bag": identity_of(source),
         "cameras": cameras.read_text(encoding="utf-8"),
         "options": taken,
         "settings": asdict(settings),
         "model": model.package.contract.name,
         "model_sha256": model.package.sha256,
-        "provider": PROVIDERS[model.provider],
         "version": version(),
     }
 

@@ -45,6 +45,7 @@ class Settings:
         images: how the images of virtual cameras travel.
         memory: keyframes of the time before a clip, or of that after it too.
         memory_s: how far they may be from it.
+        only: patterns of the topics that are copied; empty = all.
     """
 
     sampling: SynthesisOptions = field(default_factory=SynthesisOptions)
@@ -52,6 +53,7 @@ class Settings:
     memory: Memory = "past"
     memory_s: float = MEMORY_S
     source_size: int = SOURCE_SIZE
+    only: tuple[str, ...] = ()
 
     @property
     def scene_scale(self) -> float:

@@ -32,17 +32,18 @@ class SqliteCopy:
         self, answers: Answers, until_ns: int, advance: Callable[[int], object]
     ) -> FileSummary:
         """Copy the file and add the answers of its time; see `McapCopy.write`."""
-        size = self._source.stat().st_size
-        with self._source.open("rb") as source, self._target.open("wb") as target:
-            for place in range(0, size, BLOCK):
-                copy_range(source, target, BLOCK)
-                advance(min(BLOCK, size - place))
+        left_out = self._addition.left_out
         try:
-            with closing(sqlite3.connect(self._target)) as connection:
+            if not left_out:
+                self._copy_file(advance)
+            with closing(sqlite3.connect(self._target.resolve().as_uri(), uri=True)) as connection:
                 # A copy that is not whole is made anew: nothing of it is worth a journal.
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
+                if left_out:
+                    self._copy_rows(connection)
+                    advance(self._source.stat().st_size)
                 numbers = self._describe(connection)
                 connection.executemany(
                     "INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)",
@@ -58,6 +59,38 @@ class SqliteCopy:
                 f"'{self._source}' cannot be read: {cause(error)}; `sqlite3 "
                 f"{quote(str(self._source))} .recover | sqlite3 saved.db3` saves what can be read",
             ) from None
+
+    def _copy_file(self, advance: Callable[[int], object]) -> None:
+        size = self._source.stat().st_size
+        with self._source.open("rb") as source, self._target.open("wb") as target:
+            for place in range(0, size, BLOCK):
+                copy_range(source, target, BLOCK)
+                advance(min(BLOCK, size - place))
+
+    def _copy_rows(self, connection: sqlite3.Connection) -> None:
+        """Copy all tables, without the rows of topics that are left out."""
+        connection.execute("ATTACH ? AS source", (_read_only(self._source),))
+        tables = connection.execute(
+            "SELECT type, name, sql FROM source.sqlite_master WHERE sql IS NOT NULL "
+            "AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        ).fetchall()
+        marks = ", ".join("?" * len(self._addition.left_out))
+        kept = f"FROM source.topics WHERE name NOT IN ({marks})"
+        rows_of = {
+            "topics": f"WHERE name NOT IN ({marks})",
+            "messages": f"WHERE topic_id IN (SELECT id {kept})",
+            "message_definitions": f"WHERE topic_type IN (SELECT type {kept})",
+        }
+        for kind, name, sql in tables:
+            connection.execute(sql)
+            if kind == "table":
+                rows = rows_of.get(name, "")
+                named = sorted(self._addition.left_out) if rows else []
+                connection.execute(
+                    f'INSERT INTO main."{name}" SELECT * FROM source."{name}" {rows}', named
+                )
+        connection.commit()
+        connection.execute("DETACH source")
 
     def _rows(
         self, answers: Answers, until_ns: int, numbers: dict[str, int]
@@ -116,8 +149,12 @@ class SqliteCopy:
 
 def last_time(source: Path) -> int:
     """Return when the last message of a file was recorded, in nanoseconds; 0 if it has none."""
-    with closing(sqlite3.connect(f"{source.resolve().as_uri()}?immutable=1", uri=True)) as file:
+    with closing(sqlite3.connect(_read_only(source), uri=True)) as file:
         return int(file.execute("SELECT MAX(timestamp) FROM messages").fetchone()[0] or 0)
+
+
+def _read_only(source: Path) -> str:
+    return f"{source.resolve().as_uri()}?immutable=1"
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

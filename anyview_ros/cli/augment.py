@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from anyview_ros.cli.augment_many import add_many_arguments, augment_many
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 from anyview_ros.cli.export_arguments import add_export_arguments, dataset_from, exports_from
-from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
-from anyview_ros.packages import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from anyview_ros.augment.settings import Progress
@@ -35,16 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="virtual cameras, by the fields of add_virtual_camera",
     )
     add_bag_arguments(parser, choice="--sources")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="package: a name, or a path")
-    parser.add_argument(
-        "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
-    )
-    parser.add_argument("--speed", default="", help="exact, fast, draft, as the package has them")
-    parser.add_argument("--steps", type=int, default=0, help="of the sampler; 0 = the speed's own")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
-    parser.add_argument(
-        "--scene-scale", type=float, default=0.0, help="about 1 over metres; 0 = the model's"
-    )
+    add_engine_arguments(parser)
     parser.add_argument(
         "--images", choices=("raw", "jpeg", "both"), default="raw", help="of virtual cameras"
     )
@@ -55,24 +46,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keyframes of the time before a clip, as the node; both: of the time after it too",
     )
     add_export_arguments(parser)
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="TOPIC",
+        help="of the input, that are copied; * stands for any text; all",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with what was stopped")
+    add_many_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.lerobot_augment import augment_dataset
     from anyview_ros.augment.lerobot_source import is_lerobot
     from anyview_ros.augment.run import augment
-    from anyview_ros.augment.settings import Model, Settings
-    from anyview_ros.engine.onnx.runtime import choose_provider
-    from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
-    from anyview_ros.packages import find_package, load_package
+    from anyview_ros.augment.settings import Settings
 
-    package = load_package(find_package(args.model))
-    sampling = SynthesisOptions(args.speed, args.steps, args.seed, args.scene_scale)
-    settings = Settings(sampling, args.images, args.memory)
-
-    provider = choose_provider(args.provider)
-    model = Model(package, provider, load=lambda: Pipeline(package, provider))
+    settings = Settings(sampling_options(args), args.images, args.memory, only=tuple(args.only))
+    if args.workers is not None or args.ray_address:
+        args.workers = 1 if args.workers is None else args.workers
+        return augment_many(args, settings)
+    model = chosen_model(args)
     try:
         with progress() as on_progress:
             watched: dict[str, Any] = {

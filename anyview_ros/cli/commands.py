@@ -25,6 +25,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "recordings": {
         "inspect": "look at what a recorded bag holds for augment, and whether it can be used",
         "view": "see a bag's cameras in the browser, and drag a virtual one by mouse",
+        "cameras": "preview virtual cameras over the rig of a recorded bag, a frame of each",
         "augment": "add virtual cameras to a recorded bag, the same every time",
         "convert": "turn a bag or a video into scenes",
         "report": "recompute every figure of a bag with virtual cameras from the bag alone",

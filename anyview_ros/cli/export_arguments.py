@@ -59,7 +59,7 @@ def dataset_from(args: argparse.Namespace) -> DatasetAugmentation:
     from anyview_ros.augment.lerobot_augment import DatasetAugmentation
 
     check_arrow("a LeRobot data set")
-    of_bags = ("export", "fps", "clock", "tolerance", "param", "tf_topics", "ignore_frames")
+    of_bags = ("export", "fps", "clock", "tolerance", "only", "param", "tf_topics", "ignore_frames")
     given = [f"--{name.replace('_', '-')}" for name in of_bags if getattr(args, name)]
     given += ["--rectify"] * (args.rectify != "auto") + ["--images"] * (args.images != "raw")
     given += ["--ego-frame"] * (args.ego_frame != EGO_FRAME)
@@ -96,6 +96,11 @@ def exports_from(args: argparse.Namespace) -> Exports | None:
                 "--export FORMAT=FOLDER too",
             )
         return None
+    if args.only:
+        raise AnyviewError(
+            "invalid_parameter",
+            "--export reads sources and TF from the whole bag that is written; leave --only out",
+        )
     clock = Clock(args.fps, args.clock, round(args.tolerance * NS))
     name = args.bag.resolve().stem
     return Exports(parse_wanted(args.export), clock, args.ego_frame, name)

@@ -41,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.inspection import Inspection
     from anyview_ros.augment.inspection_text import lines
     from anyview_ros.augment.job import size_of
+    from anyview_ros.augment.model import find_model
 
-    model = None if args.no_timing else _model(args)
+    model = None if args.no_timing else find_model(args.model, args.provider)
     try:
         found = _inspected(args)
     except AnyviewError as error:
@@ -88,16 +89,6 @@ def _inspected(args: argparse.Namespace) -> Inspection:
         bag = stack.enter_context(Bag(path))
         bar = stack.enter_context(tqdm(unit="image", disable=None))  # None: only on a terminal
         return inspect(bag, options, bar.update)
-
-
-def _model(args: argparse.Namespace) -> Model:
-    from anyview_ros.augment.settings import Model
-    from anyview_ros.engine.onnx.runtime import choose_provider
-    from anyview_ros.engine.pipeline import Pipeline
-    from anyview_ros.packages import find_package, load_package
-
-    package, provider = load_package(find_package(args.model)), choose_provider(args.provider)
-    return Model(package, provider, load=lambda: Pipeline(package, provider))
 
 
 def _estimate(found: Inspection, model: Model | None) -> tuple[Estimate | None, str]:

@@ -14,11 +14,13 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionMode, Reader, StoragePlugin
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from anyview_ros.cli.__main__ import main
 from anyview_ros.geometry import transform_from_pose
 from anyview_ros.imaging.message_fields import rgb_from_image, stamp_ns
 from anyview_ros.packages import find_package, load_package
 from tests.augment.bags import (
     RAISED,
+    arguments,
     augmented,
     cameras_file,
     definitions,
@@ -328,3 +330,39 @@ def test_the_default_model(tmp_path: Path) -> None:
     ]
     assert digests(outs[0]) == digests(outs[1])
     assert len(read(outs[0], "/virtual/raised/image_raw")) == 4
+
+
+@pytest.mark.parametrize("kind", ["mcap", "mcap, zstd chunks", "sqlite3"])
+def test_only_named_topics_are_copied_and_those_byte_for_byte(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    bag = STORAGES[kind].write(tmp_path / "drive")
+    kept = ("/tf", "/tf_static", "/front/camera_info")
+    cameras = cameras_file(tmp_path, RAISED)
+    only = ("--only", "/tf*", "/front/*info")
+    out = augmented(bag, tmp_path / "out", model, *only, cameras=cameras)
+    there = messages(out, beside="/virtual/")
+    wanted = [m for m in messages(bag) if m[0] in kept]
+    assert [m for m in there if m in wanted] == wanted
+    assert [m[0] for m in there if m not in wanted] == ["/tf_static"]  # of the new camera
+    assert len(messages(out, "/virtual/")) == 3 * 20
+    listed = yaml.safe_load((out / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    names = {t["topic_metadata"]["name"] for t in listed["topics_with_message_count"]}
+    assert names == {*kept, *(m[0] for m in messages(out, "/virtual/"))}
+    assert listed["message_count"] == len(messages(out))
+    with Reader(bag) as before, Reader(out) as after:
+        connections = {c.topic: c for c in after.connections}
+        assert set(connections) == names
+        for c in before.connections:
+            if c.topic in kept:
+                same = connections[c.topic]
+                assert (same.msgtype, same.msgdef, same.ext) == (c.msgtype, c.msgdef, c.ext)
+
+
+def test_a_topic_that_was_not_recorded_is_not_copied(
+    source: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(source, tmp_path / "out", model, "--only", "/tf", "/radar")) == 1
+    said = capsys.readouterr().err
+    assert "error [unknown_topic]: --only: nothing was recorded on '/radar'; there are" in said
+    assert not (tmp_path / "out.unfinished").exists()

@@ -7,9 +7,12 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from anyview_ros.augment.cameras_file import CameraEntry
+from anyview_ros.augment.cameras_file import CameraEntry, read_cameras_file
+from anyview_ros.augment.sampler_entry import SamplerEntry
 from anyview_ros.cli import augment
 from anyview_ros.cli.__main__ import main
+from anyview_ros.cli.commands import parser_of
+from anyview_ros.packages import load_package
 from tests.augment.bags import read
 from tests.datasets.rig_bag import RigRecording
 from tests.packages import make_package
@@ -27,14 +30,27 @@ def first_cells(heading: str) -> set[str]:
 def test_the_cameras_and_the_command(tmp_path: Path, monkeypatch: object) -> None:
     RigRecording().write(tmp_path / "drive")
     model = make_package(tmp_path / "tiny", max_sources=2)
-    (cameras,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    cameras, _ = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "cameras.yaml").write_text(cameras)
-    (command,) = re.findall(r"```sh\n\./anyview (augment .*?)\n```", TEXT)
+    command, many = re.findall(r"```sh\n\./anyview (augment .*?)\n```", TEXT)
+    assert parser_of("augment").parse_args(many.split()[1:]).workers == 2
     words = [str(tmp_path / word) if "drive" in word else word for word in command.split()]
     words[words.index("cameras.yaml")] = str(tmp_path / "cameras.yaml")
     assert main([*words, "--model", str(model)]) == 0
     for name in ("raised", "passing"):
         assert len(read(tmp_path / "drive-augmented", f"/virtual/{name}/image_raw")) == 20
+
+
+def test_the_samplers_and_the_preview(tmp_path: Path) -> None:
+    contract = load_package(make_package(tmp_path / "tiny")).contract
+    _, samplers = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "cameras.yaml").write_text(samplers)
+    read_names = [s.name for s in read_cameras_file(tmp_path / "cameras.yaml", contract).samplers]
+    assert read_names == ["near", "sideways"]
+    (command,) = re.findall(r"```sh\n\./anyview cameras (preview .*?)\n```", TEXT)
+    assert parser_of("cameras").parse_args(command.split()).cameras == Path("cameras.yaml")
+    there = {field.name for field in fields(SamplerEntry)}
+    assert first_cells("| key of a sampler |") == there
 
 
 def test_the_fields_are_those_of_the_file() -> None:
@@ -46,4 +62,4 @@ def test_the_options_are_those_of_the_command() -> None:
     parser = argparse.ArgumentParser()
     augment.add_arguments(parser)
     there = {a.option_strings[0] for a in parser._actions if a.option_strings} - {"-h"}
-    assert first_cells("| option |") == there
+    assert first_cells("| option |") | first_cells("| option for many |") == there

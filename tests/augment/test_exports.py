@@ -378,6 +378,11 @@ def test_options_of_an_export_without_one(
 ) -> None:
     assert refused(source, tmp_path / "out", model, "--fps", "10") == (1, [])
     assert "pass --export FORMAT=FOLDER too" in capsys.readouterr().err
+    export = ("--export", f"scenes={tmp_path / 'scenes'}")
+    assert refused(source, tmp_path / "out", model, *export, "--only", "/tf") == (1, [])
+    assert "leave --only out" in capsys.readouterr().err
+    assert refused(source, tmp_path / "out", model, *export, "--workers", "0") == (1, [])
+    assert "leave --export out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

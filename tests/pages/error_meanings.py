@@ -146,7 +146,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "invalid_cameras_file": (
         "A file of virtual cameras for `anyview augment` is not what it should be.",
-        "Write one list, `cameras:`, with the fields of `add_virtual_camera` (docs/augment.md).",
+        "Write lists, `cameras:` or `samplers:`, with the fields of docs/augment.md.",
     ),
     "invalid_candidate": (
         "`--try` cannot be read.",
@@ -218,6 +218,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "invalid_parent": (
         "A virtual camera would stand on itself.",
         "Name another `parent_frame`.",
+    ),
+    "invalid_picture": (
+        "A picture cannot be written in the format that its name asks for.",
+        "Let its name end in `.jpg` or `.png`.",
     ),
     "invalid_pose": (
         "A pose is not finite, or not rigid, or its quaternion is not of length 1.",
@@ -419,6 +423,18 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Nobody publishes the images of a camera.",
         "Start it, or set `<camera>.image_topic` or `<camera>.transport`.",
     ),
+    "no_ray": (
+        "Workers of `anyview augment` are Ray's, which is not installed.",
+        "Install the extra `ray`, or give `--workers 0`.",
+    ),
+    "no_recordings": (
+        "No recording is in the folder or list that `--workers` goes through.",
+        "Give a folder with bags in it, or a `.txt` file with a path a line.",
+    ),
+    "no_sampled_camera": (
+        "Too few of the cameras that a sampler draws pass its rules.",
+        "Widen its ranges, or ease its rules (docs/augment.md).",
+    ),
     "no_scenes": (
         "A folder holds no scene.",
         "Make some with `anyview convert`.",
@@ -443,6 +459,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "no_truth": (
         "An episode has no images of its target camera.",
         "Unpack it whole.",
+    ),
+    "no_worker": (
+        "Ray has no worker that begins.",
+        "Look at the cluster, install anyview_ros on its machines, or give fewer `--workers`.",
     ),
     "not_enough_memory": (
         "The model does not fit into memory.",
@@ -738,8 +758,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Convert it in the driver, or with image_proc.",
     ),
     "worker_died": (
-        "The inference process, or a worker of bench, ended: mostly memory ran out.",
-        "Ask again: the next request gets a new one; for bench, give fewer `--workers`.",
+        "The inference process, or a worker of bench or augment, ended: mostly memory ran out.",
+        "Ask again: the next request gets a new one; else give fewer `--workers`.",
     ),
     "worker_hung": (
         "The inference process did not answer in time, and was ended.",

@@ -119,6 +119,12 @@ is_done_by(
     f"{EXPORTS}::test_options_of_an_export_without_one",
     "cli.export_arguments",
     "pass --export FORMAT=FOLDER too",
+    "leave --only out",
+)
+is_done_by(
+    f"{EXPORTS}::test_options_of_an_export_without_one",
+    "cli.augment_many",
+    "leave --export out, or augment one at a time",
 )
 is_done_by(
     f"{LEROBOT}::test_what_the_data_set_has_is_there_byte_for_byte",
@@ -141,4 +147,32 @@ is_done_by(
     f"{INSPECT}::test_a_calibration_file_in_place_of_an_identity",
     "cli.export_arguments",
     "for a bag give -p CAMERA.camera_info_url:=FILE",
+)
+is_done_by(
+    "tests/augment/test_samplers.py::test_rules_that_leave_nothing",
+    "augment.sampling",
+    "widen its ranges, or ease its rules (reject)",
+)
+FLEET = "tests/augment/test_fleet.py"
+is_done_by(
+    f"{FLEET}::test_an_output_that_is_there_and_one_of_other_options",
+    "augment.ledger",
+    "give another OUT, or go on in it with --resume",
+    "ask for the same, or give another OUT",
+)
+is_done_by(
+    f"{FLEET}::test_recordings_of_a_folder_and_of_a_list",
+    "augment.recordings",
+    "name one of them otherwise",
+    "give a folder with rosbag2 folders or",
+)
+is_done_by(
+    f"{FLEET}::test_workers_make_what_one_after_the_other_makes",
+    "augment.ray_workers",
+    "pass --workers 0",
+)
+is_done_by(
+    "tests/augment/test_samplers.py::test_drawn_cameras_of_a_recording",
+    "augment.requested",
+    "name one of them otherwise",
 )

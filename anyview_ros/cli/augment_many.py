@@ -1,0 +1,89 @@
+"""`anyview augment FOLDER OUT --workers N`: many recordings, and the ledger of them."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from anyview_ros.cli.bag_arguments import bag_options
+from anyview_ros.errors import AnyviewError
+
+if TYPE_CHECKING:
+    from anyview_ros.augment.fleet import Work, Worker, Workers
+    from anyview_ros.augment.settings import Settings
+    from anyview_ros.engine.onnx.providers import ProviderChoice
+
+
+def add_many_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of many recordings."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="BAG is a folder or list of recordings: as many at a time, by Ray; 0: one after the "
+        "other, without",
+    )
+    parser.add_argument(
+        "--ray-address", default="", help="of a cluster; without: workers on this machine"
+    )
+    parser.add_argument(
+        "--gpu-share", type=float, default=0.0, help="of a GPU, that Ray gives a worker"
+    )
+
+
+def augment_many(args: argparse.Namespace, settings: Settings) -> int:
+    """Augment all recordings; the status is 0 where all of them are done."""
+    from anyview_ros.augment.fleet import Fleet, InProcess, Work
+    from anyview_ros.augment.ledger import Ledger
+    from anyview_ros.augment.model import find_model
+    from anyview_ros.augment.ray_workers import RayWorkers
+    from anyview_ros.augment.recordings import recordings
+    from anyview_ros.augment.run import identity_of_work
+
+    if args.workers < 0 or args.gpu_share < 0:
+        raise AnyviewError(
+            "invalid_parameter",
+            "--workers and --gpu-share must not be negative, got "
+            f"{args.workers} and {args.gpu_share:g}",
+        )
+    if args.export:
+        raise AnyviewError(
+            "invalid_parameter",
+            "--workers writes recordings alone; leave --export out, or augment one at a time",
+        )
+    found, model = recordings(args.bag), find_model(args.model, args.provider)
+    work = Work(args.cameras.resolve(), bag_options(args, args.sources), settings)
+    identity = identity_of_work(work.cameras, work.options, settings, model)
+    make = partial(_worker, work, args.model, args.provider)
+    with ExitStack() as stack:
+        workers: Workers
+        if args.workers:
+            workers = stack.enter_context(
+                RayWorkers(make, args.workers, args.ray_address, args.gpu_share)
+            )
+            ledger = Ledger(args.out.resolve(), identity, args.resume)
+        else:
+            ledger = Ledger(args.out.resolve(), identity, args.resume)
+            workers = InProcess(make(), ledger)
+        fleet = Fleet(
+            {name: path.resolve() for name, path in found.items()},
+            ledger,
+            workers,
+            lambda line: print(line, flush=True),
+        )
+        lines = fleet.run()
+    states = fleet.states()
+    for line in lines:
+        print(line)
+    print(", ".join(f"{count} {state}" for state, count in sorted(states.items())))
+    return 0 if states["done"] == len(found) else 1
+
+
+def _worker(work: Work, model: str, provider: ProviderChoice) -> Worker:
+    """Make a worker, in the process in which it works."""
+    from anyview_ros.augment.fleet import Worker
+    from anyview_ros.augment.model import find_model
+
+    return Worker(work, find_model(model, provider))

@@ -1,0 +1,64 @@
+"""`anyview cameras preview BAG OUT.jpg --cameras FILE.yaml`: virtual cameras over the rig."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
+from anyview_ros.errors import AnyviewError
+from anyview_ros.whole_file import full_disk_named
+
+KINDS = (".jpg", ".jpeg", ".png")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    text = "draw the cameras of a file over the rig, with a frame of each"
+    preview = kinds.add_parser("preview", help=text, description=text)
+    preview.add_argument("bag", type=Path, help="as of augment; only read")
+    preview.add_argument("out", type=Path, help=f"picture to write: {', '.join(KINDS)}")
+    preview.add_argument(
+        "--cameras", type=Path, required=True, metavar="FILE.yaml", help="as of augment"
+    )
+    preview.add_argument(
+        "--at", type=float, default=0.0, metavar="S", help="seconds after the first image"
+    )
+    add_bag_arguments(preview, choice="--sources")
+    add_engine_arguments(preview)
+
+
+def run(args: argparse.Namespace) -> int:
+    from anyview_ros.augment.cameras_file import read_cameras_file
+    from anyview_ros.augment.preview import Previewing
+    from anyview_ros.augment.preview_picture import picture
+    from anyview_ros.augment.requested import requested
+    from anyview_ros.augment.ros1 import as_ros2
+    from anyview_ros.augment.settings import Settings
+    from anyview_ros.datasets.bag import Bag
+    from anyview_ros.media.provenance import MIXED, save_picture
+
+    if args.out.suffix.lower() not in KINDS:
+        raise AnyviewError(
+            "invalid_picture", f"a picture ends in {', '.join(KINDS)}, got '{args.out}'"
+        )
+    model, settings = chosen_model(args), Settings(sampling_options(args))
+    file = read_cameras_file(args.cameras, model.package.contract)
+    options = bag_options(args, args.sources)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="anyview-")))
+        with full_disk_named(folder):
+            path = as_ros2(args.bag, folder / "bag", print)
+        bag = stack.enter_context(Bag(path))
+        found = requested(file, args.bag, bag, options, settings, model.package.contract)
+        made = Previewing(found, settings, model).preview(args.at)
+    for sample in found.samples:
+        print(sample)
+    for camera in made.virtual:
+        print(f"{camera.name}: {camera.caption}")
+    save_picture(picture(made, found.samples), args.out, MIXED)
+    print(f"{len(made.virtual)} cameras at {made.stamp_ns / 1e9:.3f} s: {args.out}")
+    return 0 if all(camera.image is not None for camera in made.virtual) else 1
