@@ -89,7 +89,8 @@ def main(arguments: Sequence[str]) -> None:
     environment = clean_environment(os.environ)
     check_middleware(environment)
     is_help = bool({"-h", "--help"} & set(arguments))
-    wanted = stages("" if is_help else command)  # help needs no torch
+    # Help needs no torch; the demo's page is that of `view`.
+    wanted = stages("" if is_help else "view" if "--view" in arguments else command)
     if not ready(wanted):
         check_machine()
         with locked() as lock:

@@ -20,10 +20,10 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "node": "start the node that synthesizes virtual cameras",
         "rig": "start a simulated robot, or a video, as cameras in ROS",
         "top": "watch cameras, rates, latency, drops and load of running nodes",
+        "view": "see the cameras of a running node, or of a bag, and drag a virtual one by mouse",
     },
     "recordings": {
         "inspect": "look at what a recorded bag holds for augment, and whether it can be used",
-        "view": "see a bag's cameras in the browser, and drag a virtual one by mouse",
         "augment": "add virtual cameras to a recorded bag, the same every time",
         "convert": "turn a bag or a video into scenes",
         "report": "recompute every figure of a bag with virtual cameras from the bag alone",
