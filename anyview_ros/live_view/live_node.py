@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rcl_interfaces.srv import GetParameters
@@ -214,8 +215,11 @@ def _shape(marker: Marker) -> tuple[float, float]:
 
 
 def _says(report: NodeReport, subject: str) -> str:
-    """Return what a node says of a camera, with the latency where there is one."""
+    """Return what a node says of a camera: what is wrong, or with the latency where all is well."""
     status = report.about.get(subject)
+    if status is None:
+        return ""
     latency = report.values(subject).get(keys.LATENCY_S)
-    behind = f", {latency} s behind the sources" if latency else ""
-    return f"{status.message if status else ''}{behind}"
+    if status.level != DiagnosticStatus.OK or latency is None:
+        return str(status.message)
+    return f"{status.message}, {latency} s behind the sources"
