@@ -17,6 +17,7 @@ include_patterns = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/*.md",
+    "docs/tutorials/*.md",
     "benchmarks/RESULTS.md",
     "models/*/README.md",
     "tests/golden/README.md",
