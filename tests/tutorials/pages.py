@@ -1,4 +1,4 @@
-"""Pages of docs/tutorials, read as somebody follows them: files to write, commands, what is seen."""
+"""Pages of docs/tutorials, followed as a reader does: files, commands, and what is seen."""
 
 from __future__ import annotations
 
