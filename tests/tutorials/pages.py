@@ -41,7 +41,8 @@ def blocks(page: str) -> list[Block]:
 def follow(page: str, folder: Path) -> None:
     """Do what a page says, in a folder that stands for the checkout; fails where it is not seen.
 
-    Of text blocks each line must have been printed by the commands before, but for its numbers.
+    Of text blocks each line must have been printed by the commands before, but for its numbers, and
+    for folders before it.
     """
     environment = set_up(folder)
     printed = ""
@@ -51,7 +52,7 @@ def follow(page: str, folder: Path) -> None:
         elif block.kind == "sh":
             printed = "".join(run(line, folder, environment) for line in lines(block.text))
         elif block.kind == "text":
-            missing = set(shape(block.text)) - set(shape(printed))
+            missing = [line for line in shape(block.text) if not seen(line, printed)]
             assert not missing, f"{page}: {missing} is not in:\n{printed}"
         else:
             raise AssertionError(f"{page}: a block of {block.kind} that nothing is done with")
@@ -91,6 +92,11 @@ def run(line: str, folder: Path, environment: Mapping[str, str]) -> str:
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 0, f"{line}\n{printed}"
     return printed
+
+
+def seen(line: str, printed: str) -> bool:
+    """Whether a line as of `shape` was printed, or is the end of a path and what follows it."""
+    return any(each == line or each.endswith(f"/{line}") for each in shape(printed))
 
 
 def shape(text: str) -> list[str]:
