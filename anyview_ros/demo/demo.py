@@ -115,7 +115,8 @@ class _Demo:
 
     def run(self) -> None:
         self._start_processes()
-        self._wait(lambda: self._first_ns > 0, START_TIMEOUT_S, f"images of '{self._source}'")
+        first = f"images of '{self._source}' (a world's renderer is compiled the first time)"
+        self._wait(lambda: self._first_ns > 0, START_TIMEOUT_S, first)
         for camera in self._cameras:
             self._processes.add(camera)
         self._wait(self._followed, ANSWER_TIMEOUT_S, "the virtual cameras' topics")
