@@ -18,6 +18,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/*.md",
+    "docs/tutorials/*.md",
     "benchmarks/RESULTS.md",
     "models/*/README.md",
     "tests/golden/README.md",

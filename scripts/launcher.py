@@ -90,7 +90,8 @@ def main(arguments: Sequence[str]) -> None:
     environment = clean_environment(os.environ)
     check_middleware(environment)
     is_help = bool({"-h", "--help"} & set(arguments))
-    wanted = stages("" if is_help else command, arguments)  # help needs no torch
+    # Help needs no torch; the demo's page is that of `view`.
+    wanted = stages("" if is_help else "view" if "--view" in arguments else command, arguments)
     if not ready(wanted):
         if not is_command(command):
             overview(arguments)  # which says what there is instead, before minutes are spent

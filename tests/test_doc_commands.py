@@ -43,7 +43,7 @@ class Command:
 
 def commands() -> Iterator[Command]:
     """Every `ros2 ...` of README and docs, in blocks and inline."""
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text()
         for block in BLOCKS.findall(text):
             for line in whole_lines(block):

@@ -44,9 +44,10 @@ LAYERS = {
         *("doctor", "generated"),
     ),
     "view": ("values", "imaging", "engine", "clips", "datasets"),
+    "live_view": ("values", "imaging", "clips", "node", "doctor", "demo", "view", "generated"),
     "cli": (
         *("values", "imaging", "media", "worlds", "engine", "datasets", "augment", "node", "model"),
-        *("training", "evaluation", "verify", "doctor", "demo", "view"),
+        *("training", "evaluation", "verify", "doctor", "demo", "view", "live_view"),
     ),
 }
 # room of the node -> the other rooms that it may import
@@ -95,14 +96,14 @@ COMMANDS_WITHOUT_ROS = (
 # package -> the layers, or the one module, that may import it
 HOMES = {
     "onnxruntime": ("engine.onnx.runtime",),
-    "rclpy": ("node", "doctor", "demo"),
+    "rclpy": ("node", "doctor", "demo", "live_view"),
     "tf2_ros": ("node",),
     "torch": ("model", "training", "evaluation", "verify", "cli"),
     "numba": ("worlds", "node", "training", "evaluation", *SURFACES),
     "rosbags": ("datasets", "augment", "demo"),
     "ray": ("augment.ray_workers",),
-    "viser": ("view.page",),
-    "websockets": ("view.page",),
+    "viser": ("view.local_server", "view.page", "view.live_page"),
+    "websockets": ("view.local_server",),
     "cryptography": ("signatures",),
     "pyarrow": ("augment.exports.arrow_tables",),
 }
@@ -192,7 +193,7 @@ def test_what_reads_files_needs_no_ros() -> None:
     """convert, report, bench, train and export, where rclpy is not installed."""
     blocked = ["rclpy", "rosidl_runtime_py", "builtin_interfaces", "sensor_msgs", "geometry_msgs"]
     wanted = [m for m in modules() if layer(m) in WITHOUT_ROS] + list(COMMANDS_WITHOUT_ROS)
-    wanted = [m for m in wanted if m != "view.page" or find_spec("viser")]  # an extra
+    wanted = [m for m in wanted if m not in HOMES["viser"] or find_spec("viser")]  # an extra
     code = f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
     code += "".join(f"import anyview_ros.{module}\n" for module in wanted)
     ended = subprocess.run(

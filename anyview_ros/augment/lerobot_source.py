@@ -17,8 +17,7 @@ from anyview_ros.augment.cameras_file import CameraInfo, Pose
 from anyview_ros.augment.exports import sidecar
 from anyview_ros.augment.exports.arrow_tables import read_parquet
 from anyview_ros.augment.exports.lerobot_files import INFO, VERSION, VIDEOS, video_key
-from anyview_ros.datasets.bag_topics import cause
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import transform_from_pose
 from anyview_ros.typed_json import WrongKindError, read_typed

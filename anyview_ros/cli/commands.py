@@ -21,10 +21,10 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "rig": "start a simulated robot, or a video, as cameras in ROS",
         "top": "watch cameras, rates, latency, drops and load of running nodes",
         "policy": "print what the node may do in a secured graph, for ros2 security",
+        "view": "see the cameras of a running node, or of a bag, and drag a virtual one by mouse",
     },
     "recordings": {
         "inspect": "look at what a recorded bag holds for augment, and whether it can be used",
-        "view": "see a bag's cameras in the browser, and drag a virtual one by mouse",
         "cameras": "preview virtual cameras over the rig of a recorded bag, a frame of each",
         "augment": "add virtual cameras to a recorded bag, the same every time",
         "convert": "turn a bag or a video into scenes",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import webbrowser
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
+from anyview_ros.cli.view import PORT, check_viser, say_address
 from anyview_ros.demo.plan import SOURCES, DemoPlan
 from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.whole_file import full_disk_named
@@ -13,6 +16,8 @@ from anyview_ros.worlds.seeds import DEMO_SEED
 
 # Higher ones share ports with ordinary connections (ROS_DOMAIN_ID, ROS 2 documentation).
 DOMAINS = range(1, 102)
+SECONDS = 6.0
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")  # set where there is one
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,14 +39,24 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="camera poses of a video, TUM format (docs/video.md); without them its camera stands "
         "still, level, 1.6 m above the ground",
     )
-    parser.add_argument("--seconds", type=float, default=6.0, help="simulated time")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help=f"simulated time; {SECONDS:g} when left out, with --view without end",
+    )
     parser.add_argument("--seed", type=int, default=DEMO_SEED, help="which street or table")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
-    parser.add_argument(
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
         "--live",
         action="store_true",
         help="four cameras that stream: on the vehicle, in the world, in orbit, in a hand",
+    )
+    shown.add_argument(
+        "--view",
+        action="store_true",
+        help="a page in the browser, where a mouse moves a camera that streams; until Ctrl-C",
     )
     parser.add_argument("--domain", type=_domain, help="ROS_DOMAIN_ID; a random one if not given")
 
@@ -52,9 +67,11 @@ def run(args: Namespace) -> int:
 
     check_installed()  # else the node says so in its log, and images are waited for
     interrupt_once()
+    if args.view:
+        check_viser()
     plan = DemoPlan(
         out=args.out,
-        seconds=args.seconds,
+        seconds=args.seconds or (0.0 if args.view else SECONDS),
         model=args.model,
         domain=args.domain or random.choice(DOMAINS),
         source=args.source,
@@ -63,6 +80,8 @@ def run(args: Namespace) -> int:
         poses=args.poses,
     )
     with full_disk_named(plan.out):
+        if args.view:
+            return _viewed(plan)
         return _live(plan) if args.live else _recorded(plan)
 
 
@@ -73,6 +92,22 @@ def _live(plan: DemoPlan) -> int:
     text, faults = write_live_report(run_live(plan), plan.out)
     print("\n".join([text, *faults, *(f"{plan.out / name}" for name in (SHEET, VALUES))]))
     return 1 if faults else 0
+
+
+def _viewed(plan: DemoPlan) -> int:
+    from anyview_ros.live_view.viewed_demo import run_viewed
+    from anyview_ros.view.local_server import free_port
+
+    def begin(url: str) -> None:
+        say_address(url)
+        if any(map(os.environ.get, SCREENS)):  # without one, a browser of the terminal would wait
+            webbrowser.open(url)
+
+    try:
+        run_viewed(plan, free_port(PORT), begin)
+    except KeyboardInterrupt:
+        return 0
+    return 0
 
 
 def _recorded(plan: DemoPlan) -> int:

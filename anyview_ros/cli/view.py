@@ -1,4 +1,4 @@
-"""`anyview view BAG`: a page on localhost with a bag's cameras and one that a mouse moves."""
+"""`anyview view [BAG]`: a page on localhost with cameras and one that a mouse moves."""
 
 from __future__ import annotations
 
@@ -10,42 +10,111 @@ from typing import get_args
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.cli.node import add_ros_arguments, use_profile
 from anyview_ros.engine.onnx.providers import ProviderChoice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
 
+PORT = 8080
+OF_BOTH, OF_NODE = ("bag", "port"), ("node", "ros_args")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", type=Path, help="rosbag2 folder, or one .mcap or .db3 file")
-    add_bag_arguments(parser, choice="--cameras")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a package")
-    parser.add_argument("--provider", default="auto", choices=get_args(ProviderChoice))
-    parser.add_argument("--port", type=int, default=8080, help="of localhost; 0: any that is free")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/view"), help="folder for the YAML of cameras"
+        "bag",
+        nargs="?",
+        type=Path,
+        help="rosbag2 folder, or one .mcap or .db3 file; without one, a running node is shown",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help="of localhost; 0: any that is free")
+    parser.add_argument(
+        "--node", default="", help="name of a running node, where there are several"
+    )
+    add_ros_arguments(parser)
+    add_bag_arguments(parser, choice="--cameras")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="of a bag: name or folder")
+    parser.add_argument(
+        "--provider", default="auto", choices=get_args(ProviderChoice), help="of a bag's model"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/view"), help="folder for the YAML of a bag's cameras"
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    check_options(args)
+    check_viser()
+    from anyview_ros.view.local_server import check_port
+
+    check_port(args.port)
+    try:
+        if args.bag is None:
+            _view_node(args)
+        else:
+            _view_bag(args)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse what is for the other kind of view.
+
+    Raises:
+        AnyviewError: `wrong_option`.
+    """
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    others = [name for name in vars(args) if name not in (*OF_BOTH, *OF_NODE)]
+    refused, what = (OF_NODE, "a running node") if args.bag else (others, "a bag")
+    for name in refused:
+        if getattr(args, name) != parser.get_default(name):
+            option = f"--{name.replace('_', '-')}"
+            there = f"'{args.bag}' is a bag" if args.bag else "no bag is given"
+            raise AnyviewError("wrong_option", f"{option} is for {what}, and {there}")
+
+
+def check_viser() -> None:
+    """Refuse to go on without the library behind the page.
+
+    Raises:
+        AnyviewError: `viser_missing`.
+    """
     if find_spec("viser") is None:
         raise AnyviewError(
             "viser_missing",
             "the page needs the library viser: call ./anyview view, which installs it, or "
             "pip install viser",
         )
+
+
+def say_address(url: str) -> None:
+    print(f"{url} (this machine only); Ctrl-C ends it", flush=True)
+
+
+def _view_node(args: argparse.Namespace) -> None:
+    use_profile()
+    from anyview_ros.demo.session import Session
+    from anyview_ros.live_view.serving import connect, serve
+
+    arguments = ["--ros-args", *args.ros_args] if args.ros_args else []
+    with Session("anyview_view", arguments=arguments) as session:
+        serve(connect(session, args.node), args.port, "", say_address)
+
+
+def _view_bag(args: argparse.Namespace) -> None:
     from anyview_ros.datasets.bag import Bag
     from anyview_ros.datasets.bag_cameras import bag_cameras
     from anyview_ros.datasets.scene_plan import plan_scenes
     from anyview_ros.engine.pipeline import Pipeline
     from anyview_ros.packages import find_package, load_package
-    from anyview_ros.view.page import Page, check_port
+    from anyview_ros.view.page import Page
     from anyview_ros.view.recording import Recording
     from anyview_ros.view.serving import serve
     from anyview_ros.view.virtual_view import Viewer
     from anyview_ros.view.wishes import Wishes
 
     options = bag_options(args, args.cameras)
-    check_port(args.port)
     package = load_package(find_package(args.model))
     contract = package.contract
     with Bag(args.bag) as bag:
@@ -61,10 +130,7 @@ def run(args: argparse.Namespace) -> int:
         viewer, wishes = Viewer(recording, Pipeline(package, args.provider)), Wishes()
         page = Page(args.port, viewer, wishes, args.fixed_frame, args.out)
         try:
-            print(f"{page.url} (this machine only); Ctrl-C ends it", flush=True)
+            say_address(page.url)
             serve(page, viewer, wishes)
-        except KeyboardInterrupt:
-            return 0
         finally:
             page.stop()
-    return 0

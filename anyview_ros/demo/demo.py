@@ -65,6 +65,33 @@ def run_demo(plan: DemoPlan) -> Path:
     return plan.out / BAG
 
 
+def node_parameters(plan: DemoPlan, scene: DemoScene) -> dict[str, str]:
+    """Return what the node is told of a scene."""
+    return {"model": plan.model, "scene_scale": f"{scene.scene_scale:.6f}"}
+
+
+def rig_parameters(plan: DemoPlan, frame_period: float, readers: int) -> dict[str, str]:
+    """Return what the rig is told.
+
+    Args:
+        frame_period: of the model, in seconds.
+        readers: of every camera, that it waits for.
+    """
+    rig = {
+        "seed": str(plan.seed),
+        "rate": f"{1 / frame_period:.6f}",
+        "seconds": f"{plan.seconds:.6f}",
+        "readers": str(readers),
+    }
+    if plan.plays_video:
+        rig |= {"source": plan.source, "hfov": f"{plan.hfov_deg:.6f}"}
+    else:
+        rig |= {"world": plan.source}
+    if plan.poses:
+        rig |= {"poses": str(plan.poses)}
+    return rig
+
+
 class _Demo:
     """The steps, in order."""
 
@@ -88,7 +115,8 @@ class _Demo:
 
     def run(self) -> None:
         self._start_processes()
-        self._wait(lambda: self._first_ns > 0, START_TIMEOUT_S, f"images of '{self._source}'")
+        first = f"images of '{self._source}' (a world's renderer is compiled the first time)"
+        self._wait(lambda: self._first_ns > 0, START_TIMEOUT_S, first)
         for camera in self._cameras:
             self._processes.add(camera)
         self._wait(self._followed, ANSWER_TIMEOUT_S, "the virtual cameras' topics")
@@ -99,23 +127,8 @@ class _Demo:
 
     def _start_processes(self) -> None:
         plan = self._plan
-        node = {
-            "model": plan.model,
-            "buffer_s": f"{plan.seconds + 5:.1f}",
-            "scene_scale": f"{self._scene.scene_scale:.6f}",
-        }
-        rig = {
-            "seed": str(plan.seed),
-            "rate": f"{1 / self._contract.frame_period:.6f}",
-            "seconds": f"{plan.seconds:.6f}",
-            "readers": "2",  # the node and the recorder
-        }
-        if plan.plays_video:
-            rig |= {"source": plan.source, "hfov": f"{plan.hfov_deg:.6f}"}
-        else:
-            rig |= {"world": plan.source}
-        if plan.poses:
-            rig |= {"poses": str(plan.poses)}
+        node = node_parameters(plan, self._scene) | {"buffer_s": f"{plan.seconds + 5:.1f}"}
+        rig = rig_parameters(plan, self._contract.frame_period, readers=2)  # the node, the recorder
         self._processes.start(node, rig)
 
     def _request_clips(self) -> int:

@@ -1,38 +1,35 @@
-"""The page: sources and a virtual camera in 3D, which a mouse moves. The one import of viser."""
+"""The page: sources and a virtual camera in 3D, which a mouse moves."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import viser
-import websockets.asyncio.server
 from numpy.typing import NDArray
 
 from anyview_ros.clips.placements import FramePose
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Frame
-from anyview_ros.geometry import inverse, quaternion_xyzw, transform_from_pose
-from anyview_ros.imaging.resize import resize_image
+from anyview_ros.geometry import inverse, transform_from_pose
 from anyview_ros.view.camera_file import add_command, camera_fields, write_camera
+from anyview_ros.view.local_server import (
+    SOURCE_COLOUR,
+    VIRTUAL_COLOUR,
+    LocalServer,
+    enlarged,
+    place,
+    shape,
+    vertical_fov,
+)
 from anyview_ros.view.virtual_view import Viewer, VirtualClip
 from anyview_ros.view.wishes import Wish, Wishes
 
-HOST = "127.0.0.1"  # nobody on the network: the page has no password
-OWN_ORIGIN = re.compile(r"http://(localhost|127\.0\.0\.1)(:[0-9]+)?")
-TITLE = "AnyView"
-SOURCE_COLOUR, VIRTUAL_COLOUR = (90, 170, 255), (255, 160, 40)
 FRUSTUM = 0.0625  # size of a frustum in units of 1 / scene_scale: a metre at 1/16
 ASIDE = (-1.0, 0.0, 0.0)  # where a virtual camera begins: a metre to the left of the first source
 FOV_DEG = (20.0, 120.0)
-PANEL_WIDTH = 400  # pixels
 NOT_YET = "*making the first view ...*"
 HINT = "Drag the arrows, squares and arcs of the orange camera."
 
@@ -62,11 +59,7 @@ class Page:
         self._instant = 0
         own = [self._recording.frame_id(name) for name in self._recording.names]
         self._frames = [*dict.fromkeys(own), fixed_frame]
-        with _silence(), _own_pages_only():
-            self._server = _LocalServer(HOST, port, label=TITLE, verbose=False)
-        if port not in (0, self._server.get_port()):  # viser would take the next one
-            self.stop()
-            raise _taken(port, "it was taken meanwhile")
+        self._server = LocalServer(port)
         self._draw_scene()
         self._draw_panel()
         self._listen()
@@ -75,12 +68,11 @@ class Page:
     @property
     def url(self) -> str:
         """Return the address of the page."""
-        return f"http://localhost:{self._server.get_port()}"
+        return self._server.url
 
     def stop(self) -> None:
         """End the server, and the page's connections."""
-        with _silence():
-            self._server.stop()
+        self._server.stop()
 
     def show_sources(self, frames: Mapping[str, Frame], carrier: NDArray[np.float64]) -> None:
         """Show what the sources saw at an instant, and bring the virtual camera's frame there.
@@ -92,11 +84,11 @@ class Page:
         with self._server.atomic():
             eye = frames[self._recording.names[0]].world_from_cam[:3, 3]
             self._world.position = self._eye - eye
-            _place(self._carrier, carrier)
+            place(self._carrier, carrier)
             for name, frame in frames.items():
                 self._sources[name].image = frame.image
-                self._seen[name].image = _enlarged(frame.image)
-                _place(self._sources[name], frame.world_from_cam)
+                self._seen[name].image = enlarged(frame.image)
+                place(self._sources[name], frame.world_from_cam)
 
     def tell(self, text: str) -> None:
         """Say below the picture what happens."""
@@ -107,12 +99,12 @@ class Page:
         k = self._recording.clip_of(instant).index(instant)
         image, camera = made.frames[k], made.view.camera
         with self._server.atomic():
-            self._picture.image, self._frustum.image = _enlarged(image), image
-            self._frustum.fov = _vertical_fov(camera)
+            self._picture.image, self._frustum.image = enlarged(image), image
+            self._frustum.fov = vertical_fov(camera)
             if len(made.depth):
                 points, colours = made.surface(k)
                 self._points.points, self._points.colors = points, colours
-                _place(self._points, made.view.world_from_cam[k])
+                place(self._points, made.view.world_from_cam[k])
             self.tell(
                 f"**co-visibility {100 * made.seen[k]:.0f} %** · {made.speed}, "
                 f"{made.seconds:.1f} s a clip of {len(made.frames)} frames · "
@@ -129,16 +121,7 @@ class Page:
         ahead, up = known[0].world_from_cam[:3, 2], np.array([0.0, 0.0, 1.0])
         self._server.initial_camera.position = self._eye + size * (4 * up - 6 * ahead)
         self._server.initial_camera.look_at = self._eye + size * (4 * ahead - 0.5 * up)
-        scene.add_grid(
-            "/world/ground",
-            infinite_grid=True,
-            position=(*self._eye[:2], 0.0),
-            cell_size=size,
-            cell_color=(45, 45, 45),
-            section_size=5 * size,
-            section_color=(80, 80, 80),
-            fade_distance=80 * size,
-        )
+        self._server.draw_ground("/world/ground", (self._eye[0], self._eye[1]), size)
         way = np.array([frame.world_from_cam[:3, 3] for frame in known])
         scene.add_line_segments(
             "/world/path", np.stack([way[:-1], way[1:]], axis=1), SOURCE_COLOUR, thickness=size / 20
@@ -147,7 +130,7 @@ class Page:
         for name in recording.names:
             camera = recording.known(name, 0).camera
             self._sources[name] = scene.add_camera_frustum(
-                f"/world/sources/{name}", **_shape(camera), scale=size, color=SOURCE_COLOUR
+                f"/world/sources/{name}", **shape(camera), scale=size, color=SOURCE_COLOUR
             )
             top = (0.0, -0.5 * size, size)
             scene.add_label(
@@ -158,7 +141,7 @@ class Page:
         self._gizmo.position = ASIDE
         camera = self._viewer.first_camera
         self._frustum = scene.add_camera_frustum(
-            "/world/carrier/virtual/frustum", **_shape(camera), scale=size, color=VIRTUAL_COLOUR
+            "/world/carrier/virtual/frustum", **shape(camera), scale=size, color=VIRTUAL_COLOUR
         )
         self._points = scene.add_point_cloud(
             "/world/seen", np.zeros((0, 3), np.float32), (0, 0, 0), point_size=size / 8
@@ -166,15 +149,7 @@ class Page:
 
     def _draw_panel(self) -> None:
         gui = self._server.gui
-        gui.configure_theme(
-            control_width="large",
-            dark_mode=True,
-            show_logo=False,
-            show_share_button=False,
-            brand_color=VIRTUAL_COLOUR,
-        )
-        gui.set_panel_label(TITLE)
-        gui.main_panel.dock_right()
+        self._server.draw_panel()
         camera = self._viewer.first_camera
         blank = np.zeros((camera.height, camera.width, 3), np.uint8)
         self._picture = gui.add_image(blank, label="The virtual camera")
@@ -246,8 +221,8 @@ class Page:
             return
         self._carried_by = self._parent.value
         with self._server.atomic():
-            _place(self._carrier, carrier)
-            _place(self._gizmo, inverse(carrier) @ before)
+            place(self._carrier, carrier)
+            place(self._gizmo, inverse(carrier) @ before)
         self._wish()
 
     async def _write_camera(self, _: viser.GuiEvent) -> None:
@@ -265,79 +240,5 @@ class Page:
             )
 
 
-class _LocalServer(viser.ViserServer):  # type: ignore[misc]
-    """A server that never opens viser's tunnel to the internet, whoever asks for it."""
-
-    def request_share_url(self, verbose: bool = True) -> str | None:
-        return None
-
-
-def check_port(port: int) -> None:
-    """Refuse a port that cannot be listened on.
-
-    Raises:
-        AnyviewError: `invalid_parameter`, `port_taken`.
-    """
-    if not 0 <= port <= 65535:
-        raise AnyviewError("invalid_parameter", f"port must be 0 to 65535, got {port}")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise _taken(port, str(error.strerror)) from None
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep off the terminal what viser says where it begins and ends, whatever it is asked."""
-    with redirect_stdout(io.StringIO()):
-        yield
-
-
-@contextmanager
-def _own_pages_only() -> Iterator[None]:
-    """Refuse pages of other sites in the same browser, for servers begun meanwhile.
-
-    A browser lets any page connect to any WebSocket; the server has to look at the origin, and
-    viser gives no way to ask for it.
-    """
-    serve = websockets.asyncio.server.serve
-    websockets.asyncio.server.serve = partial(serve, origins=[None, OWN_ORIGIN])
-    try:
-        yield
-    finally:
-        websockets.asyncio.server.serve = serve
-
-
-def _taken(port: int, why: str) -> AnyviewError:
-    return AnyviewError(
-        "port_taken",
-        f"port {port} of this machine cannot be listened on ({why}); end what listens there, or "
-        "name another port (--port; 0: any that is free)",
-    )
-
-
-def _place(node: viser.SceneNodeHandle, parent_from_node: NDArray[np.float64]) -> None:
-    x, y, z, w = quaternion_xyzw(parent_from_node)
-    node.wxyz, node.position = (w, x, y, z), parent_from_node[:3, 3]
-
-
-def _enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image that fills the panel's width, at least."""
-    height, width = image.shape[:2]
-    factor = max(1.0, PANEL_WIDTH / width)
-    return resize_image(image, (round(height * factor), round(width * factor)), "area")
-
-
 def _horizontal_fov(camera: Camera) -> float:
     return 2 * math.atan(0.5 * camera.width / camera.fx)
-
-
-def _vertical_fov(camera: Camera) -> float:
-    return 2 * math.atan(0.5 * camera.height / camera.fy)
-
-
-def _shape(camera: Camera) -> dict[str, float]:
-    """Return what viser calls the shape of a frustum."""
-    return {"fov": _vertical_fov(camera), "aspect": camera.width / camera.height}

@@ -23,15 +23,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_document_is_reached_from_the_index(site: Path) -> None:
     index = (site / "docs" / "index.html").read_text()
-    for page in sorted((ROOT / "docs").glob("*.md")):
+    for page in sorted((ROOT / "docs").rglob("*.md")):
         if page.stem not in {"index", "status"}:
-            assert f'href="{page.stem}.html"' in index, page.name
+            name = page.relative_to(ROOT / "docs").with_suffix(".html")
+            assert f'href="{name}"' in index, page.name
 
 
 def test_links_to_files_lead_somewhere() -> None:
     """Of the documents and of README, also to code, which is no part of the site."""
     pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-    for page in (*pages, *(ROOT / "docs").glob("*.md")):
+    for page in (*pages, *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"

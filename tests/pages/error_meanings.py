@@ -591,6 +591,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "The images of a camera changed their size.",
         "Cut the video there, or bring it to one size.",
     ),
+    "several_nodes": (
+        "Several nodes run, and one of them is to be shown.",
+        "Name it with `--node`.",
+    ),
     "size_mismatch": (
         "Image and camera info have different sizes.",
         "Give the driver the calibration of this resolution; for a bag, "

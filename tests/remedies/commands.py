@@ -70,6 +70,11 @@ def one_way_to_begin(folder: Path) -> None:
         assert code_of(train.run, parsed("train", *there, *one)) == "invalid_config"  # no such file
 
 
+@does("live_view.node_choice", "name one of them (--node)")
+def a_node_is_named(folder: Path) -> None:
+    assert parsed("view", "--node", "/robot/anyview").node == "/robot/anyview"
+
+
 @does("view.camera_file", "name another folder (--out)")
 def folder_of_cameras(folder: Path) -> None:
     (folder / "taken").touch()
@@ -85,7 +90,7 @@ is_done_by(
 )
 is_done_by(
     "tests/view/test_page.py::test_a_taken_port_is_refused",
-    "view.page",
+    "view.local_server",
     "name another port (--port; 0: any that is free)",
 )
 

@@ -76,6 +76,12 @@ class Browser:
             time.sleep(0.2)
         return text
 
+    def click(self, label: str) -> None:
+        """Press the button that has these words and no others."""
+        which = f"[...document.querySelectorAll('button')].find(b => b.innerText === '{label}')"
+        pressed = self.call("Runtime.evaluate", expression=f"{which}.click()")
+        assert "exceptionDetails" not in pressed, f"no button '{label}'"
+
     def screenshot(self) -> NDArray[np.uint8]:
         """(H, W, 3) RGB of what one would see."""
         picture = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])

@@ -39,7 +39,8 @@ from tests.view.browser import CHROMIUM, Browser, browser
 
 pytest.importorskip("viser", reason="viser is not installed: ./anyview test installs it")
 
-from anyview_ros.view.page import HOST, Page, check_port
+from anyview_ros.view.local_server import HOST, check_port
+from anyview_ros.view.page import Page
 from anyview_ros.view.serving import WishServer
 
 WITH_BROWSER = pytest.mark.skipif(
