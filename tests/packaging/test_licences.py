@@ -26,7 +26,17 @@ LOOKED_AT = {
         "BSD-2-Clause",
         "BSD-3-Clause",
     ),
-    *("BSL-1.0", "CC0-1.0", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Public Domain", "Zlib"),
+    *(
+        "BSL-1.0",
+        "CC0-1.0",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MPL-2.0",
+        "PSF-2.0",
+        "Public Domain",
+        "Zlib",
+    ),
     "any-OSI",  # apsw: whichever one likes
     "GPL",  # of docutils: an Emacs mode in its sources
     "LicenseRef-NVIDIA-Proprietary",  # of the extra gpu

@@ -77,6 +77,7 @@ def test_python_packages_of_apt_are_those_that_are_imported() -> None:
     package = parse_package(str(ROOT / "package.xml"))
     declared = {d.name for d in package.exec_depends if d.name.startswith("python3-")}
     modules = {"numpy": "numpy", "opencv": "cv2", "pil": "PIL", "tqdm": "tqdm", "yaml": "yaml"}
+    modules["cryptography"] = "cryptography"
     assert declared == {f"python3-{name}" for name in modules}
     assert set(modules.values()) <= imported_by_us()
 

@@ -21,12 +21,16 @@ NETWORK = {
     "ssl",
     "websockets",
     "viser",
+    "ray",
 }
 UNPICKLERS = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 # module -> what it may import, and why
 MAY = {
     "node/inference/worker.py": {"socket"},  # wakes the pipe to its own process
-    "view/page.py": {"socket", "viser", "websockets.asyncio.server"},  # the page, on this machine
+    "view/page.py": {"viser"},  # the page, on this machine
+    "view/live_page.py": {"viser"},
+    "view/local_server.py": {"socket", "viser", "websockets.asyncio.server"},
+    "augment/ray_workers.py": {"ray"},  # many recordings, where it is asked for
     "datasets/bag_sqlite.py": {"urllib.parse"},  # the name of a file
 }
 # Functions that can read pickles: the keyword that forbids it, and its value.
