@@ -78,6 +78,7 @@ def advance(message: Any, by_ns: int) -> None:
             part.header.stamp = time_message(stamp + by_ns)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("domain", "robot", "cameras", "arguments"),
     [
