@@ -92,13 +92,20 @@ def priors(
     between = (1 - part) * facing[before] + part * facing[before + 1]
     between *= dense[:, None, None, None].astype(np.float32)
     told = weights[-1:] if composite else np.zeros_like(weights[:1])
-    drawn = drawn_up(np.concatenate([weights[:1], told, weights[1:2], between]), camera)
-    logs = np.float32(power) * np.log(drawn[..., 1:] + np.float32(LEAST))
-    something = np.maximum(1 - drawn[..., 0], 0) ** np.float32(NOTHING)
-    composites, planes_alone = (
-        np.ascontiguousarray(part) for part in (logs[..., 0], logs[..., 1:])
+    nothing = drawn_up(weights[:1], camera)[..., 0]
+    return Priors(
+        log_weights=_logs(drawn_up(np.concatenate([weights[1:2], between]), camera), power),
+        log_composite=_logs(drawn_up(told, camera)[..., 0], power),
+        something=np.maximum(1 - nothing, 0) ** np.float32(NOTHING),
     )
-    return Priors(planes_alone, composites, something)
+
+
+def _logs(drawn: Array, power: float) -> Array:
+    """Turn weights into a power of their logarithms, in place: there are many."""
+    drawn += np.float32(LEAST)
+    np.log(drawn, out=drawn)
+    drawn *= np.float32(power)
+    return drawn
 
 
 def _among(
@@ -116,10 +123,13 @@ def _among(
 
 def drawn_up(cells: Array, camera: Camera) -> Array:
     """(N, T', H', W') to (T', H, W, N), between cells linearly."""
-    size = camera.width, camera.height
-    flat = np.ascontiguousarray(cells.transpose(1, 2, 3, 0))
-    drawn = [cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in flat]
-    return np.stack(drawn).reshape(len(flat), camera.height, camera.width, len(cells))
+    count, frames = cells.shape[:2]
+    drawn = np.empty((frames, camera.height, camera.width, count), np.float32)
+    for frame, space in zip(cells.transpose(1, 2, 3, 0), drawn, strict=True):
+        flat = np.ascontiguousarray(frame)
+        size = camera.width, camera.height
+        space[:] = cv2.resize(flat, size, interpolation=cv2.INTER_LINEAR).reshape(space.shape)
+    return drawn
 
 
 def choose(

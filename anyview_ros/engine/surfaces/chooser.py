@@ -10,7 +10,7 @@ from anyview_ros.engine.surfaces.plane_scores import PlaneScores, plane_scores
 from anyview_ros.frames import Clip, View
 
 LIVE_S = 0.5  # age of a source's clip from which it is one of the past
-KEPT = 9  # frames of a source's clip whose surfaces are kept for other targets
+KEPT = 6  # frames whose surfaces are kept for other targets, a source: 9 of three, 1 of two held
 
 
 class Chooser:
