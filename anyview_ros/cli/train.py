@@ -195,7 +195,7 @@ class Report:
             f"step {step}/{self._steps}  "
             f"loss {sum(p.loss for p in self._since) / count:.5f}  "
             + (f"at pure noise {sum(pure) / len(pure):.5f}  " if pure else "")
-            + f"{sum(p.samples for p in self._since) / elapsed:.1f} samples/s, "
+            + f"{sum(p.samples for p in self._since) / elapsed:.2f} samples/s, "
             f"{(self._since[-1].waited_s - self._waited_s) / elapsed:.0%} waiting  "
             f"{max(0.0, left) / 60:.0f} min left" + self._look()
         )

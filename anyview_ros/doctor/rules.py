@@ -134,7 +134,8 @@ def _graph(graph: GraphFacts) -> Iterator[Finding]:
             BAD,
             "cameras",
             f"no Image topic with a camera_info beside it in ROS_DOMAIN_ID {graph.domain}; start "
-            "the camera drivers, on this domain and with the same ROS_AUTOMATIC_DISCOVERY_RANGE",
+            "the camera drivers, on this domain and with the same ROS_AUTOMATIC_DISCOVERY_RANGE "
+            "(no robot? `anyview rig` is a simulated one)",
         )
     for topic in graph.lonely:
         yield Finding(

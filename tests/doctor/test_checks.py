@@ -94,7 +94,7 @@ def test_a_healthy_setup_is_ok_in_every_line() -> None:
 
 
 GRAPH_TROUBLES = {
-    "no camera": (replace(GRAPH, cameras=()), BAD, "no Image topic .* ROS_DOMAIN_ID 7; start"),
+    "no camera": (replace(GRAPH, cameras=()), BAD, "ROS_DOMAIN_ID 7; start .* `anyview rig`"),
     "no camera info": (
         replace(GRAPH, lonely=("/rear/image_raw",)),
         WARN,
