@@ -192,7 +192,7 @@ def test_times_that_begin_late_begin_there(tmp_path: Path) -> None:
 
 
 def test_images_of_16_bits_and_turned_ones(tmp_path: Path) -> None:
-    """A png is scaled to 8 bits; a photograph is turned as its EXIF says, unlike a camera's jpeg."""
+    """A png is scaled to 8 bits; photographs are turned as EXIF says, unlike jpegs of cameras."""
     cv2.imwrite(str(tmp_path / "0.png"), np.full((48, 64, 3), 200 * 257, np.uint16))
     ((_, image),) = open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS)
     assert (image == 200).all()
