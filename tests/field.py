@@ -17,7 +17,12 @@ BAGS = "tests/datasets/test_field_bags.py::test_"
 FILES = "tests/datasets/test_damaged_bags.py::test_"
 OTHERS = "tests/datasets/test_damaged_files.py::test_"
 SIZES = "tests/datasets/test_bag_unpacking.py::test_"
+KEPT = "tests/datasets/test_field_kept.py::test_"
+FILMS = "tests/datasets/test_convert_video.py::test_"
 VIDEO = "tests/media/test_video.py::test_"
+IMAGES = "tests/imaging/test_encodings.py::test_"
+JPEGS = "tests/imaging/test_compression.py::test_"
+TF = "tests/clips/test_transforms.py::test_"
 INFO = "tests/imaging/test_camera_info.py::test_"
 STREAM = "tests/node/sources/test_camera_stream.py::test_"
 INPUTS = "tests/node/sources/test_inputs.py::test_"
@@ -25,6 +30,11 @@ ROOT = "tests/evaluation/test_root_suite.py::test_"
 REPORT = "tests/demo/test_report.py::test_"
 LAUNCH = "tests/node/test_launch.py::test_"
 LIFE = "tests/node/test_node_lifecycle.py::test_"
+CHECKS = "tests/doctor/test_checks.py::test_"
+DIAGNOSTICS = "tests/node/test_diagnostics.py::test_"
+COMMANDS = "tests/test_doc_commands.py::test_"
+PACKAGE = "tests/packaging/test_metadata.py::test_"
+VERIFY = "tests/joint/test_verify.py::test_"
 ROBOTS = "tests/doctor/test_check_robots.py::test_a_healthy_robot_is_ok"
 
 HELD: Mapping[str, tuple[str, ...]] = {
@@ -96,6 +106,15 @@ HELD: Mapping[str, tuple[str, ...]] = {
         f"{VIDEO}times_that_start_again_go_on_after_a_gap",
         f"{VIDEO}times_go_on_as_they_were_within_each_part",
     ),
+    "a size that changes in mid-stream is a new camera": (
+        f"{FILMS}a_size_that_changes_begins_a_scene_of_its_own_camera",
+        f"{FILMS}times_that_start_again_begin_a_scene",
+        "tests/node/sources/test_camera_intake.py::test_images_that_change_their_size_are_told_and_counted",
+    ),
+    "a field of view is in degrees, an extension as it is": (
+        f"{FILMS}what_is_refused",
+        "tests/datasets/test_scene_layout.py::test_images_of_another_extension_than_the_metadata_says",
+    ),
     "a camera that looks at the sky is questioned": (
         f"{BAGS}images_in_a_body_frame_are_questioned",
         "tests/doctor/test_checks.py::test_a_camera_in_a_body_frame_seems_to_look_at_the_sky",
@@ -135,7 +154,85 @@ HELD: Mapping[str, tuple[str, ...]] = {
         f"{BAGS}a_healthy_robot_is_usable_and_what_is_left_out_is_said_once",
         ROBOTS,
     ),
+    # what was odd and right stays right
+    "odd recordings that work": (f"{KEPT}what_is_odd_and_works",),
+    "odd recordings that are refused by name": (
+        f"{KEPT}what_is_odd_and_refused",
+        f"{KEPT}a_rectified_topic_needs_k_too",
+    ),
+    "an image that is empty or damaged costs its scene": (
+        f"{KEPT}an_empty_image_costs_its_scene_only",
+        "tests/datasets/test_convert_bag.py::test_a_damaged_image_costs_its_scene_only",
+    ),
+    "first images at stamp 0 are left out": (
+        "tests/datasets/test_convert_bag.py::test_unset_stamps_are_left_out",
+    ),
+    "regions and binning have their own intrinsics": (
+        f"{INFO}binning_and_window_reach_the_raw_camera_too",
+        f"{INFO}unusable_camera_infos_are_refused",
+    ),
+    "raw images that cannot be are refused": (f"{IMAGES}unusable_images_are_refused",),
+    "jpegs without end are refused, bytes behind it ignored": (
+        f"{JPEGS}unusable_images_are_refused_without_decoding",
+        f"{JPEGS}bytes_after_the_end_do_not_matter",
+    ),
+    "TF as tf2 takes it": (
+        f"{TF}rotations_are_normalised",
+        f"{TF}slashes_of_ros_1_are_stripped_on_arrival",
+        f"{TF}a_loop_is_named",
+        f"{BAGS}slashes_of_old_are_left_out",
+    ),
+    "bags of every storage and compression": (
+        "tests/datasets/test_convert_bag.py::test_scenes_hold_what_was_recorded",
+        "tests/augment/test_augment.py::test_everything_of_the_input_is_there_byte_for_byte",
+    ),
+    "videos that can be decoded": (
+        f"{VIDEO}whatever_can_be_decoded_is_read",
+        f"{VIDEO}times_that_begin_late_begin_there",
+        f"{VIDEO}images_of_16_bits_and_turned_ones",
+        f"{OTHERS}random_damages_end_in_named_errors",
+    ),
+    "videos that cannot, and poses that are none": (
+        f"{VIDEO}unusable_footage_is_refused_by_name",
+        f"{VIDEO}unusable_poses_name_their_line",
+    ),
+    "a clock that jumps or is another": (
+        f"{DIAGNOSTICS}a_camera_with_another_clock_is_named_with_the_offset_that_it_needs",
+        "tests/node/sources/test_camera_intake.py::test_a_large_step_back_is_a_new_epoch",
+    ),
+    "scenes of other forms are refused by name": (
+        "tests/datasets/test_scene_layout.py::test_lowdim_arrays_of_the_wrong_kind",
+        f"{ROOT}a_split_file_that_cannot_be",
+    ),
     # under the real tools of ROS 2
+    "a player that starts paused: its TF first, by Burst": (
+        f"{COMMANDS}a_service_call_fills_its_request",
+        f"{COMMANDS}the_lossless_recipe_lets_go_of_tf_before_it_adds",
+        "tests/integration/test_lossless_run.py::test_every_frame_once_in_order_and_the_same_bytes_whatever_the_pace",
+    ),
+    "rectify without quotes": (
+        "tests/node/test_parameters.py::test_rectify_is_read_as_the_page_writes_it",
+    ),
+    "the text of tf2 is taken as well": (
+        "tests/node/virtual/test_moving_cameras.py::test_a_trajectory_in_a_frame_without_history_is_named",
+    ),
+    "encodings that cv_bridge knows under other names": (f"{IMAGES}the_older_names_mean_the_same",),
+    "a source that there is not": (
+        f"{DIAGNOSTICS}a_source_that_there_is_not_is_told_from_one_that_sends_nothing",
+    ),
+    "package.xml": (
+        f"{PACKAGE}every_ros_package_that_is_imported_is_a_dependency",
+        f"{PACKAGE}colcon_tests_what_ros_has_a_part_in",
+        f"{PACKAGE}package_xml_is_valid_and_says_what_colcon_needs",
+    ),
+    "a stream that waits does not warn": (
+        "tests/node/streaming/test_retry_policy.py::test_frames_that_are_to_come_are_reported_when_they_stay_away",
+    ),
+    "arguments are named where they are wrong": (
+        f"{LAUNCH}a_word_that_means_nothing_is_refused",
+        f"{LAUNCH}the_seed_of_a_demo_is_a_whole_number",
+        f"{LAUNCH}a_world_that_there_is_not_is_named",
+    ),
     "the commands of README are read as they stand": (
         f"{LAUNCH}the_commands_of_the_readme_are_read_as_they_stand",
     ),
@@ -159,8 +256,23 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "a clock that is far from the stamps is told": (
         "tests/node/test_diagnostics.py::test_a_clock_that_is_far_from_the_stamps_is_told",
     ),
+    # what else was noticed
     "nothing is left at home": (
         "tests/engine/onnx/test_telemetry.py::test_the_default_model_leaves_nothing_at_home",
+        "tests/node/test_log_folder.py",
+    ),
+    "a log has no progress bar": (f"{FILMS}a_log_has_no_progress_bar",),
+    "a demo's bag is logged at the time of its stamps": (
+        "tests/demo/test_recorder.py::test_messages_are_logged_at_the_time_of_the_stamps",
+        "tests/integration/test_demo.py::test_a_short_demo_of_a_world",
+    ),
+    "golden files of a batch of two, and inverted poses": (
+        f"{VERIFY}a_batch_of_two_is_taken",
+        f"{VERIFY}a_scene_may_hold_the_inverse_of_its_poses",
+    ),
+    "no rate is no 0.0 Hz": (f"{CHECKS}troubles_of_the_graph",),
+    "a long wait says what for": (
+        "tests/demo/test_session.py::test_a_long_wait_says_what_it_is_for",
     ),
 }
 

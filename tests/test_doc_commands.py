@@ -98,6 +98,15 @@ def test_a_service_call_fills_its_request(command: Command) -> None:
     assert name.startswith("/anyview/")
 
 
+def test_the_lossless_recipe_lets_go_of_tf_before_it_adds() -> None:
+    """A player that starts paused has sent no /tf_static, and cameras need their frame."""
+    page = (ROOT / "docs" / "streaming.md").read_text()
+    _, _, recipe = page.partition("ros2 bag play run --clock --start-paused")
+    steps = ("/rosbag2_player/burst ", "/anyview/add_virtual_camera ", "/rosbag2_player/resume ")
+    places = [recipe.index(f"ros2 service call {step}") for step in steps]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("command", of("ros2", "action", "send_goal", "--feedback"), ids=str)
 def test_a_goal_is_filled(command: Command) -> None:
     _, type_name, text = command.words

@@ -16,6 +16,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 
 from anyview_ros.cli.__main__ import main
@@ -101,6 +102,10 @@ def test_a_short_demo_of_a_world(world: str, tmp_path: Path, model: Path) -> Non
         assert figures["sources"][name]["images"] == 20
         assert figures["ledgers"][name]["received"] == 20
     assert all(f"{c['quality']['virtual']:.2f}" in said for c in figures["virtual"].values())
+    with AnyReader([tmp_path / "bag"]) as bag:
+        logged = [(c.topic, time_ns) for c, time_ns, _ in bag.messages()]
+    assert {"/clock", "/diagnostics"} <= {topic for topic, _ in logged}
+    assert max(time_ns for _, time_ns in logged) < 1000 * 10**9, "simulated, as the stamps are"
     sheet = np.asarray(Pillow.open(tmp_path / "contact_sheet.png"))
     assert sheet.std() > 20
     with av.open(str(tmp_path / "clip.mp4")) as container:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, quaternion_xyzw
@@ -26,6 +27,10 @@ PERIOD_NS = 100 * MS
 
 def flat(value: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
     return np.full((height, width, 3), value, np.uint8)
+
+
+def noise(seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 255, (48, 64, 3), np.uint8)
 
 
 def write_video(file: Path, times_ms: list[int]) -> Path:
@@ -148,6 +153,59 @@ def test_a_phone_video_is_turned_upright(tmp_path: Path) -> None:
     assert upright[36:].mean() > 230
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("phone.mp4", "libx265", "yuv420p10le"),
+        ("cut_out.webm", "libvpx-vp9", "yuva420p"),
+        ("screen.gif", "gif", "rgb8"),
+        ("webcam.avi", "mjpeg", "yuvj420p"),
+        ("odd.mkv", "ffv1", "bgr0"),
+    ],
+)
+def test_whatever_can_be_decoded_is_read(
+    tmp_path: Path, name: str, codec: str, pixels: str
+) -> None:
+    """Ten bits, an alpha channel, a palette, jpegs, odd sides."""
+    size = (63, 47) if name.startswith("odd") else (64, 48)
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        for k in range(3):
+            frame = av.VideoFrame.from_ndarray(flat(60 * k + 30, *size), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    footage = open_footage(tmp_path / name, PERIOD_NS)
+    frames = list(footage.frames(PERIOD_NS))
+    assert footage.size == size
+    assert [round(time_ns / PERIOD_NS) for time_ns, _ in frames] == [0, 1, 2]
+    bright = [float(image.mean()) for _, image in frames]
+    np.testing.assert_allclose(bright, [30, 90, 150], atol=20 if codec == "gif" else 4)
+
+
+def test_times_that_begin_late_begin_there(tmp_path: Path) -> None:
+    footage = open_footage(write_video(tmp_path / "late.mkv", [5000, 5100, 5200]), PERIOD_NS)
+    frames = list(footage.frames(PERIOD_NS))
+    assert [int(image.mean() / 10 + 0.5) for _, image in frames] == [2, 3, 4]
+    assert np.diff([time_ns for time_ns, _ in frames]).tolist() == [PERIOD_NS] * 2
+
+
+def test_images_of_16_bits_and_turned_ones(tmp_path: Path) -> None:
+    """A png is scaled to 8 bits; photographs are turned as EXIF says, unlike jpegs of cameras."""
+    cv2.imwrite(str(tmp_path / "0.png"), np.full((48, 64, 3), 200 * 257, np.uint16))
+    ((_, image),) = open_footage(tmp_path, PERIOD_NS).frames(PERIOD_NS)
+    assert (image == 200).all()
+    (tmp_path / "0.png").unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its top is at the right
+    Image.fromarray(flat(9)).save(tmp_path / "0.jpg", exif=exif)
+    footage = open_footage(tmp_path, PERIOD_NS)
+    ((_, image),) = footage.frames(PERIOD_NS)
+    assert image.shape == (64, 48, 3)
+    assert footage.size == (48, 64)
+
+
 def test_images_without_times_are_a_period_apart_in_order_of_name(tmp_path: Path) -> None:
     for k, name in enumerate(["a_01.png", "a_02.png", "a_03.png"]):
         cv2.imwrite(str(tmp_path / name), flat(50 * k))
@@ -191,15 +249,33 @@ def broken_footage(folder: Path) -> dict[str, tuple[Path, str, str]]:
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(flat(9), format="rgb24")))
         container.mux(stream.encode(None))
+    whole = folder / "whole.mp4"
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for k in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise(k), format="rgb24")))
+        container.mux(stream.encode(None))
+    cut = folder / "cut.mp4"  # the camera lost its power: the index at the end was not written
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with av.open(str(folder / "sound.wav"), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        silence.rate = 8000
+        container.mux(sound.encode(silence))
     return {
         "nothing": (folder / "none.mp4", "no_such_file", "none.mp4"),
         "text": (text, "unreadable_video", "cannot be decoded as video"),
         "empty folder": (empty, "unreadable_video", "holds no image"),
         "raw stream": (raw, "unreadable_video", "put it into a container"),
+        "cut": (cut, "unreadable_video", "cannot be decoded as video"),
+        "sound": (folder / "sound.wav", "unreadable_video", "no video"),
     }
 
 
-@pytest.mark.parametrize("given_path", ["nothing", "text", "empty folder", "raw stream"])
+@pytest.mark.parametrize(
+    "given_path", ["nothing", "text", "empty folder", "raw stream", "cut", "sound"]
+)
 def test_unusable_footage_is_refused_by_name(tmp_path: Path, given_path: str) -> None:
     path, code, words = broken_footage(tmp_path)[given_path]
     with pytest.raises(AnyviewError, match=words) as caught:

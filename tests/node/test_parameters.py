@@ -136,6 +136,23 @@ def test_bad_values_of_a_camera_are_refused_by_name(override: str, text: str) ->
     assert text in refused.value.message
 
 
+@pytest.mark.parametrize(("word", "meaning"), [("off", "off"), ("on", "on"), ("auto", "auto")])
+def test_rectify_is_read_as_the_page_writes_it(tmp_path: Path, word: str, meaning: str) -> None:
+    """YAML makes booleans of on and off: in a file, on the command line and when it is set."""
+    file = tmp_path / "robot.yaml"
+    file.write_text(f"/**:\n  ros__parameters:\n    front:\n      rectify: {word}\n")
+    for arguments in (("--params-file", str(file)), ("-p", f"front.rectify:={word}")):
+        with node(*arguments) as opened:
+            assert parameters.declare_camera(opened, "front").rectify == meaning
+    with node() as opened:
+        parameters.declare_camera(opened, "front")
+        changed = RosParameter("front.rectify", value=yaml.safe_load(word))
+        assert parameters.refusal(changed) == ""
+        (answer,) = opened.set_parameters([changed])
+        assert answer.successful
+        assert parameters.declare_camera(opened, "front").rectify == meaning
+
+
 @pytest.mark.parametrize("chosen", ["raw", "compressed"])
 def test_the_default_of_one_camera_is_not_what_the_user_says(chosen: str) -> None:
     with node("-p", f"front.transport:={chosen}") as opened:
