@@ -51,7 +51,7 @@ def driving(opened: Graph, robot: RigRecording) -> Iterator[None]:
     def publish() -> None:
         loop = 0
         while not stopped.is_set():
-            before_ns = recorded[1][0]
+            before_ns = next(time_ns for time_ns, _, _ in recorded if time_ns)  # after /tf_static
             for time_ns, topic, message in recorded:
                 if stopped.wait(max(0, time_ns - before_ns) / 1e9):
                     return
