@@ -22,7 +22,7 @@ UNEXPECTED = "unexpected_error"
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with every recording.
+    """Hold what is done with every recording.
 
     Args:
         cameras: file of virtual cameras.
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it; without a code it is done.
+    """Hold what became of it; without a code it is done.
 
     Args:
         answered: frames of all virtual cameras.

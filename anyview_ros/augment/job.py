@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from anyview_ros.augment.begun_work import keep_identity
 from anyview_ros.errors import AnyviewError
-from anyview_ros.whole_file import whole_file
 
 SUFFIX = ".unfinished"
 JOB, CLIPS, WHOLE, CONVERTED = "job.json", "clips", "bag", "ros2"
@@ -76,22 +75,11 @@ class Job:
         Raises:
             AnyviewError: `resume_mismatch`.
         """
-        wanted = json.loads(json.dumps(identity))
         file = self.folder / JOB
-        if file.is_file():
-            before = json.loads(file.read_text(encoding="utf-8"))
-            changed = sorted(k for k in {*before, *wanted} if before.get(k) != wanted.get(k))
-            if changed:
-                raise AnyviewError(
-                    "resume_mismatch",
-                    f"what was begun in '{self.folder}' is not what is asked for now: "
-                    f"{', '.join(changed)} changed; ask for the same, or delete that folder",
-                )
-        else:
+        if not file.is_file():
             shutil.rmtree(self.clips, ignore_errors=True)
         self.clips.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as partial:
-            partial.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        keep_identity(file, identity)
 
     def check_space(self, needed: int) -> None:
         """Refuse what the disk will not hold.

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from anyview_ros.augment.begun_work import keep_identity
 from anyview_ros.errors import AnyviewError
 
 LEDGER, WORK = "ledger.jsonl", "work.json"
@@ -60,17 +61,7 @@ class Ledger:
                 f"'{folder}' is there already; give another OUT, or go on in it with --resume",
             )
         folder.mkdir(parents=True, exist_ok=True)
-        wanted, file = json.loads(json.dumps(identity)), folder / WORK
-        if file.is_file():
-            before = json.loads(file.read_text(encoding="utf-8"))
-            changed = sorted(k for k in {*before, *wanted} if before.get(k) != wanted.get(k))
-            if changed:
-                raise AnyviewError(
-                    "resume_mismatch",
-                    f"what was begun in '{folder}' is not what is asked for now: "
-                    f"{', '.join(changed)} changed; ask for the same, or give another OUT",
-                )
-        file.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        keep_identity(folder / WORK, identity)
         self._path = folder / LEDGER
         self.entries = _entries(self._path)
 

@@ -57,7 +57,7 @@ BEGIN_NS = 1_000_000_000  # stamp of an episode's first frame; 0 is "not set"
 
 @dataclass(frozen=True)
 class DatasetAugmentation:
-    """What is asked for.
+    """Hold what is asked for.
 
     Args:
         source, output: folders of data sets; the source is only read.

@@ -34,7 +34,7 @@ class RotationRanges:
 
 @dataclass(frozen=True)
 class IntrinsicsRanges:
-    """What is changed of the real camera's intrinsics.
+    """Hold what is changed of the real camera's intrinsics.
 
     Args:
         zoom: factor on its focal lengths.

@@ -65,7 +65,7 @@ def run(args: Namespace) -> int:
 
 
 class _Heard:
-    """What each node said last; filled by the session's thread."""
+    """Keep what each node said last; filled by the session's thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -17,7 +17,7 @@ OTHERS_S = 1.5  # after the first, until all others have spoken
 
 
 class Diagnostics:
-    """What each node said last; filled by the session's thread."""
+    """Keep what each node said last; filled by the session's thread."""
 
     def __init__(self, session: Session) -> None:
         self._changed = threading.Condition()

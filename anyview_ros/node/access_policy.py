@@ -35,7 +35,7 @@ ACTIONS = ("~/synthesize_clip",)
 
 @dataclass(frozen=True)
 class Access:
-    """What one node may do.
+    """Hold what one node may do.
 
     Args:
         images: topics that it takes images from, `.../compressed` among them, absolute; their

@@ -563,7 +563,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "resume_mismatch": (
         "What was begun is not what is asked for now.",
-        "Ask for the same, or delete that folder.",
+        "Ask for the same, or give another OUT.",
     ),
     "run_exists": (
         "A training run is in that folder.",

@@ -26,7 +26,11 @@ is_done_by(
     "give an OUT on a larger disk",
     "pass --images jpeg",
 )
-is_done_by(f"{RESUME}::test_what_is_resumed_must_be_the_same", "augment.job", "ask for the same")
+is_done_by(
+    f"{RESUME}::test_what_is_resumed_must_be_the_same",
+    "augment.begun_work",
+    "ask for the same, or give another OUT",
+)
 is_done_by(
     f"{BAD}::test_what_the_texts_say_helps", "augment.making", "take other cameras (--sources)"
 )
@@ -158,7 +162,6 @@ is_done_by(
     f"{FLEET}::test_an_output_that_is_there_and_one_of_other_options",
     "augment.ledger",
     "give another OUT, or go on in it with --resume",
-    "ask for the same, or give another OUT",
 )
 is_done_by(
     f"{FLEET}::test_recordings_of_a_folder_and_of_a_list",

@@ -41,7 +41,7 @@ def place(index: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What the tables say of the video of a camera in an episode.
+    """Hold what the tables say of the video of a camera in an episode.
 
     Args:
         key: of its feature.

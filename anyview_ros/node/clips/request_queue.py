@@ -67,7 +67,7 @@ class Ticket:
 
 
 class RequestQueue:
-    """Who waits for the model, and whose turn it is. Thread-safe: one lock.
+    """Keep who waits for the model, and whose turn it is. Thread-safe: one lock.
 
     Args:
         max_waiting: requests that may wait while one runs.
