@@ -6,6 +6,7 @@ Frames 1, 4 and 7 of clips of two cameras of held-out worlds (seeds from 910000)
 costs of their own clips, where those move, and without any. Right: within 15 % of the true inverse
 depth, or 0.06 over scene_scale. Error: median of the relative error where there is a surface. NLL:
 of the truth put on the two inverse depths beside it. Edge: within two pixels of a jump of depth.
+Moving: where something moves, which worlds alone say.
 
 With `--real` in place of worlds the views of `anyview bench --real` whose depth is known, as far as
 they are installed; the castle matched with pictures from 1 to 5 cm aside. They have no ground: all
@@ -48,6 +49,7 @@ from anyview_ros.training.store import SceneStore, default_cache
 from anyview_ros.training.surfaces.config import parse_surfaces, read_surfaces
 from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
 from anyview_ros.training.surfaces.package import CONFIG_FILE, network_in_use, surface_parameters
+from anyview_ros.training.surfaces.sightings import find_moving
 
 FIRST_SEED, TIMES, VIEWS = 910000, (1, 4, 7), (0, 3)
 MODEL, REAL_WIDTH = "worlds-composite-10m", 160
@@ -64,6 +66,7 @@ class Shown:
     smooth: Tensor
     ground: Tensor
     truth: Tensor
+    moving: Tensor
 
 
 def main() -> None:
@@ -79,8 +82,9 @@ def main() -> None:
         for path in arguments.checkpoints
     ]
     surfaces = networks[0][1].surfaces if networks else MEASURED
-    print("| kind | costs | by | right | error | NLL | right, edge | NLL, edge |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ["right", "error", "NLL", "right, edge", "NLL, edge", "right, moving", "NLL, moving"]
+    print("| kind | costs | by | " + " | ".join(columns) + " |")
+    print("| " + " | ".join(["---"] * (3 + len(columns))) + " |")
     kinds = dict(real(surfaces)) if arguments.real else {}
     for kind in kinds or KINDS:
         frames = kinds.get(kind) or list(
@@ -127,7 +131,8 @@ def real_frame(view: RealView, surfaces: SurfaceRange) -> Shown:
     frame = sized(view.truth)
     others = [sized(other) for other in view.source[::2]] if len(view.source) > 1 else []
     depth = cv2.resize(view.depth, size[::-1], interpolation=cv2.INTER_NEAREST)
-    return shown(frame, others, 1 / (scale * depth), surfaces, scale)
+    still = np.zeros(depth.shape, np.bool_)
+    return shown(frame, others, 1 / (scale * depth), still, surfaces, scale)
 
 
 def held_out(kind: str, scenes: int, cache: Path, surfaces: SurfaceRange) -> Iterator[Shown]:
@@ -157,13 +162,15 @@ def held_out(kind: str, scenes: int, cache: Path, surfaces: SurfaceRange) -> Ite
                 frame = clip.frames[time]
                 others = supports([clip], 0, time, scale)
                 truth = scene.inverse_depth[view, time].astype(np.float32) / np.float32(scale)
-                yield shown(frame, others, truth, surfaces, scale)
+                moving = find_moving(config, index, scene, (view, time))
+                yield shown(frame, others, truth, moving, surfaces, scale)
 
 
 def shown(
     frame: Frame,
     others: Sequence[Frame],
     truth: NDArray[np.float32],
+    moving: NDArray[np.bool_],
     surfaces: SurfaceRange,
     scale: float,
 ) -> Shown:
@@ -175,6 +182,7 @@ def shown(
         torch.from_numpy(planar(smooth_costs(costs, frame.image))),
         torch.from_numpy(ground[None, None]),
         torch.from_numpy(truth.astype(np.float32).clip(0, surfaces.nearest)[None]),
+        torch.from_numpy(moving[None]),
     )
 
 
@@ -207,7 +215,8 @@ def row(
     right = (apart < (NEAR_SHARE * truth).clamp(min=NEAR)).float()
     error = (apart / truth)[known & (truth > 0)].median()
     lost, edge = cross_entropy(likely, truth, surfaces), at_edges(truth) & known
-    parts = (right[known], error, lost[known], right[edge], lost[edge])
+    moving = torch.cat([frame.moving for frame in frames])
+    parts = (right[known], error, lost[known], right[edge], lost[edge], right[moving], lost[moving])
     figures = [part.mean() for part in parts]
     return f"| {kind} | {seen} | {name} | " + " | ".join(f"{f:.3f}" for f in figures) + " |"
 

@@ -20,8 +20,8 @@ from anyview_ros.contract import SURFACES
 from anyview_ros.engine.lru_cache import digest
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.surfaces.choice import Choice, choose
-from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.network import surfaces_by
+from anyview_ros.engine.surfaces.plane_scorer import PlaneScorer
 from anyview_ros.model.surfaces.export import surface_files
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.training.config import RunConfig
@@ -92,8 +92,8 @@ class Composer:
             with np.load(file) as found:
                 return Shown(found["inverse_depth"], found["share"], found["owner"])
         clips = [scene.clip(view) for view in sources]
-        chooser = self._chooser()
-        scores = (chooser.scores(clips, scene.view(view), scene_scale) for view in targets)
+        scorer = self._scorer()
+        scores = (scorer.scores(clips, scene.view(view), scene_scale) for view in targets)
         chosen = [[choose(found) for found in of_target] for of_target in scores]
         shown = Shown(
             np.array([[c.inverse_depth for c in each] for each in chosen], np.float16),
@@ -104,13 +104,13 @@ class Composer:
             np.savez(part, inverse_depth=shown.inverse_depth, share=shown.share, owner=shown.owner)
         return shown
 
-    def _chooser(self) -> Chooser:
-        if not hasattr(self._own, "chooser"):
+    def _scorer(self) -> PlaneScorer:
+        if not hasattr(self._own, "scorer"):
             graph = Graph(self._package.graph(SURFACES), "cpu", self._threads)
             measure = partial(surfaces_by, graph, self._surfaces)
-            self._own.chooser = Chooser(8, self._threads, measure)
-        chooser: Chooser = self._own.chooser
-        return chooser
+            self._own.scorer = PlaneScorer(8, self._threads, measure)
+        scorer: PlaneScorer = self._own.scorer
+        return scorer
 
 
 def composer_of(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:

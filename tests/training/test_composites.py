@@ -59,7 +59,7 @@ def test_a_batch_has_a_composite_beside_the_planes(
 
     kept = list(tmp_path.glob("shown-*/*.npz"))
     assert len(kept) == run.training.scenes_per_step
-    monkeypatch.setattr(Composer, "_chooser", lambda self: pytest.fail("found a second time"))
+    monkeypatch.setattr(Composer, "_scorer", lambda self: pytest.fail("found a second time"))
     again = draw_batch(run, run.contract(), painted(run), 1, composer=composer)
     for one, other in zip(first.sweep + first.marks, again.sweep + again.marks, strict=True):
         assert torch.equal(one, other)

@@ -127,13 +127,26 @@ def test_a_batch_follows_from_its_step_alone(cache: Path) -> None:
 def test_costs_from_the_disk_are_those_that_were_computed(cache: Path) -> None:
     made = stores(cache, parse_surfaces(CONFIG))["street"]
     computed = [load_sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
-    kept = sorted((made.folder / "sightings-12-7.0-1.0-0.0625").glob("00002-*.npy"))
+    kept = sorted((made.folder / "sightings-12-7.0-1.0-0.0625").glob("00002-*.npz"))
     assert kept
     assert len(kept) <= PER_SCENE
     again = [load_sighting(made, 2, number, RANGE) for number in range(PER_SCENE)]
     for one, other in zip(computed, again, strict=True):
         assert (one.costs == other.costs).all()
         assert (one.truth == other.truth).all()
+        assert (one.moving == other.moving).all()
+
+
+def test_what_moves_is_found_and_what_stands_is_not(cache: Path) -> None:
+    made = stores(cache, parse_surfaces(CONFIG))["street"]
+    shares = [
+        sightings.find_moving(made.config, index, made[index], (view, 4)).mean()
+        for index in range(3)
+        for view in range(2)
+    ]
+    assert 0.005 < max(shares) < 0.5
+    still = replace(made.config, still=True)
+    assert not sightings.find_moving(still, 0, made[0], (0, 4)).any()
 
 
 def test_processes_share_the_frames_of_a_step(cache: Path) -> None:
@@ -149,7 +162,7 @@ def test_a_mirrored_frame_has_the_same_pixels_elsewhere() -> None:
     rng = np.random.default_rng(0)
     image, costs = (rng.integers(0, 256, (4, 6, n)).astype(np.uint8) for n in (3, 5))
     ground, truth = rng.random((2, 4, 6), np.float32)
-    found = Sighting(image, costs, costs + 1, ground, truth).mirrored()
+    found = Sighting(image, costs, costs + 1, ground, truth, truth > 0).mirrored()
     assert (found.costs[1, 0] == costs[1, 5]).all()
     assert (found.smooth[1, 0] == costs[1, 5] + 1).all()
     assert (found.image[1, 0] == image[1, 5]).all()
@@ -222,6 +235,20 @@ def test_edges_are_where_depth_jumps_not_where_it_slopes() -> None:
     assert not at_edges(truth).any()
     truth[:, :, 10:] += 2
     assert at_edges(truth)[0, 4].nonzero().flatten().tolist() == [8, 9, 10, 11]
+
+
+def test_what_moves_counts_more(cache: Path) -> None:
+    trainer = tiny_trainer(cache)
+    batch = trainer.draw(0)[0]
+    still, moving = (
+        trainer.loss(replace(batch, moving=torch.full_like(batch.moving, everywhere)))[0]
+        for everywhere in (False, True)
+    )
+    half = batch.moving.clone()
+    half[:, : half.shape[1] // 2], half[:, half.shape[1] // 2 :] = True, False
+    between, _ = trainer.loss(replace(batch, moving=half))
+    torch.testing.assert_close(still, moving, rtol=0.05, atol=0)  # all alike: about their mean
+    assert not torch.allclose(between, still)
 
 
 def test_scenes_may_be_added_to_a_run_and_not_changed(cache: Path) -> None:

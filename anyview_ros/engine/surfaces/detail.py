@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine.surfaces.choice import Choice, choose, priors
-from anyview_ros.engine.surfaces.chooser import Chooser
 from anyview_ros.engine.surfaces.colours import surface_colours
 from anyview_ros.engine.surfaces.finder import MEASURED, Measure
+from anyview_ros.engine.surfaces.plane_scorer import PlaneScorer
 from anyview_ros.engine.surfaces.plane_scores import PlaneScores
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.imaging.resize import resize_image
@@ -75,7 +75,7 @@ class SourceDetail:
         self._contract = contract
         self._threads = threads or os.cpu_count() or 1
         self._surfaces = contract.surfaces or MEASURED
-        self._chooser = Chooser(contract.max_sources, self._threads, measure)
+        self._scorer = PlaneScorer(contract.max_sources, self._threads, measure)
 
     def warm_up(self) -> None:
         """Compile, so that the first clip is not late by that: draw a tiny one."""
@@ -94,7 +94,7 @@ class SourceDetail:
         Args:
             clips: of the sources, at the model's size, as the target is.
         """
-        scores = self._chooser.scores(clips, target, scene_scale)
+        scores = self._scorer.scores(clips, target, scene_scale)
         if not self._contract.composite:
             return Sight(scores, [])
         with ThreadPoolExecutor(self._threads) as pool:

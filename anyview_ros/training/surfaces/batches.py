@@ -37,6 +37,7 @@ class SurfaceBatch:
         costs, smooth: (N, B, H, W) uint8, `LEVEL` steps a grey level.
         ground: (N, 1, H, W) float32.
         truth: (N, H, W) float32 inverse depth over scene_scale.
+        moving: (N, H, W) bool.
         phase: row and column of the first pixel that is trained on; then every `EVERY`-th is. At
             full size the network's answer takes more time than all else, and neighbours say alike.
     """
@@ -46,6 +47,7 @@ class SurfaceBatch:
     smooth: Tensor
     ground: Tensor
     truth: Tensor
+    moving: Tensor
     phase: tuple[int, int]
 
     @property
@@ -58,9 +60,8 @@ class SurfaceBatch:
         return len(self.truth)
 
     def to(self, device: torch.device) -> SurfaceBatch:
-        parts = (self.image, self.costs, self.smooth, self.ground, self.truth)
-        image, costs, smooth, ground, truth = (part.to(device) for part in parts)
-        return SurfaceBatch(image, costs, smooth, ground, truth, self.phase)
+        parts = (self.image, self.costs, self.smooth, self.ground, self.truth, self.moving)
+        return SurfaceBatch(*(part.to(device) for part in parts), self.phase)
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -112,5 +113,6 @@ def collate(seen: Sequence[Sighting], phase: tuple[int, int]) -> SurfaceBatch:
         torch.from_numpy(np.stack([found.smooth for found in seen])).permute(0, 3, 1, 2),
         torch.from_numpy(np.stack([found.ground for found in seen])[:, None]),
         torch.from_numpy(np.stack([found.truth for found in seen])),
+        torch.from_numpy(np.stack([found.moving for found in seen])),
         phase,
     )

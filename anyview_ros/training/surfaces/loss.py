@@ -12,6 +12,7 @@ from anyview_ros.model.surfaces.network import SurfaceNetwork
 from anyview_ros.training.surfaces.batches import SurfaceBatch
 
 EDGE_WEIGHT = 2.0  # of pixels at an edge: there, what is wrong bends things
+MOVING_WEIGHT = 4.0  # of what moves: its matching costs name another depth, and it is rare
 EDGE_STEP, EDGE_SHARE = 0.1, 0.15  # inverse depth over scene_scale, and of itself
 EDGE_REACH = 2  # pixels
 
@@ -32,7 +33,8 @@ class SurfaceLoss(nn.Module):
         likely = torch.log_softmax(scores.permute(0, 2, 3, 1).float(), dim=-1).permute(0, 3, 1, 2)
         truth, edges = batch.truth[..., *pixels], at_edges(batch.truth)[..., *pixels]
         losses = cross_entropy(likely, truth, self.network.surfaces)
-        weights = 1 + (EDGE_WEIGHT - 1) * edges.float()
+        moving = batch.moving[..., *pixels]
+        weights = 1 + (EDGE_WEIGHT - 1) * edges.float() + (MOVING_WEIGHT - 1) * moving.float()
         weighted = (weights * losses).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
         return weighted, losses.detach().mean(dim=(1, 2))
 

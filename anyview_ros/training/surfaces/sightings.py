@@ -26,12 +26,13 @@ from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.training.augmentation import simulate_camera
-from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.scenes import SceneConfig, SceneViews
 from anyview_ros.training.store import SceneStore
 from anyview_ros.whole_file import whole_file
+from anyview_ros.worlds.render.raycast import render_with_depth
+from anyview_ros.worlds.world import make_world
 
 PER_SCENE = 6
-USUAL_TIMES, USUAL = (1, 4, 7), 0.7  # frames of a clip that the engine asks about; their share
 ALONE = 0.15  # share of sightings without other frames
 MOST_SOURCES = 3  # whose clips are there
 FEWER = 0.2  # share of sightings with some of the frames that the engine would take
@@ -42,6 +43,9 @@ TURN, SHIFT = 0.4, 0.02  # at most: pixels; share of the distance to the other f
 # z = 0 is not always the ground: a camera is level and 1.6 m up for want of anything better.
 WRONG_GROUND, NO_GROUND = 0.3, 0.1  # shares
 WRONG_HEIGHT, WRONG_TILT = 1.5, 0.15  # deviations of its logarithm, and in radians
+# What has gone by then moves: inverse depth falls by as much, over scene_scale; or by this share.
+LATER_NS = 1_500_000_000
+LEFT_STEP, LEFT_SHARE = 0.06, 0.15
 
 Place = tuple[int, int]  # of a frame in a scene: view and time
 
@@ -55,6 +59,7 @@ class Sighting:
         costs, smooth: (H, W, B) uint8, `LEVEL` steps a grey level.
         ground: (H, W) float32, see `engine.surfaces.finder`.
         truth: (H, W) float32 inverse depth over scene_scale, at most the nearest.
+        moving: (H, W) bool, where something moves.
     """
 
     image: NDArray[np.uint8]
@@ -62,6 +67,7 @@ class Sighting:
     smooth: NDArray[np.uint8]
     ground: NDArray[np.float32]
     truth: NDArray[np.float32]
+    moving: NDArray[np.bool_]
 
     def mirrored(self) -> Sighting:
         """Return what it is in a mirror, which has the same ground."""
@@ -71,6 +77,7 @@ class Sighting:
             np.ascontiguousarray(self.smooth[:, ::-1]),
             np.ascontiguousarray(self.ground[:, ::-1]),
             np.ascontiguousarray(self.truth[:, ::-1]),
+            np.ascontiguousarray(self.moving[:, ::-1]),
         )
 
 
@@ -87,21 +94,25 @@ def load_sighting(scenes: SceneStore, index: int, number: int, surfaces: Surface
     place, others = draw_frames(rng, scene, scale)
     stands = perturb_ground(rng, scene.world_from_cam[place])
     file = scenes.folder / f"sightings-{'-'.join(map(str, astuple(surfaces)))}-{scale:g}"
-    file /= f"{index:05d}-{number}.npy"
+    file /= f"{index:05d}-{number}.npz"
     if len(others) >= FEWEST and file.exists():
-        return make_sighting(scene, place, np.load(file), surfaces, scale, stands)
+        with np.load(file) as kept:
+            costs, moving = kept["costs"], kept["moving"]
+        return make_sighting(scene, place, costs, moving, surfaces, scale, stands)
+    moving = find_moving(scenes.config, index, scene, place)
     frame, *others = perturb(rng, [frame_of(scene, place), *others])
     costs = quantize_costs(costs_or_none(surfaces, frame, others, scale))
     if len(others) >= FEWEST:
         with whole_file(file, shared=True) as partial:
-            np.save(partial, costs)
-    return make_sighting(scene, place, costs, surfaces, scale, stands)
+            np.savez(partial, costs=costs, moving=moving)
+    return make_sighting(scene, place, costs, moving, surfaces, scale, stands)
 
 
 def make_sighting(
     scene: SceneViews,
     place: Place,
     costs: NDArray[np.uint8],
+    moving: NDArray[np.bool_],
     surfaces: SurfaceRange,
     scene_scale: float,
     stands: NDArray[np.float64],
@@ -117,14 +128,33 @@ def make_sighting(
     truth = scene.inverse_depth[place].astype(np.float32) / np.float32(scene_scale)
     levels = costs.astype(np.float32) / np.float32(LEVEL)
     smooth = quantize_costs(smooth_costs(levels, frame.image))
-    return Sighting(frame.image, costs, smooth, ground, truth.clip(0, surfaces.nearest))
+    return Sighting(frame.image, costs, smooth, ground, truth.clip(0, surfaces.nearest), moving)
+
+
+def find_moving(
+    config: SceneConfig, index: int, scene: SceneViews, place: Place
+) -> NDArray[np.bool_]:
+    """Return (H, W), where what is seen at `place` has left the line of sight a little later.
+
+    Args:
+        index: of the scene among those of the config.
+    """
+    assert scene.inverse_depth is not None, "scenes without depth are refused with the config"
+    now = scene.inverse_depth[place].astype(np.float32)
+    if config.still:
+        return np.zeros(now.shape, np.bool_)
+    view, time = place
+    world = make_world(config.world, config.first_seed + index)
+    later = world.scene_at(int(scene.stamps_ns[time]) + LATER_NS)
+    _, then = render_with_depth(later, scene.cameras[view], scene.world_from_cam[place])
+    step = np.maximum(LEFT_STEP * np.float32(config.scene_scale), LEFT_SHARE * now)
+    return np.asarray(now - then > step)
 
 
 def draw_frames(rng: Generator, scene: SceneViews, scene_scale: float) -> tuple[Place, list[Frame]]:
     """Draw a frame, and those of its clip and of other sources that the engine matches it with."""
     views, times = len(scene.cameras), len(scene.stamps_ns)
-    usual = [time for time in USUAL_TIMES if time < times]
-    time = int(rng.choice(usual if rng.random() < USUAL else times))
+    time = int(rng.integers(times))
     sources = rng.permutation(views)[: int(rng.integers(1, MOST_SOURCES + 1))]
     place = int(sources[0]), time
     if rng.random() < ALONE:

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from anyview_ros.engine.surfaces.choice import Choice
-from anyview_ros.engine.surfaces.chooser import ages_s
 from anyview_ros.engine.surfaces.colours import shrunk
 from anyview_ros.engine.surfaces.detail import depth_of, with_detail
+from anyview_ros.engine.surfaces.plane_scorer import ages_s
 from anyview_ros.frames import Camera, Clip, Frame
 from tests.engine.surfaces.walls import frame_at, looking_ahead, sees_wall, texture
 

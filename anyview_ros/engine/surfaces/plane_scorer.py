@@ -13,7 +13,7 @@ LIVE_S = 0.5  # age of a source's clip from which it is one of the past
 KEPT = 6  # frames whose surfaces are kept for other targets, a source: 9 of three, 1 of two held
 
 
-class Chooser:
+class PlaneScorer:
     """Finds the surfaces of sources, keeps them, and asks them for planes. Not thread-safe.
 
     Args:
