@@ -61,7 +61,8 @@ class SurfaceBatch:
 
     def to(self, device: torch.device) -> SurfaceBatch:
         parts = (self.image, self.costs, self.smooth, self.ground, self.truth, self.moving)
-        return SurfaceBatch(*(part.to(device) for part in parts), self.phase)
+        image, costs, smooth, ground, truth, moving = (part.to(device) for part in parts)
+        return SurfaceBatch(image, costs, smooth, ground, truth, moving, self.phase)
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
