@@ -191,8 +191,7 @@ def likely(network: SurfaceNetwork, frame: Shown, alone: bool) -> Tensor:
     """(1, B, H, W) log-probabilities."""
     costs = torch.full_like(frame.costs, MOST) if alone else frame.costs
     smooth = torch.zeros_like(frame.smooth) if alone else frame.smooth
-    found: Tensor = network(frame.image, costs, smooth, frame.ground)
-    return found
+    return torch.log_softmax(network(frame.image, costs, smooth, frame.ground), dim=1)
 
 
 def likely_of_costs(frame: Shown) -> Tensor:

@@ -43,11 +43,11 @@ def unseen(size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48), (80, 16)])
-def test_probabilities_add_up_to_one_at_every_size(size: tuple[int, int]) -> None:
+def test_every_inverse_depth_has_a_score_at_every_size(size: tuple[int, int]) -> None:
     given = {name: 5 * torch.rand_like(value) for name, value in unseen(size).items()}
-    likely = tiny_network()(**given)
-    assert likely.shape == given["costs"].shape
-    assert torch.allclose(likely.exp().sum(dim=1), torch.ones(1, *size), atol=1e-5)
+    scores = tiny_network()(**given)
+    assert scores.shape == given["costs"].shape
+    assert torch.isfinite(scores).all()
 
 
 def test_an_untrained_network_knows_the_costs_and_the_ground() -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
-from anyview_ros.engine.surfaces.finder import Surfaces, inverse_depths
+from anyview_ros.engine.surfaces.compiled import compiled
+from anyview_ros.engine.surfaces.finder import NATS, Surfaces, inverse_depths
 from anyview_ros.engine.surfaces.photo_consistency import MOST, Costs, matching_costs, smoothed
 from anyview_ros.frames import Camera, Frame
 
@@ -44,9 +45,28 @@ def surfaces_by(
         smooth=planar(smooth_costs(costs, frame.image)),
         ground=ground[None, None],
     ).values()
-    likely = np.ascontiguousarray(found[0].transpose(1, 2, 0))
-    worse: Costs = likely.max(axis=-1, keepdims=True) - likely
-    return Surfaces.of(frame, worse, surfaces, scene_scale)
+    scores = found[0]
+    rounded = np.empty((*scores.shape[1:], len(scores)), np.uint8)
+    _round_apart(scores, np.float32(1 / NATS), rounded)
+    return Surfaces(frame, rounded, surfaces, scene_scale)
+
+
+@compiled
+def _round_apart(scores, steps, rounded):  # type: ignore[no-untyped-def]
+    """Fill in (H, W, B) how far (B, H, W) scores are below the best of a pixel, rounded to steps,
+    at most 255."""
+    count, height, width = scores.shape
+    best = np.empty(width, np.float32)
+    half, most = np.float32(0.5), np.float32(255)
+    for y in range(height):
+        best[:] = scores[0, y]
+        for b in range(1, count):
+            for x in range(width):
+                best[x] = max(best[x], scores[b, y, x])
+        for b in range(count):
+            for x in range(width):
+                apart = (best[x] - scores[b, y, x]) * steps + half
+                rounded[y, x, b] = np.uint8(min(apart, most))
 
 
 def costs_or_none(

@@ -21,6 +21,7 @@ from anyview_ros.geometry import inverse
 EDGES = 4.0  # weight of gradients beside colours: they do not change with the light
 MOST = 40.0  # grey levels: a difference above it says no more
 STEP, JUMP = 1.0, 12.0  # costs of a neighbour one inverse depth, and more than one, away
+PATHS = 4  # through each pixel
 AXES = ((1, 0), (0, 1))
 EDGE_LEVELS = 8.0  # grey levels between neighbours that halve the cost of a jump
 CHANNELS = 4  # luma, red against blue, and the gradients of luma
@@ -58,7 +59,7 @@ def matching_costs(
         space[: features[..., 0].size] = features.reshape(-1, CHANNELS)
     costs = np.empty((*wanted.shape[:2], len(inverse_depths)), np.float32)
     _match(wanted, flat, grids, turns, shifts, costs)
-    return _averaged(costs)
+    return np.asarray(cv2.blur(costs, (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def smoothed(costs: Costs, image: NDArray[np.uint8]) -> Costs:
@@ -68,11 +69,9 @@ def smoothed(costs: Costs, image: NDArray[np.uint8]) -> Costs:
         image: (H, W, 3), across whose edges neighbours may differ.
     """
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    total = np.zeros_like(costs)
-    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        _add_path(costs, luma, down, right, total)
-    total /= 4
-    total -= total.min(axis=-1, keepdims=True)
+    total = costs.copy()
+    total *= PATHS
+    _smooth(costs, luma, total)
     return total
 
 
@@ -148,41 +147,53 @@ def _match(wanted, seen, grids, turns, shifts, costs):  # type: ignore[no-untype
                 costs[y, x, b] = half * (first[b] + second[b])
 
 
-def _averaged(costs: Costs) -> Costs:
-    """Means over 3 x 3 pixels."""
-    padded = np.pad(costs, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    mean: Costs = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
-    return mean
+@compiled
+def _smooth(costs, luma, total):  # type: ignore[no-untyped-def]
+    """Add to four times the costs what it takes to come to each pixel along four paths, and make
+    of that the mean over the paths, 0 for each pixel's best."""
+    height, width, depths = costs.shape
+    # Costs of the cheapest ways to pixels before and to these; beyond the ends of depth none is.
+    old = np.full((width, depths + 2), np.float32(1e9), np.float32)
+    new = old.copy()
+    for k in range(2):  # down, and up again
+        for i in range(height):
+            y = i if k == 0 else height - 1 - i
+            before = -1 if i == 0 else (y - 1 if k == 0 else y + 1)
+            for x in range(width):
+                _step(old, new, x, costs, luma, (y, x), (before, x), total)
+            old, new = new, old
+    for y in range(height):
+        for k in range(2):  # right, and left again
+            for j in range(width):
+                x = j if k == 0 else width - 1 - j
+                before = -1 if j == 0 else (x - 1 if k == 0 else x + 1)
+                _step(old, new, 0, costs, luma, (y, x), (y, before), total)
+                old, new = new, old
+        for x in range(width):
+            least = total[y, x, 0]
+            for b in range(1, depths):
+                least = min(least, total[y, x, b])
+            for b in range(depths):
+                total[y, x, b] = (total[y, x, b] - least) / np.float32(PATHS)
 
 
 @compiled
-def _add_path(costs, luma, down, right, total):  # type: ignore[no-untyped-def]
-    """Add to `total` the costs of the cheapest way to each pixel from one side."""
-    height, width, depths = costs.shape
-    way = np.empty((height, width, depths), np.float32)
-    step, jump = np.float32(STEP), np.float32(JUMP)
-    for i in range(height):
-        y = i if down >= 0 else height - 1 - i
-        for j in range(width):
-            x = j if right >= 0 else width - 1 - j
-            y0, x0 = y - down, x - right
-            if not (0 <= y0 < height and 0 <= x0 < width):
-                for b in range(depths):
-                    way[y, x, b] = costs[y, x, b]
-            else:
-                before = way[y0, x0]
-                least = before[0]
-                for b in range(1, depths):
-                    least = min(least, before[b])
-                edge = abs(luma[y, x] - luma[y0, x0]) / np.float32(EDGE_LEVELS)
-                most = least + max(np.float32(1.5) * step, jump / (1 + edge))
-                for b in range(depths):
-                    best = min(before[b], most)
-                    if b > 0:
-                        best = min(best, before[b - 1] + step)
-                    if b < depths - 1:
-                        best = min(best, before[b + 1] + step)
-                    way[y, x, b] = costs[y, x, b] + best - least
-            for b in range(depths):
-                total[y, x, b] += way[y, x, b]
+def _step(old, new, path, costs, luma, pixel, before, total):  # type: ignore[no-untyped-def]
+    """Go on to a pixel of a path, from the one before, or from none where that is below 0."""
+    depths = costs.shape[-1]
+    y, x = pixel
+    if min(before) < 0:
+        for b in range(depths):
+            new[path, b + 1] = costs[y, x, b]
+        return
+    least = old[path, 1]
+    for b in range(1, depths):
+        least = min(least, old[path, b + 1])
+    edge = abs(luma[y, x] - luma[before]) / np.float32(EDGE_LEVELS)
+    step = np.float32(STEP)
+    most = least + max(np.float32(1.5) * step, np.float32(JUMP) / (1 + edge))
+    for b in range(depths):
+        moved = min(old[path, b], old[path, b + 2]) + step
+        added = min(min(old[path, b + 1], most), moved) - least
+        total[y, x, b] += added
+        new[path, b + 1] = costs[y, x, b] + added
