@@ -18,7 +18,7 @@ from anyview_ros.augment.copying import Addition, Answers, FileSummary
 from anyview_ros.augment.making import Making
 from anyview_ros.augment.mcap_copy import McapCopy
 from anyview_ros.augment.mcap_copy import last_time as last_of_mcap
-from anyview_ros.augment.metadata import metadata_text, read_metadata
+from anyview_ros.augment.metadata import VERSION, metadata_text, read_metadata
 from anyview_ros.augment.plan import Plan
 from anyview_ros.augment.settings import Progress
 from anyview_ros.augment.spool import Spool
@@ -77,7 +77,9 @@ class BagCopy:
             t.message_type: self._making.types.definition(t.message_type) for t in topics
         }
         pack = _packed if bag.files.packed else lambda raw: raw
-        addition = Addition(tuple(topics), definitions, self._notes, pack, self._left_out)
+        before = read_metadata(bag.path) if bag.path.is_dir() else None
+        version = VERSION if before is None else before["version"]
+        addition = Addition(tuple(topics), definitions, self._notes, version, pack, self._left_out)
         answers, written = Answers(self._answers()), list[FileSummary]()
         for k, file in enumerate(files):
             is_mcap = isinstance(file, McapFile)
@@ -85,7 +87,6 @@ class BagCopy:
             until_ns = 2**63 if k == len(files) - 1 else last(file.path)
             target = folder / file.path.name
             written.append(kind(file.path, target, addition).write(answers, until_ns, advance))
-        before = read_metadata(bag.path) if bag.path.is_dir() else None
         storage = "mcap" if isinstance(files[0], McapFile) else "sqlite3"
         notes, packed = self._notes, bag.files.packed
         text = metadata_text(before, written, storage, packed, notes, self._left_out)

@@ -23,6 +23,7 @@ class Addition:
         topics: of the answers.
         definitions: (text as ros2msg, hash) by message type.
         notes: texts by name, about what was added.
+        version: of the recording's metadata.
         pack: makes what is stored of a message.
         left_out: topics that are not copied.
     """
@@ -30,6 +31,7 @@ class Addition:
     topics: tuple[AddedTopic, ...]
     definitions: dict[str, tuple[str, str]]
     notes: dict[str, str]
+    version: int
     pack: Pack
     left_out: frozenset[str] = frozenset()
 

@@ -265,7 +265,8 @@ class McapCopy:
                 self._index.schemas[number] = struct.pack("<H", number) + parts
                 self._record(_SCHEMA, self._index.schemas[number])
             number = max(self._index.channels, default=0) + 1
-            about = {"offered_qos_profiles": yaml_text(topic), "topic_type_hash": type_hash}
+            qos = yaml_text(topic, self._addition.version)
+            about = {"offered_qos_profiles": qos, "topic_type_hash": type_hash}
             pairs = b"".join(_packed(key) + _packed(value) for key, value in about.items())
             self._index.channels[number] = (
                 struct.pack("<HH", number, schemas[kind])

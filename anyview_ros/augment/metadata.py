@@ -20,9 +20,15 @@ VERSION = 9
 HASHED, WORDS = 7, 9  # versions from which topics have a hash, and QoS is no text
 
 
-def yaml_text(topic: AddedTopic) -> str:
-    """Return the QoS of a topic as files of a recording hold it."""
-    return _dumped(dump_qos_v9([topic.qos])).strip()
+def yaml_text(topic: AddedTopic, version: int) -> str:
+    """Return the QoS of a topic as files of a recording hold it.
+
+    Args:
+        version: of the recording's metadata. Before words there were numbers; Humble's player ends
+            where it finds words, Jazzy's reads both.
+    """
+    qos = [topic.qos]
+    return _dumped(dump_qos_v9(qos)).strip() if version >= WORDS else dump_qos_v8(qos)
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:

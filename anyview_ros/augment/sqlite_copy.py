@@ -116,7 +116,7 @@ class SqliteCopy:
                 "name": topic.name,
                 "type": topic.message_type,
                 "serialization_format": "cdr",
-                "offered_qos_profiles": yaml_text(topic),
+                "offered_qos_profiles": yaml_text(topic, self._addition.version),
                 "type_description_hash": type_hash,
             }
             _insert(connection, "topics", row)

@@ -116,6 +116,25 @@ def test_rows_of_an_sqlite_file_stay_as_they_are(model: Path, tmp_path: Path) ->
         assert rows(out / "drive.db3", table, columns)[: len(before)] == before
 
 
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_qos_before_version_9_is_in_numbers(
+    storage: StoragePlugin, model: Path, tmp_path: Path
+) -> None:
+    """Humble's player reads them as numbers, and ends where it finds words."""
+    bag = RigRecording(storage=storage, version=8).write(tmp_path / "drive")
+    out = augmented(bag, tmp_path / "out", model)
+    if storage is StoragePlugin.SQLITE3:
+        texts = dict(rows(out / "drive.db3", "topics", ("name", "offered_qos_profiles")))
+    else:
+        mcap = pytest.importorskip("mcap.reader", reason="mcap is not installed")
+        with (out / "drive.mcap").open("rb") as file:
+            summary = mcap.make_reader(file).get_summary()
+        assert summary is not None
+        texts = {c.topic: c.metadata["offered_qos_profiles"] for c in summary.channels.values()}
+    (image,) = yaml.safe_load(texts["/virtual/raised/image_raw"])
+    assert (image["history"], image["reliability"], image["durability"]) == (1, 1, 2)
+
+
 def test_answers_have_stamp_and_log_time_of_their_source(source: Path, made: Path) -> None:
     images = {stamp_ns(m.header.stamp): time_ns for time_ns, m in read(source, "/front/image_raw")}
     for camera in ("raised", "moving"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -98,6 +98,7 @@ class RigRecording:
         default_factory=lambda: stamps(50, FIRST_NS - 95 * MS, 50 * MS)
     )
     storage: StoragePlugin = StoragePlugin.MCAP
+    version: Literal[8, 9] = 9
     compression: CompressionMode | None = None
     extra: list[Recorded] = field(default_factory=list)
     others: dict[str, tuple[str, str]] = field(default_factory=dict)  # topic: type, definition
@@ -121,7 +122,7 @@ class RigRecording:
     def write(self, path: Path) -> Path:
         definitions = Definitions()
         connections = {}
-        writer = Writer(path, version=9, storage_plugin=self.storage)
+        writer = Writer(path, version=self.version, storage_plugin=self.storage)
         if self.compression is not None:
             writer.set_compression(self.compression, CompressionFormat.ZSTD)
         with writer:
