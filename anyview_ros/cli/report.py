@@ -26,7 +26,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = NEEDS
     parser.add_argument("bag", type=Path, help="folder of a rosbag2 recording, see below")
     parser.add_argument(
-        "--out", type=Path, help="folder for report.json and pictures; beside the bag if not given"
+        "--out",
+        type=Path,
+        help="folder for report.json and pictures; the bag's own folder's if not given",
     )
     add_json(parser, "report.json")
 
