@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for report.json and pictures; the bag's own folder's if not given",
+        help="folder for report.json and pictures; the one that the bag lies in if not given",
     )
     add_json(parser, "report.json")
 
