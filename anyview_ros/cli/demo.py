@@ -8,7 +8,9 @@ import webbrowser
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
+from anyview_ros.cli.report import DRAWING
 from anyview_ros.cli.view import PORT, check_viser, say_address
+from anyview_ros.cli.waiting import waiting
 from anyview_ros.demo.plan import SOURCES, DemoPlan
 from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.whole_file import full_disk_named
@@ -120,7 +122,8 @@ def _recorded(plan: DemoPlan) -> int:
     from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
 
     bag = run_demo(plan)
-    report = write_report(bag, plan.out)
+    with waiting(DRAWING):
+        report = write_report(bag, plan.out)
     print(table(report))
     print("\n".join(f"{plan.out / name}" for name in (SHEET, VIDEO, REPORT)))
     return 1 if report.faults else 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyview_ros.cli.waiting import waiting
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ OF_IMPORTED: dict[str, object] = {
     "table": False,
 }
 
+COMPARING = "making the graphs, comparing each with torch"
 OF_PACKAGE: dict[str, object] = {"out": None, "name": "", "config": None}
 
 
@@ -120,7 +122,8 @@ def _export_trained(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
 
     config = read_config(args.config) if args.config else parse_config(checkpoint.config)
     named = replace(config, name=args.name or config.name)
-    folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
+    with waiting(COMPARING):
+        folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
     print(f"{folder}: step {checkpoint.step}, {_mebibytes(folder)} MiB, equal to torch")
     return 0
 
@@ -137,7 +140,8 @@ def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
             "--into models/worlds-composite-10m",
         )
     folder = find_package(args.into)
-    package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)
+    with waiting(COMPARING):
+        package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)
     print(f"{folder}: surfaces of step {checkpoint.step} added, equal to torch")
     return 0
 
@@ -177,7 +181,8 @@ def _export_joint(
 ) -> int:
     from anyview_ros.model.joint.package import package_import
 
-    made = package_import(weights, models, contract, args.piece, args.table)
+    with waiting(COMPARING):
+        made = package_import(weights, models, contract, args.piece, args.table)
     worst = max(made.differences.values(), default=None)
     print(
         f"{made.folder}: {_mebibytes(made.folder)} MiB, "

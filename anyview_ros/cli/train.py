@@ -8,11 +8,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
+from anyview_ros.cli.waiting import waiting
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     AnyRun = TypeVar("AnyRun", bound=Run)
 
 REPORT_EVERY_S = 15.0
+BEFORE_THE_FIRST = "preparing scenes and the first step"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,16 +131,24 @@ def trained(
         if first and isinstance(trainer, Trainer):
             watchers.append(Pictures(trainer, args))
 
-        def on_step(progress: Progress) -> None:
-            for watcher in watchers:
-                watcher.add(progress)
+        with ExitStack() as stack:
+            stack.enter_context(renderers(stores, args.renderers if first else 0))
+            begun = stack.enter_context(waiting(BEFORE_THE_FIRST)) if first else _nothing
 
-        with renderers(stores, args.renderers if first else 0):
+            def on_step(progress: Progress) -> None:
+                begun()
+                for watcher in watchers:
+                    watcher.add(progress)
+
             part = round(args.max_part_size * 2**20)
             step = train(trainer, args.out, args.resume, stop, on_step, args.loaders, part)
         if first:
             print(f"step {step} of {config.training.steps} is saved in {args.out}")
     return 130 if stop.interrupted else 0
+
+
+def _nothing() -> None:
+    pass
 
 
 def use_device(args: argparse.Namespace) -> torch.device:
