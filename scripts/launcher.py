@@ -179,8 +179,8 @@ def stages(command: str, arguments: Sequence[str] = ()) -> list[Stage]:
     """Everything that `command` needs, in order."""
     make_venv = (os.path.realpath(sys.executable), "-m", "venv", str(VENV))
     # --verbose: else pip keeps what the build says to itself, and `progress` cannot tell of it.
-    editable = (*PIP, "install", "--verbose", "--no-deps", "--no-build-isolation", "--editable")
-    editable = (*editable, str(ROOT))
+    options = ("--verbose", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    editable = (*PIP, "install", *options)
     build = ["msg", "srv", "action", "cmake", "CMakeLists.txt", "package.xml", "setup.py"]
     build += ["scripts/anyview", "scripts/sim_rig", "scripts/synth"]
     build += [f"requirements/ros-{DISTRO}.txt"]
