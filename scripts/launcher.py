@@ -58,7 +58,7 @@ FOREIGN = (
 # The first name is read by Fast DDS 2 (ROS 2 Jazzy), the second by Fast DDS 3 (Kilted).
 PROFILE = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 FAILED = ("ERROR: ", "CMake Error", ": error:", "fatal error", "No space left on device")
-NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] ", re.MULTILINE)
+NINJA_STEP = re.compile(r"^ *\[(\d+)/(\d+)\] ", re.MULTILINE)  # which pip indents
 TO_THE_END = "\033[K"  # clears the line of a terminal, from where the cursor is
 PERIOD_S = 15  # between two lines of a stage where nobody watches
 NO_NETWORK = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")

@@ -462,7 +462,7 @@ def test_the_two_builds_of_onnxruntime_replace_each_other(
 COMPILES = """
 import sys, time
 for step in range(1, 5):
-    print(f"[{step}/4] Building C object {step}.o", flush=True)
+    print(f"  [{step}/4] Building C object {step}.o", flush=True)
     time.sleep(0.3)
 """
 
@@ -474,7 +474,7 @@ for step in range(1, 5):
         ("$ pip\n[9/9] Linking\n$ pip\nCollecting a\nCollecting b\n", ", 2 packages"),
         ("$ pip\nCollecting a\nInstalling collected packages: a\n", ", installing"),
         ("$ pip\n-- Configuring done\n", ""),
-        ("$ pip\n[1/172] Generating\n[34/172] Building C object x.o\n", ", step 34 of 172"),
+        ("$ pip\n  [1/172] Generating\n  [34/172] Building C object x.o\n", ", step 34 of 172"),
     ],
 )
 def test_progress_is_read_from_the_log(launcher: Any, log: str, said: str) -> None:
