@@ -358,7 +358,7 @@ def progress(log: str) -> str:
     if "Installing collected packages" in last:
         return ", installing"
     found = last.count("\nCollecting ")
-    return f", {found} packages" if found else ""
+    return f", {found} package{'s' if found > 1 else ''}" if found else ""
 
 
 def reason(log: str) -> str:

@@ -472,6 +472,7 @@ for step in range(1, 5):
     [
         ("$ pip install\nsome words\n", ""),
         ("$ pip\n[9/9] Linking\n$ pip\nCollecting a\nCollecting b\n", ", 2 packages"),
+        ("$ pip\nCollecting a\n", ", 1 package"),
         ("$ pip\nCollecting a\nInstalling collected packages: a\n", ", installing"),
         ("$ pip\n-- Configuring done\n", ""),
         ("$ pip\n  [1/172] Generating\n  [34/172] Building C object x.o\n", ", step 34 of 172"),
