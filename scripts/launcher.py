@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -57,6 +58,9 @@ FOREIGN = (
 # The first name is read by Fast DDS 2 (ROS 2 Jazzy), the second by Fast DDS 3 (Kilted).
 PROFILE = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 FAILED = ("ERROR: ", "CMake Error", ": error:", "fatal error", "No space left on device")
+NINJA_STEP = re.compile(r"^ *\[(\d+)/(\d+)\] ", re.MULTILINE)  # which pip indents
+TO_THE_END = "\033[K"  # clears the line of a terminal, from where the cursor is
+PERIOD_S = 15  # between two lines of a stage where nobody watches
 NO_NETWORK = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError")
 
 
@@ -174,7 +178,9 @@ def check_machine() -> None:
 def stages(command: str, arguments: Sequence[str] = ()) -> list[Stage]:
     """Everything that `command` needs, in order."""
     make_venv = (os.path.realpath(sys.executable), "-m", "venv", str(VENV))
-    editable = (*PIP, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    # --verbose: else pip keeps what the build says to itself, and `progress` cannot tell of it.
+    options = ("--verbose", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    editable = (*PIP, "install", *options)
     build = ["msg", "srv", "action", "cmake", "CMakeLists.txt", "package.xml", "setup.py"]
     build += ["scripts/anyview", "scripts/sim_rig", "scripts/synth"]
     build += [f"requirements/ros-{DISTRO}.txt"]
@@ -318,17 +324,41 @@ def run_stage(stage: Stage, environment: Mapping[str, str], lock: int) -> None:
 
 
 def watch(child: subprocess.Popen[bytes], title: str, start: float) -> int:
-    """Wait for the child; the seconds count up where someone watches. Returns its status."""
+    """Wait for the child, and tell how far it is; return its status.
+
+    On a terminal one line moves each second; elsewhere a line comes every PERIOD_S.
+    """
+    watched = sys.stderr.isatty()
+    said = start
     try:
         while True:
-            if sys.stderr.isatty():
-                say(f"{title}: {time.monotonic() - start:.0f} s", end="\r")
+            now = time.monotonic()
+            text = f"{title}: {now - start:.0f} s{progress(LOG.read_text(errors='replace'))}"
+            if watched:
+                say(f"{text}{TO_THE_END}", end="\r")
+            elif now - said >= PERIOD_S:
+                say(f"{text} ...")
+                said = now
             with suppress(subprocess.TimeoutExpired):
                 return child.wait(timeout=1)
     finally:
+        if watched:
+            print(end=f"\r{TO_THE_END}", file=sys.stderr, flush=True)
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGTERM)
             child.wait()
+
+
+def progress(log: str) -> str:
+    """Return how far the last command is, from its output; empty where it does not say."""
+    last = log.rpartition("\n$ ")[2]
+    if steps := NINJA_STEP.findall(last):
+        done, total = steps[-1]
+        return f", step {done} of {total}"
+    if "Installing collected packages" in last:
+        return ", installing"
+    found = last.count("\nCollecting ")
+    return f", {found} package{'s' if found > 1 else ''}" if found else ""
 
 
 def reason(log: str) -> str:

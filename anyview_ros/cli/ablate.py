@@ -13,16 +13,29 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="TOML file of the run, its reference")
-    parser.add_argument("--steps", type=int, default=300, help="of each variant")
+    parser.add_argument(
+        "config", type=Path, help="TOML file of the run that the variants are compared with"
+    )
+    parser.add_argument("--steps", type=int, default=300, help="training steps of each variant")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop cleanly after this time")
-    parser.add_argument("--only", nargs="*", default=[], help="variants; all when none is named")
-    parser.add_argument("--scenes", type=int, default=8, help="held-out scenes of each set")
-    parser.add_argument("--out", type=Path, required=True, help="folder of runs and results")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="names of the variants to train; all if not given"
+    )
+    parser.add_argument(
+        "--scenes", type=int, default=8, help="held-out scenes to measure on, from each set"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the runs and the results"
+    )
     parser.add_argument("--cache", type=Path, help="folder of rendered scenes")
     parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
-    parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: a GPU if there is one",
+    )
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one for each core")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,26 +24,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bag",
         type=Path,
-        help="rosbag2 folder, one .mcap or .db3 file, ROS 1 bag, LeRobot data set; only read",
+        help="rosbag2 folder, .mcap or .db3 file, ROS 1 bag, or LeRobot data set; never changed",
     )
-    parser.add_argument("out", type=Path, help="folder to write; must not exist")
+    parser.add_argument("out", type=Path, help="folder to write; it must not exist yet")
     parser.add_argument(
         "--cameras",
         type=Path,
         required=True,
         metavar="FILE.yaml",
-        help="virtual cameras, by the fields of add_virtual_camera",
+        help="the virtual cameras to add (docs/augment.md shows such a file)",
     )
     add_bag_arguments(parser, choice="--sources")
     add_engine_arguments(parser)
     parser.add_argument(
-        "--images", choices=("raw", "jpeg", "both"), default="raw", help="of virtual cameras"
+        "--images",
+        choices=("raw", "jpeg", "both"),
+        default="raw",
+        help="how the images of virtual cameras are stored",
     )
     parser.add_argument(
         "--memory",
         choices=("past", "both"),
         default="past",
-        help="keyframes of the time before a clip, as the node; both: of the time after it too",
+        help="past: use what cameras saw before a clip, as the node does; both: after it, too",
     )
     add_export_arguments(parser)
     parser.add_argument(
@@ -51,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="TOPIC",
-        help="of the input, that are copied; * stands for any text; all",
+        help="copy only these topics of the input, * stands for any text; all if not given",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with what was stopped")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     add_many_arguments(parser)
 
 

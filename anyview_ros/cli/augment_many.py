@@ -22,14 +22,14 @@ def add_many_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="BAG is a folder or list of recordings: as many at a time, by Ray; 0: one after the "
-        "other, without",
+        help="BAG is a folder or a list of recordings: augment N of them at a time, with Ray; "
+        "0: one after the other, without Ray",
     )
     parser.add_argument(
-        "--ray-address", default="", help="of a cluster; without: workers on this machine"
+        "--ray-address", default="", help="address of a Ray cluster; this machine if not given"
     )
     parser.add_argument(
-        "--gpu-share", type=float, default=0.0, help="of a GPU, that Ray gives a worker"
+        "--gpu-share", type=float, default=0.0, help="share of a GPU that Ray gives each worker"
     )
 
 

@@ -19,14 +19,18 @@ def add_bag_arguments(parser: argparse.ArgumentParser, choice: str) -> None:
         choice: name of the option that says which cameras are taken.
     """
     parser.add_argument(
-        choice, nargs="+", default=(), metavar="NAME", help="as the node names them; all"
+        choice,
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="use only these cameras: front for /front/image_raw; all if not given",
     )
     parser.add_argument("--fixed-frame", default="odom", help="TF frame that does not move")
     parser.add_argument(
         "--rectify",
         choices=get_args(Rectify),
         default="auto",
-        help="auto: unless the topic's name says rect; off: the images are rectified already",
+        help="auto: rectify, unless the topic's name says rect; off: images are rectified already",
     )
     parser.add_argument(
         "--param",
@@ -34,14 +38,22 @@ def add_bag_arguments(parser: argparse.ArgumentParser, choice: str) -> None:
         nargs="+",
         action="extend",
         metavar="CAMERA.NAME:=VALUE",
-        help="of one camera: image_topic, camera_info_topic, rectify as the node has them; "
-        "frame_id, its optical frame; camera_info_url, a calibration file",
+        help="set something of one camera: image_topic, camera_info_topic, rectify, "
+        "frame_id (its optical frame) or camera_info_url (a calibration file)",
     )
     parser.add_argument(
-        "--tf-topics", nargs="+", default=(), metavar="TOPIC", help="those above the camera's"
+        "--tf-topics",
+        nargs="+",
+        default=(),
+        metavar="TOPIC",
+        help="topics of the TF tree; if not given, those nearest above each camera's topic",
     )
     parser.add_argument(
-        "--ignore-frames", nargs="+", default=(), metavar="FRAME", help="whose TF is left out"
+        "--ignore-frames",
+        nargs="+",
+        default=(),
+        metavar="FRAME",
+        help="leave out the transforms of these frames",
     )
 
 

@@ -7,10 +7,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
+from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.cli.json_output import add_json, print_json
-from anyview_ros.engine.onnx.providers import ProviderChoice
 from anyview_ros.worlds.seeds import BENCH_SEED
 
 if TYPE_CHECKING:
@@ -38,25 +38,35 @@ JSON_KEYS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("root", nargs="?", type=Path, help="benchmark root with a splits.json")
-    what.add_argument("--worlds", action="store_true", help="synthetic splits, made from seeds")
+    what.add_argument("--worlds", action="store_true", help="worlds that are rendered from seeds")
     what.add_argument(
-        "--real", action="store_true", help="real pictures with a true second view, as installed"
+        "--real", action="store_true", help="real pictures that have a true second view"
     )
     parser.add_argument("--model", required=True, help="name or folder of a model package")
-    parser.add_argument("--out", type=Path, help="folder; out/bench/MODEL-WHAT if not given")
     parser.add_argument(
-        "--splits", type=names, default=(), help="only these, or groups of them: A,B"
+        "--out", type=Path, help="folder to write; out/bench/MODEL-WHAT if not given"
     )
-    parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
-    parser.add_argument("--size", type=image_size, help="of worlds: HxW; the model's if not given")
-    parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
-    parser.add_argument("--speeds", type=names, default=("exact",), help="of the model: A,B")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise, for every episode")
     parser.add_argument(
-        "--workers", type=int, help="processes; one a core, or one on a GPU, if not given"
+        "--splits", type=names, default=(), help="only these splits, or groups of splits: A,B"
     )
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--provider", default="auto", choices=get_args(ProviderChoice))
+    parser.add_argument(
+        "--seeds", type=seed_range, default=SEEDS, help="seeds of worlds, A:B without B"
+    )
+    parser.add_argument(
+        "--size", type=image_size, help="size of worlds, HxW; the model's if not given"
+    )
+    parser.add_argument(
+        "--kinds", type=names, default=(), help="kinds of worlds, A,B; all if not given"
+    )
+    parser.add_argument("--speeds", type=names, default=("exact",), help="speeds of the model, A,B")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the noise, the same for every episode"
+    )
+    parser.add_argument(
+        "--workers", type=int, help="processes; one for each core, or one on a GPU, if not given"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each worker")
+    add_provider(parser)
     parser.add_argument(
         "--no-perceptual", action="store_true", help="leave the perceptual distance out"
     )

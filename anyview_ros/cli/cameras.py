@@ -19,10 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     text = "draw the cameras of a file over the rig, with a frame of each"
     preview = kinds.add_parser("preview", help=text, description=text)
-    preview.add_argument("bag", type=Path, help="as of augment; only read")
+    preview.add_argument("bag", type=Path, help="recording, as for augment; never changed")
     preview.add_argument("out", type=Path, help=f"picture to write: {', '.join(KINDS)}")
     preview.add_argument(
-        "--cameras", type=Path, required=True, metavar="FILE.yaml", help="as of augment"
+        "--cameras",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="virtual cameras, as for augment",
     )
     preview.add_argument(
         "--at", type=float, default=0.0, metavar="S", help="seconds after the first image"

@@ -16,7 +16,7 @@ JSON_KEYS = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=4.0, help="how long to listen")
+    parser.add_argument("--seconds", type=float, default=4.0, help="seconds to listen")
     add_json(parser, "the findings")
     parser.add_argument(
         "--ros-args",

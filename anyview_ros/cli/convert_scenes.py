@@ -19,16 +19,21 @@ from anyview_ros.errors import AnyviewError
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the scenes to")
     parser.add_argument(
-        "--name", help="how their folders begin; as the input is called if not given"
+        "--name", help="how the names of their folders begin; the input's name if not given"
     )
-    parser.add_argument("--frames", type=int, default=41, help="of a scene, 1 + 4k")
+    parser.add_argument("--frames", type=int, default=41, help="frames of a scene: 1 + 4k")
     parser.add_argument("--period", type=float, default=0.1, help="seconds between frames")
-    parser.add_argument("--images", choices=IMAGES, default="jpg", help="png loses nothing")
     parser.add_argument(
-        "--longer-side", type=int, default=0, help="of the images in pixels at most; 0 = any"
+        "--images", choices=IMAGES, default="jpg", help="format of the images; png loses nothing"
     )
     parser.add_argument(
-        "--scene-scale", type=float, default=1 / 16, help="1/16 driving, 1/8 indoor, in decimals"
+        "--longer-side",
+        type=int,
+        default=0,
+        help="shrink images to this many pixels; 0: keep their size",
+    )
+    parser.add_argument(
+        "--scene-scale", type=float, default=1 / 16, help="0.0625 on a road, 0.125 in a room"
     )
 
 

@@ -8,7 +8,9 @@ import webbrowser
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
+from anyview_ros.cli.report import DRAWING
 from anyview_ros.cli.view import PORT, check_viser, say_address
+from anyview_ros.cli.waiting import waiting
 from anyview_ros.demo.plan import SOURCES, DemoPlan
 from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.whole_file import full_disk_named
@@ -24,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         default=SOURCES[0],
-        help=f"{', '.join(SOURCES)}, a video file, or a folder of images",
+        help=f"what cameras see: {', '.join(SOURCES)}, a video file, or a folder of images",
     )
     parser.add_argument(
         "--hfov",
@@ -42,21 +44,26 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seconds",
         type=float,
-        help=f"simulated time; {SECONDS:g} when left out, with --view without end",
+        help=f"simulated seconds; {SECONDS:g} if not given, without end with --view",
     )
-    parser.add_argument("--seed", type=int, default=DEMO_SEED, help="which street or table")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=DEMO_SEED,
+        help="number of the street or table: each is another one",
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
         "--live",
         action="store_true",
-        help="four cameras that stream: on the vehicle, in the world, in orbit, in a hand",
+        help="show four cameras that stream: on the car, standing, circling, moved by hand",
     )
     shown.add_argument(
         "--view",
         action="store_true",
-        help="a page in the browser, where a mouse moves a camera that streams; until Ctrl-C",
+        help="open a page in the browser where you move a camera by mouse; Ctrl-C ends it",
     )
     parser.add_argument("--domain", type=_domain, help="ROS_DOMAIN_ID; a random one if not given")
 
@@ -115,7 +122,8 @@ def _recorded(plan: DemoPlan) -> int:
     from anyview_ros.demo.report_files import REPORT, SHEET, VIDEO, table, write_report
 
     bag = run_demo(plan)
-    report = write_report(bag, plan.out)
+    with waiting(DRAWING):
+        report = write_report(bag, plan.out)
     print(table(report))
     print("\n".join(f"{plan.out / name}" for name in (SHEET, VIDEO, REPORT)))
     return 1 if report.faults else 0

@@ -30,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--levels",
         type=float,
         nargs="+",
-        help="noise levels of its steps; 80, of imported weights 80 2, when left out",
+        help="noise levels of its steps; if not given 80, for imported weights 80 2",
     )
-    group.add_argument("--steps", type=int, default=500, help="updates")
-    group.add_argument("--scenes", type=int, default=2, help="of an update")
+    group.add_argument("--steps", type=int, default=500, help="training steps")
+    group.add_argument("--scenes", type=int, default=2, help="scenes in each training step")
     group.add_argument(
-        "--rate", type=float, help="learning rate; 5e-4, of imported weights 1e-5, when left out"
+        "--rate", type=float, help="learning rate; if not given 5e-4, for imported weights 1e-5"
     )
     _add_trained(parser.add_argument_group("of a training run"))
     _add_imported(parser.add_argument_group("of imported weights"))
@@ -48,23 +48,23 @@ def _add_trained(group: argparse._ArgumentGroup) -> None:
         "--teacher-levels",
         type=float,
         nargs="+",
-        help="those of the way that it learns, to 0; of the teacher's speed exact when left out",
+        help="noise levels that the teacher takes, down to 0; its speed exact if not given",
     )
     group.add_argument(
         "--look",
         type=float,
-        help="weight of how unlike true clips answers look, beside squared errors; 0 = not asked",
+        help="weight of the perceptual loss beside the squared error; 0: none",
     )
 
 
 def _add_imported(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--config", type=Path, help="TOML file of its scenes, e.g. config/distillation/*.toml"
+        "--config", type=Path, help="TOML file of the scenes, as config/distillation/*.toml"
     )
     group.add_argument(
         "--teacher-speed",
         choices=("exact", "fast"),
-        help="of a package, by whose schedule the teacher goes: 35 steps and the clean pass, or 12",
+        help="steps that the teacher takes: exact 35 and the clean pass, fast 12",
     )
 
 

@@ -13,17 +13,34 @@ if TYPE_CHECKING:
     from anyview_ros.engine.pipeline import SynthesisOptions
 
 
+def add_provider(parser: argparse.ArgumentParser) -> None:
+    """Add the option."""
+    parser.add_argument(
+        "--provider",
+        choices=get_args(ProviderChoice),
+        default=AUTO,
+        help="what the model runs on; auto: the fastest that this machine has",
+    )
+
+
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="package: a name, or a path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
+    add_provider(parser)
     parser.add_argument(
-        "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
+        "--speed",
+        default="",
+        help="exact, fast or draft, if the package has it; its default if not given",
     )
-    parser.add_argument("--speed", default="", help="exact, fast, draft, as the package has them")
-    parser.add_argument("--steps", type=int, default=0, help="of the sampler; 0 = the speed's own")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
     parser.add_argument(
-        "--scene-scale", type=float, default=0.0, help="about 1 over metres; 0 = the model's"
+        "--steps", type=int, default=0, help="steps of the sampler; 0: those of the speed"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    parser.add_argument(
+        "--scene-scale",
+        type=float,
+        default=0.0,
+        help="0.0625 on a road, 0.125 in a room; 0: the model's",
     )
 
 

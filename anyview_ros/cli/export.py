@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyview_ros.cli.waiting import waiting
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ OF_IMPORTED: dict[str, object] = {
     "table": False,
 }
 
+COMPARING = "making the graphs, comparing each with torch"
 OF_PACKAGE: dict[str, object] = {"out": None, "name": "", "config": None}
 
 
@@ -33,37 +35,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "weights", help="latest.safetensors of a training run, or a name given to 'anyview import'"
     )
     parser.add_argument(
-        "--out", type=Path, help="folder of packages: models, or where the imported weights lie"
+        "--out",
+        type=Path,
+        help="folder for the package; if not given models, or where the imported weights lie",
     )
-    parser.add_argument("--name", default="", help="of the package, in place of the one it gets")
+    parser.add_argument("--name", default="", help="another name for the package")
     parser.add_argument(
-        "--into", help="package, by name or path, that weights of family 'surfaces' are added to"
+        "--into", help="package to which a surface network is added, a name or a path"
     )
     trained = parser.add_argument_group("of a training run")
-    trained.add_argument("--config", type=Path, help="in place of the copy in the checkpoint")
+    trained.add_argument(
+        "--config", type=Path, help="another config than the one in the checkpoint"
+    )
     _add_imported(parser.add_argument_group("of imported weights, and of their students"))
     parser.set_defaults(**OF_IMPORTED)
 
 
 def _add_imported(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--frames", type=int, help="of a clip: 1 + 4k, up to 41")
-    group.add_argument("--size", help="of the camera: 16:9, 4:3, 1:1, or WIDTHxHEIGHT in pixels")
+    group.add_argument("--frames", type=int, help="frames of a clip: 1 + 4k, up to 41")
+    group.add_argument(
+        "--size", help="shape of the camera: 16:9, 4:3, 1:1, or WIDTHxHEIGHT in pixels"
+    )
     group.add_argument(
         "--exact-size",
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="of the network, multiples of 16, in place of what suits the camera",
+        help="size of the network in pixels, multiples of 16; what suits the camera if not given",
     )
-    group.add_argument("--precision", choices=("fp32", "fp16", "bf16"), help="of the arithmetic")
-    group.add_argument("--steps", type=int, help="of the exact schedule; a student has its own")
+    group.add_argument(
+        "--precision", choices=("fp32", "fp16", "bf16"), help="precision of the arithmetic"
+    )
+    group.add_argument("--steps", type=int, help="steps of the speed exact; a student has its own")
     group.add_argument("--frame-period", type=float, help="seconds between frames")
-    group.add_argument("--scene-scale", type=float, help="1/16 driving, 1/8 indoor, in decimals")
-    group.add_argument("--piece", type=int, help="latent frames coded at a time; 0 = all")
+    group.add_argument("--scene-scale", type=float, help="0.0625 on a road, 0.125 in a room")
+    group.add_argument("--piece", type=int, help="latent frames that are coded at a time; 0: all")
     group.add_argument(
         "--table",
         action="store_true",
-        help="store modulations, not their networks: smaller, for the exact schedule alone",
+        help="store the modulations, not their networks: smaller, but only the speed exact works",
     )
 
 
@@ -112,7 +122,8 @@ def _export_trained(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
 
     config = read_config(args.config) if args.config else parse_config(checkpoint.config)
     named = replace(config, name=args.name or config.name)
-    folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
+    with waiting(COMPARING):
+        folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
     print(f"{folder}: step {checkpoint.step}, {_mebibytes(folder)} MiB, equal to torch")
     return 0
 
@@ -129,7 +140,8 @@ def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
             "--into models/worlds-composite-10m",
         )
     folder = find_package(args.into)
-    package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)
+    with waiting(COMPARING):
+        package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)
     print(f"{folder}: surfaces of step {checkpoint.step} added, equal to torch")
     return 0
 
@@ -169,7 +181,8 @@ def _export_joint(
 ) -> int:
     from anyview_ros.model.joint.package import package_import
 
-    made = package_import(weights, models, contract, args.piece, args.table)
+    with waiting(COMPARING):
+        made = package_import(weights, models, contract, args.piece, args.table)
     worst = max(made.differences.values(), default=None)
     print(
         f"{made.folder}: {_mebibytes(made.folder)} MiB, "

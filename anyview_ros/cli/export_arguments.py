@@ -21,31 +21,34 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FORMAT=FOLDER",
-        help="data set to write too: scenes, kitti, nuscenes, lerobot, argoverse2; repeatable",
+        help="also write a data set: scenes, kitti, nuscenes, lerobot, argoverse2; may be repeated",
     )
-    parser.add_argument("--fps", type=int, default=0, help="samples a second of an export")
+    parser.add_argument("--fps", type=int, default=0, help="samples of an export in each second")
     parser.add_argument(
-        "--clock", default="", metavar="TOPIC", help="whose messages are the samples of an export"
+        "--clock",
+        default="",
+        metavar="TOPIC",
+        help="topic whose messages say when an export has samples",
     )
     parser.add_argument(
         "--tolerance",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="from a sample to its frame at most; 0 = half a period",
+        help="longest time from a sample to its frame; 0: half a period",
     )
     parser.add_argument(
         "--ego-frame",
         default=EGO_FRAME,
         metavar="FRAME",
-        help="TF frame of the robot, on which an export places the cameras",
+        help="TF frame of the robot, for exports that place cameras on it",
     )
     parser.add_argument(
         "--calibration",
         type=Path,
         default=None,
         metavar="FILE.yaml",
-        help="where the cameras of a LeRobot data set are; its own sidecar",
+        help="poses of a LeRobot data set's cameras; if not given, its folder anyview/ tells them",
     )
 
 

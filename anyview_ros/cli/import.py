@@ -20,19 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dit", type=Path, required=True, help="anyview_dvs_2b.pt")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.pth")
     parser.add_argument("--text", type=Path, required=True, help="default_text_emb.pt")
-    parser.add_argument("--name", default="anyview-2b", help="of the imported weights")
+    parser.add_argument("--name", default="anyview-2b", help="name of the imported weights")
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder of imported weights; where models are looked for if not given",
+        help="folder for them; if not given, the one in which models are found by name",
     )
     parser.add_argument(
-        "--accept-license", action="store_true", help="of the weights, which is shown"
+        "--accept-license",
+        action="store_true",
+        help="accept the licence of the weights, which is shown",
     )
     parser.add_argument(
         "--any-size",
         action="store_true",
-        help="take networks of other sizes than the released ones too, as fakes for tests are",
+        help="also take networks of other sizes than the released ones, such as test fakes",
     )
 
 

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
-from anyview_ros.engine.onnx.providers import AUTO, ProviderChoice
+from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
 from anyview_ros.whole_file import full_disk_named
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "bag", type=Path, help="rosbag2 folder, one .mcap or .db3 file, or a ROS 1 bag; only read"
+        "bag", type=Path, help="rosbag2 folder, .mcap or .db3 file, or ROS 1 bag; never changed"
     )
     add_bag_arguments(parser, choice="--sources")
-    parser.add_argument("--json", action="store_true", help="the same for scripts")
-    parser.add_argument("--no-timing", action="store_true", help="make no clip to measure the time")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="whose time is measured")
+    parser.add_argument("--json", action="store_true", help="print the same as JSON, for scripts")
     parser.add_argument(
-        "--provider", choices=get_args(ProviderChoice), default=AUTO, help="auto: the fastest"
+        "--no-timing", action="store_true", help="do not make a clip to measure the time"
     )
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="model package whose time is measured"
+    )
+    add_provider(parser)
 
 
 def run(args: argparse.Namespace) -> int:

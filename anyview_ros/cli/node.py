@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=word,
         default=[],
         metavar="NAME:=VALUE",
-        help="any parameter of the node, as front.image_topic:=/rig/front/rgb; may be given again",
+        help="any parameter of the node, as front.image_topic:=/rig/front/rgb; may be repeated",
     )
     parser.add_argument("--params-file", metavar="FILE", help="the same as params_file:=FILE")
     add_ros_arguments(parser)
@@ -33,7 +33,7 @@ def add_ros_arguments(parser: ArgumentParser) -> None:
         nargs=REMAINDER,
         default=[],
         metavar="...",
-        help="all that follows is for ROS, as behind ros2 run: -r FROM:=TO, --log-level LEVEL",
+        help="the rest of the line is for ROS, as with ros2 run: -r FROM:=TO, --log-level LEVEL",
     )
 
 

@@ -11,17 +11,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="IMAGE_TOPIC",
         help="topics that the node takes images from, as /front/image_raw or "
-        "/rear/image_raw/compressed; without any, those of all cameras",
+        "/rear/image_raw/compressed; those of all cameras if not given",
     )
-    parser.add_argument("--namespace", default="/", help="of the node")
-    parser.add_argument("--node", default="anyview", help="its name")
+    parser.add_argument("--namespace", default="/", help="namespace of the node")
+    parser.add_argument("--node", default="anyview", help="name of the node")
     parser.add_argument(
         "--call",
         action="append",
         default=[],
         metavar="SERVICE",
         help="a service that the parameter back_pressure lets it call, as /rosbag2_player/pause; "
-        "may be given again",
+        "may be repeated",
     )
 
 

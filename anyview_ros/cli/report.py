@@ -6,6 +6,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from anyview_ros.cli.json_output import add_json, print_json
+from anyview_ros.cli.waiting import waiting
+
+DRAWING = "computing figures, drawing pictures"
 
 NEEDS = (
     "The bag should hold, of each virtual camera, virtual/NAME/image_raw, camera_info and "
@@ -26,7 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = NEEDS
     parser.add_argument("bag", type=Path, help="folder of a rosbag2 recording, see below")
     parser.add_argument(
-        "--out", type=Path, help="folder for report.json and pictures; beside the bag if not given"
+        "--out",
+        type=Path,
+        help="folder for report.json and pictures; the one that the bag lies in if not given",
     )
     add_json(parser, "report.json")
 
@@ -37,7 +42,8 @@ def run(args: Namespace) -> int:
     from anyview_ros.demo.report_files import table, write_report
 
     bag: Path = args.bag.resolve()
-    report = write_report(bag, args.out or bag.parent)
+    with waiting(DRAWING):
+        report = write_report(bag, args.out or bag.parent)
     if args.json:
         print_json(asdict(report))
     else:

@@ -46,7 +46,7 @@ def named(error: OSError) -> AnyviewError:
     return AnyviewError(
         "no_access",
         f"'{error.filename}': {error.strerror}; name files that you can read, and a folder that "
-        "you can write to with --out",
+        "you can write to with --out (--cache for the scenes of training)",
     )
 
 

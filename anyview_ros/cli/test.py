@@ -9,10 +9,12 @@ from anyview_ros.errors import AnyviewError
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--both", action="store_true", help="over ROS 2 Jazzy, and then over Kilted"
+        "--both", action="store_true", help="run over ROS 2 Jazzy, then over Kilted"
     )
     parser.add_argument(
-        "pytest", nargs=REMAINDER, help="what pytest is given: only that runs; nothing: all checks"
+        "pytest",
+        nargs=REMAINDER,
+        help="arguments for pytest, which then runs alone; all checks if there are none",
     )
 
 

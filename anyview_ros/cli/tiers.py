@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from anyview_ros.cli.bench import names, say, seed_range
-from anyview_ros.engine.onnx.providers import Provider, ProviderChoice
+from anyview_ros.cli.engine_arguments import add_provider
+from anyview_ros.engine.onnx.providers import Provider
 from anyview_ros.worlds.seeds import BENCH_SEED
 
 if TYPE_CHECKING:
@@ -31,23 +32,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="a scene's folder, in place of rendered worlds; may be given again",
+        help="folder of a scene, in place of rendered worlds; may be repeated",
     )
-    parser.add_argument("--seeds", type=seed_range, default=SEEDS, help="of worlds: A:B, without B")
-    parser.add_argument("--kinds", type=names, default=(), help="of worlds, all when not given")
-    parser.add_argument("--splits", type=names, default=SPLITS, help="of worlds: narrow, extreme")
-    parser.add_argument("--speeds", type=names, default=(), help="of the package, all: A,B")
+    parser.add_argument(
+        "--seeds", type=seed_range, default=SEEDS, help="seeds of worlds, A:B without B"
+    )
+    parser.add_argument(
+        "--kinds", type=names, default=(), help="kinds of worlds, A,B; all if not given"
+    )
+    parser.add_argument(
+        "--splits", type=names, default=SPLITS, help="splits of worlds: narrow, extreme"
+    )
+    parser.add_argument(
+        "--speeds", type=names, default=(), help="speeds of the package, A,B; all if not given"
+    )
     parser.add_argument(
         "--try",
         dest="tried",
         action="append",
         default=[],
         metavar="[NAME=]STEPS[,SOLVER[,REUSE]]",
-        help="a speed the package does not have; levels as 80/20/0 may stand for STEPS",
+        help="a speed that the package lacks; STEPS may be noise levels, as 80/20/0",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
-    parser.add_argument("--provider", default="auto", choices=get_args(ProviderChoice))
-    parser.add_argument("--threads", type=int, default=0, help="of a processor; 0 = one a core")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    add_provider(parser)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one for each core")
     parser.add_argument(
         "--no-perceptual", action="store_true", help="leave the perceptual distance out"
     )
@@ -57,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--take",
         action="store_true",
-        help="make the tried speeds part of the package, whose card is written too",
+        help="make the tried speeds part of the package, and write its card",
     )
 
 

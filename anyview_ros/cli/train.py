@@ -8,11 +8,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
+from anyview_ros.cli.waiting import waiting
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
@@ -26,35 +28,49 @@ if TYPE_CHECKING:
     AnyRun = TypeVar("AnyRun", bound=Run)
 
 REPORT_EVERY_S = 15.0
+BEFORE_THE_FIRST = "preparing scenes and the first step"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="TOML file, e.g. config/training/*.toml")
+    parser.add_argument("config", type=Path, help="TOML file of the run, as config/training/*.toml")
     parser.add_argument(
         "--from",
         dest="package",
         metavar="PACKAGE",
-        help="model package whose weights a new run begins with, to fine-tune it",
+        help="model package to fine-tune: the run begins with its weights",
     )
     add_running(parser)
 
 
 def add_running(parser: argparse._ActionsContainer) -> None:
     """What every run needs, whatever it trains."""
-    parser.add_argument("--minutes", type=float, default=9.0, help="stop cleanly after this time")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoint")
+    parser.add_argument(
+        "--minutes", type=float, default=9.0, help="stop after this time; --resume goes on"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run's checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--cache", type=Path, help="folder of rendered scenes")
     parser.add_argument("--renderers", type=int, default=1, help="processes that render scenes")
     parser.add_argument(
-        "--pictures-every", type=float, default=20.0, help="minutes between pictures, 0 = none"
+        "--pictures-every",
+        type=float,
+        default=20.0,
+        help="minutes between pictures of held-out scenes; 0: none",
     )
     parser.add_argument(
-        "--max-part-size", type=float, default=0, help="MiB of a checkpoint's file, 0 = one file"
+        "--max-part-size",
+        type=float,
+        default=0,
+        help="split the checkpoint into files of so many MiB; 0: one file",
     )
-    parser.add_argument("--loaders", type=int, default=1, help="threads that draw batches")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
-    parser.add_argument("--threads", type=int, default=0, help="of the CPU, 0 = one a core")
+    parser.add_argument("--loaders", type=int, default=1, help="threads that prepare batches")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: a GPU if there is one",
+    )
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one for each core")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -115,16 +131,24 @@ def trained(
         if first and isinstance(trainer, Trainer):
             watchers.append(Pictures(trainer, args))
 
-        def on_step(progress: Progress) -> None:
-            for watcher in watchers:
-                watcher.add(progress)
+        with ExitStack() as stack:
+            stack.enter_context(renderers(stores, args.renderers if first else 0))
+            begun = stack.enter_context(waiting(BEFORE_THE_FIRST)) if first else _nothing
 
-        with renderers(stores, args.renderers if first else 0):
+            def on_step(progress: Progress) -> None:
+                begun()
+                for watcher in watchers:
+                    watcher.add(progress)
+
             part = round(args.max_part_size * 2**20)
             step = train(trainer, args.out, args.resume, stop, on_step, args.loaders, part)
         if first:
             print(f"step {step} of {config.training.steps} is saved in {args.out}")
     return 130 if stop.interrupted else 0
+
+
+def _nothing() -> None:
+    pass
 
 
 def use_device(args: argparse.Namespace) -> torch.device:

@@ -11,9 +11,15 @@ from anyview_ros.verify.run import verify
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--golden", type=Path, required=True, metavar="DIR", help="laid out as tests/golden is"
+        "--golden",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of golden vectors, laid out as tests/golden",
     )
-    parser.add_argument("--engine", choices=ENGINES, default="torch", help="what runs the networks")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="torch", help="library that runs the networks"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

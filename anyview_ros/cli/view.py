@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
+from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.cli.node import add_ros_arguments, use_profile
-from anyview_ros.engine.onnx.providers import ProviderChoice
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
 
@@ -24,20 +23,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bag",
         nargs="?",
         type=Path,
-        help="rosbag2 folder, or one .mcap or .db3 file; without one, a running node is shown",
+        help="rosbag2 folder, .mcap or .db3 file; if not given, a running node is shown",
     )
-    parser.add_argument("--port", type=int, default=PORT, help="of localhost; 0: any that is free")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=PORT,
+        help="port of the page on this machine; 0: any that is free",
+    )
     parser.add_argument(
         "--node", default="", help="name of a running node, where there are several"
     )
     add_ros_arguments(parser)
     add_bag_arguments(parser, choice="--cameras")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="of a bag: name or folder")
     parser.add_argument(
-        "--provider", default="auto", choices=get_args(ProviderChoice), help="of a bag's model"
+        "--model", default=DEFAULT_MODEL, help="model package for a bag, a name or a path"
     )
+    add_provider(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("out/view"), help="folder for the YAML of a bag's cameras"
+        "--out", type=Path, default=Path("out/view"), help="folder for the YAML file of a camera"
     )
 
 

@@ -37,8 +37,12 @@ class Harness:
 
     def wait(self, wait_for: Callable[[float], bool], timeout_s: float, what: str) -> None:
         """Wait as `Session.wait`; a timeout names the logs of both processes."""
-        logs = f"see {self._children.log(NODE)} and {self._children.log(RIG)}"
-        self.session.wait(wait_for, timeout_s, what, logs)
+        self.session.wait(wait_for, timeout_s, what, self.logs)
+
+    @property
+    def logs(self) -> str:
+        """Return where the logs of both processes are, in words."""
+        return f"see {self._children.log(NODE)} and {self._children.log(RIG)}"
 
     def add(self, camera: VirtualCamera, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """Add a virtual camera to the node.

@@ -70,6 +70,9 @@ class ContactSheet:
 class ClipVideo:
     """sources | virtual | truth, a row for each virtual camera, at the pace of the stamps.
 
+    Rows are as long as the longest of the first moment: those of fewer sources have empty tiles,
+    and further sources are left out.
+
     Args:
         file: mp4, made with the first moment.
         names, with_truth: as `ContactSheet`.
@@ -79,6 +82,7 @@ class ClipVideo:
         self._file, self._names, self._with_truth = file, names, with_truth
         self._writer: VideoWriter | None = None
         self._tile: tuple[int, int] | None = None
+        self._sources = 0  # tiles for them in each row
         self._first_ns = 0
 
     def __enter__(self) -> Self:
@@ -97,13 +101,22 @@ class ClipVideo:
         self._writer.write(image, moment[0].stamp_ns - self._first_ns)
 
     def _side_by_side(self, moment: Moment) -> Image:
-        self._tile = self._tile or _tile(moment, VIDEO_HEIGHT)
+        if self._tile is None:
+            self._tile = _tile(moment, VIDEO_HEIGHT)
+            self._sources = max(len(frame.sources) for frame in moment)
         tiles: list[list[Image]] = []
         for name in self._names:
-            rows = list(_rows(name, [moment], self._with_truth))
-            tiles.append([label(text, self._tile[0]) for text, _ in rows])
-            tiles.append([fitted(images[0], *self._tile) for _, images in rows])
+            row = self._row(name, moment)
+            tiles.append([label(text, self._tile[0]) for text, _ in row])
+            tiles.append([fitted(image, *self._tile) for _, image in row])
         return grid(tiles)
+
+    def _row(self, name: str, moment: Moment) -> list[tuple[str, Image | None]]:
+        row = [(text, images[0]) for text, images in _rows(name, [moment], self._with_truth)]
+        made = 2 if self._with_truth else 1  # behind the sources
+        sources = row[:-made][: self._sources]
+        empty: list[tuple[str, Image | None]] = [("", None)] * (self._sources - len(sources))
+        return [*sources, *empty, *row[-made:]]
 
 
 def _tile(moment: Moment, height: int) -> tuple[int, int]:

@@ -14,9 +14,10 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.text_table import aligned
 
 STREAM_HEADER = ("camera", "images", "infos", "unpaired", "repeated stamps", "gaps")
-VIRTUAL_HEADER = (
-    *("virtual camera", "wrong stamps", "PSNR dB", "copy of source", "mean colour"),
-    *("queue, condition, denoise, decode s", "latency s", "steps", "model"),
+PICTURE_HEADER = ("virtual camera", "wrong stamps", "PSNR dB", "copy of source", "mean colour")
+TIME_HEADER = (
+    *("seconds of a clip", *(stage.removesuffix("_s") for stage in STAGES)),
+    *("latency", "steps", "model"),
 )
 REPORT, SHEET, VIDEO = "report.json", "contact_sheet.png", "clip.mp4"
 
@@ -64,23 +65,34 @@ def table(report: Report) -> str:
     ]
     lines = aligned([STREAM_HEADER, *streams])
     if report.virtual:
-        lines += ["", *aligned([VIRTUAL_HEADER, *_virtual_rows(report)])]
+        lines += ["", *aligned([PICTURE_HEADER, *_picture_rows(report)])]
+        lines += ["", *aligned([TIME_HEADER, *_time_rows(report)])]
+    if report.ledgers:
+        lines += ["", *aligned(list(_ledger_rows(report)))]
     lines += ["", f"truth: {report.truth}"]
-    lines += [
-        f"ledger of {name}: " + ", ".join(f"{key} {count}" for key, count in ledger.items())
-        for name, ledger in report.ledgers.items()
-    ]
     lines += [f"note: {note}" for note in report.notes]
     lines += [f"FAULT: {fault}" for fault in report.faults] or ["no fault found"]
     return "\n".join(lines)
 
 
-def _virtual_rows(report: Report) -> Iterator[list[object]]:
+def _picture_rows(report: Report) -> Iterator[list[object]]:
     for name, figures in report.virtual.items():
         quality = figures.quality
         psnr: list[object] = ["-", "-", "-"]
         if quality is not None:
             psnr = [quality.virtual, quality.copy_of_source, quality.mean_colour]
-        stages = " ".join(f"{figures.stages_s[stage]:.2f}" for stage in STAGES)
-        wrong = figures.wrong_stamps
-        yield [name, wrong, *psnr, stages, figures.latency_s, figures.steps, figures.model]
+        yield [name, figures.wrong_stamps, *psnr]
+
+
+def _time_rows(report: Report) -> Iterator[list[object]]:
+    for name, figures in report.virtual.items():
+        stages = [figures.stages_s[stage] for stage in STAGES]
+        yield [name, *stages, figures.latency_s, figures.steps, figures.model]
+
+
+def _ledger_rows(report: Report) -> Iterator[list[object]]:
+    """Yield a heading, and where the node's images went, a row a camera."""
+    keys = list(dict.fromkeys(key for ledger in report.ledgers.values() for key in ledger))
+    yield ["images in the node", *(key.replace("_", " ") for key in keys)]
+    for name, ledger in report.ledgers.items():
+        yield [name, *(ledger.get(key, 0) for key in keys)]

@@ -22,7 +22,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.node.log_folder import provide_log_folder
 
 GLANCE_S = 0.5  # how often a wait looks whether it still makes sense
-NOTICE_S = 10.0  # after which a wait is told, and again each time that it has become twice as long
+NOTICE_S = 15.0  # between two lines that tell of a wait
 
 
 class Session:
@@ -98,7 +98,7 @@ class Session:
             if waited_s >= notice_s:
                 said = f"waiting for {what}: {waited_s:.0f} s, at most {timeout_s:g} s; {remedy}"
                 print(said, file=sys.stderr, flush=True)
-                notice_s *= 2
+                notice_s += NOTICE_S
             if time.monotonic() >= deadline:
                 raise AnyviewError("timeout", f"{what} did not come in {timeout_s:g} s; {remedy}")
 

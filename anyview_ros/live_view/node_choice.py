@@ -48,11 +48,14 @@ class Diagnostics:
             self._changed.notify_all()
 
 
-def chosen_node(session: Session, diagnostics: Diagnostics, name: str, timeout_s: float) -> str:
+def chosen_node(
+    session: Session, diagnostics: Diagnostics, name: str, timeout_s: float, logs: str = ""
+) -> str:
     """Return the name of a node that speaks, without its first slash.
 
     Args:
         name: with or without the slash; empty = the only one there is.
+        logs: where to look, of a node that this process started.
 
     Raises:
         AnyviewError: `timeout`, `several_nodes`.
@@ -62,7 +65,7 @@ def chosen_node(session: Session, diagnostics: Diagnostics, name: str, timeout_s
         lambda limit_s: diagnostics.wait(name, limit_s),
         timeout_s,
         f"the diagnostics of a node '{name or 'anyview'}'",
-        "start it (anyview node), in this ROS_DOMAIN_ID",
+        logs or "start it (anyview node), in this ROS_DOMAIN_ID",
     )
     if name:
         return name

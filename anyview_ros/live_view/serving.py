@@ -15,19 +15,20 @@ PERIOD_S = 0.2  # between two looks at the cameras
 FIRST_S = 15.0  # a node speaks once a second, and draws cameras with their first images
 
 
-def connect(session: Session, name: str, timeout_s: float = FIRST_S) -> LiveNode:
+def connect(session: Session, name: str, timeout_s: float = FIRST_S, logs: str = "") -> LiveNode:
     """Return a node that has drawn its first camera.
 
     Args:
         session: running.
         name: of the node; empty = the only one there is.
+        logs: where to look, of a node that this process started.
 
     Raises:
         AnyviewError: `timeout`, `several_nodes`.
     """
     diagnostics = Diagnostics(session)
-    node = LiveNode(session, diagnostics, chosen_node(session, diagnostics, name, timeout_s))
-    remedy = "call 'anyview check', which looks for what is in the way"
+    node = LiveNode(session, diagnostics, chosen_node(session, diagnostics, name, timeout_s, logs))
+    remedy = logs or "call 'anyview check', which looks for what is in the way"
     session.wait(node.wait_for_frustums, timeout_s, "the first image of a camera", remedy)
     return node
 

@@ -11,6 +11,8 @@ from anyview_ros.demo.plan import DemoPlan
 from anyview_ros.live_view.serving import connect, serve
 from anyview_ros.packages import find_package, load_package
 
+COMPILED = "a world's renderer is compiled the first time"
+
 
 def run_viewed(plan: DemoPlan, port: int, begin: Callable[[str], None]) -> None:
     """Serve the page of a simulated robot, with a first virtual camera, until interrupted.
@@ -31,6 +33,8 @@ def run_viewed(plan: DemoPlan, port: int, begin: Callable[[str], None]) -> None:
         processes.start(
             node_parameters(plan, scene), rig_parameters(plan, contract.frame_period, readers=1)
         )
-        node = connect(processes.session, "anyview", START_TIMEOUT_S)
+        node = connect(
+            processes.session, "anyview", START_TIMEOUT_S, f"{COMPILED}; {processes.logs}"
+        )
         processes.add(camera)
         serve(node, port, camera.name, begin)

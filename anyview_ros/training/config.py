@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_type_hints
@@ -18,6 +18,7 @@ from anyview_ros.training.student import StudentConfig
 from anyview_ros.typed_json import WrongKindError, read_typed
 
 Section = TypeVar("Section")
+WHOLE_CONFIGS = "docs/tutorials/fine-tune.md shows a whole config, config/training/ has more"
 MONOCULAR = "/2d"  # after the name of a scene set: pairs made of one view by turning and zooming
 
 
@@ -247,6 +248,8 @@ def parse_config(text: str) -> RunConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnyviewError("invalid_config", f"training config is no TOML: {error}") from None
+    if wrong := "; ".join(_wrong_sections(raw)):
+        raise AnyviewError("invalid_config", f"{wrong}; {WHOLE_CONFIGS}")
     file = read_section(RunFile, raw, "")
     if file.composite and not file.plane_sweep:
         raise AnyviewError("invalid_config", "training config: composite needs a plane_sweep")
@@ -314,16 +317,50 @@ def read_section(section: type[Section], values: Mapping[str, Any], name: str) -
         AnyviewError: `invalid_config` when a key is missing or unknown, with the one that is
             nearest, or a value is not of its kind.
     """
-    known = {f.name: f for f in fields(section)}  # type: ignore[arg-type]
-    needed = {n for n, f in known.items() if f.default is MISSING}
-    place = f"[{name}]" if name else "training config"
-    if wrong := _wrong_keys(values.keys(), known.keys(), needed):
+    place = _place(name)
+    if wrong := _wrong_keys(values.keys(), *_keys(section)):
         raise AnyviewError("invalid_config", f"{place}: {wrong}")
     kinds = get_type_hints(section)
     try:
         return section(**{k: read_typed(kinds[k], v, k) for k, v in values.items()})
     except WrongKindError as error:
         raise AnyviewError("invalid_config", f"{place}: {error}") from None
+
+
+def _wrong_sections(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the keys of each section of a run's file, so that all is told at
+    once; values are looked at later."""
+
+    def tables(name: str) -> list[Mapping[str, Any]]:
+        found = raw.get(name)
+        several = found if isinstance(found, list) else [found]
+        return [table for table in several if isinstance(table, Mapping)]
+
+    sections: list[tuple[type[Any], str, Mapping[str, Any]]] = [
+        (RunFile, "", raw),
+        *((NetworkConfig, "network", {"planes": 0, **table}) for table in tables("network")),
+        *((Stage, "stages", table) for table in tables("stages")),
+        *((TrainingConfig, "training", table) for table in tables("training")),
+        *((StudentConfig, "student", table) for table in tables("student")),
+    ]
+    for table in tables("scenes"):
+        for name, values in table.items():
+            if isinstance(values, Mapping):
+                kind = FileConfig if "root" in values else SceneConfig
+                sections.append((kind, f"scenes.{name}", values))
+    for section, name, values in sections:
+        if wrong := _wrong_keys(values.keys(), *_keys(section)):
+            yield f"{_place(name)}: {wrong}"
+
+
+def _keys(section: type[Any]) -> tuple[Set[str], Set[str]]:
+    """Return all keys of a section, and those that it must have."""
+    known = {f.name: f for f in fields(section)}
+    return known.keys(), {n for n, f in known.items() if f.default is MISSING}
+
+
+def _place(section: str) -> str:
+    return f"[{section}]" if section else "training config"
 
 
 def _wrong_keys(given: Set[str], known: Set[str], needed: Set[str]) -> str:

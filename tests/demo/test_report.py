@@ -22,7 +22,7 @@ from anyview_ros.cli.report import JSON_KEYS
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.demo.comparison import Compared
 from anyview_ros.demo.definitions import Definitions
-from anyview_ros.demo.pictures import ContactSheet
+from anyview_ros.demo.pictures import ClipVideo, ContactSheet
 from anyview_ros.demo.report import NO_LEDGER, NO_VIRTUAL_CAMERA, Report, report_of
 from anyview_ros.demo.report_files import write_report
 from anyview_ros.demo.truth import Truth
@@ -201,6 +201,14 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["report", str(bag), "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "no fault found" in said
+    lines = [line.split() for line in said.splitlines()]
+    at = next(k for k, line in enumerate(lines) if line[:1] == ["seconds"])
+    assert dict(zip(lines[at][4:], lines[at + 1][1:], strict=True)) == {
+        **{"queue": "0.10", "condition": "0.20", "denoise": "0.30", "decode": "0.40"},
+        **{"latency": "1.50", "steps": "4", "model": "tiny"},
+    }
+    at = next(k for k, line in enumerate(lines) if line[:1] == ["images"])
+    assert lines[at + 1] == ["front", *map(str, LEDGER.values())]
     figures = json.loads((tmp_path / "report.json").read_text())
     assert figures["virtual"]["left"]["quality"]["virtual"] == pytest.approx(30.07, abs=0.02)
     assert f"{figures['virtual']['left']['quality']['copy_of_source']:.2f}" in said
@@ -288,3 +296,22 @@ def test_the_video_plays_in_a_browser(tmp_path: Path) -> None:
     # The index comes before the images, so that a browser starts at once.
     start = (tmp_path / "clip.mp4").read_bytes()
     assert start.index(b"moov") < start.index(b"mdat")
+
+
+def test_a_video_of_cameras_with_unlike_numbers_of_sources(tmp_path: Path) -> None:
+    """The first moment says how wide it is, also where a later one has one source more."""
+    grey = {level: np.full((36, 64, 3), level, np.uint8) for level in (40, 80, 120, 160)}
+    more, all_of_it = {"front": grey[40], "left": grey[80]}, (grey[40], grey[80], grey[120])
+    with ClipVideo(tmp_path / "clip.mp4", ["one", "two"], with_truth=False) as video:
+        for stamp, extra in ((0, {}), (100_000_000, {"right": grey[80], "rear": grey[80]})):
+            one = Compared("one", stamp, grey[120], {**more, **extra}, None, "")
+            two = Compared("two", stamp, grey[160], {"front": grey[40]}, None, "")
+            video.add((one, two))
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 2
+    for frame in frames:
+        upper, lower = frame[22 + 108, 192::388], frame[-108, 192::388]  # middles of the tiles
+        assert upper[:, 0] == pytest.approx([image[0, 0, 0] for image in all_of_it], abs=4)
+        assert lower[[0, 2], 0] == pytest.approx([40, 160], abs=4)
+        assert lower[1, 0] < 40  # an empty tile

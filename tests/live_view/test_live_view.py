@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from anyview_ros.clips.placements import FramePose
 from anyview_ros.demo.session import Session
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import rigid
+from anyview_ros.live_view import serving
 from anyview_ros.live_view.live_node import LiveNode
 from anyview_ros.live_view.node_choice import only_one
 from anyview_ros.live_view.serving import connect, serve_once
@@ -169,3 +171,20 @@ def test_only_the_last_step_of_a_drag_is_sent() -> None:
         orders.put(order)
     assert orders.take(0.0) == [*steps[1:], Remove("a")]
     assert orders.take(0.0) == []
+
+
+@pytest.mark.parametrize("logs", ["", "see out/demo/rig.log"])
+def test_who_waits_for_a_node_of_the_demo_is_not_told_to_start_one(
+    logs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    session: Any = SimpleNamespace(wait=lambda *asked: said.append(asked[-1]))
+    node = SimpleNamespace(wait_for_frustums=None)
+    monkeypatch.setattr(serving, "Diagnostics", lambda session: SimpleNamespace(wait=None))
+    monkeypatch.setattr(serving, "LiveNode", lambda *of: node)
+    assert connect(session, "anyview", logs=logs) is node
+    if logs:
+        assert said == [logs, logs]
+    else:
+        assert said[0] == "start it (anyview node), in this ROS_DOMAIN_ID"
+        assert said[1].startswith("call 'anyview check'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -454,6 +455,57 @@ def test_the_two_builds_of_onnxruntime_replace_each_other(
     launcher.STATE.mkdir(parents=True)
     (launcher.STATE / "onnxruntime").write_text(gpu.stamp)
     assert launcher.onnxruntime() == gpu  # kept until cpu is asked for
+
+
+# What is said meanwhile
+
+COMPILES = """
+import sys, time
+for step in range(1, 5):
+    print(f"  [{step}/4] Building C object {step}.o", flush=True)
+    time.sleep(0.3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("$ pip install\nsome words\n", ""),
+        ("$ pip\n[9/9] Linking\n$ pip\nCollecting a\nCollecting b\n", ", 2 packages"),
+        ("$ pip\nCollecting a\n", ", 1 package"),
+        ("$ pip\nCollecting a\nInstalling collected packages: a\n", ", installing"),
+        ("$ pip\n-- Configuring done\n", ""),
+        ("$ pip\n  [1/172] Generating\n  [34/172] Building C object x.o\n", ", step 34 of 172"),
+    ],
+)
+def test_progress_is_read_from_the_log(launcher: Any, log: str, said: str) -> None:
+    assert launcher.progress(log) == said
+
+
+def test_a_stage_says_a_line_now_and_then_where_nobody_watches(
+    launcher: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launcher, "PERIOD_S", 1)
+    prepare(launcher, first(launcher), stage(launcher, "package", COMPILES))
+    lines = capfd.readouterr().err.splitlines()
+    assert any(re.fullmatch(r"anyview: package: \d+ s, step [234] of 4 \.\.\.", x) for x in lines)
+    assert not any("\r" in line for line in lines)
+
+
+def test_a_stage_moves_a_line_on_a_terminal(
+    launcher: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launcher.sys.stderr, "isatty", lambda: True)
+    prepare(launcher, first(launcher), stage(launcher, "package", COMPILES))
+    said = capfd.readouterr().err
+    assert re.search(r"\ranyview: package: 1 s, step [234] of 4", said)
+    assert re.search(r"\r\x1b\[Kanyview: package: \d s\n$", said)  # and leaves the time alone
+
+
+def test_the_compile_is_not_kept_from_the_log(launcher: Any, checkout: Path) -> None:
+    launcher.ROOT = checkout
+    (compiled,) = [each for each in launcher.stages("demo") if each.name == "package"]
+    assert "--verbose" in compiled.commands[0]
 
 
 # Two calls, and signals

@@ -19,7 +19,7 @@ from anyview_ros.training.batches import (
     draw_set_name,
     scene_tensors,
 )
-from anyview_ros.training.config import TrainingConfig, parse_config, read_config
+from anyview_ros.training.config import WHOLE_CONFIGS, TrainingConfig, parse_config, read_config
 from anyview_ros.training.flow import flow_losses
 from tests.training.tiny import CONFIG, painted, tiny_run, tiny_trainer
 
@@ -169,3 +169,18 @@ def test_defaults_are_those_of_the_model_that_ships() -> None:
 def test_a_wrong_config_is_refused(old: str, new: str, message: str) -> None:
     with pytest.raises(AnyviewError, match=message):
         parse_config(CONFIG.replace(old, new, 1))
+
+
+def test_all_wrong_keys_are_told_at_once() -> None:
+    text = CONFIG.replace('name = "tiny"\n', "").replace("heads = 2", "heds = 2")
+    text = text.replace("cooldown = 0.25", "coldown = 0.25").replace("sources = 2\n", "")
+    with pytest.raises(AnyviewError) as refused:
+        parse_config(text)
+    said = str(refused.value).split("; ")
+    assert said == [
+        "training config: missing name",
+        "[network]: unknown 'heds' (did you mean 'heads'?)",
+        "[training]: unknown 'coldown' (did you mean 'cooldown'?)",
+        "[scenes.street]: missing sources",
+        WHOLE_CONFIGS,
+    ]
