@@ -42,16 +42,22 @@ RETRIES: Mapping[str, Retry] = MappingProxyType(
 )
 
 
+MAX_TEXT = 4000  # characters: what came may be any text of any length
+
+
 class AnyviewError(ValueError):
     """Bad input, named.
 
     Args:
         code: stable identifier, lower case with underscores, returned in the `code` field of
             every service; callers may branch on it, so a code never changes its meaning.
-        message: what was needed, what came, where, and what to do.
+        message: what was needed, what came, where, and what to do; of one longer than MAX_TEXT the
+            middle is left out, for it goes into terminals, logs and answers over DDS.
     """
 
     def __init__(self, code: str, message: str) -> None:
+        if len(message) > MAX_TEXT:
+            message = f"{message[: MAX_TEXT // 2]} [...] {message[-MAX_TEXT // 4 :]}"
         super().__init__(message)
         self.code = code
         self.message = message

@@ -97,9 +97,13 @@ def file_inside(package: Path, name: str) -> Path:
         AnyviewError: `model_damaged`.
     """
     file = package / name
-    if not file.resolve().is_relative_to(package.resolve()):
+    try:
+        inside, there = file.resolve().is_relative_to(package.resolve()), file.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        inside, there = True, False
+    if not inside:
         raise AnyviewError("model_damaged", f"'{name}' lies outside the package {package}")
-    if not file.is_file():
+    if not there:
         raise AnyviewError(
             "model_damaged", f"'{name}' is missing in {package}; install the package again"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ MAX_TEXT = 4096
 MAX_ENTRIES = 10_000
 MAX_WHOLE = 1 << 53  # above it JSON's readers disagree
 SHOWN = 60  # characters of a value in a message
+MORE = 200  # than are shown, so that what is shown is the beginning
 
 
 def read_object(file: Path) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _union(kinds: tuple[Any, ...], raw: Any, where: str) -> Any:
 def _dataclass(kind: Any, raw: Any, where: str) -> Any:
     _required(isinstance(raw, dict), raw, "an object", where)
     known = {field.name: field for field in fields(kind)}
-    if unknown := sorted(raw.keys() - known.keys()):
+    if unknown := sorted(map(str, raw.keys() - known.keys())):  # YAML has keys of any kind
         named = ", ".join(unknown)[:SHOWN]
         raise WrongKindError(f"{where} has unknown fields {named}; a newer version wrote it")
     needed = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
@@ -124,5 +126,20 @@ def _dataclass(kind: Any, raw: Any, where: str) -> Any:
 
 def _required(holds: bool, raw: Any, needed: str, where: str) -> Any:
     if not holds:
-        raise WrongKindError(f"{where} must be {needed}, got {repr(raw)[:SHOWN]}")
+        raise WrongKindError(f"{where} must be {needed}, got {_shown(raw)}")
     return raw
+
+
+def _shown(raw: Any) -> str:
+    """Return the beginning of a value as text, whatever its size.
+
+    A list in YAML may hold itself twice over, thirty times, and become gigabytes as a text.
+    """
+    short = reprlib.Repr()
+    short.maxlevel = 3
+    short.maxlist = short.maxdict = short.maxtuple = short.maxset = 20
+    short.maxstring = short.maxlong = short.maxother = MORE
+    try:
+        return short.repr(raw)[:SHOWN]
+    except ValueError:  # of more digits than Python writes
+        return "a number of very many digits"

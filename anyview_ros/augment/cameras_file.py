@@ -7,11 +7,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
-
 from anyview_ros.augment.sampler_entry import SamplerEntry, mistakes
 from anyview_ros.clips.virtual.camera_request import LOSSLESS, CameraRequest, camera_request
 from anyview_ros.contract import Contract
+from anyview_ros.datasets.safe_yaml import load_yaml
 from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.typed_json import WrongKindError, read_typed
 
@@ -168,7 +167,7 @@ def _entries(path: Path) -> tuple[list[CameraEntry], tuple[SamplerEntry, ...]]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES >> 20} MiB")
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        raw = load_yaml(path.read_text(encoding="utf-8"), pure=True)
     except Exception as error:  # of the disk, and whatever YAML throws at a text that is none
         raise _invalid(path, cause(error)) from None
     lists = raw if isinstance(raw, dict) else {}

@@ -11,12 +11,12 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 
 from anyview_ros.augment.cameras_file import CameraInfo, Pose
 from anyview_ros.augment.exports import sidecar
 from anyview_ros.augment.exports.arrow_tables import read_parquet
 from anyview_ros.augment.exports.lerobot_files import INFO, VERSION, VIDEOS, video_key
+from anyview_ros.datasets.safe_yaml import load_yaml
 from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import transform_from_pose
@@ -214,7 +214,7 @@ def _episodes(file: Path) -> list[RecordedEpisode]:
 
 def _entries(file: Path) -> list[Any]:
     try:
-        raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        raw = load_yaml(file.read_text(encoding="utf-8"), pure=True)
     except Exception as error:  # of the disk, and whatever YAML throws at a text that is none
         raise _invalid_calibration(file, cause(error)) from None
     entries = raw.get("cameras") if isinstance(raw, dict) else None

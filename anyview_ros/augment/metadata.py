@@ -15,6 +15,7 @@ from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 from anyview_ros.augment.answers import AddedTopic
 from anyview_ros.augment.copying import FileSummary, TopicRecord
 from anyview_ros.datasets.bag_opening import INFORMATION, METADATA
+from anyview_ros.datasets.safe_yaml import load_yaml
 
 VERSION = 9
 HASHED, WORDS = 7, 9  # versions from which topics have a hash, and QoS is no text
@@ -32,12 +33,26 @@ def yaml_text(topic: AddedTopic, version: int) -> str:
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:
-    """Return what metadata.yaml says; None where there is no such file."""
+    """Return what metadata.yaml says; None where there is no such file, or it is none of rosbag2.
+
+    A bag is read without most of it, so none of it may end the work.
+    """
     if not (folder / METADATA).is_file():
         return None
     text = (folder / METADATA).read_text(encoding="utf-8")
-    found: dict[str, Any] = YAML(typ="safe").load(text)[INFORMATION]
-    return found
+    found: dict[str, Any] = load_yaml(text)[INFORMATION]
+    return found if _is_sound(found) else None
+
+
+def _is_sound(found: dict[str, Any]) -> bool:
+    """Return whether all is there that `metadata_text` keeps."""
+    try:
+        entries, notes = found.get("topics_with_message_count", []), found.get("custom_data") or {}
+        names = {entry["topic_metadata"]["name"] for entry in entries}
+        plain = all(isinstance(part, dict) for part in (*entries, notes))
+        return plain and isinstance(found["version"], int) and None not in names
+    except (AttributeError, KeyError, TypeError):
+        return False
 
 
 def metadata_text(

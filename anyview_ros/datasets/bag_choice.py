@@ -153,9 +153,11 @@ class CameraChoice:
         given = self._options.of_camera
         infos = {name: o.camera_info_topic for name, o in given.items() if o.camera_info_topic}
         for topic in infos.values():
-            self._check_topic(topic)
+            self._check_topic(topic, INFO_TYPE)
         infos |= {name: NO_INFO for name, o in given.items() if o.camera_info_url}
-        choices = camera_choices(recorded, {*self._types, NO_INFO}, "/", infos, grey)
+        choices = camera_choices(
+            recorded, {*self._bag.topics(INFO_TYPE), NO_INFO}, "/", infos, grey
+        )
         found = {
             name: ChosenCamera(
                 recorded[topics[0]][0],
@@ -166,7 +168,7 @@ class CameraChoice:
         }
         for name, option in given.items():
             if option.image_topic:
-                self._check_topic(option.image_topic)
+                self._check_topic(option.image_topic, IMAGE_TYPE, COMPRESSED_TYPE)
                 base = option.image_topic.removesuffix(COMPRESSED)
                 info = infos.get(name, sibling(base, INFO_TOPIC))
                 found[name] = ChosenCamera(option.image_topic, info)
@@ -187,13 +189,20 @@ class CameraChoice:
                 usable[base] = topic, encoding
         return usable
 
-    def _check_topic(self, topic: str) -> None:
+    def _check_topic(self, topic: str, *kinds: str) -> None:
         if topic not in self._types:
             alike = (*self._images, *self._bag.topics(INFO_TYPE))
             raise AnyviewError(
                 "unknown_topic",
                 f"nothing was recorded on '{topic}'; topics of images and camera infos are: "
                 f"{', '.join(alike) or 'none'}",
+            )
+        if self._types[topic] not in kinds:
+            others = [other for kind in kinds for other in self._bag.topics(kind)]
+            raise AnyviewError(
+                "unknown_topic",
+                f"'{topic}' must be of {' or '.join(kinds)}, it is of {self._types[topic]}; "
+                f"such topics are: {', '.join(others) or 'none'}",
             )
 
     def _why_none(self) -> str:

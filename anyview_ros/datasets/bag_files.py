@@ -78,19 +78,32 @@ class BagFiles:
     ) -> None:
         self._files, self._unpack, self.packed = files, unpack, packed
         every = dict.fromkeys(topic for file in files.values() for topic in file.topics)
-        self.topics = [topic for topic in every if not topic.encoding]
+        self.damage: dict[str, None] = {}
+        self.topics = self._of_one_type([topic for topic in every if not topic.encoding])
+        self._readable = frozenset(self.topics)
         self.foreign: dict[str, list[str]] = {}
         for topic in every:
             if topic.encoding:
                 self.foreign.setdefault(topic.encoding, []).append(topic.name)
-        self.damage: dict[str, None] = {}
+
+    def _of_one_type(self, topics: list[RecordedTopic]) -> list[RecordedTopic]:
+        """Topics without those of a name that was recorded as another type before."""
+        types: dict[str, str] = {}
+        kept = [t for t in topics if types.setdefault(t.name, t.message_type) == t.message_type]
+        for topic in topics:
+            if topic.message_type != types[topic.name]:
+                self.note(
+                    f"messages of '{topic.name}' that are {topic.message_type}, where others of it "
+                    f"are {types[topic.name]}"
+                )
+        return kept
 
     def messages(
         self, names: Collection[str], start_ns: int = 0, stop_ns: int = EVER_NS
     ) -> Iterator[Content]:
         """Messages of topics in the order of recording, start <= time < stop."""
         for name, file in self._files.items():
-            chosen = [t for t in file.topics if t.name in names and not t.encoding]
+            chosen = [t for t in file.topics if t.name in names and t in self._readable]
             found = file.messages(chosen, start_ns, stop_ns) if chosen else iter(())
             while (message := self._next(name, file, found)) is not None:
                 if (content := self._content(name, *message)) is not None:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyview_ros.datasets.bag import Bag, RecordedMessage
-from anyview_ros.datasets.bag_choice import CameraOptions, ChosenCamera, calibration_path
+from anyview_ros.datasets.bag_choice import (
+    INFO_TYPE,
+    CameraOptions,
+    ChosenCamera,
+    calibration_path,
+)
 from anyview_ros.datasets.calibration_file import read_calibration
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.camera_info import Rectify, image_size, lens_from_info
@@ -110,7 +115,7 @@ def recorded_infos(
         info = read_calibration(calibration)
         return Infos(name, camera.topic, own.rectify or "auto", any_frame, [0], [info])
     infos = []
-    found = bag.recorded({camera.info_topic})
+    found = (one for one in bag.recorded({camera.info_topic}) if one.message_type == INFO_TYPE)
     changes = _changes(found) if changes_only else found
     for recorded in sorted(changes, key=lambda info: info.stamp_ns):
         try:

@@ -8,12 +8,11 @@ from pathlib import Path, PurePath
 from shlex import quote
 from typing import Any
 
-from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
-
 from anyview_ros.datasets.bag_files import BagFiles, File
 from anyview_ros.datasets.bag_mcap import McapFile
 from anyview_ros.datasets.bag_sqlite import SqliteFile
 from anyview_ros.datasets.bag_unpacking import unpacked_file, unpacked_zstd
+from anyview_ros.datasets.safe_yaml import load_yaml
 from anyview_ros.errors import AnyviewError, cause
 
 METADATA, INFORMATION = "metadata.yaml", "rosbag2_bagfile_information"
@@ -51,13 +50,14 @@ def _of_folder(folder: Path) -> tuple[list[Path], bool]:
         raise _unreadable(folder, f"it holds no {METADATA}; {_way_out(folder, there)}")
     try:
         text = (folder / METADATA).read_text(encoding="utf-8")
-        information: dict[str, Any] = YAML(typ="safe").load(text)[INFORMATION]
+        information: dict[str, Any] = load_yaml(text)[INFORMATION]
         named = [folder / PurePath(name).name for name in information["relative_file_paths"]]
-        packed = str(information.get("compression_mode", "")).lower() == "message"
+        mode = information.get("compression_mode")
+        packed = isinstance(mode, str) and mode.lower() == "message"
+        missing = [file.name for file in named if not file.is_file()]
     except Exception as error:
         reason = f"its {METADATA} is damaged ({cause(error)}); {_way_out(folder, there)}"
         raise _unreadable(folder, reason) from None
-    missing = [file.name for file in named if not file.is_file()]
     if missing or not named:
         reason = f"its {METADATA} names {', '.join(missing) or 'no file'}, not there"
         raise _unreadable(folder, f"{reason}; {_way_out(folder, there)}")

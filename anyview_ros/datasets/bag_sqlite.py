@@ -11,6 +11,11 @@ from urllib.parse import quote
 
 from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic
 
+# Reading a view computes it, and its query may have no end.
+NO_TABLES = (
+    "SELECT name FROM sqlite_master WHERE name IN ('topics', 'messages', 'message_definitions') "
+    "AND (type <> 'table' OR sql LIKE 'CREATE VIRTUAL%')"
+)
 TOPICS = "SELECT id, name, type, serialization_format FROM topics ORDER BY id"
 DEFINITIONS = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
 COUNTS = (
@@ -36,6 +41,8 @@ class SqliteFile:
             check_same_thread=False,  # augment opens in one thread and reads on in another
         )
         self._connection.text_factory = lambda text: text.decode(errors="replace")
+        if odd := [name for name, *_ in self._connection.execute(NO_TABLES)]:
+            raise ValueError(f"{', '.join(map(str, odd))} is no plain table")
         definitions: dict[Any, tuple[str, str]] = {}
         with suppress(sqlite3.OperationalError):  # recorders before Iron wrote none
             for name, schema, text in self._connection.execute(DEFINITIONS):

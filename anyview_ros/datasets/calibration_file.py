@@ -6,8 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
-
+from anyview_ros.datasets.safe_yaml import load_yaml
 from anyview_ros.errors import AnyviewError, cause
 
 
@@ -18,7 +17,7 @@ def read_calibration(path: Path) -> Any:
         AnyviewError: `invalid_calibration`.
     """
     try:
-        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        values = load_yaml(path.read_text(encoding="utf-8"))
         matrices = {
             field: [float(v) for v in values[name]["data"]]
             for field, name in (
@@ -30,11 +29,14 @@ def read_calibration(path: Path) -> Any:
         }
         if [len(matrices[field]) for field in "krp"] != [9, 9, 12]:
             raise ValueError("K and R need 9 numbers, P needs 12")
+        model = values["distortion_model"]
+        if not isinstance(model, str):
+            raise ValueError("distortion_model must be a text")
         return SimpleNamespace(
             header=SimpleNamespace(frame_id=""),
             width=int(values["image_width"]),
             height=int(values["image_height"]),
-            distortion_model=str(values["distortion_model"]),
+            distortion_model=model,
             binning_x=0,
             binning_y=0,
             roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),

@@ -8,6 +8,7 @@ in pixels of the native size and `extrinsics` (4, 4), cam2world or world2cam as 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ MAX_FRAMES = 41  # the released network takes no more at once
 DEFAULT_INPUT, DEFAULT_TARGET = "cam1", "cam0"
 TRANSFORMS = ("cam2world", "world2cam")
 STORAGES = ("frames", "videos")
+MAX_NAME = 200  # bytes; a file system takes 255, with what is added to a name
+SUFFIX = re.compile(r"[A-Za-z0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class SceneFolder:
         self.resolution = metadata.get("resolution")
         self.num_frames = self._number("num_frames", metadata.get("num_frames"))
         self.framerate = self._number("framerate", metadata.get("framerate"))
-        self.extension = str(_table(metadata, "rgb").get("extension", "png")).lstrip(".")
+        self.extension = self._suffix(_table(metadata, "rgb").get("extension", "png"))
         usual = "videos" if self.extension == "mp4" else "frames"
         stored = self._one_of("info.storage", self.info.get("storage", usual), STORAGES)
         transform = _table(metadata, "extrinsics").get("transform", TRANSFORMS[0])
@@ -212,10 +215,21 @@ class SceneFolder:
         )
 
     def _names(self, name: str, value: object) -> tuple[str, ...]:
-        if isinstance(value, list):
+        """Names of cameras, each of which is that of a folder."""
+        if isinstance(value, list) and all(_is_name(str(one)) for one in value):
             return tuple(map(str, value))
         raise AnyviewError(
-            "invalid_scene", f"{self.path}: {name} must be a list of names, got {value!r}"
+            "invalid_scene",
+            f"{self.path}: {name} must be a list of names, each that of a folder, without / and of "
+            f"at most {MAX_NAME} bytes, got {value!r}",
+        )
+
+    def _suffix(self, value: object) -> str:
+        suffix = str(value).lstrip(".")
+        if SUFFIX.fullmatch(suffix):
+            return suffix
+        raise AnyviewError(
+            "invalid_scene", f"{self.path}: rgb.extension must be as 'png' is, got {value!r}"
         )
 
     def _one_of(self, name: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -225,6 +239,11 @@ class SceneFolder:
                 f"{self.path}: {name} must be {' or '.join(allowed)}, got {value!r}",
             )
         return str(value)
+
+
+def _is_name(text: str) -> bool:
+    plain = text.isprintable() and "/" not in text and not text.startswith(".")
+    return plain and 0 < len(text.encode()) <= MAX_NAME
 
 
 def _metadata(file: Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ PINHOLE_TOLERANCE = 1e-4  # P and K that close, relative, and R to identity: not
 MIN_FOCAL, MAX_FOCAL = 0.01, 1000.0  # of the image's side: 178.9 and 0.06 degrees
 MAX_CENTRE = 10.0  # of the image's side, from its middle
 MAX_SKEW = 0.01  # of fx: half a degree between the axes of an image that is used as it comes
+MAX_SHIFT = 1e4  # metres between the cameras of a pair
 MAX_COEFFICIENT = 1e6  # a long lens has radii of 0.05 in the image, and large coefficients
 MIN_COVERAGE = 0.1
 PROBE_SIDE = 32  # pixels; the rectified image is tried out at this size
@@ -120,6 +121,11 @@ def _lens(calibration: _Calibration, declared: bool, asked: bool) -> Lens:
         p[:, :3] = k
     skew = (p if declared else k)[0, 1]
     k[0, 1] = p[0, 1] = 0.0  # OpenCV looks past that of K, and the camera rectified to has none
+    if (np.abs(p[:2, 3]) > MAX_SHIFT * np.diag(p)[:2]).any():
+        raise _inconsistent(
+            f"P must place the camera within {MAX_SHIFT:g} m of its frame, got P[0][3] "
+            f"{p[0, 3]:g} and P[1][3] {p[1, 3]:g}"
+        )
     shift = -p[:2, 3] / (p[0, 0], p[1, 1])
     camera = _windowed(calibration, p[:, :3])
     pinhole = declared or (not model and _alike(r, np.eye(3)) and _alike(p[:, :3], k))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.imaging.compression import MAX_PIXELS
 
 REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -63,6 +64,8 @@ def read_image(file: Path, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.uin
 def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(file) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
             yield image
     except Exception as error:  # whatever Pillow throws at a damaged file
         raise _unreadable(file, error) from None

@@ -6,6 +6,7 @@ import codecs
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -20,6 +21,7 @@ from anyview_ros.geometry import slerp, transform_from_pose
 from anyview_ros.media.images import by_number
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+MAX_SECONDS = 9e9  # 2**63 ns: what a stamp can hold
 
 
 class Footage(Protocol):
@@ -240,7 +242,7 @@ def _read_pose(place: str, line: str) -> tuple[int, NDArray[np.float64]]:
         if len(numbers) != 8:
             raise ValueError(f"{len(numbers)} numbers")
         pose = transform_from_pose(numbers[1:4], numbers[4:8])
-        return round(Fraction(fields[0]) * 1_000_000_000), pose
+        return _nanoseconds(fields[0]), pose
     except ValueError as error:  # AnyviewError of an invalid pose too
         raise AnyviewError(
             "invalid_poses",
@@ -264,9 +266,22 @@ def _text(path: Path) -> str:
 def _time_in_name(file: Path) -> int | None:
     """Nanoseconds of a name like `1305031102.175304`; a plain number is a count, not a time."""
     try:
-        return round(Fraction(file.stem) * 1_000_000_000) if "." in file.stem else None
+        return _nanoseconds(file.stem) if "." in file.stem else None
     except ValueError:
         return None
+
+
+def _nanoseconds(seconds: str) -> int:
+    """Return the time in a decimal number of seconds, exactly; ValueError for what is none.
+
+    Not by Fraction, which makes an integer of a billion digits from `1e999999999`.
+    """
+    if not abs(float(seconds)) <= MAX_SECONDS:  # nor where it is not a number
+        raise ValueError(f"{seconds:.60} is no time in seconds")
+    try:
+        return round(Decimal(seconds) * 1_000_000_000)
+    except ArithmeticError:  # an exponent that Decimal does not have
+        raise ValueError(f"{seconds:.60} is no time in seconds") from None
 
 
 def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:

@@ -162,15 +162,16 @@ def test_what_is_no_recording(tmp_path: Path, content: bytes, text: str) -> None
     assert "it is not there" in refused(tmp_path / "other")
 
 
-def ros1_bag(file: Path) -> Path:
-    """The rig's front camera, as ROS 1 records it."""
+def ros1_bag(file: Path, recording: RigRecording | None = None) -> Path:
+    """A recording, by default the rig's, as ROS 1 records it."""
+    recording = recording or RigRecording()
     store, ros2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_JAZZY)
     store.register(
         get_types_from_msg(
             "geometry_msgs/TransformStamped[] transforms\n", "tf2_msgs/msg/TFMessage"
         )
     )
-    with Ros1Writer(file) as writer, Bag(RigRecording().write(file.parent / "ros2")) as bag:
+    with Ros1Writer(file) as writer, Bag(recording.write(file.parent / "ros2")) as bag:
         for topic, kind in bag.types().items():
             connection = writer.add_connection(topic, kind, typestore=store)
             for content in bag._files.messages({topic}):
@@ -254,6 +255,18 @@ def test_a_topic_that_cannot_be_understood_costs_no_other(tmp_path: Path) -> Non
             assert ["is no my_msgs/msg/Thing" in part for part in opened.damage] == [True]
             if storage == SQLITE:
                 assert opened.foreign == {"json": ["/odd"]}
+
+
+@pytest.mark.parametrize("storage", [MCAP, SQLITE])
+def test_a_topic_of_two_types_is_read_as_the_first(tmp_path: Path, storage: StoragePlugin) -> None:
+    others = {"/front/camera_info": ("my_msgs/msg/Thing", "uint8 a\n")}
+    bag = RigRecording(storage=storage, others=others).write(tmp_path / "drive")
+    with Bag(data_file(bag)) as opened:
+        assert list(bag_cameras(opened, BagOptions()).by_name) == ["left"]
+        assert opened.damage == [
+            "messages of '/front/camera_info' that are sensor_msgs/msg/CameraInfo, where others of "
+            "it are my_msgs/msg/Thing"
+        ]
 
 
 def test_a_damaged_chunk_costs_what_is_in_it(

@@ -212,6 +212,8 @@ def test_images_without_any_camera_info(tmp_path: Path, capsys: pytest.CaptureFi
         ("frnt.rectify:=off", "unknown_camera", "there are: front, left"),
         ("front.image_topic:=/a", "unknown_topic", "nothing was recorded on '/a'; topics of"),
         ("front.camera_info_topic:=/a", "unknown_topic", "/front/camera_info, /left/camera_info"),
+        ("front.image_topic:=/tf", "unknown_topic", "it is of tf2_msgs/msg/TFMessage; such topics"),
+        ("front.camera_info_topic:=/tf", "unknown_topic", "must be of sensor_msgs/msg/CameraInfo"),
         ("front.camera_info_url:=/none", "invalid_calibration", "no calibration as camera_cal"),
     ],
 )

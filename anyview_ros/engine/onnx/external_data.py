@@ -71,7 +71,10 @@ class ExternalTensor:
         found = content[offset : offset + size]
         if found.ctypes.data % numbers.itemsize:
             found = found.copy()
-        return cast(NDArray[np.generic], found.view(numbers).reshape(self.dims))
+        try:
+            return cast(NDArray[np.generic], found.view(numbers).reshape(self.dims))
+        except ValueError as error:  # more sides than numpy has, or 0 of very many
+            raise UnreadableGraphError(f"weights '{self.name}': {error}") from None
 
 
 def external_tensors(model: memoryview) -> list[ExternalTensor]:
