@@ -71,6 +71,7 @@ SHARED = (
     "qos_matching",
     "log_folder",
     "ros_arguments",
+    "spinning",
 )
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)
