@@ -616,6 +616,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "P of a right camera puts it beside its own frame: the baseline counts twice.",
         "Name the left camera's frame in the headers, or set P[0][3] to 0.",
     ),
+    "tf_contradiction": (
+        "Two transforms place a frame differently at one time.",
+        "Stop one of the nodes that publish it, or remap its /tf.",
+    ),
     "tf_disconnected": (
         "No chain of transforms connects two frames.",
         "Publish the missing link.",
