@@ -698,6 +698,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "No camera has that name.",
         "Take one that the text lists, or add it first.",
     ),
+    "unknown_fault": (
+        "`anyview chaos` has no fault of that name.",
+        "Take one that `--list` names.",
+    ),
     "unknown_engine": ("No engine has that name.", "Take one that the text lists."),
     "unknown_kind": ("No world is of that kind.", "Take one that the text lists."),
     "unknown_link": ("A world has no such link.", "Take one that the text lists."),
