@@ -45,9 +45,10 @@ LAYERS = {
     ),
     "view": ("values", "imaging", "engine", "clips", "datasets"),
     "live_view": ("values", "imaging", "clips", "node", "doctor", "demo", "view", "generated"),
+    "chaos": (*("values", "imaging", "worlds", "datasets", "node", "doctor", "demo", "generated"),),
     "cli": (
         *("values", "imaging", "media", "worlds", "engine", "datasets", "augment", "node", "model"),
-        *("training", "evaluation", "verify", "doctor", "demo", "view", "live_view"),
+        *("training", "evaluation", "verify", "doctor", "demo", "view", "live_view", "chaos"),
     ),
 }
 # room of the node -> the other rooms that it may import
@@ -71,6 +72,7 @@ SHARED = (
     "qos_matching",
     "log_folder",
     "ros_arguments",
+    "spinning",
 )
 # Decide small, copy large: loaded for packages with `sweep_weights` alone.
 SURFACES = ("engine.surfaces.compiled",)
@@ -91,12 +93,13 @@ COMMANDS_WITHOUT_ROS = (
         "cli.view",
         "cli.sign",
         "cli.policy",
+        "cli.chaos",
     ),
 )
 # package -> the layers, or the one module, that may import it
 HOMES = {
     "onnxruntime": ("engine.onnx.runtime",),
-    "rclpy": ("node", "doctor", "demo", "live_view"),
+    "rclpy": ("node", "doctor", "demo", "live_view", "chaos"),
     "tf2_ros": ("node",),
     "torch": ("model", "training", "evaluation", "verify", "cli"),
     "numba": ("worlds", "node", "training", "evaluation", *SURFACES),

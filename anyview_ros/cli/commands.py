@@ -42,6 +42,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "looking for faults": {
         "check": "look at topics, camera info, TF, transport and model before a request",
+        "chaos": "do faults to a node and what is around it, and see that its promises hold",
         "verify": "hold the joint family against golden vectors of the official code",
     },
 }

@@ -65,7 +65,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="open a page in the browser where you move a camera by mouse; Ctrl-C ends it",
     )
-    parser.add_argument("--domain", type=_domain, help="ROS_DOMAIN_ID; a random one if not given")
+    parser.add_argument(
+        "--domain", type=demo_domain, help="ROS_DOMAIN_ID; a random one if not given"
+    )
 
 
 def run(args: Namespace) -> int:
@@ -129,7 +131,8 @@ def _recorded(plan: DemoPlan) -> int:
     return 1 if report.faults else 0
 
 
-def _domain(text: str) -> int:
+def demo_domain(text: str) -> int:
+    """Return the ROS_DOMAIN_ID of a graph of its own."""
     if not text.isdecimal() or int(text) not in DOMAINS:
         raise ArgumentTypeError(f"must be {DOMAINS[0]} to {DOMAINS[-1]}, got '{text}'")
     return int(text)

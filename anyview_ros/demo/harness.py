@@ -32,8 +32,8 @@ class Harness:
     def start(self, node: Mapping[str, str], rig: Mapping[str, str]) -> None:
         """Start both processes with these parameters, on simulated time."""
         node = {**node, "use_sim_time": "true"}
-        self._children.start(NODE, "anyview_ros.node.anyview_node", _parameters(node))
-        self._children.start(RIG, "anyview_ros.node.simulation.sim_rig", _parameters(rig))
+        self._children.start(NODE, "anyview_ros.node.anyview_node", parameter_words(node))
+        self._children.start(RIG, "anyview_ros.node.simulation.sim_rig", parameter_words(rig))
 
     def wait(self, wait_for: Callable[[float], bool], timeout_s: float, what: str) -> None:
         """Wait as `Session.wait`; a timeout names the logs of both processes."""
@@ -71,7 +71,7 @@ def harness(name: str, out: Path, domain: int) -> Iterator[Harness]:
         out: folder of the processes' logs.
         domain: ROS_DOMAIN_ID of all of them.
     """
-    environment = _environment(domain)
+    environment = graph_environment(domain)
     shown = " ".join(f"{name}={environment[name]}" for name in GRAPH)
     print(f"results go to {out}; ROS tools see the graph after: export {shown}", flush=True)
     with Children(out, environment) as children:
@@ -95,7 +95,7 @@ def check_seconds(seconds: float, contract: Contract, most_s: float) -> None:
         )
 
 
-def _environment(domain: int) -> dict[str, str]:
+def graph_environment(domain: int) -> dict[str, str]:
     """Return a graph of the demo's own on this machine, and the profile for large images."""
     environment = {
         **os.environ,
@@ -105,6 +105,7 @@ def _environment(domain: int) -> dict[str, str]:
     return with_profile(environment)
 
 
-def _parameters(values: Mapping[str, str]) -> list[str]:
+def parameter_words(values: Mapping[str, str]) -> list[str]:
+    """Return parameters as ROS has them on a command line."""
     words = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
     return ["--ros-args", *words]

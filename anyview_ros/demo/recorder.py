@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosbags.interfaces import (
     Connection,
@@ -42,6 +43,7 @@ class Recorder:
         node: its executor receives and writes.
         path: folder of the bag.
         on_message: gets the topic and the bytes of every message after it was written.
+        wanted: whether a topic is recorded.
         clock: nanoseconds at which a message is logged; of the same time as the stamps, or viewers
             call what is stamped stale.
 
@@ -55,6 +57,7 @@ class Recorder:
         path: Path,
         on_message: Callable[[str, bytes], None] = lambda topic, serialized: None,
         clock: Callable[[], int] = time.time_ns,
+        wanted: Callable[[str], bool] = lambda topic: True,
     ) -> None:
         if path.exists():
             raise AnyviewError("bag_exists", f"'{path}' is there already; give another folder")
@@ -65,6 +68,8 @@ class Recorder:
         self.counts: Counter[str] = Counter()
         self.listened: set[str] = set()
         self._on_message, self._clock = on_message, clock
+        self._wanted = wanted
+        self._subscriptions: list[Subscription] = []
         self._logged_ns = 0
         self._seen: set[str] = set()
         self._open = True
@@ -87,6 +92,8 @@ class Recorder:
             OSError: the index could not be written.
         """
         self._node.destroy_timer(self._timer)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
         with self._changed:
             if not self._open:
                 return
@@ -112,8 +119,8 @@ class Recorder:
 
     def _look(self) -> None:
         for topic, types in self._node.get_topic_names_and_types():
-            hidden = any(part.startswith("_") for part in topic.split("/"))
-            if topic in self._seen or hidden:  # hidden: the insides of actions
+            hidden = any(part.startswith("_") for part in topic.split("/"))  # insides of actions
+            if topic in self._seen or hidden or not self._wanted(topic):
                 continue
             publishers = self._node.get_publishers_info_by_topic(topic)
             if publishers:
@@ -136,13 +143,14 @@ class Recorder:
                 typestore=self._definitions.typestore,
                 offered_qos_profiles=[_offered(p.qos_profile) for p in publishers],
             )
-        self._node.create_subscription(
+        subscription = self._node.create_subscription(
             message_class,
             topic,
             partial(self._write, connection),
             _requested([p.qos_profile for p in publishers]),
             raw=True,
         )
+        self._subscriptions.append(subscription)
         with self._changed:
             self.listened.add(topic)
             self._changed.notify_all()

@@ -6,12 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Self
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -20,6 +19,7 @@ from rclpy.task import Future
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.log_folder import provide_log_folder
+from anyview_ros.node.spinning import spin
 
 GLANCE_S = 0.5  # how often a wait looks whether it still makes sense
 NOTICE_S = 15.0  # between two lines that tell of a wait
@@ -75,6 +75,12 @@ class Session:
         self._thread.join()
         self.node.destroy_node()
 
+    def check(self) -> None:
+        """Raise what makes waiting vain: what `check` raises, or a callback of the node raised."""
+        if self._failure is not None:
+            raise self._failure
+        self._check()
+
     def wait(
         self, wait_for: Callable[[float], bool], timeout_s: float, what: str, remedy: str
     ) -> None:
@@ -91,9 +97,7 @@ class Session:
         began, notice_s = time.monotonic(), NOTICE_S
         deadline = began + timeout_s
         while not wait_for(max(0.0, min(GLANCE_S, deadline - time.monotonic()))):
-            if self._failure is not None:
-                raise self._failure
-            self._check()
+            self.check()
             waited_s = time.monotonic() - began
             if waited_s >= notice_s:
                 said = f"waiting for {what}: {waited_s:.0f} s, at most {timeout_s:g} s; {remedy}"
@@ -123,9 +127,12 @@ class Session:
         self.wait(done.wait, timeout_s, what, "look at the node's log")
         return calls[0].result()
 
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call something on the session's thread, as action clients need it: see `answer`."""
+        self._executor.create_task(call)
+
     def _spin(self) -> None:
         try:
-            with suppress(ExternalShutdownException):
-                self._executor.spin()
+            spin(self._executor)
         except Exception as error:
             self._failure = error

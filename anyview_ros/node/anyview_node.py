@@ -7,15 +7,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
@@ -37,6 +36,7 @@ from anyview_ros.node.services import Services
 from anyview_ros.node.signals import ENDING, ignore_further_signals
 from anyview_ros.node.sources.inputs import Inputs
 from anyview_ros.node.sources.intake_settings import intake_config
+from anyview_ros.node.spinning import spin
 from anyview_ros.node.stale_segments import remove_stale_segments
 from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.streaming.streams import Streams
@@ -311,7 +311,7 @@ def _run(stop: SimpleQueue[None]) -> None:
     executor = MultiThreadedExecutor(anyview.threads)
     executor.add_node(node)
     with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
-        spinning = pool.submit(_spin, executor)
+        spinning = pool.submit(spin, executor)
         spinning.add_done_callback(lambda _: stop.put(None))
         anyview.follow_autostart()
         try:
@@ -322,14 +322,6 @@ def _run(stop: SimpleQueue[None]) -> None:
             rclpy.try_shutdown()  # wakes the executor, and ends waiting in callbacks
             anyview.close()
         spinning.result()
-
-
-def _spin(executor: MultiThreadedExecutor) -> None:
-    with suppress(ExternalShutdownException):
-        while rclpy.ok():
-            # rclpy (Jazzy) raises this out of the wait when a topic is closed meanwhile.
-            with suppress(InvalidHandle):
-                executor.spin()
 
 
 if __name__ == "__main__":

@@ -616,6 +616,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "P of a right camera puts it beside its own frame: the baseline counts twice.",
         "Name the left camera's frame in the headers, or set P[0][3] to 0.",
     ),
+    "tf_contradiction": (
+        "Two transforms place a frame differently at one time.",
+        "Stop one of the nodes that publish it, or remap its /tf.",
+    ),
     "tf_disconnected": (
         "No chain of transforms connects two frames.",
         "Publish the missing link.",
@@ -693,6 +697,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "unknown_camera": (
         "No camera has that name.",
         "Take one that the text lists, or add it first.",
+    ),
+    "unknown_fault": (
+        "`anyview chaos` has no fault of that name.",
+        "Take one that `--list` names.",
     ),
     "unknown_engine": ("No engine has that name.", "Take one that the text lists."),
     "unknown_kind": ("No world is of that kind.", "Take one that the text lists."),

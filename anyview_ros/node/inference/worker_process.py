@@ -152,13 +152,13 @@ def answer(
     cancelled: threading.Event,
 ) -> Synthesis | AnyviewError:
     """Do a job: return its synthesis with the frames left in `shared`, or why there is none."""
-    *images, known, frames, uncertainty, depth = shared.arrays(job.shapes)
-    pixels = iter(images)
 
     def report(stage: str, step: int, steps: int) -> None:
         connection.send(Progress(stage, step, steps))
 
     try:
+        *images, known, frames, uncertainty, depth = shared.arrays(job.shapes)
+        pixels = iter(images)
         synthesis = pipeline.synthesize(
             [source.with_images(pixels) for source in job.sources],
             job.target,

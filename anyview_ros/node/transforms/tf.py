@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -43,6 +45,9 @@ TF_QOS = QoSProfile(  # as tf2_ros::TransformListener
 ANY_QOS = QoSProfile(  # matches every publisher
     depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
+AGAIN_S = 0.5  # from one contradiction to the next that is looked at
+FRESH_S = 5.0  # after which a contradiction is over
+APART_M, APART_RAD = 1e-3, 1e-3  # less is rounding
 PUBLISHERS_PERIOD_S = 1.0  # between two looks at who publishes TF, and how
 TF_STATIC_QOS = QoSProfile(
     depth=100,
@@ -171,6 +176,9 @@ class FrameTree:
         self._group = group
         self._listeners: list[Callable[[], None]] = []
         self._problem: AnyviewError | None = None
+        self._last: dict[str, TransformStamped] = {}  # of /tf, by frame
+        self._contradiction: AnyviewError | None = None  # the last, and when it came
+        self._contradicted_s = 0.0
         with qos_overrides.checked("/tf"):
             self._subscriptions: list[Subscription] = [
                 node.create_subscription(
@@ -204,7 +212,13 @@ class FrameTree:
 
     @property
     def problem(self) -> AnyviewError | None:
-        """Return the last transform that was refused, for diagnostics."""
+        """Return what is wrong with TF, for diagnostics.
+
+        Two that place a frame differently at one time, as long as they do; else the last transform
+        that was refused.
+        """
+        if self._contradiction and time.monotonic() - self._contradicted_s < FRESH_S:
+            return self._contradiction
         return self._problem
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> NDArray[np.float64]:
@@ -237,6 +251,7 @@ class FrameTree:
         """Forget dynamic transforms after a clock jump; static ones are never sent again."""
         self._transforms.clear()
         self._newest.clear()
+        self._last.clear()
 
     def close(self) -> None:
         """End the subscriptions and the timer."""
@@ -247,6 +262,7 @@ class FrameTree:
     def _on_tf(self, message: TFMessage) -> None:
         for transform in message.transforms:
             self._watch_for_jump(transform)
+            self._watch_for_contradiction(transform)
             self._insert(transform, static=False)
         self._notify()
 
@@ -288,6 +304,28 @@ class FrameTree:
             newest = stamp
         self._newest[child] = max(stamp, newest)
 
+    def _watch_for_contradiction(self, transform: TransformStamped) -> None:
+        """Note a transform that places a frame elsewhere than another one of the same time."""
+        frame, before = transform.child_frame_id, self._last.get(transform.child_frame_id)
+        self._last[frame] = transform
+        if before is None or before.header.stamp != transform.header.stamp:
+            return
+        if self._contradiction and time.monotonic() - self._contradicted_s < AGAIN_S:
+            return  # told just now; the graph is not asked for each message of a flood
+        if (difference := _difference(before, transform)) and self._is_used(frame):
+            self._contradicted_s = time.monotonic()
+            self._contradiction = AnyviewError(
+                "tf_contradiction",
+                f"/tf places '{frame}' twice at {seconds(stamp_ns(transform.header.stamp))}, "
+                f"{difference}, and cameras where the later message says; stop one of the nodes "
+                f"that publish it, or remap its /tf; on /tf publish {self._senders()}",
+            )
+
+    def _senders(self) -> str:
+        """Return which nodes publish /tf."""
+        publishers = self._node.get_publishers_info_by_topic(self._subscriptions[0].topic_name)
+        return ", ".join(sorted({f"'{each.node_name}'" for each in publishers}))
+
     def _step_back(self, frame: str, times: str) -> None:
         if self._is_used(frame):
             self._node.get_logger().warning(
@@ -324,3 +362,17 @@ class FrameTree:
     def _notify(self) -> None:
         for listener in tuple(self._listeners):
             listener()
+
+
+def _difference(one: TransformStamped, other: TransformStamped) -> str:
+    """Return how two transforms of a frame differ, in words; empty where they do not."""
+    if one.header.frame_id != other.header.frame_id:
+        return f"in '{one.header.frame_id}' and in '{other.header.frame_id}'"
+    p, q = one.transform.translation, other.transform.translation
+    apart_m = math.dist((p.x, p.y, p.z), (q.x, q.y, q.z))
+    r, s = one.transform.rotation, other.transform.rotation
+    cosine = abs(r.x * s.x + r.y * s.y + r.z * s.z + r.w * s.w)
+    apart_rad = 2.0 * math.acos(min(1.0, cosine))
+    if apart_m > APART_M or apart_rad > APART_RAD:
+        return f"{apart_m:.3f} m and {math.degrees(apart_rad):.1f} degrees apart"
+    return ""

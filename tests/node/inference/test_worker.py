@@ -182,6 +182,16 @@ def test_depth_comes_back_where_it_was_asked_for(worker: Worker, package: ModelP
     np.testing.assert_array_equal(told.view(np.float32)[..., 0], depth)
 
 
+def test_memory_that_cannot_be_had_fails_the_job_by_name() -> None:
+    """Not the process: the next job may be smaller."""
+    shared: Any = Mock(arrays=Mock(side_effect=OSError(12, "Cannot allocate memory")))
+    job = JobHeader((ClipHeader.of(source(0)),), TARGET, SynthesisOptions(), known=0)
+    said = answer(Mock(), job, shared, Mock(), threading.Event())
+    assert isinstance(said, AnyviewError)
+    assert said.code == "inference_failed"
+    assert "Cannot allocate memory" in said.message
+
+
 def hung_package(folder: Path) -> ModelPackage:
     """Its decoder counts to 2^62."""
     package = make_package(folder)

@@ -277,6 +277,45 @@ def test_a_stray_frame_whose_stamps_step_back_costs_the_others_nothing() -> None
             tree.lookup("odom", "base_link", at_ns)
 
 
+def test_two_who_place_a_frame_differently_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf, "AGAIN_S", 0.0)
+    at_ns = 5 * 10**9
+    with graph(96) as robot_graph, graph(96) as opened:
+        moving = robot_graph.node.create_publisher(TFMessage, "/tf", 10)
+        tree = FrameTree(opened.node, 20.0, MutuallyExclusiveCallbackGroup())
+        wait_for(lambda: moving.get_subscription_count(), "TF")
+        arrivals: list[int] = []
+        tree.on_arrival(lambda: arrivals.append(1))
+
+        def send(stamp_ns: int, parent: str = "odom", child: str = "base_link") -> None:
+            before = len(arrivals)
+            pose = transform(parent, child, odom_from_base(stamp_ns % at_ns), stamp_ns)
+            pose.transform.translation.x += moved
+            moving.publish(TFMessage(transforms=[pose]))
+            wait_for(lambda: len(arrivals) > before, "the transform")
+
+        moved = 0.0
+        send(at_ns, child="tag")
+        send(at_ns)
+        tree.lookup("odom", "base_link", at_ns)
+        send(at_ns)  # again, and the same
+        moved = 50.0
+        send(at_ns, child="tag")  # which no camera needs
+        send(at_ns + 1)  # at another time
+        assert tree.problem is None
+        moved = 0.0
+        send(at_ns + 1)
+        problem = tree.problem
+        assert problem is not None
+        assert problem.code == "tf_contradiction"
+        assert "'base_link' twice at 5.000 s, 50.000 m and 0.0 degrees apart" in problem.message
+        assert "on /tf publish 'test'" in problem.message
+        send(at_ns + 1, "map")
+        assert "in 'odom' and in 'map'" in str(tree.problem)
+        monkeypatch.setattr(tf, "FRESH_S", 0.0)
+        assert tree.problem is None
+
+
 @pytest.mark.parametrize(
     ("topic", "qos"),
     [
