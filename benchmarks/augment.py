@@ -1,12 +1,22 @@
 """What augment takes beside the model: reading, cutting, keeping and writing.
 
     python -m benchmarks.augment [--seconds 30] [--longer 3] [--size 1280x720] [--model NAME]
-        [--clips 20] [--work FOLDER]
+        [--clips 20] [--turns 3] [--work FOLDER]
 
-A synthetic drive of one raw camera at 10 Hz with TF at 50 Hz is written (mcap), then:
+A synthetic drive of one raw camera at 10 Hz with TF at 50 Hz is written (mcap, and the same as
+sqlite3), then:
 
-- pure I/O: a pass-through in the model's place, which shows the source again at 640x360, one
-  virtual camera, beside rosbags' own converter copying the same bag, in turns;
+- pure I/O: one virtual camera of 640x360, with a pass-through in the model's place, which shows the
+  source again; beside rosbags' own converter copying the same bag, in turns. Seconds are those of
+  the processor, user and system, for others may use the machine.
+
+  The converter reads each message into this process and writes it. Augment does that with camera
+  images, camera infos and TF; it has the kernel copy the bag; and beyond a copy it
+  1. decodes every image and brings it to the size that is kept, which any model would need;
+  2. runs the stand-in, which is the model's place: both are told apart, and I/O is what is left;
+  3. places frames, cuts clips, and writes a quarter more bytes than the copy, twice: to the clips
+     that --resume needs, then into the bag.
+
 - memory: the process's peak with the drive, and with one that is `--longer` times as long;
 - the engine's idle share: the model itself over so many clips, by the time that it works of the
   time from its first clip to its last.
@@ -22,7 +32,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,8 +46,11 @@ from rosbags.convert.converter import convert
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from anyview_ros.augment.answers import INFO, TF, AnswerTypes, transform_message
+from anyview_ros.augment.bag_copy import BagCopy
 from anyview_ros.augment.run import augment
 from anyview_ros.augment.settings import Model, Settings
+from anyview_ros.augment.spool import Spool
+from anyview_ros.clips.intake.image_preparation import ImagePreparer
 from anyview_ros.datasets.bag_choice import BagOptions
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, View
@@ -69,7 +84,7 @@ class PassThrough:
         known: NDArray[np.uint8] | None = None,
     ) -> Synthesis:
         size = target.camera.width, target.camera.height
-        frames = np.stack([cv2.resize(frame.image, size) for frame in sources[0].frames])
+        frames = np.stack([_resized(frame.image, size) for frame in sources[0].frames])
         if known is not None:
             frames[: len(known)] = known
         nothing = np.empty((0, size[1], size[0]))
@@ -77,6 +92,57 @@ class PassThrough:
             *(frames, nothing.astype(np.uint8), nothing.astype(np.float32), "exact", 1),
             *((size[1], size[0]), 1.0, 0.0, 0.0, 0.0, 0.0, 1),
         )
+
+
+def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    is_same = image.shape[1::-1] == size
+    return image if is_same else np.asarray(cv2.resize(image, size), np.uint8)
+
+
+class Meter:
+    """Seconds of the processor by stage, where stages do not call each other."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def count(self, stage: str, owner: type, method: str) -> None:
+        """Count a method from now on."""
+        inner = getattr(owner, method)
+
+        def counted(*given: Any, **named: Any) -> Any:
+            started = time.thread_time()
+            try:
+                return inner(*given, **named)
+            finally:
+                self.seconds[stage] += time.thread_time() - started
+
+        setattr(owner, method, counted)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What something took: seconds of the processor, user and system, and on the clock."""
+
+    user: float
+    system: float
+    clock: float
+
+    @property
+    def both(self) -> float:
+        return self.user + self.system
+
+
+def taken_by(folder: Path, work: Callable[[], object]) -> Taken:
+    """Return what a work took, until its folder is on the disk."""
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    work()
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    after, ended = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    return Taken(
+        after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, ended - started
+    )
 
 
 class Watched:
@@ -151,26 +217,69 @@ def write_drive(path: Path, seconds: float, size: tuple[int, int]) -> Path:
     return path
 
 
-def copy_by_rosbags(source: Path, target: Path) -> float:
-    """Seconds of rosbags' own converter."""
-    started, every = time.monotonic(), list[str]()
-    convert([source], target, "mcap", 9, None, "none", None, None, every, every, every, every)
-    os.sync()
-    return time.monotonic() - started
+def copied(source: Path, target: Path, storage: str) -> Taken:
+    """Copy by rosbags' own converter."""
+    none = list[str]()
+
+    def copy() -> None:
+        convert([source], target, storage, 9, None, "none", None, None, none, none, none, none)
+
+    return taken_by(target, copy)
 
 
-def augmented(source: Path, target: Path, model: Model) -> float:
-    """Seconds of an augmentation."""
+def augmented(source: Path, target: Path, model: Model) -> Taken:
+    """Augment by a model."""
     cameras = target.with_suffix(".yaml")
     cameras.write_text(CAMERAS)
-    started = time.monotonic()
-    augment(source, target, cameras, BagOptions(), Settings(), model)
-    os.sync()
-    return time.monotonic() - started
+    return taken_by(
+        target, lambda: augment(source, target, cameras, BagOptions(), Settings(), model)
+    )
+
+
+def compare(drive: Path, folder: Path, storage: str, through: Model, turns: int) -> None:
+    """Print what rosbags' copy and augment take, in turns, and the least of each."""
+    meter, least = Meter(), dict[str, float]()
+    meter.count("decoding", ImagePreparer, "prepare")
+    meter.count("stand-in", PassThrough, "synthesize")
+    meter.count("keeping clips", Spool, "append")
+    meter.count("writing the bag", BagCopy, "write")
+    augmented(drive, folder / "out", through)  # what is made once a process is no part of a rate
+    shutil.rmtree(folder / "out")
+    for turn in range(turns):
+        meter.seconds.clear()
+        copy = copied(drive, folder / "copy", storage)
+        taken = augmented(drive, folder / "out", through)
+        out = size_mb(folder / "out")
+        shutil.rmtree(folder / "copy")
+        shutil.rmtree(folder / "out")
+        other = taken.both - sum(meter.seconds.values())
+        row = {"copy": copy.both, "augment": taken.both, **meter.seconds, "reading, rest": other}
+        for stage, seconds in row.items():
+            least[stage] = min(least.get(stage, seconds), seconds)
+        print(
+            f"{storage}, turn {turn}, user + system: copy {copy.user:.2f} + {copy.system:.2f} s, "
+            f"augment {taken.user:.2f} + {taken.system:.2f} s ({out:.0f} MB written); "
+            f"on the clock {copy.clock:.1f} and {taken.clock:.1f} s",
+            flush=True,
+        )
+    parts = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in least.items())
+    io = least["augment"] - least["decoding"] - least["stand-in"]
+    print(
+        f"{storage}, least of {turns} turns: {parts} s; I/O {io:.2f} s at "
+        f"{size_mb(drive) / io:.0f} MB/s: {100 * least['copy'] / io:.0f} % of the copy's rate, "
+        f"with decoding and stand-in {100 * least['copy'] / least['augment']:.0f} %",
+        flush=True,
+    )
 
 
 def size_mb(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+
+
+def own_peak_mb() -> float:
+    """Peak memory of this program. Not that of getrusage: it begins with the parent's."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def peak_mb(source: Path, model: str) -> float:
@@ -187,6 +296,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--size", default="1280x720")
     found.add_argument("--model", default="worlds-composite-10m")
     found.add_argument("--clips", type=int, default=20, help="of the model")
+    found.add_argument("--turns", type=int, default=3)
     found.add_argument("--work", type=Path, help="folder on the disk that is measured")
     found.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     return found
@@ -200,23 +310,16 @@ def main() -> None:
         folder = Path(name)
         if args.child:
             augmented(args.child, folder / "out", through)
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            print(own_peak_mb())
             return
         width, height = map(int, args.size.split("x"))
         print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         drive = write_drive(folder / "drive", args.seconds, (width, height))
         print(f"drive: {args.seconds:g} s of {args.size} at 10 Hz, {size_mb(drive):.0f} MB")
-        for turn in range(3):
-            copied = copy_by_rosbags(drive, folder / "copy")
-            taken = augmented(drive, folder / "out", through)
-            out = size_mb(folder / "out")
-            print(
-                f"turn {turn}: rosbags' copy {copied:.2f} s ({size_mb(drive) / copied:.0f} MB/s), "
-                f"augment {taken:.2f} s ({size_mb(drive) / taken:.0f} MB/s of input, {out:.0f} MB "
-                f"written): {100 * copied / taken:.0f} % of the copy's rate"
-            )
-            shutil.rmtree(folder / "copy")
-            shutil.rmtree(folder / "out")
+        copied(drive, folder / "drive3", "sqlite3")
+        compare(drive, folder, "mcap", through, args.turns)
+        compare(folder / "drive3", folder, "sqlite3", through, args.turns)
+        shutil.rmtree(folder / "drive3")
         longer = write_drive(folder / "longer", args.longer * args.seconds, (width, height))
         print(
             f"peak memory: {peak_mb(drive, args.model):.0f} MB, of {args.longer:g} times the drive "
@@ -233,8 +336,8 @@ def main() -> None:
         gigabytes = size_mb(drive) / 1000
         print(
             f"{args.model}: {watched.clips} clips, {watched.busy_s:.1f} s of {span:.1f} s in the "
-            f"engine: idle {100 * (1 - watched.busy_s / span):.1f} %; all {taken:.1f} s, "
-            f"{taken / 60 / gigabytes:.2f} minutes per GB"
+            f"engine: idle {100 * (1 - watched.busy_s / span):.1f} %; all {taken.clock:.1f} s, "
+            f"{taken.clock / 60 / gigabytes:.2f} minutes per GB"
         )
 
 

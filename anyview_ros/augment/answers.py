@@ -64,7 +64,7 @@ class Answer:
 
     time_ns: int
     topic: str
-    content: bytes
+    content: bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class AnswerTypes:
         self.store = get_typestore(Stores.ROS2_JAZZY)
         self.store.register(get_types_from_msg(_definition(), SYNTHESIS_INFO))
 
-    def content(self, message_type: str, message: Any) -> bytes:
+    def content(self, message_type: str, message: Any) -> memoryview:
         """Return the bytes of a message (CDR, little endian)."""
-        return bytes(self.store.serialize_cdr(message, message_type, little_endian=True))
+        return self.store.serialize_cdr(message, message_type, little_endian=True)
 
     def new(self, message_type: str, *values: Any) -> Any:
         """Return a message by the values of all its fields."""
@@ -239,7 +239,7 @@ class AnswerMessages:
 
 def standing_frames(
     types: AnswerTypes, requests: Sequence[CameraRequest], fixed_frame: str, stamp_ns: int
-) -> bytes | None:
+) -> memoryview | None:
     """Return one message with the frames of all cameras that stand; None if none does."""
     found = [
         transform_message(

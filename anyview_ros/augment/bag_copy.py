@@ -115,7 +115,7 @@ class BagCopy:
         yield from merge(*made, key=lambda answer: answer.time_ns)
 
 
-def _packed(raw: bytes) -> bytes:
+def _packed(raw: bytes | memoryview) -> bytes:
     from rosbags.rosbag2.reader import zstd  # type: ignore[attr-defined]
 
     return bytes(zstd.compress(raw))

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from anyview_ros.augment.answers import AddedTopic, Answer
 
 BLOCK = 1 << 20
-Pack = Callable[[bytes], bytes]
+Pack = Callable[[bytes | memoryview], bytes | memoryview]
 
 
 @dataclass(frozen=True)

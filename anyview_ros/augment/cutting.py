@@ -112,14 +112,11 @@ class Sources:
     Args:
         cut: see `Cut`.
         intakes: by camera.
-        ignored: frames whose transforms are left out.
     """
 
-    def __init__(
-        self, cut: Cut, intakes: Mapping[str, CameraIntake], ignored: Sequence[str]
-    ) -> None:
+    def __init__(self, cut: Cut, intakes: Mapping[str, CameraIntake]) -> None:
         self.cut = cut
-        self.tree = Tree(cut.buffer_s, ignored)
+        self.tree = Tree(cut.buffer_s)
         self.streams = {name: self._stream(intake) for name, intake in intakes.items()}
         self.times: dict[str, dict[int, int]] = {name: {} for name in intakes}
         self.gatherer = ClipGatherer(
@@ -196,10 +193,16 @@ class Target:
         )
         self.reason = ""  # of the choice of its sources
         self.problems: dict[str, str] = {}  # why frames were not answered, by code
+        self._has_failed = False  # since the last clip
 
-    def advance(self) -> None:
-        """Make every clip that can be made with what has been read."""
-        while self._advance():
+    def advance(self, is_frame: bool) -> None:
+        """Make every clip that can be made with what has been read.
+
+        Args:
+            is_frame: whether a frame was read last. Other events change nothing for a camera that
+                waits for frames alone, and there are many of them.
+        """
+        while (is_frame or self._has_failed) and self._advance():
             pass
 
     def end(self) -> None:
@@ -230,11 +233,15 @@ class Target:
         try:
             clip = gatherer.gather(spec, request, names, _at_once)
         except AnyviewError as error:
-            self.problems.setdefault(error.code, error.message)
+            self._fail(error)
             given_up = self.stream.record_failure(window, error)
             return given_up or self.stream.window(self._ended) is not None
         self._answer(window, clip)
         return True
+
+    def _fail(self, error: AnyviewError) -> None:
+        self._has_failed = True
+        self.problems.setdefault(error.code, error.message)
 
     def _names(self) -> tuple[str, ...]:
         """Return the sources; chosen once, and kept as if they had been named."""
@@ -249,7 +256,7 @@ class Target:
             try:
                 choice = sources.gatherer.choose(spec, self.request, _at_once)
             except AnyviewError as error:
-                self.problems.setdefault(error.code, error.message)
+                self._fail(error)
                 self.stream.rest(error)
                 return ()
             self.reason = choice.reason
@@ -265,6 +272,7 @@ class Target:
         return self._ended or self._sources.newest_ns >= window.end_ns + ahead_ns
 
     def _answer(self, window: Window, clip: GatheredClip) -> None:
+        self._has_failed = False
         known = self._made < self._known
         size = clip.target.camera.height, clip.target.camera.width
         if known:

@@ -63,7 +63,7 @@ class Making:
             int(settings.memory_s * NS) if ahead else 0,
         )
         self.scene_scale = cut.scene_scale
-        self._sources = Sources(cut, self._reading.intakes(), plan.options.ignore_frames)
+        self._sources = Sources(cut, self._reading.intakes())
         provider = PROVIDERS[model.provider]
         maker = Maker(contract.name, model.package.sha256, provider, settings.sampling.seed)
         self.messages = {
@@ -92,12 +92,13 @@ class Making:
         total = self.plan.images
         for event in self._reading.events():
             is_changed = self._sources.take(event)
+            is_frame = isinstance(event, PosedFrame)
             if isinstance(event, PosedFrame):
                 on_progress("making", event.images, total)
                 for target in self.targets:
                     target.stream.note(event.camera, event.frame.stamp_ns, is_changed)
             for target in self.targets:
-                target.advance()
+                target.advance(is_frame)
         for target in self.targets:
             target.end()
         on_progress("making", total, total)

@@ -30,7 +30,6 @@ _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX = range(1,
 _CHUNK_INDEX, _ATTACHMENT, _ATTACHMENT_INDEX, _STATISTICS, _METADATA, _METADATA_INDEX = range(8, 14)
 _SUMMARY_OFFSET, _DATA_END = 14, 15
 _COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
-    "": lambda raw: raw,
     "lz4": lz4_compress,
     "zstd": zstd.compress,
 }
@@ -69,6 +68,32 @@ class _OpenChunk:
         offsets = b"".join(struct.pack("<HQ", *entry) for entry in self.indexes.items())
         lengths = struct.pack("<I", len(offsets)) + offsets + struct.pack("<Q", self.index_bytes)
         return self.head + lengths + self.tail
+
+
+@dataclass
+class _NewChunk:
+    """A chunk that is to be written; its parts are not put together, for images are large."""
+
+    parts: list[bytes | memoryview] = field(default_factory=list)
+    places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by channel
+    size: int = 0
+    crc: int = 0
+
+    def place(self, channel: int, time_ns: int) -> None:
+        """Note that a message comes next."""
+        self.places.setdefault(channel, []).append((time_ns, self.size))
+
+    def add(self, *parts: bytes | memoryview) -> None:
+        for part in parts:
+            self.parts.append(part)
+            self.size += len(part)
+            self.crc = zlib.crc32(part, self.crc)
+
+    def packed(self, compression: str) -> list[bytes | memoryview]:
+        """Return what is stored of it."""
+        if not compression:
+            return self.parts
+        return [_COMPRESSORS[compression](b"".join(self.parts))]
 
 
 class McapCopy:
@@ -182,15 +207,15 @@ class McapCopy:
         kept = [(op, record) for op, record in records if not self._is_of_dropped(op, record)]
         if len(kept) == len(records):
             return False
-        raw, places = bytearray(), dict[int, list[tuple[int, int]]]()
+        chunk = _NewChunk()
         for operation, record in kept:
             if operation == _MESSAGE:
                 channel, _, time_ns = struct.unpack_from("<HIQ", record)
-                places.setdefault(channel, []).append((time_ns, len(raw)))
-            raw += struct.pack("<BQ", operation, len(record)) + record
+                chunk.place(channel, time_ns)
+            chunk.add(struct.pack("<BQ", operation, len(record)), record)
         self._compression, _ = _text(body, 28)
-        if raw:  # schemas and channels of later messages, at least
-            self._write_chunk(bytes(raw), places)
+        if chunk.size:  # schemas and channels of later messages, at least
+            self._write_chunk(chunk)
         self._add(answers.until(struct.unpack_from("<QQ", body)[1]))
         return True
 
@@ -279,33 +304,32 @@ class McapCopy:
             self._numbers[topic.name] = number
 
     def _add(self, answers: Iterator[Answer]) -> None:
-        chunk = bytearray()
-        places: dict[int, list[tuple[int, int]]] = {}
+        chunk = _NewChunk()
         for answer in answers:
-            channel = self._numbers[answer.topic]
+            channel, time_ns = self._numbers[answer.topic], answer.time_ns
             content = self._addition.pack(answer.content)
-            places.setdefault(channel, []).append((answer.time_ns, len(chunk)))
-            chunk += struct.pack("<BQ", _MESSAGE, 22 + len(content))
-            chunk += struct.pack("<HIQQ", channel, 0, answer.time_ns, answer.time_ns)
-            chunk += content
-            if len(chunk) > CHUNK_BYTES:
-                self._write_chunk(bytes(chunk), places)
-                chunk, places = bytearray(), {}
-        if chunk:
-            self._write_chunk(bytes(chunk), places)
+            chunk.place(channel, time_ns)
+            head = struct.pack("<BQHIQQ", _MESSAGE, 22 + len(content), channel, 0, time_ns, time_ns)
+            chunk.add(head, content)
+            if chunk.size > CHUNK_BYTES:
+                self._write_chunk(chunk)
+                chunk = _NewChunk()
+        if chunk.size:
+            self._write_chunk(chunk)
 
-    def _write_chunk(self, raw: bytes, places: dict[int, list[tuple[int, int]]]) -> None:
-        times = [time_ns for entries in places.values() for time_ns, _ in entries]
+    def _write_chunk(self, new: _NewChunk) -> None:
+        times = [time_ns for entries in new.places.values() for time_ns, _ in entries]
         start, end = min(times, default=0), max(times, default=0)
         offset = self._target_file.tell()
-        packed = _COMPRESSORS[self._compression](raw)
+        packed = new.packed(self._compression)
+        packed_size = sum(map(len, packed))
         compression = _packed(self._compression)
-        sizes = struct.pack("<QQQI", start, end, len(raw), zlib.crc32(raw))
-        length = self._record(_CHUNK, sizes + compression + struct.pack("<Q", len(packed)) + packed)
+        sizes = struct.pack("<QQQI", start, end, new.size, new.crc)
+        length = self._record(_CHUNK, sizes, compression, struct.pack("<Q", packed_size), *packed)
         head = struct.pack("<QQQQ", start, end, offset, length)
-        tail = compression + struct.pack("<QQ", len(packed), len(raw))
+        tail = compression + struct.pack("<QQ", packed_size, new.size)
         chunk = _OpenChunk(head, tail, end)
-        for channel, entries in places.items():
+        for channel, entries in new.places.items():
             chunk.indexes[channel] = self._target_file.tell()
             listed = b"".join(struct.pack("<QQ", *entry) for entry in entries)
             body = struct.pack("<HI", channel, len(listed)) + listed
@@ -354,11 +378,12 @@ class McapCopy:
         times = struct.pack("<QQ", index.start_ns, index.end_ns)
         return head + times + struct.pack("<I", len(counts)) + counts
 
-    def _record(self, operation: int, body: bytes) -> int:
-        """Write a record; return how long it is."""
-        self._target_file.write(struct.pack("<BQ", operation, len(body)))
-        self._target_file.write(body)
-        return 9 + len(body)
+    def _record(self, operation: int, *parts: bytes | memoryview) -> int:
+        """Write a record, part after part; return how long it is."""
+        length = sum(map(len, parts))
+        self._target_file.write(struct.pack("<BQ", operation, length))
+        self._target_file.writelines(parts)
+        return 9 + length
 
     def _summary(self) -> FileSummary:
         index = self._index

@@ -78,7 +78,7 @@ class Previewing:
             plan.bag, plan.cameras, plan.options, config, plan.tf_topics, BUFFER_S
         )
         cut = Cut(contract, config, settings.sampling, plan.options.fixed_frame, BUFFER_S)
-        self._sources = Sources(cut, self._reading.intakes(), plan.options.ignore_frames)
+        self._sources = Sources(cut, self._reading.intakes())
         self._poses = RecordedPoses(self._sources.tree, plan.options.fixed_frame)
 
     def preview(self, at_s: float) -> Preview:

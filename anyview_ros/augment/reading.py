@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ from typing import Any
 from anyview_ros.clips.intake.camera_intake import CameraIntake
 from anyview_ros.clips.intake.intake_config import TF_MARGIN_S, IntakeConfig, buffer_limits
 from anyview_ros.clips.intake.source_options import SourceOptions
-from anyview_ros.clips.transform_buffer import TransformBuffer
+from anyview_ros.clips.transform_buffer import StampedLink, TransformBuffer, stamped_link
 from anyview_ros.datasets.bag import Bag, RecordedMessage
 from anyview_ros.datasets.bag_choice import (
     BagOptions,
@@ -61,9 +61,9 @@ class PosedFrame:
 
 @dataclass(frozen=True, eq=False)
 class Transforms:
-    """Transforms of one message, by the fields of geometry_msgs/TransformStamped."""
+    """Transforms of one message; those that are none are left out, as the node does."""
 
-    transforms: tuple[Any, ...]
+    links: tuple[StampedLink, ...]
     static: bool
 
 
@@ -76,24 +76,16 @@ class Tree:
 
     Args:
         buffer_s: how far behind the newest transform it is asked.
-        ignored: frames whose transforms are left out.
     """
 
-    def __init__(self, buffer_s: float, ignored: Collection[str] = ()) -> None:
+    def __init__(self, buffer_s: float) -> None:
         self.buffer = TransformBuffer(int((buffer_s + TF_MARGIN_S) * 1e9))
-        self._ignored = frozenset(ignored)
-        self.refused: dict[str, str] = {}  # why, by child frame
 
     def insert(self, event: Transforms) -> None:
-        """Add transforms; those that are none are left out, as the node does."""
-        for transform in event.transforms:
-            child = transform.child_frame_id.removeprefix("/")
-            if {transform.header.frame_id.removeprefix("/"), child} & self._ignored:
-                continue
-            try:
-                self.buffer.insert(transform, event.static)
-            except AnyviewError as error:
-                self.refused[child] = error.message
+        """Add transforms; those that are too old are left out, as the node does."""
+        for link in event.links:
+            with suppress(AnyviewError):
+                self.buffer.store(link, event.static)
 
 
 class _Camera:
@@ -141,7 +133,8 @@ class Reading:
         buffer_s: float,
     ) -> None:
         self._bag, self._options, self._tf_topics = bag, options, tf_topics
-        self._tree = Tree(buffer_s, options.ignore_frames)
+        self._tree = Tree(buffer_s)
+        self._ignored = frozenset(options.ignore_frames)
         self._now_ns = 0
         self._images = 0
         self._jumped: AnyviewError | None = None
@@ -270,9 +263,7 @@ class Reading:
             for message in self._bag.messages(topic):
                 new = [t for t in message.transforms if t.child_frame_id not in known]
                 known |= {transform.child_frame_id for transform in new}
-                event = Transforms(tuple(new), static=True)
-                self._tree.insert(event)
-                yield event
+                yield self._inserted(new, static=True)
 
     def _first_infos(self) -> None:
         """Give every camera its first camera info: one that is sent once may come late."""
@@ -287,8 +278,17 @@ class Reading:
         message = self._message(recorded)
         if message is None:
             return None
-        static = recorded.topic.endswith(f"/{STATIC}")
-        event = Transforms(tuple(message.transforms), static)
+        return self._inserted(message.transforms, recorded.topic.endswith(f"/{STATIC}"))
+
+    def _inserted(self, transforms: Iterable[Any], static: bool) -> Transforms:
+        """Read transforms once for all trees, and add them to the own one."""
+        links = []
+        for transform in transforms:
+            with suppress(AnyviewError):  # it is none
+                link = stamped_link(transform)
+                if not {link.link.parent, link.child} & self._ignored:
+                    links.append(link)
+        event = Transforms(tuple(links), static)
         self._tree.insert(event)
         return event
 

@@ -71,7 +71,7 @@ def survey(plan: Plan, contract: Contract, source_size: int) -> Rig:
     """
     config = IntakeConfig.of(contract, source_size)
     reading = Reading(plan.bag, plan.cameras, plan.options, config, plan.tf_topics, BUFFER_S)
-    tree = Tree(BUFFER_S, plan.options.ignore_frames)
+    tree = Tree(BUFFER_S)
     firsts: dict[str, PosedFrame] = {}
     for event in reading.events():
         if isinstance(event, PosedFrame):

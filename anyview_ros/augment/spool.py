@@ -39,7 +39,7 @@ class Spool:
         self._folder, self._name = folder, name
         self._path = folder / f"{name}.clips"
         self._path.touch()
-        ends = [end for _, end in _bodies(self._path)]
+        ends = list(_ends(self._path))
         self.clips = len(ends)
         os.truncate(self._path, ends[-1] if ends else 0)
         self._file = self._path.open("ab")
@@ -63,8 +63,10 @@ class Spool:
             frames: (T, H, W, 3) as made: those of the newest clip are kept, for the next one.
         """
         newest = self._frames(self.clips)
-        with newest.open("wb") as file:
+        # Unbuffered: numpy copies what it writes to a file that is read and buffered.
+        with newest.open("r+b" if newest.is_file() else "wb", buffering=0) as file:
             np.save(file, frames)
+            file.truncate()
             _synchronise(file.fileno())
         index = [[a.time_ns, a.topic, len(a.content)] for a in answers]
         head = json.dumps(index).encode()
@@ -78,7 +80,6 @@ class Spool:
         self._file.flush()
         _synchronise(self._file.fileno())
         self.clips += 1
-        self._frames(self.clips - 2).unlink(missing_ok=True)
 
     def frames(self) -> NDArray[np.uint8]:
         """Return those of the newest clip."""
@@ -86,20 +87,20 @@ class Spool:
         return found
 
     def answers(self) -> Iterator[Answer]:
-        """Yield all answers, in the order of recording; one clip is held at a time."""
-        self._file.flush()
-        for (index, body), _ in _bodies(self._path):
-            start = 0
-            for time_ns, topic, length in index:
-                yield Answer(time_ns, topic, body[start : start + length])
-                start += length
+        """Yield all answers, in the order of recording; one is held at a time."""
+        with self._path.open("rb") as file:
+            for _ in range(self.clips):
+                *_, index_length = _HEAD.unpack(file.read(_HEAD.size))
+                for time_ns, topic, length in json.loads(file.read(index_length)):
+                    yield Answer(time_ns, topic, file.read(length))
 
     def _frames(self, clip: int) -> Path:
-        return self._folder / f"{self._name}.{clip}.npy"
+        """Return where a clip's frames are: in two files by turns, so that those before stay."""
+        return self._folder / f"{self._name}.{clip % 2}.npy"
 
 
-def _bodies(path: Path) -> Iterator[tuple[tuple[list[tuple[int, str, int]], bytes], int]]:
-    """Yield (index, contents) of every whole clip, and where it ends in the file."""
+def _ends(path: Path) -> Iterator[int]:
+    """Yield where every whole clip ends in the file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
@@ -109,7 +110,7 @@ def _bodies(path: Path) -> Iterator[tuple[tuple[list[tuple[int, str, int]], byte
             body = file.read(length)
             if zlib.crc32(body) != crc:
                 return
-            yield (json.loads(body[:index_length]), body[index_length:]), file.tell()
+            yield file.tell()
 
 
 def _synchronise(number: int) -> None:

@@ -94,7 +94,7 @@ class SqliteCopy:
 
     def _rows(
         self, answers: Answers, until_ns: int, numbers: dict[str, int]
-    ) -> Iterator[tuple[int, int, bytes]]:
+    ) -> Iterator[tuple[int, int, bytes | memoryview]]:
         for answer in answers.until(until_ns):
             yield numbers[answer.topic], answer.time_ns, self._addition.pack(answer.content)
 

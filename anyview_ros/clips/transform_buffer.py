@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from transforms3d.quaternions import quat2mat
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.geometry import inverse, slerp, transform_from_pose
+from anyview_ros.geometry import inverse, rigid, slerp
 
 if TYPE_CHECKING:
     from geometry_msgs.msg import TransformStamped
@@ -30,6 +31,14 @@ class _Link(NamedTuple):
 
     parent: str
     parent_from_child: NDArray[np.float64]
+
+
+class StampedLink(NamedTuple):
+    """A transform that was read and found sound: what several buffers can store."""
+
+    child: str
+    stamp_ns: int
+    link: _Link
 
 
 class _History:
@@ -92,8 +101,15 @@ class TransformBuffer:
             AnyviewError: `tf_invalid` when its names or numbers make no transform, `tf_old_data`
                 when it is older than the cache reaches.
         """
-        child, link = _link(transform)
-        stamp = transform.header.stamp.sec * 1_000_000_000 + transform.header.stamp.nanosec
+        self.store(stamped_link(transform), static)
+
+    def store(self, stamped: StampedLink, static: bool) -> None:
+        """Store one transform that was read already.
+
+        Raises:
+            AnyviewError: `tf_old_data`, as `insert`.
+        """
+        child, stamp, link = stamped
         with self._lock:
             self._known |= {child, link.parent}
             if static:
@@ -179,7 +195,12 @@ class TransformBuffer:
         return history.at(child, stamp_ns) if history is not None else None
 
 
-def _link(transform: TransformStamped) -> tuple[str, _Link]:
+def stamped_link(transform: TransformStamped) -> StampedLink:
+    """Return what a transform says.
+
+    Raises:
+        AnyviewError: `tf_invalid` when its names or numbers make no transform.
+    """
     parent = transform.header.frame_id.removeprefix("/")
     child = transform.child_frame_id.removeprefix("/")
     if not parent or not child or parent == child:
@@ -194,8 +215,10 @@ def _link(transform: TransformStamped) -> tuple[str, _Link]:
             f"transform from '{child}' to '{parent}' needs finite numbers and a quaternion, got "
             f"translation ({t.x}, {t.y}, {t.z}), rotation ({q.x}, {q.y}, {q.z}, {q.w})",
         )
-    rotation = (q.x / norm, q.y / norm, q.z / norm, q.w / norm)  # any length, as in tf2
-    return child, _Link(parent, transform_from_pose((t.x, t.y, t.z), rotation))
+    # Any length, as in tf2. Not `transform_from_pose`, which checks all this again: TF is frequent.
+    pose = rigid(quat2mat((q.w / norm, q.x / norm, q.y / norm, q.z / norm)), (t.x, t.y, t.z))
+    stamp = transform.header.stamp.sec * 1_000_000_000 + transform.header.stamp.nanosec
+    return StampedLink(child, stamp, _Link(parent, pose))
 
 
 def invalid_frame(frame: str) -> AnyviewError:

@@ -38,7 +38,7 @@ class RecordedMessage:
     message_type: str
     stamp_ns: int
     frame_id: str
-    content: bytes
+    content: memoryview
     time_ns: int = 0
 
 
@@ -167,7 +167,7 @@ class Bag:
                 self.note(error.message)
 
 
-def header_of(raw: bytes) -> tuple[int, str]:
+def header_of(raw: bytes | memoryview) -> tuple[int, str]:
     """Stamp in nanoseconds and frame of a serialized message; 0 and "" where there is no header.
 
     CDR: four bytes that tell the order of bytes, then int32, uint32, and a string with its length.

@@ -23,7 +23,7 @@ class Content(NamedTuple):
 
     topic: RecordedTopic
     time_ns: int
-    raw: bytes
+    raw: memoryview
 
 
 class File(Protocol):
@@ -151,7 +151,7 @@ class BagFiles:
 
     def _content(self, name: str, topic: RecordedTopic, time_ns: Any, raw: Any) -> Content | None:
         try:
-            return Content(topic, int(time_ns), bytes(self._unpack(raw)))
+            return Content(topic, int(time_ns), memoryview(self._unpack(raw)))
         except Exception as error:
             self.note(f"'{name}': messages of '{topic.name}' ({cause(error)})")
             return None

@@ -127,7 +127,7 @@ def recorded_infos(
 
 
 def _changes(infos: Iterable[RecordedMessage]) -> Iterator[RecordedMessage]:
-    before = b""
+    before = memoryview(b"")
     for info in infos:
         said = info.content[STAMP_END:]
         if said != before:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from heapq import merge
 from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
-from rosbags.rosbag2.storage_mcap import Channel, ChunkInfo, McapReader, Msg, Schema, msgsrc
+from rosbags.rosbag2.storage_mcap import Channel, ChunkInfo, McapReader, Schema
 
 from anyview_ros.datasets.bag_topics import SCHEMAS, RecordedTopic
 from anyview_ros.datasets.bag_unpacking import bound_chunks
+from anyview_ros.datasets.mcap_chunks import Found, in_order, messages_in
 from anyview_ros.errors import cause
 
 
@@ -43,36 +43,37 @@ class McapFile:
     def messages(
         self, topics: Collection[RecordedTopic], start_ns: int, stop_ns: int
     ) -> Iterator[tuple[RecordedTopic, int, Any]]:
-        by_id = {c.id: (topic, c) for topic in topics for c in self._connections[topic]}
-        connections = {number: connection for number, (_, connection) in by_id.items()}
+        by_id = {c.id: topic for topic in topics for c in self._connections[topic]}
         if not self._reader.chunks:
             # Not `messages`, which refuses what was not recorded in order of time.
-            for c, time_ns, content in self._reader.messages_scan(
-                list(connections.values()), start_ns, stop_ns
-            ):
-                yield by_id[c.id][0], time_ns, content
+            connections = [c for topic in topics for c in self._connections[topic]]
+            for c, time_ns, raw in self._reader.messages_scan(connections, start_ns, stop_ns):
+                yield by_id[c.id], time_ns, raw
             return
         chunks = [
-            self._sound(chunk, connections, start_ns, stop_ns)
+            chunk
             for chunk in self._reader.chunks
             if chunk.message_start_time < stop_ns and start_ns <= chunk.message_end_time
-            if any(chunk.channel_count.get(number, 0) for number in connections)
+            if any(chunk.channel_count.get(number, 0) for number in by_id)
         ]
-        # By time and place alone: rosbags would compare messages where both are equal.
-        for message in merge(*chunks, key=lambda found: (found.timestamp, found.offset)):
-            if message.connection is not None:
-                yield by_id[message.connection.id][0], message.timestamp, message.data
+
+        def read(chunk: ChunkInfo) -> list[Found]:
+            return self._sound(chunk, by_id, start_ns, stop_ns)
+
+        for channel, time_ns, content in in_order(chunks, read):
+            yield by_id[channel], time_ns, content
 
     def _sound(
-        self, chunk: ChunkInfo, connections: dict[int, Connection], start_ns: int, stop_ns: int
-    ) -> Iterator[Msg]:
+        self, chunk: ChunkInfo, channels: Collection[int], start_ns: int, stop_ns: int
+    ) -> list[Found]:
         """Messages of a chunk, none where it is damaged: it is read whole before the first."""
         assert self._reader.bio is not None
         try:
-            yield from msgsrc(chunk, connections, start_ns, stop_ns, self._reader.bio)
+            return messages_in(chunk, channels, start_ns, stop_ns, self._reader.bio)
         except Exception as error:
             seconds = [f"{t / 1e9:.3f}" for t in chunk[:2]]
             self.damage.append(f"what was recorded from {' to '.join(seconds)} s ({cause(error)})")
+            return []
 
     def counts(self) -> dict[str, int]:
         found: Counter[str] = Counter()

@@ -33,8 +33,8 @@ class MessageTypes:
         self._others: dict[str, Typestore] = {}
         self._defined = {t.message_type: (t.schema, t.definition) for t in topics if t.definition}
 
-    def message(self, raw: bytes, message_type: str, topic: str) -> Any:
-        """The message in its bytes.
+    def message(self, raw: memoryview, message_type: str, topic: str) -> Any:
+        """The message in its bytes; its arrays are views of them.
 
         Raises:
             AnyviewError: `invalid_message`.
