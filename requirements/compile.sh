@@ -25,6 +25,8 @@ pin test -c run.txt -c ros-jazzy.txt -c onnxruntime.txt --no-emit-package numpy 
 pin train -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt
 pin view -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt --no-emit-package numpy --no-emit-package pillow
 pin tables -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt
+pin stores -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt -c train.txt
+pin ray -c run.txt -c ros-jazzy.txt -c onnxruntime.txt -c test.txt -c train.txt -c view.txt
 # A sourced ROS runs on Ubuntu's Python 3.12, and its message bindings need numpy 1.26.
 PYTHON_VERSION=3.12 pin sourced-ros
 # Lyrical's Ubuntu has Python 3.14 and a numpy 2 that ROS is compiled against.

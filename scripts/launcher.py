@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -196,6 +197,10 @@ def stages(command: str, arguments: Sequence[str] = ()) -> list[Stage]:
         wanted.append(required("view", "the page of anyview view", "view"))
     if command == "test" or (command == "augment" and wants_tables(arguments)):
         wanted.append(required("tables", "pyarrow, for data sets of tables", "tables"))
+    if command == "test" or (command == "augment" and wants_store(arguments)):
+        wanted.append(required("stores", "fsspec, for paths of object stores", "stores"))
+    if command == "augment" and wants_ray(arguments):
+        wanted.append(required("ray", "Ray, for many recordings", "ray"))
     if command in NEEDS_TORCH:
         wanted.append(required("train", "what torch needs", "train"))
     # Nothing of torch depends on the distribution: its tests run over the default one only.
@@ -209,6 +214,18 @@ def wants_tables(arguments: Sequence[str]) -> bool:
     """Whether a data set that consists of tables is to be written, or read."""
     written = any(f"{name}=" in argument for argument in arguments for name in TABLES)
     return written or any(Path(argument, "meta", "info.json").is_file() for argument in arguments)
+
+
+def wants_store(arguments: Sequence[str]) -> bool:
+    """Whether a path is one of fsspec's; calibration files may be `file://` without it."""
+    return any("://" in argument and ":=" not in argument for argument in arguments)
+
+
+def wants_ray(arguments: Sequence[str]) -> bool:
+    """Whether workers are asked for; `--workers 0` is none."""
+    words = " ".join(arguments).replace("=", " ").split()
+    counts = [after for word, after in pairwise([*words, ""]) if word == "--workers"]
+    return "--ray-address" in words or any(count != "0" for count in counts)
 
 
 def python_version() -> str:

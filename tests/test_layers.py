@@ -105,6 +105,7 @@ HOMES = {
     "numba": ("worlds", "node", "training", "evaluation", *SURFACES),
     "rosbags": ("datasets", "augment", "demo"),
     "ray": ("augment.ray_workers",),
+    "fsspec": ("augment.stores",),
     "viser": ("view.local_server", "view.page", "view.live_page"),
     "websockets": ("view.local_server",),
     "cryptography": ("signatures",),

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anyview_ros.augment.stores import Place
 from anyview_ros.errors import AnyviewError
 from anyview_ros.whole_file import whole_file
 
 
-def keep_identity(file: Path, identity: Mapping[str, Any]) -> None:
+def keep_identity(file: Place, identity: Mapping[str, Any]) -> None:
     """Write what outputs follow from, if nothing else was begun.
 
     Args:
@@ -30,5 +31,9 @@ def keep_identity(file: Path, identity: Mapping[str, Any]) -> None:
                 f"what was begun in '{file.parent}' is not what is asked for now: "
                 f"{', '.join(changed)} changed; ask for the same, or give another OUT",
             )
+    text = json.dumps(wanted, indent=1) + "\n"
+    if not isinstance(file, Path):
+        file.write_text(text)
+        return
     with whole_file(file) as partial:
-        partial.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")

@@ -10,14 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from anyview_ros.augment.exports.exporting import Exports
 from anyview_ros.augment.ledger import Entry, Ledger
 from anyview_ros.augment.run import augment
 from anyview_ros.augment.settings import Model, Settings
+from anyview_ros.augment.stores import FAILED, Place
 from anyview_ros.datasets.bag_choice import BagOptions
 from anyview_ros.errors import AnyviewError
 
 TRIES = 2  # of a recording with which a worker ends, or an error comes that nobody foresaw
 UNEXPECTED = "unexpected_error"
+AGAIN = (UNEXPECTED, FAILED)  # may go well the next time
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ class Work:
     Args:
         cameras: file of virtual cameras.
         options: how source cameras are taken.
+        exports: data sets of each, in folders of their own.
     """
 
     cameras: Path
     options: BagOptions
     settings: Settings
+    exports: Exports | None = None
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ class Task:
     """A recording to augment."""
 
     name: str
-    source: Path
-    output: Path
+    source: Place
+    output: Place
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,10 @@ class Worker:
         """Augment a recording, or go on with it; every error is an outcome."""
         began = time.monotonic()
         try:
-            task.output.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(task.output, Path):
+                task.output.parent.mkdir(parents=True, exist_ok=True)
             work = self._work
+            exports = work.exports and work.exports.of(task.name, task.source.stem)
             report = augment(
                 task.source,
                 task.output,
@@ -98,6 +105,7 @@ class Worker:
                 work.settings,
                 self._model,
                 resume=True,
+                exports=exports,
             )
         except AnyviewError as error:
             return Outcome(0, error.code, error.message, time.monotonic() - began)
@@ -142,7 +150,7 @@ class Fleet:
 
     def __init__(
         self,
-        recordings: Mapping[str, Path],
+        recordings: Mapping[str, Place],
         ledger: Ledger,
         workers: Workers,
         say: Callable[[str], object],
@@ -193,7 +201,7 @@ class Fleet:
             if self._ledger.crashes(task.name) >= TRIES:
                 self._quarantine(task.name)
                 return True
-        elif outcome.code == UNEXPECTED and self._tries[task.name] < TRIES:
+        elif outcome.code in AGAIN and self._tries[task.name] < TRIES:
             self._say(f"{task.name}: {outcome.text}; it is tried again")
         else:
             told = outcome.code, outcome.text, outcome.answered, round(outcome.seconds, 3)

@@ -1,6 +1,8 @@
 """The folder of an augmentation that is under way: what is asked for, and how far it is.
 
-It lies beside the output and is called after it; the output itself appears whole, at the end.
+It lies beside the output and is called after it; the output itself appears whole, at the end. That
+of an output in a store lies on this machine, and a marker beside the output says that it is not
+whole.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from anyview_ros.augment.begun_work import keep_identity
+from anyview_ros.augment.stores import NOTE, Place, StorePath, is_whole, unfinished
+from anyview_ros.datasets.bag_opening import METADATA
 from anyview_ros.errors import AnyviewError
 
-SUFFIX = ".unfinished"
-JOB, CLIPS, WHOLE, CONVERTED = "job.json", "clips", "bag", "ros2"
+JOB, CLIPS, WHOLE, CONVERTED, SOURCE = "job.json", "clips", "bag", "ros2", "source"
 SAMPLE = 1 << 20  # bytes of a file's begin and end by which it is known again
 SPARE = 64 << 20  # bytes of the disk that are left free
 
@@ -29,9 +32,9 @@ class Job:
         output: folder that is written in the end.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Place) -> None:
         self.output = output
-        self.folder = output.with_name(output.name + SUFFIX)
+        self.folder = unfinished(output)
 
     @property
     def clips(self) -> Path:
@@ -54,17 +57,44 @@ class Job:
         Raises:
             AnyviewError: `output_exists`, `unfinished_exists`.
         """
-        if self.output.exists():
+        if is_whole(self.output):
             raise AnyviewError(
                 "output_exists",
                 f"'{self.output}' is there already; give another OUT, or move it away",
             )
-        if self.folder.exists() and not resume:
+        if not resume and (there := self._begun()) is not None:
             raise AnyviewError(
                 "unfinished_exists",
-                f"'{self.folder}' is there: an augmentation that was stopped; go on with "
+                f"'{there}' is there: an augmentation that was stopped; go on with "
                 "--resume, or delete it",
             )
+
+    def _begun(self) -> Place | None:
+        """Return what says that the output was begun, here or by another machine."""
+        if self.folder.is_dir() and any(f.name != SOURCE for f in self.folder.iterdir()):
+            return self.folder  # more than a copy of its recording
+        marker = self.output.marker if isinstance(self.output, StorePath) else None
+        return marker if marker is not None and marker.exists() else None
+
+    def local(self, source: Place) -> Path:
+        """Return a recording on this machine: itself, or its copy, where it is in a store.
+
+        What was copied before, whole, is not copied again.
+
+        Raises:
+            AnyviewError: `unreadable_bag`, `disk_full`, `no_driver`, `store_failed`.
+        """
+        if isinstance(source, Path):
+            return source
+        target, files = self.folder / SOURCE / source.name, source.files()
+        if not files:
+            raise AnyviewError("unreadable_bag", f"'{source}' cannot be read: it is not there")
+        left = {name: size for name, size in files.items() if _size(target / name) != size}
+        if left:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._check_free_bytes(sum(left.values()))
+            source.download(left, target)
+        return target
 
     def begin(self, identity: dict[str, Any]) -> None:
         """Make the folder, or go on in it.
@@ -80,6 +110,8 @@ class Job:
             shutil.rmtree(self.clips, ignore_errors=True)
         self.clips.mkdir(parents=True, exist_ok=True)
         keep_identity(file, identity)
+        if isinstance(self.output, StorePath):
+            self.output.marker.write_text(NOTE)
 
     def check_space(self, needed: int) -> None:
         """Refuse what the disk will not hold.
@@ -90,25 +122,52 @@ class Job:
         Raises:
             AnyviewError: `disk_full`.
         """
-        there = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        there = size_of(self.folder) - size_of(self.folder / SOURCE)
+        self._check_free_bytes(needed - there, ", or pass --images jpeg")
+
+    def _check_free_bytes(self, needed: int, more: str = "") -> None:
         free = shutil.disk_usage(self.folder).free
-        if needed - there + SPARE > free:
-            raise AnyviewError(
-                "disk_full",
-                f"about {(needed - there) / 1e9:.1f} GB are needed beside '{self.output}', "
-                f"{free / 1e9:.1f} GB are free; give an OUT on a larger disk, or "
-                "pass --images jpeg",
-            )
+        if needed + SPARE <= free:
+            return
+        where = f"beside '{self.output}'"
+        remedy = "give an OUT on a larger disk"
+        if isinstance(self.output, StorePath):
+            where = f"in '{self.folder}'"
+            remedy = "give --work a folder on a larger disk"
+        raise AnyviewError(
+            "disk_full",
+            f"about {needed / 1e9:.1f} GB are needed {where}, {free / 1e9:.1f} GB are free; "
+            f"{remedy}{more}",
+        )
 
     def drop_empty(self) -> None:
         """Drop the folder where everything was refused before anything was made."""
         if not any(self.clips.iterdir()):
-            shutil.rmtree(self.folder)
+            self._drop()
 
     def finish(self) -> None:
         """Let the output appear, and drop the rest."""
-        self.bag.rename(self.output)
+        if isinstance(self.output, Path):
+            self.bag.rename(self.output)
+        else:
+            self.output.upload(self.bag, last=METADATA)
+        self._drop()
+
+    def _drop(self) -> None:
         shutil.rmtree(self.folder)
+        if isinstance(self.output, StorePath):
+            self.output.marker.remove()
+            self.folder.parent.rmdir()  # of this output alone
+
+    @contextmanager
+    def source_named(self, source: Place) -> Iterator[None]:
+        """Tell errors of a copy by the path that was given."""
+        try:
+            yield
+        except AnyviewError as error:
+            copy = str(self.folder / SOURCE / source.name)
+            text = error.message.replace(copy, str(source))
+            raise AnyviewError(error.code, text) from None
 
     @contextmanager
     def full_disk_named(self) -> Iterator[None]:
@@ -135,6 +194,10 @@ def size_of(path: Path) -> int:
     """Return the bytes of a file or folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else -1
 
 
 def _known_by(file: Path) -> list[Any]:

@@ -7,11 +7,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from anyview_ros.augment.begun_work import keep_identity
+from anyview_ros.augment.stores import Place, is_whole
 from anyview_ros.errors import AnyviewError
 
 LEDGER, WORK = "ledger.jsonl", "work.json"
@@ -53,28 +54,33 @@ class Ledger:
         AnyviewError: `output_exists`, `resume_mismatch`.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, object], resume: bool) -> None:
+    def __init__(self, folder: Place, identity: Mapping[str, object], resume: bool) -> None:
         self.folder = folder
+        self._whole: set[str] = set()
         if folder.exists() and not resume:
             raise AnyviewError(
                 "output_exists",
                 f"'{folder}' is there already; give another OUT, or go on in it with --resume",
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(folder, Path):
+            folder.mkdir(parents=True, exist_ok=True)
         keep_identity(folder / WORK, identity)
         self._path = folder / LEDGER
         self.entries = _entries(self._path)
 
     def add(self, entry: Entry) -> None:
-        """Append a line, and see that it is on the disk."""
+        """Append a line, and see that it is on the disk, or in the store."""
+        entry = replace(entry, time=time.time())
         self.entries.append(entry)
-        line = json.dumps({**asdict(entry), "time": time.time()}) + "\n"
+        if not isinstance(self._path, Path):  # nothing can be appended there
+            self._path.write_text("".join(map(_line, self.entries)))
+            return
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(line)
+            file.write(_line(entry))
             file.flush()
             os.fdatasync(file.fileno())
 
-    def output(self, name: str) -> Path:
+    def output(self, name: str) -> Place:
         """Return the folder of a recording's output."""
         return self.folder / name
 
@@ -86,7 +92,8 @@ class Ledger:
 
     def state(self, name: str) -> State:
         """Return what became of a recording; what is there whole is done, whoever made it."""
-        if self.output(name).is_dir():
+        if name in self._whole or is_whole(self.output(name)):
+            self._whole.add(name)  # a store is asked no more
             return "done"
         last = next((e for e in reversed(self.entries) if e.recording == name), None)
         if last is not None and last.event in ("failed", "quarantined"):
@@ -98,12 +105,16 @@ class Ledger:
         return next(entry for entry in reversed(self.entries) if entry.recording == name)
 
 
-def _entries(path: Path) -> list[Entry]:
+def _line(entry: Entry) -> str:
+    return json.dumps(asdict(entry)) + "\n"
+
+
+def _entries(path: Place) -> list[Entry]:
     """Return the lines; one that was cut off by the end of its process is as if never written."""
     if not path.is_file():
         return []
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if whole != raw:
-        path.write_bytes(whole)
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
     return [Entry(**json.loads(line)) for line in whole.splitlines()]

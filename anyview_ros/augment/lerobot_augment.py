@@ -39,6 +39,7 @@ from anyview_ros.augment.job import Job, identity_of, size_of
 from anyview_ros.augment.lerobot_source import LerobotSource, Posed, RecordedEpisode
 from anyview_ros.augment.run import augment
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
+from anyview_ros.augment.stores import Place
 from anyview_ros.clips.placements import Standing
 from anyview_ros.clips.virtual.camera_request import CameraRequest, optical_frame
 from anyview_ros.datasets.bag import Bag
@@ -67,8 +68,8 @@ class DatasetAugmentation:
         sources: recorded cameras that are used; empty = all whose calibration is known.
     """
 
-    source: Path
-    output: Path
+    source: Place
+    output: Place
     cameras: Path
     calibration: Path | None
     fixed_frame: str
@@ -91,7 +92,9 @@ def augment_dataset(
     """
     job = Job(wanted.output)
     job.check_free(resume)
-    source = LerobotSource(wanted.source)
+    with job.full_disk_named():
+        local = job.local(wanted.source)
+    source = LerobotSource(local)
     requests = read_cameras(wanted.cameras, model.package.contract)
     _check(requests, source, wanted.cameras)
     posed = [
@@ -104,11 +107,11 @@ def augment_dataset(
         say(f"camera {camera.name}: {video_key(camera.name)}")
     with job.full_disk_named():
         told = _told(wanted, settings, model)
-        identity = {"dataset": identity_of(wanted.source), "sources": wanted.sources, **told}
+        identity = {"dataset": identity_of(local), "sources": wanted.sources, **told}
         job.begin(identity)
         once = replace(model, load=cache(model.load))
         try:
-            job.check_space(2 * size_of(wanted.source))
+            job.check_space(2 * size_of(local))
             made = [
                 _Episode(source, episode, posed, job, wanted).made(requests, settings, once)
                 for episode in _counted(source.episodes, on_progress)

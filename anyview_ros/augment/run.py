@@ -19,6 +19,7 @@ from anyview_ros.augment.requested import requested
 from anyview_ros.augment.ros1 import as_ros2
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
 from anyview_ros.augment.spool import Spool
+from anyview_ros.augment.stores import Place
 from anyview_ros.contract import Contract
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_choice import BagOptions
@@ -35,8 +36,8 @@ NOTE = "anyview_augment"  # key of the provenance, beside BAG_KEY
 
 
 def augment(
-    source: Path,
-    output: Path,
+    source: Place,
+    output: Place,
     cameras: Path,
     options: BagOptions,
     settings: Settings,
@@ -49,8 +50,9 @@ def augment(
     """Write a recording with virtual cameras added to it.
 
     Args:
-        source: rosbag2 folder, one of its files, or a ROS 1 bag; it is only read.
-        output: folder to write.
+        source: rosbag2 folder, one of its files, or a ROS 1 bag; it is only read. One of a store
+            is copied to this machine first.
+        output: folder to write; to a store it is uploaded when it is whole.
         cameras: file of virtual cameras.
         options: how the source cameras are taken.
         model: makes frames.
@@ -68,15 +70,16 @@ def augment(
         exports.check_free(resume)
     file = read_cameras_file(cameras, model.package.contract)
     _check_sampling(model.package.contract, settings.sampling)
-    with job.full_disk_named(), ExitStack() as stack:
-        identity = _identity(source, cameras, options, settings, model)
+    with job.full_disk_named(), job.source_named(source), ExitStack() as stack:
+        local = job.local(source)
+        identity = _identity(local, cameras, options, settings, model)
         job.begin(identity)
         try:
-            bag = stack.enter_context(Bag(as_ros2(source, job.converted, say)))
-            found = requested(file, source, bag, options, settings, model.package.contract)
+            bag = stack.enter_context(Bag(as_ros2(local, job.converted, say)))
+            found = requested(file, local, bag, options, settings, model.package.contract)
             plan = found.plan
             left_out = plan.left_out(settings.only)
-            copied = plan.bytes_copied(left_out) if left_out else size_of(source)
+            copied = plan.bytes_copied(left_out) if left_out else size_of(local)
             job.check_space(copied + 2 * plan.bytes_added(settings))
             if exports is not None:
                 exports.check(plan, round(model.package.contract.frame_period * NS))

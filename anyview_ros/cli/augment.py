@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from anyview_ros.augment.stores import place, with_work
 from anyview_ros.cli.augment_many import add_many_arguments, augment_many
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bag",
-        type=Path,
-        help="rosbag2 folder, .mcap or .db3 file, ROS 1 bag, or LeRobot data set; never changed",
+        type=place,
+        help="rosbag2 folder, .mcap or .db3 file, ROS 1 bag, or LeRobot data set; never changed; "
+        "a path of this machine or of a store, as s3://bucket/drive",
     )
-    parser.add_argument("out", type=Path, help="folder to write; it must not exist yet")
+    parser.add_argument(
+        "out", type=place, help="folder to write, here or in a store; it must not exist yet"
+    )
     parser.add_argument(
         "--cameras",
         type=Path,
@@ -57,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copy only these topics of the input, * stands for any text; all if not given",
     )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of this machine for outputs of a store until they are uploaded; by default "
+        "~/.cache/anyview/augment",
+    )
     add_many_arguments(parser)
 
 
@@ -66,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.run import augment
     from anyview_ros.augment.settings import Settings
 
+    args.bag, args.out = with_work(args.bag, args.work), with_work(args.out, args.work)
     settings = Settings(sampling_options(args), args.images, args.memory, only=tuple(args.only))
     if args.workers is not None or args.ray_address:
         args.workers = 1 if args.workers is None else args.workers

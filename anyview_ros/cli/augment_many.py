@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from anyview_ros.cli.bag_arguments import bag_options
+from anyview_ros.cli.export_arguments import exports_from
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
     from anyview_ros.augment.ray_workers import RayWorkers
     from anyview_ros.augment.recordings import recordings
     from anyview_ros.augment.run import identity_of_work
+    from anyview_ros.augment.stores import resolved
 
     if args.workers < 0 or args.gpu_share < 0:
         raise AnyviewError(
@@ -48,14 +50,14 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
             "--workers and --gpu-share must not be negative, got "
             f"{args.workers} and {args.gpu_share:g}",
         )
-    if args.export:
-        raise AnyviewError(
-            "invalid_parameter",
-            "--workers writes recordings alone; leave --export out, or augment one at a time",
-        )
     found, model = recordings(args.bag), find_model(args.model, args.provider)
-    work = Work(args.cameras.resolve(), bag_options(args, args.sources), settings)
+    exports = exports_from(args)
+    work = Work(args.cameras.resolve(), bag_options(args, args.sources), settings, exports)
     identity = identity_of_work(work.cameras, work.options, settings, model)
+    if exports is not None:
+        exports.check_free(args.resume)
+        identity["exports"] = sorted(f"{each.format}={each.folder}" for each in exports.wanted)
+    out = resolved(args.out)
     make = partial(_worker, work, args.model, args.provider)
     with ExitStack() as stack:
         workers: Workers
@@ -63,12 +65,12 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
             workers = stack.enter_context(
                 RayWorkers(make, args.workers, args.ray_address, args.gpu_share)
             )
-            ledger = Ledger(args.out.resolve(), identity, args.resume)
+            ledger = Ledger(out, identity, args.resume)
         else:
-            ledger = Ledger(args.out.resolve(), identity, args.resume)
+            ledger = Ledger(out, identity, args.resume)
             workers = InProcess(make(), ledger)
         fleet = Fleet(
-            {name: path.resolve() for name, path in found.items()},
+            {name: resolved(path) for name, path in found.items()},
             ledger,
             workers,
             lambda line: print(line, flush=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from anyview_ros.augment.stores import place
 from anyview_ros.cli.commands import whole_parser
 from anyview_ros.cli.parser import actions_of
 
@@ -21,7 +22,7 @@ def run(args: Namespace) -> int:
 
     parser = whole_parser()
     for action in actions_of(parser):
-        if action.type is Path:
+        if action.type in (Path, place):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     print(shtab.complete(parser, shell=args.shell))
     return 0

@@ -85,6 +85,7 @@ def exports_from(args: argparse.Namespace) -> Exports | None:
     from anyview_ros.augment.exports.clock import NS, Clock
     from anyview_ros.augment.exports.exporting import Exports
     from anyview_ros.augment.exports.formats import parse_wanted
+    from anyview_ros.augment.stores import resolved
 
     if args.calibration is not None:
         raise AnyviewError(
@@ -105,5 +106,5 @@ def exports_from(args: argparse.Namespace) -> Exports | None:
             "--export reads sources and TF from the whole bag that is written; leave --only out",
         )
     clock = Clock(args.fps, args.clock, round(args.tolerance * NS))
-    name = args.bag.resolve().stem
-    return Exports(parse_wanted(args.export), clock, args.ego_frame, name)
+    name = resolved(args.bag).stem
+    return Exports(parse_wanted(args.export, args.work), clock, args.ego_frame, name)

@@ -32,8 +32,9 @@ def test_the_cameras_and_the_command(tmp_path: Path, monkeypatch: object) -> Non
     model = make_package(tmp_path / "tiny", max_sources=2)
     cameras, _ = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "cameras.yaml").write_text(cameras)
-    command, many = re.findall(r"```sh\n\./anyview (augment .*?)\n```", TEXT)
+    command, many, stores = re.findall(r"```sh\n\./anyview (augment .*?)\n```", TEXT)
     assert parser_of("augment").parse_args(many.split()[1:]).workers == 2
+    assert parser_of("augment").parse_args(stores.split()[1:]).out.name == "drive"
     words = [str(tmp_path / word) if "drive" in word else word for word in command.split()]
     words[words.index("cameras.yaml")] = str(tmp_path / "cameras.yaml")
     assert main([*words, "--model", str(model)]) == 0

@@ -381,8 +381,6 @@ def test_options_of_an_export_without_one(
     export = ("--export", f"scenes={tmp_path / 'scenes'}")
     assert refused(source, tmp_path / "out", model, *export, "--only", "/tf") == (1, [])
     assert "leave --only out" in capsys.readouterr().err
-    assert refused(source, tmp_path / "out", model, *export, "--workers", "0") == (1, [])
-    assert "leave --export out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

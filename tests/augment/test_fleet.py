@@ -194,6 +194,10 @@ def many(folder: Path, out: Path, model: Path, *more: str) -> int:
     return main(arguments(folder, out, model, *more, cameras=cameras))
 
 
+def exported(folder: Path) -> list[str]:
+    return ["--fps", "10", "--export", f"nuscenes={folder}"]
+
+
 def outputs(out: Path) -> dict[str, str]:
     return {name: d for name, d in digests(out).items() if name not in (LEDGER, WORK)}
 
@@ -203,17 +207,34 @@ def test_workers_make_what_one_after_the_other_makes(tmp_path: Path, capsys: Any
     folder, model = drives(tmp_path / "drives", 3), make_package(tmp_path / "tiny")
     file = folder / "drive_01" / "drive_01.mcap"
     file.write_bytes(file.read_bytes()[:-3000])
-    assert many(folder, tmp_path / "serial", model, "--workers", "0") == 1
+    more = exported(tmp_path / "sets")
+    assert many(folder, tmp_path / "serial", model, "--workers", "0", *more) == 1
     said = capsys.readouterr().out
     assert "drive_01: failed: [unreadable_bag] '" in said
     assert said.endswith("2 done, 1 failed\n")
-    alone = tmp_path / "alone"
-    assert many(folder / "drive_02", alone / "drive_02", model) == 0
+    alone, own = tmp_path / "alone", exported(tmp_path / "own")
+    assert many(folder / "drive_02", alone / "drive_02", model, *own) == 0
+    assert sorted(set_.name for set_ in (tmp_path / "sets").iterdir()) == ["drive_00", "drive_02"]
+    assert digests(tmp_path / "sets" / "drive_02") == digests(tmp_path / "own")
     before = outputs(tmp_path / "serial")
     assert {n: d for n, d in before.items() if not n.startswith("drive_00")} == outputs(alone)
-    assert many(folder, tmp_path / "serial", model, "--workers", "0", "--resume") == 1
+    assert many(folder, tmp_path / "serial", model, "--workers", "0", "--resume", *more) == 1
     assert "drive_00: done before" in capsys.readouterr().out
     assert outputs(tmp_path / "serial") == before
+
+
+def test_data_sets_that_are_there_or_would_lack_what_is_done(tmp_path: Path, capsys: Any) -> None:
+    folder, model = drives(tmp_path / "drives", 1), make_package(tmp_path / "tiny")
+    out, more = tmp_path / "out", exported(tmp_path / "sets")
+    (tmp_path / "sets").mkdir()
+    assert many(folder, out, model, "--workers", "0", *more) == 1
+    assert "give another folder to --export" in capsys.readouterr().err
+    assert not out.exists()
+    assert many(folder, out, model, "--workers", "0") == 0
+    (tmp_path / "sets").rmdir()
+    assert many(folder, out, model, "--workers", "0", "--resume", *more) == 1
+    assert "exports changed; ask for the same, or give another OUT" in capsys.readouterr().err
+    assert many(folder, tmp_path / "another", model, "--workers", "0", *more) == 0
 
 
 def test_without_ray_it_says_what_to_do(
@@ -255,19 +276,22 @@ def test_twenty_bags_over_ray_with_a_poisonous_one(
 ) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     folder, model = drives(tmp_path / "drives", 20), make_package(tmp_path / "tiny")
-    assert many(folder, tmp_path / "serial", model, "--workers", "0") == 0
+    sets = exported(tmp_path / "serial-sets")
+    assert many(folder, tmp_path / "serial", model, "--workers", "0", *sets) == 0
     (folder / "drive_07").rename(folder / POISON)
     monkeypatch.setattr("anyview_ros.cli.augment_many._worker", poisoned)
     capsys.readouterr()
-    assert many(folder, tmp_path / "out", model, "--workers", "2") == 1
+    sets = exported(tmp_path / "sets")
+    assert many(folder, tmp_path / "out", model, "--workers", "2", *sets) == 1
     said = capsys.readouterr().out
     assert "poison: quarantined: [worker_died] the process ended 2 times with it" in said
     assert said.endswith("19 done, 1 quarantined\n")
-    made, whole = outputs(tmp_path / "out"), outputs(tmp_path / "serial")
-    assert {n: d for n, d in made.items() if not n.startswith(POISON)} == {
-        n: d for n, d in whole.items() if not n.startswith("drive_07")
-    }
-    assert many(folder, tmp_path / "out", model, "--workers", "2", "--resume") == 1
+    for made, whole in (("out", "serial"), ("sets", "serial-sets")):
+        found, wanted = outputs(tmp_path / made), outputs(tmp_path / whole)
+        assert {n: d for n, d in found.items() if not n.startswith(POISON)} == {
+            n: d for n, d in wanted.items() if not n.startswith("drive_07")
+        }
+    assert many(folder, tmp_path / "out", model, "--workers", "2", "--resume", *sets) == 1
     assert "poison: quarantined before" in capsys.readouterr().out
 
 

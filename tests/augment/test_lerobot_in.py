@@ -19,6 +19,7 @@ from anyview_ros.augment import lerobot_augment
 from anyview_ros.augment.exports.arrow_tables import write_indexed_parquet, write_parquet
 from anyview_ros.augment.exports.lerobot_files import CameraVideo, write_json
 from anyview_ros.augment.lerobot_source import CalibrationEntry, LerobotSource
+from anyview_ros.augment.stores import StorePath
 from anyview_ros.cli.__main__ import main
 from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
@@ -134,6 +135,17 @@ def made(tmp_path_factory: pytest.TempPathFactory, source: Path, model: Path) ->
     folder = tmp_path_factory.mktemp("made")
     more = calibration(folder)
     return augmented(source, folder / "out", model, *more, cameras=cameras_file(folder, VIEW))
+
+
+def test_from_a_store_to_a_store(source: Path, made: Path, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    pushes, out = (StorePath(f"file://{tmp_path}/store/{name}") for name in ("push", "out"))
+    pushes.upload(source)
+    more = [*calibration(tmp_path), "--work", str(tmp_path / "work")]
+    file = cameras_file(tmp_path, VIEW)
+    given = ["augment", pushes.url, out.url, "--cameras", str(file), "--model", str(model)]
+    assert main([*given, "--provider", "cpu", *more]) == 0
+    assert digests(tmp_path / "store" / "out") == digests(made)
 
 
 def test_what_the_data_set_has_is_there_byte_for_byte(source: Path, made: Path) -> None:

@@ -65,6 +65,8 @@ def checkout(tmp_path: Path) -> Path:
         "run",
         "onnxruntime",
         "onnxruntime-gpu",
+        "ray",
+        "stores",
         "tables",
         "test",
         "train",
@@ -394,10 +396,11 @@ def test_the_second_distribution_has_an_environment_and_stamps_of_its_own(
 
 
 def test_the_second_distribution_is_tested_without_torch(kilted: Any) -> None:
-    assert [stage.name for stage in kilted.stages("test")][-4:] == [
+    assert [stage.name for stage in kilted.stages("test")][-5:] == [
         "test",
         "view",
         "tables",
+        "stores",
         "train",
     ]
     assert kilted.stages("train")[-1].name == "torch"
@@ -420,6 +423,21 @@ def test_only_data_sets_of_tables_pay_for_pyarrow(launcher: Any, checkout: Path)
     (checkout / "pushes" / "meta").mkdir(parents=True)
     (checkout / "pushes" / "meta" / "info.json").touch()
     assert tables("augment", str(checkout / "pushes"), "out")
+
+
+def test_only_many_recordings_pay_for_ray_and_only_stores_for_fsspec(launcher: Any) -> None:
+    def stages(*more: str) -> set[str]:
+        names = [s.name for s in launcher.stages("augment", ("augment", "drives", "out", *more))]
+        return {"ray", "stores"} & set(names)
+
+    assert stages("--workers", "2") == {"ray"}
+    assert stages("--workers=2") == {"ray"}
+    assert stages("--ray-address", "auto") == {"ray"}
+    assert stages("--workers", "0") == set()
+    assert stages("--export", "kitti=s3://bucket/set") == {"stores"}
+    assert stages("--workers", "4", "gs://bucket/out") == {"ray", "stores"}
+    assert stages("-p", "front.camera_info_url:=file:///front.yaml") == set()
+    assert "ray" not in names_of(launcher, "demo")
 
 
 def names_of(launcher: Any, command: str) -> list[str]:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.packaging.pins import LISTS, PIN, PINNED, ROOT, names, pins
 
-TOGETHER = ("run", "onnxruntime", "test", "train", "view", "tables")  # and one distribution of ROS
+# and one distribution of ROS
+TOGETHER = ("run", "onnxruntime", "test", "train", "view", "tables", "stores", "ray")
 DISTRIBUTIONS = ("ros-jazzy", "ros-kilted")
 # import name -> distribution, where the generated packages of the wheels hide it
 ROS = {"anyview_ros", "tf2_msgs"}
@@ -93,14 +94,17 @@ def test_every_import_is_required() -> None:
         offline += (package / room).rglob("*.py")
     page = [*(package / "view").rglob("*.py")]
     tables = [package / "augment" / "exports" / "arrow_tables.py"]
-    extra = [package / "augment" / "ray_workers.py"]  # ray, which ./anyview does not install
+    stores = [package / "augment" / "stores.py"]
+    ray = [package / "augment" / "ray_workers.py"]
     runtime = set(package.rglob("*.py"))
-    runtime -= {*offline, *page, *tables, *extra, *(package / "cli").rglob("*.py")}
+    runtime -= {*offline, *page, *tables, *stores, *ray, *(package / "cli").rglob("*.py")}
     for files, lists in (
         (runtime, ("run", "ros-jazzy", "onnxruntime")),
         (offline, ("run", "ros-jazzy", "onnxruntime", "train", "torch")),
         (page, ("run", "ros-jazzy", "onnxruntime", "view")),
         (tables, ("tables",)),
+        (stores, ("stores",)),
+        (ray, ("ray",)),
     ):
         for module in imported(files) - ROS - {"tf2_ros"}:
             homes = {name.lower().replace("_", "-") for name in provides.get(module, [module])}

@@ -22,6 +22,7 @@ NETWORK = {
     "websockets",
     "viser",
     "ray",
+    "fsspec",
 }
 UNPICKLERS = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 # module -> what it may import, and why
@@ -31,6 +32,7 @@ MAY = {
     "view/live_page.py": {"viser"},
     "view/local_server.py": {"socket", "viser", "websockets.asyncio.server"},
     "augment/ray_workers.py": {"ray"},  # many recordings, where it is asked for
+    "augment/stores.py": {"fsspec.core", "fsspec.registry"},  # paths that the caller gives
     "datasets/bag_sqlite.py": {"urllib.parse"},  # the name of a file
 }
 # Functions that can read pickles: the keyword that forbids it, and its value.

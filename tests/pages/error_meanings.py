@@ -402,6 +402,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "The model does not know depth.",
         "Leave depth out, or take a package with `sweep_weights`.",
     ),
+    "no_driver": (
+        "Nothing installed reads a path of that kind.",
+        "Install what the text names; or correct the path.",
+    ),
     "no_episodes": ("A benchmark has no episode to score.", "Unpack its splits."),
     "no_images": (
         "No image came, or none was recorded.",
@@ -603,6 +607,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "skewed_camera": (
         "The axes of an image are not at right angles.",
         "Rectify it, or calibrate again with a skew of 0.",
+    ),
+    "store_failed": (
+        "An object store did not answer, or did not allow it.",
+        "See to the store and the keys, then go on with `--resume`.",
     ),
     "source_silent": (
         "The source of a continuous camera sends nothing.",

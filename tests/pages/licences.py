@@ -14,6 +14,8 @@ NEEDED: Mapping[str, str] = {
     "onnxruntime-gpu": "Extra `gpu`",
     "view": "Extra `view`: the page of `anyview view`",
     "tables": "Extra `tables`: data sets of tables",
+    "stores": "Extra `stores`: paths of object stores",
+    "ray": "Extra `ray`: many recordings at a time",
     "train": "Extra `train`",
     "torch": "Extra `train`: PyTorch",
     "ros-jazzy": "ROS 2 Jazzy as wheels, and what compiles the interfaces",
@@ -70,6 +72,4 @@ def page() -> str:
             lines += [f"## {title}", "", "| package | licence |", "| --- | --- |"]
             lines += [f"| {package} | {known.get(package, '')} |" for package in new]
             lines.append("")
-    lines += ["## Extra `ray`: many recordings at a time", "", "No list pins it.", ""]
-    lines += ["| package | licence |", "| --- | --- |", "| ray | Apache-2.0 |"]
     return "\n".join(lines).rstrip() + "\n"

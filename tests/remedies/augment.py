@@ -125,10 +125,11 @@ is_done_by(
     "pass --export FORMAT=FOLDER too",
     "leave --only out",
 )
+STORES = "tests/augment/test_stores.py"
 is_done_by(
-    f"{EXPORTS}::test_options_of_an_export_without_one",
-    "cli.augment_many",
-    "leave --export out, or augment one at a time",
+    f"{STORES}::test_a_disk_that_cannot_hold_the_copy",
+    "augment.job",
+    "give --work a folder on a larger disk",
 )
 is_done_by(
     f"{LEROBOT}::test_what_the_data_set_has_is_there_byte_for_byte",

@@ -30,6 +30,7 @@ from anyview_ros.augment.exports.recording import (
 from anyview_ros.augment.exports.sidecar import Sidecar
 from anyview_ros.augment.plan import Plan
 from anyview_ros.augment.settings import Progress
+from anyview_ros.augment.stores import Place, is_whole
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_cameras import BagCamera, bag_cameras
 from anyview_ros.datasets.bag_choice import ChosenCamera
@@ -63,12 +64,22 @@ class Exports:
             AnyviewError: `output_exists`.
         """
         for wanted in self.wanted:
-            if wanted.folder.exists() and not (resume and _is_ours(wanted.folder)):
+            if is_whole(wanted.folder) and not (resume and _is_ours(wanted.folder)):
                 raise AnyviewError(
                     "output_exists",
                     f"'{wanted.folder}' is there already; give another folder to --export, or move "
                     "it away",
                 )
+
+    def of(self, recording: str, name: str) -> Exports:
+        """Return those of one of many recordings: each in a folder called as it is.
+
+        Args:
+            recording: its name among the others.
+            name: of it in the data sets.
+        """
+        own = tuple(replace(wanted, folder=wanted.folder / recording) for wanted in self.wanted)
+        return replace(self, wanted=own, name=name)
 
     def check(self, plan: Plan, period_ns: int) -> None:
         """Refuse, before anything is made, what the recorded cameras show to be impossible.
@@ -103,7 +114,7 @@ class Exports:
             AnyviewError: as `check`; `out_of_order`, `calibration_changed`; those of a picture
                 that cannot be read.
         """
-        left = [wanted for wanted in self.wanted if not wanted.folder.exists()]
+        left = [wanted for wanted in self.wanted if not is_whole(wanted.folder)]
         if not left:
             return []
         with Bag(path) as bag:
@@ -226,8 +237,11 @@ def _disordered(camera: str, stamp_ns: int) -> AnyviewError:
     )
 
 
-def _is_ours(folder: Path) -> bool:
-    return any(folder.glob(f"**/{sidecar.FOLDER}/{sidecar.PROVENANCE}"))
+def _is_ours(folder: Place) -> bool:
+    inside = f"{sidecar.FOLDER}/{sidecar.PROVENANCE}"
+    if isinstance(folder, Path):
+        return any(folder.glob(f"**/{inside}"))
+    return any(name.endswith(inside) for name in folder.files())
 
 
 @contextmanager
@@ -240,4 +254,8 @@ def _whole_folder(wanted: Wanted) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(wanted.partial, ignore_errors=True)
         raise
-    wanted.partial.rename(wanted.folder)
+    if isinstance(wanted.folder, Path):
+        wanted.partial.rename(wanted.folder)
+    else:
+        wanted.folder.upload(wanted.partial)
+        shutil.rmtree(wanted.partial.parent)  # of this data set alone

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from anyview_ros.augment.exports.recording import Export, Recording
+from anyview_ros.augment.stores import Place, place, resolved, unfinished, with_work
 from anyview_ros.errors import AnyviewError
 
 
@@ -56,16 +57,19 @@ class Wanted:
     """
 
     format: str
-    folder: Path
+    folder: Place
 
     @property
     def partial(self) -> Path:
         """Return where it is written."""
-        return self.folder.with_name(self.folder.name + ".unfinished")
+        return unfinished(self.folder)
 
 
-def parse_wanted(texts: Sequence[str]) -> tuple[Wanted, ...]:
+def parse_wanted(texts: Sequence[str], work: Path | None) -> tuple[Wanted, ...]:
     """Return what `FORMAT=FOLDER` asks for.
+
+    Args:
+        work: folder of this machine for data sets of a store; None = the default.
 
     Raises:
         AnyviewError: `invalid_parameter`, `pyarrow_missing`.
@@ -80,8 +84,8 @@ def parse_wanted(texts: Sequence[str]) -> tuple[Wanted, ...]:
             )
         if FORMATS[name].needs_arrow:
             check_arrow(name)
-        found.append(Wanted(name, Path(folder)))
-    if len({wanted.folder.resolve() for wanted in found}) < len(found):
+        found.append(Wanted(name, resolved(with_work(place(folder), work))))
+    if len({wanted.folder for wanted in found}) < len(found):
         raise AnyviewError(
             "invalid_parameter", "two exports go into one folder; give each a folder of its own"
         )
