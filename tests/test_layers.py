@@ -62,6 +62,7 @@ ROOMS = {
 }
 # beside the rooms, and used in them
 SHARED = (
+    "allocator",
     "messages",
     "qos_overrides",
     "parameter",
