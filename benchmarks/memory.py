@@ -41,9 +41,14 @@ class Sample(NamedTuple):
     """Seconds since the first, bytes held, code of a refused request or empty."""
 
     time_s: float
-    private: int
+    node: int
+    inference: int
     shared: int
     code: str
+
+    @property
+    def held(self) -> int:
+        return self.node + self.inference + self.shared
 
 
 def main() -> None:
@@ -130,11 +135,13 @@ def _work(ask: Callable[[], str], node_pid: int, duration_s: float, every_s: flo
     return samples
 
 
-def _memory(node_pid: int) -> tuple[int, int]:
-    """Bytes held by the processes of the node's session, and of /dev/shm mapped by them."""
+def _memory(node_pid: int) -> tuple[int, int, int]:
+    """Bytes held by the node, by the other processes of its session, and of /dev/shm mapped."""
     pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdecimal()]
     own = [pid for pid in pids if _session_of(pid) == node_pid]
-    return sum(map(_private, own)), sum(_shared_files(own).values())
+    node = _private(node_pid)
+    others = sum(_private(pid) for pid in own if pid != node_pid)
+    return node, others, sum(_shared_files(own).values())
 
 
 def _session_of(pid: int) -> int:
@@ -161,16 +168,15 @@ def _report(samples: list[Sample]) -> None:
     refused = Counter(sample.code for sample in samples if sample.code)
     print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
     print(f"{len(samples)} samples; requests refused: {dict(refused) or 'none'}")
-    print(f"{'minute':>6}  {'private MB':>10}  {'/dev/shm MB':>11}")
+    print(f"{'minute':>6}  {'node MB':>8}  {'inference MB':>12}  {'/dev/shm MB':>11}")
     next_s = 0.0
     for sample in samples:
         if sample.time_s >= next_s:
-            minute, private = sample.time_s / 60, sample.private / MB
-            print(f"{minute:6.1f}  {private:10.1f}  {sample.shared / MB:11.1f}")
+            node, inference = sample.node / MB, sample.inference / MB
+            print(f"{sample.time_s / 60:6.1f}  {node:8.1f}  {inference:12.1f}", end="")
+            print(f"  {sample.shared / MB:11.1f}")
             next_s += 30.0
-    settled = np.array(
-        [(s.time_s / 60, (s.private + s.shared) / MB) for s in samples if s.time_s >= SETTLED_S]
-    )
+    settled = np.array([(s.time_s / 60, s.held / MB) for s in samples if s.time_s >= SETTLED_S])
     if len(settled) < 2:
         print("no slope: run longer than two minutes")
         return

@@ -63,6 +63,7 @@ ROOMS = {
 }
 # beside the rooms, and used in them
 SHARED = (
+    "allocator",
     "messages",
     "qos_overrides",
     "parameter",

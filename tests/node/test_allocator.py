@@ -1,4 +1,4 @@
-"""What the C allocator does with freed image buffers, told by the system's page faults."""
+"""What the C allocator does with freed memory, told by the system and by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from anyview_ros.node.allocator import HEAPS
 
 # As a 1080p message on its way into Python: buffers of 6 MB that are written, then freed.
 BUFFERS = """
@@ -32,3 +34,61 @@ def test_freed_image_buffers_are_used_again() -> None:
     }
     assert faults["kept"] < 100
     assert faults["as is"] > 20 * 1000  # pages of 20 images: the test can fail
+
+
+# Threads that free what they took at one time each leave it in a heap.
+THREADS = """
+import ctypes, sys, threading
+from anyview_ros.node.allocator import share_heaps
+if sys.argv[1] == "shared":
+    assert share_heaps()
+together = threading.Barrier(6)
+def work():
+    together.wait()
+    for _ in range(50):
+        b"".join([bytes(60_000)] * 2)
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+told = libc.fdopen(1, b"w")
+libc.malloc_info(0, ctypes.c_void_p(told))
+libc.fflush(ctypes.c_void_p(told))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_threads_share_two_heaps() -> None:
+    told = {
+        how: subprocess.check_output([sys.executable, "-c", THREADS, how], text=True)
+        for how in ("shared", "as is")
+    }
+    heaps = {how: text.count("<heap nr=") for how, text in told.items()}
+    assert heaps["shared"] <= HEAPS
+    assert heaps["as is"] > HEAPS  # the test can fail
+
+
+# Freed between two that stay: the end of the heap, which glibc gives back itself, is not free.
+FREED = """
+from pathlib import Path
+from anyview_ros.node.allocator import give_back_freed_memory
+def held():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1000 for line in lines if line.startswith("RssAnon"))
+blocks = [bytes([1]) * 60_000 for _ in range(2000)]
+del blocks[:-1]
+print(held())
+give_back_freed_memory()
+print(held())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a function of glibc")
+def test_freed_memory_is_given_back() -> None:
+    before, after = map(int, subprocess.check_output([sys.executable, "-c", FREED]).split())
+    assert before > 110  # MB: the test can fail
+    assert after < before - 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from anyview_ros.errors import AnyviewError
 __all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "choose_provider"]
 
 Shapes = Mapping[str, Sequence[int]]
+AS_REQUESTED = 1  # how an arena grows: by what is asked for; 0: by ever larger powers of two
+UNBOUND = 0, -1, -1  # of an arena: the most it takes; its first piece and its waste as they are
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
 Buffer = Any  # an OrtValue: a tensor at a fixed place on the device
 
@@ -194,6 +197,9 @@ def _session(model: Path | GraphContent | bytes, provider: Provider, threads: in
     if provider != "cpu":
         ort.preload_dlls()  # CUDA and cuDNN from wheels are not on the loader's path
     options = _session_options(ort, threads)
+    if provider == "cpu":
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     given: str | bytes
     if isinstance(model, bytes):  # else casts are taken out, and sums are rounded otherwise
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -207,6 +213,20 @@ def _session(model: Path | GraphContent | bytes, provider: Provider, threads: in
         return ort.InferenceSession(given, options, session_providers(provider))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         raise _failure("invalid_model", f"{name} cannot be loaded: {error}") from error
+
+
+@cache
+def _share_arena() -> None:
+    """Make one arena for all sessions of the process that run on the processor.
+
+    They run one after the other, or a few at a time: a package's five graphs with an arena each
+    hold the most that each has ever used, all at once (benchmarks/RESULTS.md).
+    """
+    ort = _onnxruntime()
+    kind, memory = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, ort.OrtMemType.DEFAULT
+    place = ort.OrtMemoryInfo("Cpu", kind, 0, memory)
+    most, *pieces = UNBOUND
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg(most, AS_REQUESTED, *pieces))
 
 
 def _give_weights(ort: Any, options: Any, model: GraphContent) -> None:

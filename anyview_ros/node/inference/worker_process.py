@@ -26,6 +26,7 @@ from anyview_ros.engine.onnx.providers import Device, ProviderChoice, device_of
 from anyview_ros.engine.onnx.runtime import choose_provider
 from anyview_ros.engine.pipeline import Pipeline, Synthesis
 from anyview_ros.errors import AnyviewError
+from anyview_ros.node.allocator import give_back_freed_memory, share_heaps
 from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.worker_messages import (
     NO_DEPTH,
@@ -40,6 +41,7 @@ from anyview_ros.node.inference.worker_messages import (
 )
 from anyview_ros.packages import load_package
 
+IDLE_S = 1.0  # without a job, after which memory is given back
 OOM_SCORE = Path("/proc/self/oom_score_adj")  # man 5 proc: whom the kernel ends first, up to 1000
 
 
@@ -97,8 +99,16 @@ def serve(
         return
     connection.send(Ready(pipeline.provider, pipeline.package.sha256))
     while True:
-        job = inbox.jobs.get()
+        job = next_job(inbox.jobs)
         connection.send(answer(pipeline, job, shared, connection, inbox.cancelled))
+
+
+def next_job(jobs: queue.SimpleQueue[JobHeader]) -> JobHeader:
+    """Wait for a job and return it; if none comes for a while, give freed memory back."""
+    with suppress(queue.Empty):
+        return jobs.get(timeout=IDLE_S)
+    give_back_freed_memory()
+    return jobs.get()
 
 
 def load_pipeline(
@@ -181,6 +191,7 @@ def main() -> None:
 
     The first two are file descriptors, the last two are `ReclaimableMemory`.
     """
+    share_heaps()
     # Ctrl-C reaches every process of a terminal; the node ends this one by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe, pixels, package, provider, device, freed = sys.argv[1:]
