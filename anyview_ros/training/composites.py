@@ -26,7 +26,7 @@ from anyview_ros.model.surfaces.export import surface_files
 from anyview_ros.packages import find_package, load_package
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import SceneViews
-from anyview_ros.training.store import SceneStore, Store, default_cache
+from anyview_ros.training.store import Store
 from anyview_ros.whole_file import whole_file
 
 SHARE = 255  # steps of a stored share
@@ -114,15 +114,14 @@ class Composer:
 
 
 def composer_of(run: RunConfig, stores: Mapping[str, Store]) -> Composer | None:
-    """Return what finds the composites of a run; they are cached beside its rendered scenes.
+    """Return what finds the composites of a run; they lie in the cache of its scenes.
 
     Raises:
         AnyviewError: as `Composer` and `find_package`.
     """
     if not run.composite:
         return None
-    caches = [store.cache for store in stores.values() if isinstance(store, SceneStore)]
-    return Composer(find_package(run.composite), caches[0] if caches else default_cache())
+    return Composer(find_package(run.composite), next(iter(stores.values())).cache)
 
 
 def _key(

@@ -166,14 +166,19 @@ class FileScenes:
 class FileStore:
     """A set of clips from files as a run draws from it: there is nothing to render.
 
+    Args:
+        config: which clips.
+        cache: folder of what a run finds of them, see `training.composites`.
+        resizing: by which rules images come to the size.
+
     Raises:
         AnyviewError: as `FileScenes`.
     """
 
     shards = 0
 
-    def __init__(self, config: FileConfig, resizing: Resizing = OURS) -> None:
-        self.folder = Path(config.root)
+    def __init__(self, config: FileConfig, cache: Path, resizing: Resizing = OURS) -> None:
+        self.folder, self.cache = Path(config.root), cache
         self._clips = FileScenes(
             self.folder, config.frames, config.frame_period, config.size, resizing
         )

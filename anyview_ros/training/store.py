@@ -39,6 +39,11 @@ class Store(SceneSet, Protocol):
     def folder(self) -> Path: ...
 
     @property
+    def cache(self) -> Path:
+        """Return the folder of the run's cache, the same for all its sets."""
+        ...
+
+    @property
     def shards(self) -> int:
         """Return how many shards there are to render."""
         ...
@@ -155,7 +160,7 @@ def open_stores(run: Run, cache: Path) -> dict[str, Store]:
             are to be more than monocular.
     """
     stores: dict[str, Store] = {
-        name: FileStore(scenes, run.RESIZING)
+        name: FileStore(scenes, cache, run.RESIZING)
         if isinstance(scenes, FileConfig)
         else SceneStore(scenes, cache)
         for name, scenes in run.scenes.items()

@@ -11,18 +11,22 @@ import pytest
 import torch
 
 from anyview_ros.contract import SurfaceRange
+from anyview_ros.datasets.scene_writer import SceneNotes, write_scene
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
 from anyview_ros.packages import load_package
 from anyview_ros.training.batches import Example, candidates_of, draw_batch, draw_questions
-from anyview_ros.training.composites import Composer
+from anyview_ros.training.composites import Composer, composer_of
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.flow import flow_losses
 from anyview_ros.training.loop import Trainer
 from anyview_ros.training.package import package_run
+from anyview_ros.training.store import open_stores
+from tests.media.pictures import PERIOD_NS, frames
 from tests.packages import make_package
+from tests.training.test_file_sets import run_on
 from tests.training.tiny import CONFIG, painted, stepped, tiny_run, tiny_trainer
 
 
@@ -89,6 +93,19 @@ def test_another_surface_network_finds_anew(eyes: Path, tmp_path: Path) -> None:
         composer = Composer(package, tmp_path / "cache")
         draw_batch(run, run.contract(), painted(run), 1, composer=composer)
     assert len(list((tmp_path / "cache").glob("shown-*"))) == 2
+
+
+def test_what_is_found_of_files_lies_in_the_cache_of_the_run(
+    eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    views = {camera: frames(5, side=k) for k, camera in enumerate("ab")}
+    write_scene(tmp_path / "scenes" / "one", views, SceneNotes("toy", 0.0625, PERIOD_NS))
+    run = replace(run_on(tmp_path / "scenes", "street"), composite=str(eyes))
+    stores = open_stores(run, tmp_path / "cache")
+    draw_batch(run, run.contract(), stores, 1, composer=composer_of(run, stores))
+    assert len(list((tmp_path / "cache").glob("shown-*/*.npz"))) == 1
+    assert not (tmp_path / "user").exists()
 
 
 def test_in_a_mirror_targets_show_the_mirror_image(eyes: Path, tmp_path: Path) -> None:
