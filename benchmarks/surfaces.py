@@ -1,6 +1,7 @@
 """How well the surfaces of frames are found, by checkpoints and by smoothed matching costs alone.
 
     python -m benchmarks.surfaces [CHECKPOINT|PACKAGE ...] [--scenes 8] [--real] [--cache FOLDER]
+        [--picture FILE.png]
 
 Frames 1, 4 and 7 of clips of two cameras of held-out worlds (seeds from 910000), with matching
 costs of their own clips, where those move, and without any. Right: within 15 % of the true inverse
@@ -11,11 +12,14 @@ Moving: where something moves, which worlds alone say.
 With `--real` in place of worlds the views of `anyview bench --real` whose depth is known, as far as
 they are installed; the castle matched with pictures from 1 to 5 cm aside. They have no ground: all
 are told one 1.6 m below a level camera, as the node tells it where nobody knows better.
+
+The picture has what is right with costs over the steps of the checkpoints, a package's at 0.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +44,8 @@ from anyview_ros.evaluation.real_suite import DISTANCES, PICTURES, RealSuite
 from anyview_ros.frames import Frame
 from anyview_ros.geometry import STANDING_CAMERA, inverse
 from anyview_ros.imaging.resize import resize_camera, resize_image
+from anyview_ros.media.plots import line_plot
+from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.media.real_view import RealView
 from anyview_ros.model.checkpoint import read_checkpoint
 from anyview_ros.model.surfaces.network import STRIDE, SurfaceNetwork, load_weights
@@ -75,13 +81,12 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=8)
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    networks = [
-        (path.name if path.is_dir() else path.parent.name, loaded(path))
-        for path in arguments.checkpoints
-    ]
+    networks = [loaded(path) for path in arguments.checkpoints]
     surfaces = networks[0][1].surfaces if networks else MEASURED
+    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     columns = ["right", "error", "NLL", "right, edge", "NLL, edge", "right, moving", "NLL, moving"]
     print("| kind | costs | by | " + " | ".join(columns) + " |")
     print("| " + " | ".join(["---"] * (3 + len(columns))) + " |")
@@ -94,20 +99,28 @@ def main() -> None:
         for seen in ("clip", "none") if matched else ("none",):
             if seen == "clip":
                 told = [likely_of_costs(frame) for frame in frames]
-                print(row(kind, seen, "smoothed costs", told, frames, surfaces))
-            for name, network in networks:
+                print_row(kind, seen, "smoothed costs", figures(told, frames, surfaces))
+            for step, network in networks:
                 told = [likely(network, frame, seen == "none") for frame in frames]
-                print(row(kind, seen, name, told, frames, surfaces), flush=True)
+                found = figures(told, frames, surfaces)
+                print_row(kind, seen, f"step {step}" if step else "package", found)
+                if seen == "clip":
+                    curves[kind].append((step, found[0]))
+                    curves[f"{kind}, moving"].append((step, found[5]))
+    if arguments.picture is not None:
+        title = "share of pixels whose depth is right, by steps of training"
+        save_picture(line_plot(curves, title), arguments.picture, MIXED)
 
 
-def loaded(path: Path) -> SurfaceNetwork:
+def loaded(path: Path) -> tuple[int, SurfaceNetwork]:
+    """Return a network and the steps that it was trained."""
     if path.is_dir():
         run = read_surfaces(path / CONFIG_FILE)
         network = SurfaceNetwork(run.network, run.surfaces)
         load_weights(network, surface_parameters(path))
-        return network.eval()
+        return 0, network.eval()
     checkpoint = read_checkpoint(path)
-    return network_in_use(parse_surfaces(checkpoint.config), checkpoint)
+    return checkpoint.step, network_in_use(parse_surfaces(checkpoint.config), checkpoint)
 
 
 def real(surfaces: SurfaceRange) -> Iterator[tuple[str, list[Shown]]]:
@@ -132,7 +145,8 @@ def real_frame(view: RealView, surfaces: SurfaceRange) -> Shown:
     others = [sized(other) for other in view.source[::2]] if len(view.source) > 1 else []
     depth = cv2.resize(view.depth, size[::-1], interpolation=cv2.INTER_NEAREST)
     still = np.zeros(depth.shape, np.bool_)
-    return shown(frame, others, 1 / (scale * depth), still, surfaces, scale)
+    truth = np.asarray(1 / (scale * depth), np.float32)
+    return shown(frame, others, truth, still, surfaces, scale)
 
 
 def held_out(kind: str, scenes: int, cache: Path, surfaces: SurfaceRange) -> Iterator[Shown]:
@@ -198,14 +212,8 @@ def likely_of_costs(frame: Shown) -> Tensor:
     return torch.log_softmax(-frame.smooth / LEVELS, dim=1)
 
 
-def row(
-    kind: str,
-    seen: str,
-    name: str,
-    told: list[Tensor],
-    frames: list[Shown],
-    surfaces: SurfaceRange,
-) -> str:
+def figures(told: list[Tensor], frames: list[Shown], surfaces: SurfaceRange) -> list[float]:
+    """Return the columns of the table."""
     likely, truth = torch.cat(told), torch.cat([frame.truth for frame in frames])
     known = torch.isfinite(truth)
     truth = truth.nan_to_num()
@@ -216,8 +224,12 @@ def row(
     lost, edge = cross_entropy(likely, truth, surfaces), at_edges(truth) & known
     moving = torch.cat([frame.moving for frame in frames])
     parts = (right[known], error, lost[known], right[edge], lost[edge], right[moving], lost[moving])
-    figures = [part.mean() for part in parts]
-    return f"| {kind} | {seen} | {name} | " + " | ".join(f"{f:.3f}" for f in figures) + " |"
+    return [float(part.mean()) for part in parts]
+
+
+def print_row(kind: str, seen: str, name: str, found: list[float]) -> None:
+    columns = [kind, seen, name, *(f"{figure:.3f}" for figure in found)]
+    print("| " + " | ".join(columns) + " |", flush=True)
 
 
 def most_likely(likely: Tensor, surfaces: SurfaceRange) -> Tensor:
