@@ -67,7 +67,10 @@ def _axes(image, place, low, high, marks) -> None:  # type: ignore[no-untyped-de
         cv2.line(image, left, right, FAINT, 1)
         _text(image, f"{value[1]:.3g}", (4, left[1] + 4), INK)
         below = place(np.array([[value[0], low[1]]]))[0].tolist()
-        _text(image, f"{value[0]:.3g}", (below[0] - 10, below[1] + 18), INK)
+        words = f"{value[0]:.4g}"
+        _text(
+            image, words, (min(below[0] - 10, image.shape[1] - 8 * len(words)), below[1] + 18), INK
+        )
 
 
 def _text(
