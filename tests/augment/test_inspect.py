@@ -390,7 +390,7 @@ def test_wrong_arguments(tmp_path: Path, capsys: Said) -> None:
     assert inspected(bag, "--sources", "rear") == 1
     assert "the bag has no camera 'rear'; there are: front, left" in capsys.readouterr().out
     assert inspected(bag, "-p", "front.image_topic:=/tf") == 1
-    assert "'/tf' has messages tf2_msgs/msg/TFMessage; images are" in capsys.readouterr().out
+    assert "it is of tf2_msgs/msg/TFMessage; such topics are: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

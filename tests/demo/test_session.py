@@ -18,7 +18,7 @@ def test_a_long_wait_says_what_it_is_for(
     """Every 15 s of at most 300."""
     now = iter(range(0, 1000, 2))  # two looks at the clock a round
     monkeypatch.setattr(session.time, "monotonic", lambda: float(next(now)))
-    waiting: Any = SimpleNamespace(_check=lambda: None, _failure=None)
+    waiting: Any = SimpleNamespace(check=lambda: None)
     with pytest.raises(AnyviewError, match="images of 'front' did not come in 300 s; see the log"):
         Session.wait(waiting, lambda limit_s: False, 300.0, "images of 'front'", "see the log")
     said = capsys.readouterr().err.splitlines()
@@ -32,6 +32,6 @@ def test_a_long_wait_says_what_it_is_for(
 
 
 def test_a_short_wait_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    waiting: Any = SimpleNamespace(_check=lambda: None, _failure=None)
+    waiting: Any = SimpleNamespace(check=lambda: None)
     Session.wait(waiting, lambda limit_s: True, 300.0, "images", "see the log")
     assert capsys.readouterr().err == ""
