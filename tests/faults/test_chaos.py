@@ -30,7 +30,7 @@ from tests.packages import make_package
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(3600)]
 
-DOMAIN, OWN_ROBOT = 227, 93
+DOMAIN, OWN_ROBOT = 228, 231
 LONG = "ANYVIEW_LONG"
 # One of each kind, worth a minute altogether.
 ALWAYS = ("images_damaged", "clock_back", "tf_contradicting", "worker_killed_denoise")
