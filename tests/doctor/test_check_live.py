@@ -119,7 +119,7 @@ def test_the_running_node_keeps_its_name_and_its_file_is_read(tmp_path: Path, mo
     """A section of a file is of a node by name: the check, of another name, reads it too."""
     file = tmp_path / "mine.yaml"
     file.write_text(f"/anyview:\n  ros__parameters:\n    model: {model}\n    cameras: [rear]\n")
-    command = ["anyview_ros.cli", "check", "--seconds", "3", "--ros-args", "--params-file", file]
+    command = ["anyview_ros.cli", "check", "--seconds", "6", "--ros-args", "--params-file", file]
     names: set[str] = set()
     with graph(95) as live, child(list(map(str, command)), 95, stdout=subprocess.PIPE) as process:
         while process.poll() is None:
