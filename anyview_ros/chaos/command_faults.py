@@ -117,12 +117,15 @@ def _broken(fault: CommandFault, lab: Lab, folder: Path) -> Iterator[str]:
     took_s = time.monotonic() - began_s
     wanted, moments = fault.result(whole), random.Random(0)
     for _ in range(KILLS):
-        _run(fault, lab, killed, took_s * moments.uniform(0.2, 1.0))
+        if _run(fault, lab, killed, took_s * moments.uniform(0.2, 1.0)) == 0:
+            break  # it was quicker than undisturbed
         if (made := fault.result(killed)) and made != wanted:
             yield f"killed, it left under its last name what is not whole: {', '.join(made)}"
-    if status := _run(fault, lab, killed, LIMIT_S):
-        yield f"it did not go on: status {status}; see {_log(killed)}"
-    elif (made := fault.result(killed)) != wanted:
+    else:
+        if status := _run(fault, lab, killed, LIMIT_S):
+            yield f"it did not go on: status {status}; see {_log(killed)}"
+            return
+    if (made := fault.result(killed)) != wanted:
         differ = sorted(name for name in {*made, *wanted} if made.get(name) != wanted.get(name))
         yield f"what it made in the end differs from an undisturbed run: {', '.join(differ)}"
 

@@ -46,6 +46,7 @@ class Ticket:
         self.began: float | None = None  # its turn
         self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
         self.queue_s = 0.0  # waited for others, once it is its turn
+        self.is_excused = False  # the inference process hung in its turn
         self._cancel_requested = cancel_requested
         self._aborted: AnyviewError | None = None
 
@@ -78,6 +79,7 @@ class RequestQueue:
         self._changed = threading.Condition()
         self._tickets: list[Ticket] = []
         self._shares = FairQueue()
+        self._excused: set[str] = set()  # shares in whose last turn the process hung
 
     @contextmanager
     def enter(
@@ -125,9 +127,18 @@ class RequestQueue:
             with self._changed:
                 self._tickets.remove(ticket)
                 if ticket.began is not None:
-                    priority = ticket.priorities[ticket.share]
-                    self._shares.charge(ticket.share, priority, time.monotonic() - ticket.began)
+                    self._charge(ticket, time.monotonic() - ticket.began)
                 self._changed.notify_all()
+
+    def _charge(self, ticket: Ticket, seconds: float) -> None:
+        """Charge for a turn; nothing for the first in which the process hung, all for the next.
+
+        Else a camera would wait until each of the others had used as much time as the hang took.
+        """
+        is_free = ticket.is_excused and ticket.share not in self._excused
+        (self._excused.add if ticket.is_excused else self._excused.discard)(ticket.share)
+        if not is_free:
+            self._shares.charge(ticket.share, ticket.priorities[ticket.share], seconds)
 
     def _make_room(self, newcomer: Ticket) -> None:
         """Give the newcomer a place.

@@ -207,3 +207,20 @@ def test_who_waits_for_transforms_holds_nobody_up() -> None:
     with queue.enter("gathers", never), queue.enter("ready", never, "ready") as ticket:
         queue.wait_turn(ticket)
         assert ticket.queue_s < 0.1
+
+
+@pytest.mark.parametrize(("hangs", "following"), [(1, "one"), (2, "two")])
+def test_a_turn_in_which_the_process_hung_costs_nothing_but_once(
+    hangs: int, following: str
+) -> None:
+    """Else the camera waits for as long as the hang took, once for each of the others."""
+    queue = RequestQueue()
+    for _ in range(hangs):
+        with queue.enter_stream(never, {"one": 0}) as ticket:
+            queue.wait_turn(ticket)
+            assert ticket.began is not None
+            ticket.began -= DEADLINE_S
+            ticket.is_excused = True
+    with queue.enter_stream(never, {"one": 0, "two": 0}) as ticket:
+        queue.wait_turn(ticket)
+        assert ticket.share == following
