@@ -121,7 +121,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Taken:
-    """What something took: seconds of the processor, user and system, and on the clock."""
+    """Hold what something took: seconds of the processor, user and system, and on the clock."""
 
     user: float
     system: float

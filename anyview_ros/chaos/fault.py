@@ -41,7 +41,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one fault.
+    """Hold what came of one fault.
 
     Args:
         broken: which promises were broken, in words.

@@ -74,7 +74,7 @@ class LabPlan:
 
 
 class View(NamedTuple):
-    """Where a virtual camera stands: so many metres to the left of a source."""
+    """Say where a virtual camera stands: so many metres to the left of a source."""
 
     source: str
     beside_m: float

@@ -49,16 +49,6 @@ STORAGES = {
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_package(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return RigRecording().write(tmp_path_factory.mktemp("bag") / "drive")
-
-
-@pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, source: Path, model: Path) -> Path:
     return augmented(source, tmp_path_factory.mktemp("out") / "made", model, "--images", "both")
 

@@ -15,14 +15,8 @@ from anyview_ros.augment.spool import Spool
 from anyview_ros.cli.__main__ import main
 from tests.augment.bags import MOVING, RAISED, arguments, augmented, cameras_file, digests, read
 from tests.datasets.rig_bag import CAMERA, FIRST_NS, MS, RigRecording, stamps
-from tests.packages import make_package
 
 Damage = Callable[[Path], Path]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_package(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def truncated(folder: Path) -> Path:

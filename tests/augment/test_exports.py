@@ -32,7 +32,6 @@ from tests.datasets.rig_bag import (
     stamps,
     world_from_base,
 )
-from tests.packages import make_package
 
 PLAIN = ("scenes", "kitti", "nuscenes")
 TABLES = ("lerobot", "argoverse2") if find_spec("pyarrow") else ()
@@ -40,16 +39,6 @@ NEEDS_ARROW = pytest.mark.skipif(not TABLES, reason="pyarrow is not installed")
 BASE_FROM_RAISED = rigid(np.eye(3), (1.0, 0.0, 2.5)) @ BODY_FROM_OPTICAL
 FRONT = stamps(19)  # those nearest to the samples, which begin with the later camera
 TIMES = stamps(19, FIRST_NS + 20 * MS)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_package(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return RigRecording().write(tmp_path_factory.mktemp("bag") / "drive")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from anyview_ros.clips.clip_windows import ClipShape
 from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.geometry import rigid
 from tests.augment.bags import RAISED, arguments, cameras_file, digests
-from tests.augment.test_bad_input import BAD, model  # noqa: F401  (a fixture)
+from tests.augment.test_bad_input import BAD
 from tests.datasets.damages import cut, flip, scramble, zero
 from tests.datasets.rig_bag import FIRST_NS, MS, RigRecording, stamps
 from tests.datasets.test_damaged_bags import data_file, ros1_bag
@@ -406,7 +406,7 @@ def test_wrong_arguments(tmp_path: Path, capsys: Said) -> None:
 )
 def test_the_clips_are_those_that_augment_makes(
     times: list[int],
-    model: Path,  # noqa: F811
+    model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Said,
@@ -433,7 +433,7 @@ def test_the_clips_are_those_that_augment_makes(
     assert found["camera"] == "front"
 
 
-def test_a_clip_is_made_for_the_time(model: Path, tmp_path: Path, capsys: Said) -> None:  # noqa: F811
+def test_a_clip_is_made_for_the_time(model: Path, tmp_path: Path, capsys: Said) -> None:
     bag = RigRecording().write(tmp_path / "drive")
     assert main(["inspect", str(bag), "--model", str(model), "--provider", "cpu"]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
@@ -445,7 +445,7 @@ def test_a_clip_is_made_for_the_time(model: Path, tmp_path: Path, capsys: Said) 
     assert ClipShape(9, 1, 100 * MS).stride == 8
 
 
-def test_the_keys_are_those_of_the_page(model: Path, tmp_path: Path, capsys: Said) -> None:  # noqa: F811
+def test_the_keys_are_those_of_the_page(model: Path, tmp_path: Path, capsys: Said) -> None:
     bag = RigRecording().write(tmp_path / "drive")
     command = ["inspect", str(bag), "--model", str(model), "--provider", "cpu", "--json"]
     assert main(command) == 0

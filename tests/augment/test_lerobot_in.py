@@ -25,7 +25,6 @@ from anyview_ros.frames import Camera, Frame
 from anyview_ros.geometry import BODY_FROM_OPTICAL, rigid
 from anyview_ros.typed_json import read_typed
 from tests.augment.bags import arguments, augmented, cameras_file, digests
-from tests.packages import make_package
 
 LENGTHS, FPS = (9, 7), 30
 STARTS = (0, 9)
@@ -113,11 +112,6 @@ def dataset(folder: Path) -> Path:
     }
     write_json(folder / "meta/info.json", info)
     return folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_package(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,9 @@ from rosbags.rosbag2.storage_mcap import McapReader
 
 from tests.augment.bags import RAISED, augmented, cameras_file, messages
 from tests.datasets.rig_bag import RigRecording
-from tests.packages import make_package
 
 MAGIC = 8
 ATTACHMENT, METADATA = 9, 12
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_package(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def text(value: str) -> bytes:

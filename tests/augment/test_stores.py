@@ -20,8 +20,6 @@ from anyview_ros.cli.__main__ import main
 from anyview_ros.errors import AnyviewError
 from tests.augment.bags import MOVING, RAISED, augmented, cameras_file, digests
 from tests.augment.test_fleet import drives
-from tests.datasets.rig_bag import RigRecording
-from tests.packages import make_package
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 from fsspec.implementations.memory import MemoryFile  # noqa: E402
@@ -30,18 +28,8 @@ SCHEMES = ("memory", "file")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_package(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return RigRecording().write(tmp_path_factory.mktemp("bag") / "drive")
-
-
-@pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, source: Path, model: Path) -> Path:
-    """What is made without stores: the bag `out`, and the data set `kitti`."""
+    """Return what is made without stores: the bag `out`, and the data set `kitti`."""
     folder = tmp_path_factory.mktemp("whole")
     more = ["--fps", "10", "--export", f"kitti={folder / 'kitti'}"]
     augmented(source, folder / "out", model, *more)

@@ -132,7 +132,7 @@ def open_signature(folder: Path) -> Read:
 
 
 def open_statement(folder: Path) -> Read:
-    """What the trusted key signed, whatever it is."""
+    """Open what the trusted key signed, whatever it is."""
     private = a_key()
     write_key(folder)
     package = load_package(seal(make_package(folder / "tiny")))

@@ -137,7 +137,7 @@ class InMemory:
 
 
 def open_scene(folder: Path) -> Read:
-    """Of metadata alone: what lies beside it is there, and the same always."""
+    """Open metadata alone: what lies beside it is there, and the same always."""
 
     def read(content: bytes) -> None:
         (folder / METADATA).write_bytes(content)

@@ -311,7 +311,7 @@ PARAMETERS = [p.name for p in NODE_PARAMETERS] + [f"front.{p.name}" for p in CAM
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_any_parameter_is_set_or_refused(street: Street, name: str) -> None:
-    """Of every type; then it is set back, and clips are made as before."""
+    """Set it to values of every type, then back; clips are made as before."""
     client = street.opened.node.create_client(SetParameters, "/anyview/set_parameters")
     assert client.wait_for_service(DEADLINE_S)
 
@@ -336,7 +336,7 @@ def test_any_parameter_is_set_or_refused(street: Street, name: str) -> None:
 
 
 def parameter_value(street: Street, name: str) -> ParameterValue:
-    """What a parameter is now; rclpy has no answer about one that is an empty list."""
+    """Return what a parameter is now; rclpy has no answer about one that is an empty list."""
     client = street.opened.node.create_client(GetParameters, "/anyview/get_parameters")
     assert client.wait_for_service(DEADLINE_S)
     found = result_of(client.call_async(GetParameters.Request(names=[name]))).values

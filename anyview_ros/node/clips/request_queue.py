@@ -136,7 +136,9 @@ class RequestQueue:
         Else a camera would wait until each of the others had used as much time as the hang took.
         """
         is_free = ticket.is_excused and ticket.share not in self._excused
-        (self._excused.add if ticket.is_excused else self._excused.discard)(ticket.share)
+        self._excused -= {ticket.share}
+        if ticket.is_excused:
+            self._excused |= {ticket.share}
         if not is_free:
             self._shares.charge(ticket.share, ticket.priorities[ticket.share], seconds)
 
