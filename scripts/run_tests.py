@@ -3,8 +3,8 @@
 The tests run side by side. Those over a live ROS graph, marked `graph`, have limits of time, but
 wait most of it: they run after the others, a few modules beside each other, each on ROS domains of
 its own. Those that measure short times or look at the whole machine are marked `alone`, and run
-last, one by one. Those marked `long` take minutes, and run only when they are asked for:
-`./anyview test -m long`. Over another ROS 2 distribution than the default one: the tests in which
+last, one by one. Those marked `long` take minutes, and run one by one, alone, by
+`./anyview test --long`. Over another ROS 2 distribution than the default one: the tests in which
 ROS has a part.
 """
 
@@ -43,8 +43,9 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(CORES // W
 SIDE_BY_SIDE = ("-m", "not graph and not long", "-n", str(WORKERS), "--dist", "worksteal")
 # A node and its test take a third of a core (a module's tests share its node: loadfile).
 LIVE_WORKERS = min(CORES + 1, 4)
-LIVE = ("-m", "graph and not alone", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
-ALONE = ("-m", "graph and alone")
+LIVE = ("-m", "graph and not alone and not long", "-n", str(LIVE_WORKERS), "--dist", "loadfile")
+ALONE = ("-m", "graph and alone and not long")
+LONG = ("-m", "long", "-n", "0")
 MARKED = "mark.graph"  # in the text of a module
 COMPILES_ALL = "tests/test_readme.py"  # a world is rendered, and surfaces are chosen
 INTERRUPTED = 2  # of pytest
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     """The first status that is not 0."""
     os.chdir(ROOT)
     os.environ.update(ENVIRONMENT)
+    if list(arguments) == ["--long"]:
+        return run("pytest", *LONG, ANYVIEW_LIVE_TESTS="1")
     if arguments:
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
     if os.environ.get("ANYVIEW_ROS", "jazzy") != "jazzy":

@@ -12,6 +12,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--both", action="store_true", help="run over ROS 2 Jazzy, then over Kilted"
     )
     parser.add_argument(
+        "--long", action="store_true", help="run what takes minutes, and is left out otherwise"
+    )
+    parser.add_argument(
         "pytest",
         nargs=REMAINDER,
         help="arguments for pytest, which then runs alone; all checks if there are none",

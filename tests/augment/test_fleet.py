@@ -1,6 +1,6 @@
 """Many recordings: the ledger, retries and quarantine; over Ray in the long form.
 
-    ANYVIEW_LONG=1 python -m pytest -n 0 tests/augment/test_fleet.py -k ray
+    python -m pytest -n 0 -m long tests/augment/test_fleet.py
 
 needs Ray (`pip install anyview_ros[ray]`) and takes minutes. Without it workers are a fake that
 ends as a process of Ray's does: with no outcome.
@@ -268,7 +268,6 @@ class PoisonedWorker(Worker):
         return super().augment(task)
 
 
-@pytest.mark.skipif("ANYVIEW_LONG" not in os.environ, reason="minutes: set ANYVIEW_LONG")
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_twenty_bags_over_ray_with_a_poisonous_one(

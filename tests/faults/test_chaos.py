@@ -1,12 +1,11 @@
 """The faults of `anyview chaos`, about a robot of the test's own: what was promised holds.
 
-All of them take minutes: ANYVIEW_LONG=1 python -m pytest -n 0 tests/faults/test_chaos.py
+Most are marked `long`: python -m pytest -n 0 -m long tests/faults/test_chaos.py
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -31,22 +30,10 @@ from tests.packages import make_package
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(3600)]
 
 DOMAIN, OWN_ROBOT = 228, 231
-LONG = "ANYVIEW_LONG"
 # One of each kind, worth a minute altogether.
 ALWAYS = ("images_damaged", "clock_back", "tf_contradicting", "worker_killed_denoise")
 BY_NAME = {fault.name: fault for fault in FAULTS}
-SOME = [
-    pytest.param(
-        name,
-        marks=()
-        if name in ALWAYS
-        else (
-            pytest.mark.long,
-            pytest.mark.skipif(LONG not in os.environ, reason=f"minutes: set {LONG}"),
-        ),
-    )
-    for name in BY_NAME
-]
+SOME = [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.long) for name in BY_NAME]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +76,6 @@ def test_what_does_not_hold_is_seen(lab: Lab) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(LONG not in os.environ, reason=f"minutes: set {LONG}")
 def test_the_command_has_a_robot_of_its_own_and_ends_by_ctrl_c(model: Path, tmp_path: Path) -> None:
     options = ["--model", str(model), "--domain", str(OWN_ROBOT), "--json"]
     chaos = ["anyview_ros.cli", "chaos", *options, "--out", str(tmp_path / "out")]

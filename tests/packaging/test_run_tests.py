@@ -63,8 +63,8 @@ class Compiler:
     [
         ({}, 0, "graph: passed; all others: passed"),
         ({"not graph": 1}, 1, "graph: passed; all others: failed"),
-        ({"graph and not alone": 1}, 1, "graph: failed; all others: passed"),
-        ({"graph and alone": 1}, 1, "graph: failed; all others: passed"),
+        ({"graph and not alone and not long": 1}, 1, "graph: failed; all others: passed"),
+        ({"graph and alone and not long": 1}, 1, "graph: failed; all others: passed"),
     ],
 )
 def test_tests_over_a_graph_run_after_the_others_even_if_those_fail(
@@ -81,7 +81,7 @@ def test_tests_over_a_graph_run_after_the_others_even_if_those_fail(
     assert [check.split()[0] for check in checks] == ["ruff", "ruff", "mypy"]
     assert ran["compiler"] == ["awaited after 3 commands", "killed"]
     assert "-n" in others.split()
-    assert "-m graph and not alone -n" in live
+    assert "-m graph and not alone and not long -n" in live
     assert "--dist loadfile" in live  # a module's tests share its domain
     assert "-n" not in alone.split()
     assert live.partition(" tests/")[2] == alone.partition(" tests/")[2]
@@ -94,13 +94,20 @@ def test_nothing_goes_on_after_bad_style_or_an_interrupt(
     ran["statuses"] = {"not graph": script.INTERRUPTED}
     assert script.main([]) == script.INTERRUPTED
     assert "-m graph" not in ran["commands"][-1]
-    ran.update(statuses={"graph and not alone": script.INTERRUPTED}, commands=[])
+    ran.update(statuses={"graph and not alone and not long": script.INTERRUPTED}, commands=[])
     assert script.main([]) == script.INTERRUPTED
-    assert "graph and alone" not in ran["commands"][-1]
+    assert "graph and alone and not long" not in ran["commands"][-1]
     ran.update(statuses={"mypy": 1}, commands=[])
     assert script.main([]) == 1
     assert ran["commands"][-1] == "mypy"
     assert ran["compiler"] == ["killed"]
+
+
+def test_what_takes_minutes_runs_when_it_is_asked_for(
+    script: ModuleType, ran: dict[str, Any]
+) -> None:
+    assert script.main(["--long"]) == 0
+    assert ran["commands"] == ["pytest -m long -n 0"]
 
 
 def test_arguments_are_those_of_one_pytest(

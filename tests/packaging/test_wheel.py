@@ -1,6 +1,6 @@
 """A wheel made from the source distribution installs and works, outside of any checkout.
 
-Takes minutes: ./anyview test -m long.
+Takes minutes: ./anyview test --long.
 """
 
 from __future__ import annotations
