@@ -27,6 +27,7 @@ OF_IMPORTED: dict[str, object] = {
 }
 
 COMPARING = "making the graphs, comparing each with torch"
+OF_SURFACES: dict[str, object] = {"into": None, "share": 1.0}
 OF_PACKAGE: dict[str, object] = {"out": None, "name": "", "config": None}
 
 
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="", help="another name for the package")
     parser.add_argument(
         "--into", help="package to which a surface network is added, a name or a path"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=1.0,
+        help="of the new surface network's weights; the rest is of those that the package has",
     )
     trained = parser.add_argument_group("of a training run")
     trained.add_argument(
@@ -80,7 +87,7 @@ def _add_imported(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     if not Path(args.weights).is_file():
         refuse(args, args.weights, {"config": None}, "a training run")
-        refuse(args, args.weights, {"into": None}, "a run of family 'surfaces'")
+        refuse(args, args.weights, OF_SURFACES, "a run of family 'surfaces'")
         return _export_imported(args)
     from anyview_ros.model.checkpoint import read_checkpoint
     from anyview_ros.training.joint.config import is_joint
@@ -90,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     if is_surfaces(checkpoint.config):
         refuse(args, args.weights, {**OF_IMPORTED, **OF_PACKAGE}, "a package of its own")
         return _add_surfaces(args, checkpoint)
-    refuse(args, args.weights, {"into": None}, "a run of family 'surfaces'")
+    refuse(args, args.weights, OF_SURFACES, "a run of family 'surfaces'")
     if is_joint(checkpoint.config):
         refuse(args, args.weights, {"config": None}, "a training run")
         refuse(args, args.weights, {"steps": OF_IMPORTED["steps"]}, "imported weights")
@@ -141,7 +148,7 @@ def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
         )
     folder = find_package(args.into)
     with waiting(COMPARING):
-        package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint)
+        package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint, args.share)
     print(f"{folder}: surfaces of step {checkpoint.step} added, equal to torch")
     return 0
 

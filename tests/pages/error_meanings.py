@@ -254,6 +254,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "invalid_seed": ("A seed is out of range.", "Take one between 0 and 42949672."),
     "invalid_seeds": ("A range of seeds is too short.", "Give `--seeds A:B` of two or more."),
+    "invalid_share": ("A share of weights is not one.", "Give `--share` above 0 and at most 1."),
     "invalid_signature": (
         "A package's signature cannot be read, or was not made with the trusted key.",
         "Take the package from its publisher again, or sign it with `anyview sign`.",

@@ -29,7 +29,7 @@ from anyview_ros.training.surfaces.config import (
     read_surfaces,
 )
 from anyview_ros.training.surfaces.loss import at_edges, cross_entropy
-from anyview_ros.training.surfaces.package import package_surfaces
+from anyview_ros.training.surfaces.package import package_surfaces, surface_parameters
 from anyview_ros.training.surfaces.sightings import LEVEL, PER_SCENE, Sighting, load_sighting
 from anyview_ros.training.surfaces.trainer import SurfaceTrainer
 from tests.packages import make_package
@@ -345,6 +345,22 @@ def test_the_commands_train_resume_and_add_to_a_package(cache: Path, tmp_path: P
     begun = run_python(*train_tiny, "--out", more, "--from", package)
     assert begun.returncode == 0, begun.stderr
     assert read_checkpoint(more / LATEST).step == 4
+
+
+def test_new_weights_may_be_mixed_with_those_of_the_package(cache: Path, tmp_path: Path) -> None:
+    trainer = tiny_trainer(cache)
+    package = make_package(tmp_path / "package", sizes=((32, 32),))
+    package_surfaces(package, trainer.run, trainer.checkpoint())
+    before = surface_parameters(package)
+    for parameter in trainer.ema.parameters():
+        parameter.data += 1
+    for share in (0.0, 1.5):
+        with pytest.raises(AnyviewError, match="above 0 and at most 1") as refused:
+            package_surfaces(package, trainer.run, trainer.checkpoint(), share)
+        assert refused.value.code == "invalid_share"
+    package_surfaces(package, trainer.run, trainer.checkpoint(), share=0.25)
+    for name, tensor in surface_parameters(package).items():
+        assert torch.allclose(tensor, before[name] + 0.25, atol=2e-3), name
 
 
 def test_a_run_begins_where_a_package_is(cache: Path, tmp_path: Path) -> None:

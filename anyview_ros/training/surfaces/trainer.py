@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, parts
 from anyview_ros.model.surfaces.network import SurfaceNetwork, load_weights
 from anyview_ros.training.distributed import (
@@ -25,7 +24,7 @@ from anyview_ros.training.store import SceneStore, Store
 from anyview_ros.training.surfaces.batches import SurfaceBatch, draw_surfaces
 from anyview_ros.training.surfaces.config import SurfaceRun, parse_surfaces
 from anyview_ros.training.surfaces.loss import SurfaceLoss
-from anyview_ros.training.surfaces.package import CONFIG_FILE, surface_parameters
+from anyview_ros.training.surfaces.package import take_weights
 
 
 class SurfaceTrainer:
@@ -58,19 +57,10 @@ class SurfaceTrainer:
         """Begin with the weights of a package in place of random ones.
 
         Raises:
-            AnyviewError: `other_network` when the config's is another one; as
-                `surface_parameters`.
+            AnyviewError: as `take_weights`.
         """
-        tensors = surface_parameters(package)
         for network in (self.network, self.ema):
-            try:
-                load_weights(network, tensors)
-            except AnyviewError as error:
-                raise AnyviewError(
-                    "other_network",
-                    f"{package} holds another surface network than the config asks for; give "
-                    f"[surfaces] and [network] as its {CONFIG_FILE} does: {error.message}",
-                ) from None
+            take_weights(network, package)
 
     def draw(self, step: int) -> list[SurfaceBatch]:
         return draw_surfaces(self.run, self._rendered, step, (self.rank, self.processes))
