@@ -94,7 +94,14 @@ def slerp(
     before: NDArray[np.float64], after: NDArray[np.float64], fraction: float
 ) -> NDArray[np.float64]:
     """Rigid transform between two (4, 4): translation linear, rotation on the shorter arc."""
-    q0, q1 = mat2quat(before[:3, :3]), mat2quat(after[:3, :3])
+    q = slerp_wxyz(mat2quat(before[:3, :3]), mat2quat(after[:3, :3]), fraction)
+    return rigid(quat2mat(q), (1 - fraction) * before[:3, 3] + fraction * after[:3, 3])
+
+
+def slerp_wxyz(
+    q0: NDArray[np.float64], q1: NDArray[np.float64], fraction: float
+) -> NDArray[np.float64]:
+    """Return the unit quaternion (4,), w first, between two of them, on the shorter arc."""
     cosine = float(q0 @ q1)
     if cosine < 0:
         q1, cosine = -q1, -cosine
@@ -103,8 +110,7 @@ def slerp(
         q = (1 - fraction) * q0 + fraction * q1
     else:
         q = (np.sin((1 - fraction) * angle) * q0 + np.sin(fraction * angle) * q1) / np.sin(angle)
-    translation = (1 - fraction) * before[:3, 3] + fraction * after[:3, 3]
-    return rigid(quat2mat(q / np.linalg.norm(q)), translation)
+    return np.asarray(q / np.linalg.norm(q))
 
 
 def look_at(

@@ -17,6 +17,10 @@ sqlite3), then:
   3. places frames, cuts clips, and writes a quarter more bytes than the copy, twice: to the clips
      that --resume needs, then into the bag.
 
+  Both are measured again in processes of their own, as commands are. The converter may then take
+  three times as long: whether the memory of a message goes back to the system after each, and is
+  cleared anew for the next, depends on what this process has done before.
+
 - memory: the process's peak with the drive, and with one that is `--longer` times as long;
 - the engine's idle share: the model itself over so many clips, by the time that it works of the
   time from its first clip to its last.
@@ -236,13 +240,19 @@ def augmented(source: Path, target: Path, model: Model) -> Taken:
     )
 
 
-def compare(drive: Path, folder: Path, storage: str, through: Model, turns: int) -> None:
-    """Print what rosbags' copy and augment take, in turns, and the least of each."""
-    meter, least = Meter(), dict[str, float]()
+def metered() -> Meter:
+    """Count the stages of augment from now on."""
+    meter = Meter()
     meter.count("decoding", ImagePreparer, "prepare")
     meter.count("stand-in", PassThrough, "synthesize")
     meter.count("keeping clips", Spool, "append")
     meter.count("writing the bag", BagCopy, "write")
+    return meter
+
+
+def compare(drive: Path, folder: Path, storage: str, through: Model, turns: int) -> None:
+    """Print what rosbags' copy and augment take, in turns, and the least of each."""
+    meter, least = metered(), dict[str, float]()
     augmented(drive, folder / "out", through)  # what is made once a process is no part of a rate
     shutil.rmtree(folder / "out")
     for turn in range(turns):
@@ -282,11 +292,44 @@ def own_peak_mb() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def peak_mb(source: Path, model: str) -> float:
-    """Peak memory of a process that augments by the pass-through."""
+def compare_alone(drive: Path, folder: Path, storage: str, model: str, turns: int) -> None:
+    """Print what both take in processes of their own, in turns, and the least of each."""
+    copies, augments = list[float](), list[tuple[float, float]]()
+    for _ in range(turns):
+        copies.append(in_a_process(drive, folder, model, "--copy", storage)[1])
+        _, taken, model_s = in_a_process(drive, folder, model)
+        augments.append((taken - model_s, taken))
+    io, whole = min(augments)
+    print(
+        f"{storage}, in processes of their own: copy {', '.join(f'{s:.2f}' for s in copies)} s, "
+        f"augment {', '.join(f'{s:.2f}' for _, s in augments)} s; least without decoding and "
+        f"stand-in {io:.2f} s: {100 * min(copies) / io:.0f} % of the copy's rate, "
+        f"with them {100 * min(copies) / whole:.0f} %",
+        flush=True,
+    )
+
+
+def in_a_process(source: Path, folder: Path, model: str, *more: str) -> list[float]:
+    """Have a new process augment by the pass-through, or copy.
+
+    Return its peak memory in MB, and seconds of the processor: of the work, and of decoding and the
+    stand-in in it.
+    """
     command = [sys.executable, "-m", "benchmarks.augment", "--child", str(source), "--model", model]
+    command += ["--work", str(folder), *more]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(ended.stdout.split()[-1])
+    return [float(figure) for figure in ended.stdout.split()[-3:]]
+
+
+def child(args: argparse.Namespace, folder: Path, through: Model) -> None:
+    """Print what `in_a_process` returns."""
+    meter = metered()
+    if args.copy:
+        taken = copied(args.child, folder / "copy", args.copy)
+    else:
+        taken = augmented(args.child, folder / "out", through)
+    seconds = meter.seconds
+    print(own_peak_mb(), taken.both, seconds["decoding"] + seconds["stand-in"])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -299,6 +342,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--turns", type=int, default=3)
     found.add_argument("--work", type=Path, help="folder on the disk that is measured")
     found.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    found.add_argument("--copy", default="", help=argparse.SUPPRESS)
     return found
 
 
@@ -309,21 +353,21 @@ def main() -> None:
     with TemporaryDirectory(prefix="anyview-", dir=args.work) as name:
         folder = Path(name)
         if args.child:
-            augmented(args.child, folder / "out", through)
-            print(own_peak_mb())
+            child(args, folder, through)
             return
         width, height = map(int, args.size.split("x"))
         print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         drive = write_drive(folder / "drive", args.seconds, (width, height))
         print(f"drive: {args.seconds:g} s of {args.size} at 10 Hz, {size_mb(drive):.0f} MB")
         copied(drive, folder / "drive3", "sqlite3")
-        compare(drive, folder, "mcap", through, args.turns)
-        compare(folder / "drive3", folder, "sqlite3", through, args.turns)
+        for bag, storage in ((drive, "mcap"), (folder / "drive3", "sqlite3")):
+            compare_alone(bag, folder, storage, args.model, args.turns)
+            compare(bag, folder, storage, through, args.turns)
         shutil.rmtree(folder / "drive3")
         longer = write_drive(folder / "longer", args.longer * args.seconds, (width, height))
         print(
-            f"peak memory: {peak_mb(drive, args.model):.0f} MB, of {args.longer:g} times the drive "
-            f"{peak_mb(longer, args.model):.0f} MB",
+            f"peak memory: {in_a_process(drive, folder, args.model)[0]:.0f} MB, of {args.longer:g} "
+            f"times the drive {in_a_process(longer, folder, args.model)[0]:.0f} MB",
             flush=True,
         )
         shutil.rmtree(longer)

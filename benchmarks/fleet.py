@@ -46,7 +46,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 # On paper: a recording of five minutes, one raw 1280x720 camera at 10 Hz, one virtual camera.
 GIGABYTES, WRITTEN, FRAMES = 8.3, 10.4, 3000
 IO_S_A_GB = 3.9  # augment with a pass-through: Recordings augmented
-START_S, OVERHEAD_S = 6.6, 0.41  # processor seconds of Ray, with one worker: Many recordings
+START_S, OVERHEAD_S = 6.6, 0.04  # processor seconds of Ray, with two workers: Many recordings
 # seconds of a clip, its new frames, and where that is from
 CLIPS = (
     (0.10, 8, "if detail took no time"),

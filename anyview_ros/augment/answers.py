@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,9 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
+from anyview_ros.augment.file_range import Content
 from anyview_ros.clips.clip_sources import GatheredClip
 from anyview_ros.clips.placements import Standing
 from anyview_ros.clips.virtual.camera_request import CameraRequest
@@ -64,7 +67,7 @@ class Answer:
 
     time_ns: int
     topic: str
-    content: bytes | memoryview
+    content: Content
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,7 @@ class AnswerTypes:
     """The message types of answers: those of ROS are rosbags' own, ours comes with the package."""
 
     def __init__(self) -> None:
-        self.store = get_typestore(Stores.ROS2_JAZZY)
-        self.store.register(get_types_from_msg(_definition(), SYNTHESIS_INFO))
+        self.store = _store()
 
     def content(self, message_type: str, message: Any) -> memoryview:
         """Return the bytes of a message (CDR, little endian)."""
@@ -289,6 +291,14 @@ def reliable(depth: int, latched: bool = False) -> Qos:
         _UNSET,
         False,
     )
+
+
+@cache
+def _store() -> Typestore:
+    """Make it once: it compiles how each type is written."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg(_definition(), SYNTHESIS_INFO))
+    return store
 
 
 def _definition() -> str:

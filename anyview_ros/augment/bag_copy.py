@@ -15,6 +15,7 @@ from anyview_ros.augment.answers import (
     standing_frames,
 )
 from anyview_ros.augment.copying import Addition, Answers, FileSummary
+from anyview_ros.augment.file_range import Content, whole
 from anyview_ros.augment.making import Making
 from anyview_ros.augment.mcap_copy import McapCopy
 from anyview_ros.augment.mcap_copy import last_time as last_of_mcap
@@ -115,7 +116,7 @@ class BagCopy:
         yield from merge(*made, key=lambda answer: answer.time_ns)
 
 
-def _packed(raw: bytes | memoryview) -> bytes:
+def _packed(raw: Content) -> bytes:
     from rosbags.rosbag2.reader import zstd  # type: ignore[attr-defined]
 
-    return bytes(zstd.compress(raw))
+    return bytes(zstd.compress(whole(raw)))

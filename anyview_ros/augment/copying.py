@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from anyview_ros.augment.answers import AddedTopic, Answer
+from anyview_ros.augment.file_range import Content
 
-BLOCK = 1 << 20
-Pack = Callable[[bytes | memoryview], bytes | memoryview]
+Pack = Callable[[Content], Content]
 
 
 @dataclass(frozen=True)
@@ -77,27 +74,6 @@ class FileSummary:
         empty = not self.end_ns
         self.start_ns = start_ns if empty else min(self.start_ns, start_ns)
         self.end_ns = max(self.end_ns, end_ns)
-
-
-def copy_range(source: BinaryIO, target: BinaryIO, length: int) -> None:
-    """Copy bytes from where one file is read to where the other is written.
-
-    By the kernel where it can: the bytes then do not pass through this process, and on some file
-    systems not even through the disk. Ends early where the source does.
-    """
-    target.flush()
-    place = source.tell()
-    end = place + length
-    with suppress(OSError):  # between file systems, or of none that has it
-        while place < end:
-            count = os.copy_file_range(source.fileno(), target.fileno(), end - place, place)
-            if not count:
-                break
-            place += count
-    source.seek(place)
-    while place < end and (block := source.read(min(end - place, BLOCK))):
-        target.write(block)
-        place += len(block)
 
 
 class Answers:

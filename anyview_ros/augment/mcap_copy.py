@@ -7,7 +7,6 @@ behind those of their time. The index at the end is made anew; the format: https
 from __future__ import annotations
 
 import struct
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from rosbags.rosbag2.reader import zstd  # type: ignore[attr-defined]
 from rosbags.rosbag2.storage_mcap import decompress
 
 from anyview_ros.augment.answers import Answer
-from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord, copy_range
+from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord
+from anyview_ros.augment.file_range import Content, FileRange, copy_range, crc_with, whole
 from anyview_ros.augment.metadata import yaml_text
 from anyview_ros.errors import AnyviewError
 
@@ -74,7 +74,7 @@ class _OpenChunk:
 class _NewChunk:
     """A chunk that is to be written; its parts are not put together, for images are large."""
 
-    parts: list[bytes | memoryview] = field(default_factory=list)
+    parts: list[Content] = field(default_factory=list)
     places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by channel
     size: int = 0
     crc: int = 0
@@ -83,17 +83,17 @@ class _NewChunk:
         """Note that a message comes next."""
         self.places.setdefault(channel, []).append((time_ns, self.size))
 
-    def add(self, *parts: bytes | memoryview) -> None:
+    def add(self, *parts: Content) -> None:
         for part in parts:
             self.parts.append(part)
             self.size += len(part)
-            self.crc = zlib.crc32(part, self.crc)
+            self.crc = crc_with(self.crc, part)
 
-    def packed(self, compression: str) -> list[bytes | memoryview]:
+    def packed(self, compression: str) -> list[Content]:
         """Return what is stored of it."""
         if not compression:
             return self.parts
-        return [_COMPRESSORS[compression](b"".join(self.parts))]
+        return [_COMPRESSORS[compression](b"".join(map(whole, self.parts)))]
 
 
 class McapCopy:
@@ -378,11 +378,15 @@ class McapCopy:
         times = struct.pack("<QQ", index.start_ns, index.end_ns)
         return head + times + struct.pack("<I", len(counts)) + counts
 
-    def _record(self, operation: int, *parts: bytes | memoryview) -> int:
+    def _record(self, operation: int, *parts: Content) -> int:
         """Write a record, part after part; return how long it is."""
         length = sum(map(len, parts))
         self._target_file.write(struct.pack("<BQ", operation, length))
-        self._target_file.writelines(parts)
+        for part in parts:
+            if isinstance(part, FileRange):
+                part.copy(self._target_file)
+            else:
+                self._target_file.write(part)
         return 9 + length
 
     def _summary(self) -> FileSummary:

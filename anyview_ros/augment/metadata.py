@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import dump_qos_v8, dump_qos_v9, parse_qos
 from rosbags.rosbag2.reader import YAML  # type: ignore[attr-defined]
 
@@ -28,8 +30,12 @@ def yaml_text(topic: AddedTopic, version: int) -> str:
         version: of the recording's metadata. Before words there were numbers; Humble's player ends
             where it finds words, Jazzy's reads both.
     """
-    qos = [topic.qos]
-    return _dumped(dump_qos_v9(qos)).strip() if version >= WORDS else dump_qos_v8(qos)
+    return _qos_text(topic.qos, version >= WORDS)
+
+
+@cache
+def _qos_text(qos: Qos, in_words: bool) -> str:
+    return _dumped(dump_qos_v9([qos])).strip() if in_words else dump_qos_v8([qos])
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:

@@ -33,7 +33,8 @@ from anyview_ros.frames import Frame
 from anyview_ros.imaging.lenses import RectifiedCamera
 from anyview_ros.topics import COMPRESSED, COMPRESSED_TYPE, Transport
 
-QUEUE_EVENTS = 64  # frames and transforms that are read ahead
+QUEUE_BATCHES = 16  # of a frame and the transforms before it, that are read ahead
+BATCH_EVENTS = 64  # for each batch wakes a thread
 RETRY_NS = 100_000_000  # of recorded time: as often waiting frames are looked at again
 TF_WAIT_S = TF_MARGIN_S  # of recorded time: how late the transform of a frame may be
 REMEMBERED_TIMES = 4096  # of images on their way
@@ -141,7 +142,7 @@ class Reading:
         self._cameras = {
             name: self._camera(name, chosen, config) for name, chosen in cameras.items()
         }
-        self._events: queue.Queue[Any] = queue.Queue(QUEUE_EVENTS)
+        self._batches: queue.Queue[Any] = queue.Queue(QUEUE_BATCHES)
         self._stopping = threading.Event()
 
     def intakes(self) -> dict[str, CameraIntake]:
@@ -157,26 +158,31 @@ class Reading:
         thread = threading.Thread(target=self._run, name="reading", daemon=True)
         thread.start()
         try:
-            while (event := self._events.get()) is not _END:
-                if isinstance(event, BaseException):
-                    raise event
-                yield event
+            while (batch := self._batches.get()) is not _END:
+                if isinstance(batch, BaseException):
+                    raise batch
+                yield from batch
         finally:
             self._stopping.set()
             thread.join()
 
     def _run(self) -> None:
+        batch, end = list[Event](), _END
         try:
             for event in self._read():
-                self._put(event)
-            self._put(_END)
+                batch.append(event)
+                if isinstance(event, PosedFrame) or len(batch) == BATCH_EVENTS:
+                    self._put(batch)
+                    batch = []
         except BaseException as error:
-            self._put(error)
+            end = error
+        self._put(batch)
+        self._put(end)
 
-    def _put(self, event: Any) -> None:
+    def _put(self, batch: Any) -> None:
         while not self._stopping.is_set():
             with suppress(queue.Full):
-                self._events.put(event, timeout=0.1)
+                self._batches.put(batch, timeout=0.1)
                 return
 
     def _camera(self, name: str, chosen: ChosenCamera, config: IntakeConfig) -> _Camera:

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.augment.answers import Answer
+from anyview_ros.augment.file_range import FileRange, whole
 
-_HEAD = struct.Struct("<4sQIQ")  # mark, length of the body, its CRC-32, length of its index
+LARGE = 1 << 14  # bytes of an answer from which on it is not read, but copied from file to file
+_HEAD = struct.Struct("<4sQIQ")  # mark, length of the body, CRC-32 of its index, length of that
 _MARK = b"CLIP"
 
 
@@ -42,7 +44,7 @@ class Spool:
         ends = list(_ends(self._path))
         self.clips = len(ends)
         os.truncate(self._path, ends[-1] if ends else 0)
-        self._file = self._path.open("ab")
+        self._file = self._path.open("a+b")
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +70,15 @@ class Spool:
             np.save(file, frames)
             file.truncate()
             _synchronise(file.fileno())
-        index = [[a.time_ns, a.topic, len(a.content)] for a in answers]
+        contents = [whole(answer.content) for answer in answers]
+        index = [
+            [answer.time_ns, answer.topic, len(content), zlib.crc32(content)]
+            for answer, content in zip(answers, contents, strict=True)
+        ]
         head = json.dumps(index).encode()
-        crc = zlib.crc32(head)
-        for answer in answers:
-            crc = zlib.crc32(answer.content, crc)
-        length = len(head) + sum(len(answer.content) for answer in answers)
-        self._file.write(_HEAD.pack(_MARK, length, crc, len(head)) + head)
-        for answer in answers:
-            self._file.write(answer.content)
+        length = len(head) + sum(map(len, contents))
+        self._file.write(_HEAD.pack(_MARK, length, zlib.crc32(head), len(head)) + head)
+        self._file.writelines(contents)
         self._file.flush()
         _synchronise(self._file.fileno())
         self.clips += 1
@@ -87,12 +89,16 @@ class Spool:
         return found
 
     def answers(self) -> Iterator[Answer]:
-        """Yield all answers, in the order of recording; one is held at a time."""
+        """Yield all answers, in the order of recording; large ones are ranges of the open file."""
         with self._path.open("rb") as file:
             for _ in range(self.clips):
                 *_, index_length = _HEAD.unpack(file.read(_HEAD.size))
-                for time_ns, topic, length in json.loads(file.read(index_length)):
-                    yield Answer(time_ns, topic, file.read(length))
+                for time_ns, topic, length, crc in json.loads(file.read(index_length)):
+                    if length < LARGE:
+                        yield Answer(time_ns, topic, file.read(length))
+                        continue
+                    yield Answer(time_ns, topic, FileRange(self._file, file.tell(), length, crc))
+                    file.seek(length, os.SEEK_CUR)
 
     def _frames(self, clip: int) -> Path:
         """Return where a clip's frames are: in two files by turns, so that those before stay."""
@@ -107,8 +113,10 @@ def _ends(path: Path) -> Iterator[int]:
             mark, length, crc, index_length = _HEAD.unpack(head)
             if mark != _MARK or length > size - file.tell() or index_length > length:
                 return
-            body = file.read(length)
-            if zlib.crc32(body) != crc:
+            index = file.read(index_length)
+            if zlib.crc32(index) != crc:
+                return
+            if any(zlib.crc32(file.read(size)) != crc for *_, size, crc in json.loads(index)):
                 return
             yield file.tell()
 

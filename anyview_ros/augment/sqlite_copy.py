@@ -9,7 +9,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord, copy_range
+from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord
+from anyview_ros.augment.file_range import copy_range, whole
 from anyview_ros.augment.metadata import yaml_text
 from anyview_ros.errors import AnyviewError, cause
 
@@ -96,7 +97,7 @@ class SqliteCopy:
         self, answers: Answers, until_ns: int, numbers: dict[str, int]
     ) -> Iterator[tuple[int, int, bytes | memoryview]]:
         for answer in answers.until(until_ns):
-            yield numbers[answer.topic], answer.time_ns, self._addition.pack(answer.content)
+            yield numbers[answer.topic], answer.time_ns, whole(self._addition.pack(answer.content))
 
     def _describe(self, connection: sqlite3.Connection) -> dict[str, int]:
         """Add the topics that are not there yet; return the numbers of all by name."""

@@ -20,17 +20,22 @@ from numpy.typing import NDArray
 from transforms3d.quaternions import quat2mat
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.geometry import inverse, rigid, slerp
+from anyview_ros.geometry import inverse, rigid, slerp_wxyz
 
 if TYPE_CHECKING:
     from geometry_msgs.msg import TransformStamped
 
 
 class _Link(NamedTuple):
-    """A frame's parent and its pose in it."""
+    """A frame's parent and its pose in it.
+
+    Args:
+        wxyz: the pose's unit quaternion (4,): to find it in the matrix takes longer than all else.
+    """
 
     parent: str
     parent_from_child: NDArray[np.float64]
+    wxyz: NDArray[np.float64]
 
 
 class StampedLink(NamedTuple):
@@ -76,8 +81,10 @@ class _History:
         if before.parent != after.parent:
             return before
         fraction = (stamp_ns - self.stamps[i]) / (self.stamps[i + 1] - self.stamps[i])
-        between = slerp(before.parent_from_child, after.parent_from_child, fraction)
-        return _Link(before.parent, between)
+        wxyz = slerp_wxyz(before.wxyz, after.wxyz, fraction)
+        t0, t1 = before.parent_from_child[:3, 3], after.parent_from_child[:3, 3]
+        between = rigid(quat2mat(wxyz), (1 - fraction) * t0 + fraction * t1)
+        return _Link(before.parent, between, wxyz)
 
 
 class TransformBuffer:
@@ -216,9 +223,10 @@ def stamped_link(transform: TransformStamped) -> StampedLink:
             f"translation ({t.x}, {t.y}, {t.z}), rotation ({q.x}, {q.y}, {q.z}, {q.w})",
         )
     # Any length, as in tf2. Not `transform_from_pose`, which checks all this again: TF is frequent.
-    pose = rigid(quat2mat((q.w / norm, q.x / norm, q.y / norm, q.z / norm)), (t.x, t.y, t.z))
+    wxyz = np.array((q.w, q.x, q.y, q.z)) / norm
+    pose = rigid(quat2mat(wxyz), (t.x, t.y, t.z))
     stamp = transform.header.stamp.sec * 1_000_000_000 + transform.header.stamp.nanosec
-    return StampedLink(child, stamp, _Link(parent, pose))
+    return StampedLink(child, stamp, _Link(parent, pose, wxyz))
 
 
 def invalid_frame(frame: str) -> AnyviewError:

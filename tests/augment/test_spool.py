@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from anyview_ros.augment.answers import Answer
-from anyview_ros.augment.spool import Spool
+from anyview_ros.augment.file_range import FileRange, whole
+from anyview_ros.augment.spool import LARGE, Spool
 
 CLIPS = 3
 
@@ -19,7 +20,15 @@ def frames(clip: int) -> NDArray[np.uint8]:
 
 
 def answers(clip: int) -> list[Answer]:
-    return [Answer(10 * clip + k, f"/topic_{k}", bytes([clip, k]) * 50) for k in range(2)]
+    """A small one and a large one."""
+    return [
+        Answer(10 * clip + k, f"/topic_{k}", bytes([clip, k]) * size)
+        for k, size in enumerate((50, LARGE))
+    ]
+
+
+def read(spool: Spool) -> list[Answer]:
+    return [Answer(a.time_ns, a.topic, whole(a.content)) for a in spool.answers()]
 
 
 @pytest.fixture
@@ -33,8 +42,14 @@ def folder(tmp_path: Path) -> Path:
 def test_it_gives_back_what_it_took(folder: Path) -> None:
     with Spool(folder, "raised") as spool:
         assert spool.clips == CLIPS
-        assert list(spool.answers()) == [answer for k in range(CLIPS) for answer in answers(k)]
+        assert read(spool) == [answer for k in range(CLIPS) for answer in answers(k)]
         np.testing.assert_array_equal(spool.frames(), frames(CLIPS - 1))
+
+
+def test_large_answers_are_not_read_with_the_others(folder: Path) -> None:
+    with Spool(folder, "raised") as spool:
+        ranges = [isinstance(answer.content, FileRange) for answer in spool.answers()]
+    assert ranges == [False, True] * CLIPS
 
 
 def test_the_newest_frames_stay_while_the_next_are_written(
@@ -58,4 +73,14 @@ def test_a_clip_that_is_not_whole_is_dropped(cut: int, folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-cut])
     with Spool(folder, "raised") as spool:
         assert spool.clips == CLIPS - 1
-        assert list(spool.answers()) == [answer for k in range(CLIPS - 1) for answer in answers(k)]
+        assert read(spool) == [answer for k in range(CLIPS - 1) for answer in answers(k)]
+
+
+@pytest.mark.parametrize("place", [30, 200, -1])  # of the index, a small answer, a large one
+def test_from_a_clip_that_is_damaged_on_none_counts(place: int, folder: Path) -> None:
+    file = folder / "raised.clips"
+    raw, last = bytearray(file.read_bytes()), file.read_bytes().rindex(b"CLIP")
+    raw[last + place if place > 0 else place] ^= 1
+    file.write_bytes(raw)
+    with Spool(folder, "raised") as spool:
+        assert spool.clips == CLIPS - 1
