@@ -15,8 +15,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from anyview_ros.node import launch_arguments
+from anyview_ros.worlds.robots import robot_of
 from anyview_ros.worlds.seeds import DEMO_SEED
-from anyview_ros.worlds.world import make_world
 
 FOLDER = os.path.join(get_package_share_directory("anyview_ros"), "launch")
 ARGUMENTS = {
@@ -38,7 +38,7 @@ def demo(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
     """The node, told how large this world is, and the robot."""
     world, word, model = (LaunchConfiguration(name).perform(context) for name in ARGUMENTS)
     seed = launch_arguments.whole_number("seed", word)
-    known = make_world(world, seed)
+    robot = robot_of(world)
     return [
         # First: the DDS profile it sets must hold for the cameras' driver too.
         IncludeLaunchDescription(
@@ -46,8 +46,8 @@ def demo(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
             launch_arguments={
                 "model": model,
                 # Not found but named: beside another robot they are ours alone.
-                "cameras": ",".join(camera.name for camera in known.rig),
-                "scene_scale": str(known.scene_scale),
+                "cameras": ",".join(robot.cameras),
+                "scene_scale": str(robot.scene_scale),
                 "use_sim_time": "true",
             }.items(),
         ),

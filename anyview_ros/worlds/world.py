@@ -14,6 +14,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.worlds.clutter import ClutterWorld
 from anyview_ros.worlds.render.scene import Scene
 from anyview_ros.worlds.rigs import Mount, RigCamera
+from anyview_ros.worlds.robots import ROBOTS
 from anyview_ros.worlds.street.street import StreetWorld
 from anyview_ros.worlds.table.table import TableWorld
 
@@ -57,7 +58,7 @@ class World(Protocol):
         ...
 
 
-KINDS = ("street", "table")  # that have a robot with its rig, for the bench and the demos
+KINDS = tuple(ROBOTS)  # that have a robot with its rig, for the bench and the demos
 _WORLDS: dict[str, Callable[[int], World]] = {
     "street": StreetWorld,
     "table": TableWorld,

@@ -5,10 +5,12 @@ They were run with the real launch and launch_ros too; this keeps their contents
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -196,6 +198,26 @@ def test_a_demo_is_told_the_scale_and_the_cameras_of_its_world(world: str) -> No
     _, chosen = node.named["parameters"]
     assert chosen["scene_scale"] == known.scene_scale
     assert chosen["cameras"] == [camera.name for camera in known.rig]
+
+
+def test_they_need_nothing_of_the_virtual_environment() -> None:
+    """`ros2 launch` runs on the Python of ROS, which does not see what pip brought there."""
+    listed = (CHECKOUT / "requirements" / "sourced-ros.in").read_text().splitlines()
+    absent = [line for line in listed if line.isidentifier()]  # numpy has a pin: apt's
+    assert "transforms3d" in absent
+    nodes = [
+        node
+        for file in (CHECKOUT / "launch").glob("*.launch.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("anyview_ros")
+    ]
+    assert nodes
+    code = f"import sys; sys.modules.update(dict.fromkeys({[*absent, 'onnxruntime']}))\n"
+    code += "\n".join(map(ast.unparse, nodes))
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_a_world_that_there_is_not_is_named() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anyview_ros.geometry import rigid
 from anyview_ros.worlds.render.scene import Rows, Scene
 from anyview_ros.worlds.rigs import BASE, Mount, RigCamera, known_link
+from anyview_ros.worlds.robots import ROBOTS
 from anyview_ros.worlds.street.blocks import block
 from anyview_ros.worlds.street.movers import stacked
 from anyview_ros.worlds.street.plan import VIEW, street_plan
@@ -27,7 +28,7 @@ class StreetWorld:
     """
 
     kind = "street"
-    scene_scale = 1 / 16
+    scene_scale = ROBOTS["street"].scene_scale
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

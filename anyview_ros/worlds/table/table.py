@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.worlds.render.scene import Rows, Scene, bounding_groups
 from anyview_ros.worlds.rigs import BASE, Mount, RigCamera, known_link
+from anyview_ros.worlds.robots import ROBOTS
 from anyview_ros.worlds.street.movers import stacked
 from anyview_ros.worlds.table.arm import Arm, world_from_hand
 from anyview_ros.worlds.table.room import indoors, room, table
@@ -34,7 +35,7 @@ class TableWorld:
     """A robot arm, things that it carries, things that roll or turn, things that stand."""
 
     kind = "table"
-    scene_scale = 0.5
+    scene_scale = ROBOTS["table"].scene_scale
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
