@@ -3,7 +3,9 @@
 Planes along a pixel's ray are weighed by what each source knows of its own surfaces
 (`plane_scores`), and by what the network said of them once it was asked. The best plane of the best
 source is the pixel's surface; between planes it lies where the source itself has it, where that is
-known, else at the mean of the planes about it, so that slopes are no stairs.
+known, else at the mean of the planes about it, so that slopes are no stairs. Where the source is
+sure of another surface there, as behind the edge of a tree, nothing is shown: else its edge would
+be there once for each plane, like the teeth of a comb.
 """
 
 from __future__ import annotations
@@ -263,10 +265,12 @@ def _choose(planes, said, weighed, places, known, out):  # type: ignore[no-untyp
                         summed += weight * of_p
             if weights > 0 and best_p > 0:  # neither at infinity nor on the ground, which is exact
                 rho = summed / weights
-            rho, i, j = _where(rho, near * (best_p > 0), ray, shift, s, known)
+            place, i, j, agrees = _where(rho, (near, alike), ray, shift, s, known)
+            if best_p > 0:
+                rho = place
             against = np.float32(NATS) * scores[y, x, best_p] - penalties[s]
             inverse_depth[y, x] = rho
-            share[y, x] = close / total
+            share[y, x] = close / total if agrees else 0
             share[y, x] /= 1 + np.exp(np.float32(UNKNOWN_SLOPE) * (against - np.float32(UNKNOWN)))
             told[y, x] = evidence[s, i, j]
             owner[y, x] = s
@@ -305,31 +309,32 @@ def _alike(ray, shift, rho):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _where(rho, near, ray, shift, s, known):  # type: ignore[no-untyped-def]
-    """Return the inverse depth at which the ray meets the surface that source s has there, and the
-    source's pixel; `rho` where it has none for sure, or another one."""
+def _where(rho, apart, ray, shift, s, known):  # type: ignore[no-untyped-def]
+    """Return the inverse depth at which the ray meets the surface that source s has there, the
+    source's pixel, and whether s agrees; `rho` where it has none for sure, or another one."""
     _, spread, inverse_depth, sizes = known
+    near, alike = apart
     found, half = rho, np.float32(0.5)
     row = column = 0
     for step in range(TURNS + 1):
         u, v, z = seen_at(ray, shift, found)
         inside = -half < u < sizes[s, 1] - half and -half < v < sizes[s, 0] - half
         if z <= np.float32(1e-4) or not inside:
-            return rho, row, column
+            return rho, row, column, True
         i, j = int(v + half), int(u + half)
         if step == 0:
             row, column = i, j
         if spread[s, i, j] > np.float32(KNOWN_STEPS):
-            return rho, row, column
+            return rho, row, column, True
         if step < TURNS:
             own = _between(inverse_depth[s], u, v, sizes[s])
             left = 1 - shift[2] * own
             if left < np.float32(1e-3):
-                return rho, row, column
+                return rho, row, column, True
             found = ray[2] * own / left
             if abs(found - rho) > np.float32(1.5) * near:
-                return rho, row, column
-    return found, row, column
+                return rho, row, column, abs(found - rho) <= alike
+    return found, row, column, True
 
 
 @compiled

@@ -173,6 +173,19 @@ def test_what_the_post_hides_is_not_the_sources_to_show() -> None:
     assert found.share[4:-4, 19:26].min() > 0.6
 
 
+def test_beside_the_edge_of_a_thing_it_is_not_shown_again() -> None:
+    """A source beside the target: what the thing hides from it alone is shown by nobody."""
+    walls = np.zeros((24, 32))
+    walls[:, :16] = 0.41
+    beside = seeing(walls, looking_ahead(0.0, -1.0, HIGH))
+    found = chosen([beside], [0.0], weights())
+    for row in found.share[6:-6] > 0.1:
+        ends = np.flatnonzero(np.diff(row[2:-2].astype(int)))
+        assert len(ends) <= 2, row
+    gone = (found.share < 0.1)[6:-6, 2:-2].sum(axis=1)
+    assert gone.min() >= 6  # of 24 * 0.41 * 1 = 10 columns
+
+
 def test_a_surface_is_where_the_source_itself_has_it() -> None:
     """Not at the planes about it: those are 0.15 apart here."""
     slope = np.tile(np.linspace(0.2, 0.35, 32), (24, 1))
