@@ -64,6 +64,7 @@ class LabPlan:
         domain: ROS_DOMAIN_ID of a graph of its own; None: that of the environment.
         topics: of raw images; empty: a rig is started, in a graph of its own.
         ros_args: of ROS, for the relay and the node, as behind `--ros-args`.
+        rate: of the virtual cameras, in Hz; None: that of the model's frames.
     """
 
     out: Path
@@ -71,6 +72,7 @@ class LabPlan:
     domain: int | None = None
     topics: tuple[str, ...] = ()
     ros_args: tuple[str, ...] = ()
+    rate: float | None = None
 
 
 class View(NamedTuple):
@@ -169,7 +171,7 @@ class Lab:
         """Add the virtual cameras, once the node takes them."""
         cameras = [self.camera(name, view) for name, view in self.views.items()]
         for camera in cameras:
-            camera.rate = self._rate
+            camera.rate = self.plan.rate or self._rate
         for camera in (*cameras, self.camera(ASKED, View(next(iter(self.topics)), BESIDE_M))):
             self._added(camera)
 
