@@ -4,10 +4,11 @@
 
 The laboratory of `anyview chaos` runs: the street's rig, four virtual cameras that stream, and the
 node under test. A fault is done to it each minute, each of them once a round; only the one that
-ends the node comes last, once, because a new node would begin the measurement anew. Cameras come,
-move and go, clips are asked for, and calls are bad. `soak.jsonl` gets a line for each sample, fault
-and broken promise, `soak.png` the curves. The exit status is 1 where a promise broke or something
-grew, 130 after Ctrl-C.
+ends the node comes last, once, because a new node would begin the measurement anew. How long the
+way through takes undisturbed is measured before each: recovery is held against that. Meanwhile
+cameras come, move and go, clips are asked for, and calls are bad. `soak.jsonl` gets a line for each
+sample, fault and broken promise, `soak.png` the curves. The exit status is 1 where a promise broke
+or something grew, 130 after Ctrl-C.
 
 Of the machine's /dev/shm only what node or inference process have mapped is theirs for sure.
 """
@@ -159,6 +160,7 @@ def _work(lab: Lab, minutes: float, seed: int, record: Record) -> None:
 
 def _do(lab: Lab, fault: Fault, record: Record) -> None:
     began_s = time.monotonic()
+    lab.measure(times=1)  # other work of the machine comes and goes
     outcome = lab.run(fault)
     lab.watcher.begin()  # what was broken by then is told with the fault
     record.add(
@@ -167,6 +169,7 @@ def _do(lab: Lab, fault: Fault, record: Record) -> None:
             "fault": outcome.name,
             "verdict": outcome.verdict,
             "lasted_s": round(time.monotonic() - began_s, 1),
+            "undisturbed_s": lab.undisturbed_s,
             "recovery_s": outcome.recovery_s,
             "allowed_s": outcome.allowed_s,
             "broken": outcome.broken,
@@ -313,7 +316,10 @@ def picture(record: Record) -> NDArray[np.uint8]:
     def curve(part: str, key: str) -> list[tuple[float, float]]:
         return [(line["time_s"] / 60, line[part][key]) for line in samples if part in line]
 
-    back = [(at, line["recovery_s"]) for at, line in zip(marks, faults, strict=True)]
+    def of_faults(key: str) -> list[tuple[float, float]]:
+        seconds = (line[key] for line in faults)
+        return [(at, s) for at, s in zip(marks, seconds, strict=True) if s is not None]
+
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {
         "memory of its own, MB, over minutes": {
             "node": curve(NODE, "private_mb"),
@@ -329,7 +335,8 @@ def picture(record: Record) -> NDArray[np.uint8]:
         },
         "latency of the slowest camera, and seconds until all were back after a fault": {
             "latency": curve("cameras", "latency_s"),
-            "back after": [(at, float("nan") if s is None else s) for at, s in back],
+            "undisturbed": of_faults("undisturbed_s"),
+            "back after": of_faults("recovery_s"),
         },
         "frames of the cameras' ledgers": {
             name: curve("ledger", name) for name in ("received", "seen", "published", "skipped")

@@ -217,6 +217,17 @@ class Lab:
             self._has_sources = True
         return folder
 
+    def measure(self, times: int = UNDISTURBED) -> None:
+        """Measure how long the way through takes undisturbed: the longest of some times.
+
+        Raises:
+            AnyviewError: `timeout`.
+        """
+        found = [self._return(time.monotonic(), START_TIMEOUT_S) for _ in range(times)]
+        if None in found:
+            raise AnyviewError("timeout", f"no frame of each camera in {START_TIMEOUT_S:g} s")
+        self.undisturbed_s = max(filter(None, found))
+
     def run(self, fault: Fault) -> Outcome:
         """Do one fault to all this, and say what came of it."""
         if fault.needs_rig and self.plan.topics:
@@ -301,10 +312,7 @@ class Lab:
         """Measure how long the way through takes, and what memory it takes."""
         self._wait(lambda: all(self.watcher.counts().values()), START_TIMEOUT_S, "virtual frames")
         self.watcher.new_life()
-        times = [self._return(time.monotonic(), START_TIMEOUT_S) for _ in range(UNDISTURBED)]
-        if None in times:
-            raise AnyviewError("timeout", f"no frame of each camera in {START_TIMEOUT_S:g} s")
-        self.undisturbed_s = max(filter(None, times))
+        self.measure()
         heard = self.watcher.reported.messages
         self._wait(lambda: self.watcher.reported.messages > heard, ANSWER_TIMEOUT_S, "diagnostics")
         self._memory_mb = self._held_mb()
