@@ -373,7 +373,6 @@ LIVE_FAULTS = (
         node_stopped,
         ("node_gone",),
         lasts_s=5.0,
-        within_s=HUNG_S,  # whose turn it was waits until each of the others has had as much time
     ),
     Fault(
         "node_killed",
