@@ -64,6 +64,7 @@ class LabPlan:
         domain: ROS_DOMAIN_ID of a graph of its own; None: that of the environment.
         topics: of raw images; empty: a rig is started, in a graph of its own.
         ros_args: of ROS, for the relay and the node, as behind `--ros-args`.
+        rate: of the virtual cameras, in Hz; None: that of the model's frames.
     """
 
     out: Path
@@ -71,6 +72,7 @@ class LabPlan:
     domain: int | None = None
     topics: tuple[str, ...] = ()
     ros_args: tuple[str, ...] = ()
+    rate: float | None = None
 
 
 class View(NamedTuple):
@@ -169,7 +171,7 @@ class Lab:
         """Add the virtual cameras, once the node takes them."""
         cameras = [self.camera(name, view) for name, view in self.views.items()]
         for camera in cameras:
-            camera.rate = self._rate
+            camera.rate = self.plan.rate or self._rate
         for camera in (*cameras, self.camera(ASKED, View(next(iter(self.topics)), BESIDE_M))):
             self._added(camera)
 
@@ -214,6 +216,19 @@ class Lab:
                 raise AnyviewError("timeout", f"{count} images did not come in time")
             self._has_sources = True
         return folder
+
+    def measure(self, times: int = UNDISTURBED) -> None:
+        """Measure the way through and the latency of frames undisturbed, the longest of some times.
+
+        Raises:
+            AnyviewError: `timeout`.
+        """
+        before = len(self.watcher.latencies)
+        found = [self._return(time.monotonic(), START_TIMEOUT_S) for _ in range(times)]
+        if None in found:
+            raise AnyviewError("timeout", f"no frame of each camera in {START_TIMEOUT_S:g} s")
+        self.undisturbed_s = max(filter(None, found))
+        self.watcher.usual_latency_s = max(self.watcher.latencies[before:], default=0.0)
 
     def run(self, fault: Fault) -> Outcome:
         """Do one fault to all this, and say what came of it."""
@@ -299,14 +314,10 @@ class Lab:
         """Measure how long the way through takes, and what memory it takes."""
         self._wait(lambda: all(self.watcher.counts().values()), START_TIMEOUT_S, "virtual frames")
         self.watcher.new_life()
-        times = [self._return(time.monotonic(), START_TIMEOUT_S) for _ in range(UNDISTURBED)]
-        if None in times:
-            raise AnyviewError("timeout", f"no frame of each camera in {START_TIMEOUT_S:g} s")
-        self.undisturbed_s = max(filter(None, times))
+        self.measure()
         heard = self.watcher.reported.messages
         self._wait(lambda: self.watcher.reported.messages > heard, ANSWER_TIMEOUT_S, "diagnostics")
         self._memory_mb = self._held_mb()
-        self.watcher.usual_latency_s = max(self.watcher.latencies, default=0.0)
         self._say(f"undisturbed, all cameras show a moment after {self.undisturbed_s:.1f} s")
 
     def _return(self, since_s: float, limit_s: float) -> float | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,14 +104,14 @@ class SurfaceFinder:
 
     Args:
         size: frames kept.
-        threads: 0 = one a core.
+        pool: of threads to work with.
         measure: what says where surfaces are; without, photo-consistency does.
     """
 
-    def __init__(self, size: int, threads: int = 0, measure: Measure | None = None) -> None:
+    def __init__(self, size: int, pool: Executor, measure: Measure | None = None) -> None:
         self._kept: LruCache[Surfaces] = LruCache(size)
         self._measure = measure or measured
-        self._threads = threads or os.cpu_count() or 1
+        self._pool = pool
 
     def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
         """Return the surfaces of each clip's frames, in time order; of a held clip of its one.
@@ -123,8 +122,8 @@ class SurfaceFinder:
         counts = [1 if clip.is_held else len(clip) for clip in clips]
         asked = [[(c, k) for k in range(count)] for c, count in enumerate(counts)]
         flat = [pair for pairs in asked for pair in pairs]
-        with ThreadPoolExecutor(self._threads) as pool:
-            made = list(pool.map(lambda place: self._surfaces(clips, place, scene_scale), flat))
+        find = partial(self._surfaces, clips, scene_scale=scene_scale)
+        made = list(self._pool.map(find, flat))
         for key, surfaces in made:
             self._kept.keep(key, surfaces)
         found = iter(surfaces for _, surfaces in made)

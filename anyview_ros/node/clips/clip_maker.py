@@ -107,11 +107,12 @@ class ClipMaker:
         Raises:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
-        options = self._options(job)
+        options, worker = self._options(job), job.model.worker
+        excused_s = worker.excused_s
         try:
             synthesis = continued(
                 partial(
-                    job.model.worker.synthesize,
+                    worker.synthesize,
                     job.clips,
                     job.target,
                     options,
@@ -123,9 +124,12 @@ class ClipMaker:
                 frames=len(job.stamps_ns),
                 options=options,
             )
-        except AnyviewError:
+        except AnyviewError as error:
+            ticket.is_excused = error.code == "worker_hung"
             if not ticket.is_cancelled():
                 raise
+        finally:
+            ticket.excused_s = worker.excused_s - excused_s
         if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
             raise ticket.reason()
         return SynthesizedClip(job, synthesis, ticket.queue_s)

@@ -46,6 +46,7 @@ class Ticket:
         self.began: float | None = None  # its turn
         self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
         self.queue_s = 0.0  # waited for others, once it is its turn
+        self.excused_s = 0.0  # of its turn: a process was started, or the node itself was stopped
         self.is_excused = False  # the inference process hung in its turn
         self._cancel_requested = cancel_requested
         self._aborted: AnyviewError | None = None
@@ -127,7 +128,7 @@ class RequestQueue:
             with self._changed:
                 self._tickets.remove(ticket)
                 if ticket.began is not None:
-                    self._charge(ticket, time.monotonic() - ticket.began)
+                    self._charge(ticket, time.monotonic() - ticket.began - ticket.excused_s)
                 self._changed.notify_all()
 
     def _charge(self, ticket: Ticket, seconds: float) -> None:

@@ -84,6 +84,7 @@ class Watchdog:
 
     def __init__(self, most_s: Callable[[], float]) -> None:
         self.silence: Silence | None = None  # of the process that is waited for, once it is long
+        self.missed_s = 0.0  # of all waits, in which this process itself was stopped
         self._most_s = most_s
         self._times = StepTimes()
         self._shape: Hashable = None
@@ -105,6 +106,7 @@ class Watchdog:
         """Take a report: what went on before has ended, and `stage` begins."""
         if self._shape is not None:
             self._times.add(self._shape, self._stage, self._silent_s)
+        self._tick()
         self._restart(stage)
 
     def check(self, pid: int) -> None:
@@ -113,9 +115,7 @@ class Watchdog:
         Raises:
             AnyviewError: `worker_hung`.
         """
-        now = time.monotonic()
-        tick_s = min(now - self._last, MAX_TICK_S)
-        self._last = now
+        tick_s = self._tick()
         self._silent_s += tick_s
         self._unchecked_s += tick_s
         if self._unchecked_s < CHECK_S:
@@ -134,6 +134,14 @@ class Watchdog:
     def end(self) -> None:
         """Wait for nothing any more."""
         self.silence = None
+
+    def _tick(self) -> float:
+        """Return the seconds since the last look; what is too long for them is missed."""
+        now = time.monotonic()
+        since_s, self._last = now - self._last, now
+        tick_s = min(since_s, MAX_TICK_S)
+        self.missed_s += since_s - tick_s
+        return tick_s
 
     def _restart(self, stage: str) -> None:
         self._stage, self._last, self.silence = stage, time.monotonic(), None

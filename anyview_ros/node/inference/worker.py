@@ -76,6 +76,7 @@ class Worker:
         self._process: InferenceProcess | None = None
         self._stopped = False
         self._provider: Provider | None = None
+        self._starting_s = 0.0
         self.deaths = 0
         self.last_death = ""
 
@@ -95,6 +96,11 @@ class Worker:
     def silence(self) -> Silence | None:
         """Return since when the process has not reported, once that is long; else None."""
         return self._watchdog.silence
+
+    @property
+    def excused_s(self) -> float:
+        """Return the seconds of all jobs that no job causes: a start, or a stop of the node."""
+        return self._starting_s + self._watchdog.missed_s
 
     def start(
         self,
@@ -173,13 +179,7 @@ class Worker:
         self._process = process
         if self._stopped:  # meanwhile, before there was a process to end
             process.end()
-        self._watchdog.begin(LOADING)
-        ready = self._reply(process)
-        if isinstance(ready, NeedsMemory):
-            free_memory()
-            process.send(MemoryFreed())
-            self._watchdog.begin(LOADING)
-            ready = self._reply(process)
+        ready = self._load(process, free_memory)
         assert isinstance(ready, Ready)
         if ready.model_sha256 != self._package.sha256:
             process.end()
@@ -189,6 +189,20 @@ class Worker:
             )
         self._provider = ready.provider
         return process
+
+    def _load(self, process: InferenceProcess, free_memory: Callable[[], None]) -> Reply:
+        began, missed_s = time.monotonic(), self._watchdog.missed_s
+        try:
+            self._watchdog.begin(LOADING)
+            ready = self._reply(process)
+            if isinstance(ready, NeedsMemory):
+                free_memory()
+                process.send(MemoryFreed())
+                self._watchdog.begin(LOADING)
+                ready = self._reply(process)
+            return ready
+        finally:  # what is missed of it counts already
+            self._starting_s += time.monotonic() - began - (self._watchdog.missed_s - missed_s)
 
     def _reply(
         self,

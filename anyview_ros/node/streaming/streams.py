@@ -197,7 +197,6 @@ class Streams:
         try:
             made = self._make_clip(stream, window, camera, chosen, ticket)
         except AnyviewError as error:
-            ticket.is_excused = error.code == "worker_hung"
             if (
                 ticket.is_cancelled() or not self._node.context.ok()
             ):  # the reason is reported elsewhere

@@ -224,3 +224,17 @@ def test_a_turn_in_which_the_process_hung_costs_nothing_but_once(
     with queue.enter_stream(never, {"one": 0, "two": 0}) as ticket:
         queue.wait_turn(ticket)
         assert ticket.share == following
+
+
+@pytest.mark.parametrize(("excused_s", "following"), [(DEADLINE_S, "one"), (0.0, "two")])
+def test_what_is_excused_of_a_turn_costs_nothing(excused_s: float, following: str) -> None:
+    queue = RequestQueue()
+    for name, seconds, excused in (("one", DEADLINE_S, excused_s), ("two", 1.0, 0.0)):
+        with queue.enter_stream(never, {name: 0}) as ticket:
+            queue.wait_turn(ticket)
+            assert ticket.began is not None
+            ticket.began -= seconds
+            ticket.excused_s = excused
+    with queue.enter_stream(never, {"one": 0, "two": 0}) as ticket:
+        queue.wait_turn(ticket)
+        assert ticket.share == following

@@ -104,6 +104,21 @@ def test_a_node_that_was_stopped_itself_accuses_nobody(clock: Clock) -> None:
     assert hangs_after(clock, watching) == pytest.approx(10 - 30 * MAX_TICK_S, abs=1)
 
 
+def test_while_the_node_was_stopped_no_step_took_time(clock: Clock) -> None:
+    """Whether it goes on with a look or with a report that came meanwhile."""
+    watching = Watchdog(lambda: 60.0)
+    watching.begin("denoise", "shape")
+    clock.waits(watching, 1.0)
+    assert watching.missed_s == 0
+    for goes_on in (lambda: watching.note("decode"), lambda: watching.check(os.getpid())):
+        clock.now_s += 5.0
+        goes_on()
+    assert watching.missed_s == pytest.approx(2 * (5.0 - MAX_TICK_S))
+    clock.now_s += 5.0  # waits for nothing
+    watching.begin("denoise", "shape")
+    assert watching.missed_s == pytest.approx(2 * (5.0 - MAX_TICK_S))
+
+
 def test_silence_is_told_before_it_is_over(clock: Clock) -> None:
     watching = Watchdog(lambda: 60.0)
     watching.begin("denoise", "shape")

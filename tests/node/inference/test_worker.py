@@ -370,6 +370,21 @@ def test_a_process_that_died_between_jobs_is_replaced(worker: Worker) -> None:
     assert worker.pid not in (None, pid)
 
 
+def test_the_start_of_a_process_is_excused_and_no_job(worker: Worker) -> None:
+    """Else the camera in whose turn it is started waits until the others had as much time."""
+    started_s = worker.excused_s
+    assert started_s > 0
+    worker.synthesize([source(0)], TARGET, SynthesisOptions())
+    assert worker.excused_s == started_s
+    pid = worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    began = time.monotonic()
+    worker.synthesize([source(0)], TARGET, SynthesisOptions())
+    assert 0 < worker.excused_s - started_s < time.monotonic() - began
+
+
 def test_a_failed_inference_gets_a_fresh_process(tmp_path: Path) -> None:
     """Rows that are added to columns show when they are not as many."""
     folder = make_package(tmp_path / "torn")
