@@ -9,6 +9,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import (
     BODY_FROM_OPTICAL,
+    STANDING_CAMERA,
     frustum_sides,
     inside,
     inverse,
@@ -60,6 +61,18 @@ def test_orientation_that_is_no_rotation_is_refused(orientation):
     with pytest.raises(AnyviewError, match=r"unit quaternion|finite") as caught:
         transform_from_pose((0, 0, 0), orientation)
     assert caught.value.code == "invalid_pose"
+
+
+@pytest.mark.parametrize(("norm", "taken"), [(0.9991, True), (1.0009, True), (1.0011, False)])
+def test_a_quaternion_is_a_unit_to_a_thousandth(norm, taken):
+    def turned():
+        return transform_from_pose((1, 2, 3), (0, 0, norm * np.sqrt(0.5), norm * np.sqrt(0.5)))
+
+    if not taken:
+        with pytest.raises(AnyviewError, match=r"with norm 1\.0011; set w = 1"):
+            turned()
+        return
+    np.testing.assert_allclose(turned() @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
 
 
 @given(transforms, transforms, st.floats(0, 1))
@@ -124,6 +137,7 @@ def test_a_ray_is_projected_to_its_own_pixel():
     grid = np.stack(np.meshgrid(np.arange(40), np.arange(30)), axis=-1)
     np.testing.assert_allclose(project(7 * rays(camera), camera), grid, atol=1e-12)
     assert np.isnan(project(-rays(camera), camera)).all()
+    assert np.isnan(project(np.array([1.0, 2.0, 0.0]), camera)).all(), "beside the camera"
 
 
 def test_the_image_holds_what_lies_ahead_between_the_sides_of_the_frustum():
@@ -137,8 +151,8 @@ def test_the_image_holds_what_lies_ahead_between_the_sides_of_the_frustum():
 
 def test_the_image_ends_half_a_pixel_beyond_the_centres_of_its_border():
     camera = Camera(40, 30, 31, 33, 18.5, 16)
-    pixels = np.array([[-0.5, 0], [39.5, 29.5], [-0.6, 0], [0, 29.6]])
-    assert inside(pixels, camera).tolist() == [True, True, False, False]
+    pixels = np.array([[-0.5, -0.5], [39.5, 29.5], [-0.6, 0], [39.6, 0], [0, -0.6], [0, 29.6]])
+    assert inside(pixels, camera).tolist() == [True, True, False, False, False, False]
 
 
 def test_a_camera_in_a_body_frame_seems_to_look_at_the_sky() -> None:
@@ -147,3 +161,16 @@ def test_a_camera_in_a_body_frame_seems_to_look_at_the_sky() -> None:
     assert question in optical_doubt("camera_link", up)
     assert not optical_doubt("camera_optical_frame", up), "one that is optical may look there"
     assert not optical_doubt("camera_link", ahead)
+
+
+@pytest.mark.parametrize(("degrees", "doubted"), [(59, False), (61, True)])
+def test_a_camera_may_look_up_to_sixty_degrees(degrees, doubted):
+    up = np.radians(degrees)
+    world_from_cam = look_at((0, 0, 1), (np.cos(up), 0, 1 + np.sin(up)))
+    assert bool(optical_doubt("camera", world_from_cam)) == doubted
+    assert not optical_doubt("camera_optical", world_from_cam)
+
+
+def test_the_camera_of_footage_without_poses_looks_ahead_at_eye_height():
+    np.testing.assert_allclose(STANDING_CAMERA @ [0, 0, 5, 1], [5, 0, 1.6, 1])
+    np.testing.assert_allclose(STANDING_CAMERA @ [0, 1, 0, 1], [0, 0, 0.6, 1])
