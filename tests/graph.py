@@ -127,4 +127,4 @@ def end_in_order(process: subprocess.Popen[str]) -> None:
     """Ask a process to end, and wait for it a while."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=20)
+        process.wait(timeout=60)
