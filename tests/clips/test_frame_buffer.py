@@ -226,6 +226,11 @@ def test_a_camera_slower_than_clips_is_named() -> None:
     )
 
 
+def test_a_camera_that_is_a_little_slower_than_clips_has_no_pause() -> None:
+    error = refused(filled(every(120, 20)), 0, 9, 100 * MS)
+    assert error.message.endswith(": raise the camera's rate to 10.0 Hz or more")
+
+
 def test_a_duplicate_is_named() -> None:
     # 1.05 s is nearest to both 1.00 s and 1.10 s.
     buffer = filled([stamp * MS for stamp in (800, 900, 1050, 1200, 1300, 1400)])
@@ -241,6 +246,7 @@ def test_a_duplicate_is_named() -> None:
         (BufferLimits(10**12, 7, 10**9), 7),
         (BufferLimits(10**12, 1000, 8 * 6 * 8 * 3), 8),
         (BufferLimits(1, 1000, 10**9), 1),
+        (BufferLimits(10**12, 1000, 1), 1),  # the newest stays, whatever its size
     ],
 )
 def test_the_buffer_is_bounded_in_time_frames_and_bytes(limits: BufferLimits, kept: int) -> None:

@@ -151,6 +151,37 @@ def test_a_turn_that_nothing_explains_is_a_jump(camera: Remembering) -> None:
     assert "0.0 m and 46 degrees" in camera.notes[0].message
 
 
+@pytest.mark.parametrize(("degrees", "notes"), [(29.5, 0), (30.5, 1)])
+def test_thirty_degrees_at_once_are_a_jump(camera: Remembering, degrees: float, notes: int) -> None:
+    camera.drive(1000, 2000)
+    camera.see(2000 * MS, 2.0, yaw=np.radians(degrees))
+    assert len(camera.notes) == notes
+
+
+def test_a_frame_that_comes_late_is_no_keyframe_and_no_jump(camera: Remembering) -> None:
+    camera.drive(1000, 3000)
+    camera.see(2450 * MS, 90.0)
+    camera.drive(3000, 4000)
+    assert camera.notes == []
+    assert camera.keyframes_ms(4000) == [1000, 1500, 2000, 2500, 3000, 3500]
+
+
+def test_a_long_drive_takes_no_more_memory_and_keyframes_stay_whole(camera: Remembering) -> None:
+    """Jumps and small frames go with the last keyframe that needs them."""
+    for begin_ms in range(1000, 61_000, 3000):
+        camera.drive(begin_ms, begin_ms + 3000, x=0.01 * begin_ms)  # and 30 m more each time
+    camera.drive(61_000, 69_000, x=600.0)
+    assert len(camera.notes) == 20
+    store = camera.buffer._keyframes
+    assert len(store) == 16
+    assert len(store._around) <= 5 * 9
+    assert len(store._jumps) <= 2
+    oldest = camera.buffer.keyframes(65_900 * MS, 66_000 * MS)[0]
+    assert oldest.stamp_ns == 61_000 * MS
+    around = camera.buffer.held(oldest, 9).around
+    assert [frame.stamp_ns // MS for frame in around] == [61_200, 61_400], "since the last jump"
+
+
 def test_after_a_pause_a_camera_may_be_anywhere(camera: Remembering) -> None:
     camera.drive(1000, 2000)
     camera.see(2600 * MS, 30.0)
