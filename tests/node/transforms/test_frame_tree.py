@@ -16,6 +16,7 @@ from tf2_msgs.msg import TFMessage
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.messages import time_message
+from anyview_ros.node.steady_clock import STEADY
 from anyview_ros.node.transforms import tf
 from anyview_ros.node.transforms.tf import FrameTree
 
@@ -42,8 +43,8 @@ class Graph:
         self.subscriptions.append(made)
         return made
 
-    def create_timer(self, period_s: float, callback: Callable[[], None], **_: Any) -> str:
-        self.tick = callback
+    def create_timer(self, period_s: float, callback: Callable[[], None], **how: Any) -> str:
+        self.tick, self.timer = callback, how
         return "timer"
 
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
@@ -70,8 +71,8 @@ class Robot:
 
     def __init__(self) -> None:
         self.graph = Graph()
-        group = MutuallyExclusiveCallbackGroup()
-        self.tree = FrameTree(cast(Node, self.graph), 20.0, group)
+        self.group = MutuallyExclusiveCallbackGroup()
+        self.tree = FrameTree(cast(Node, self.graph), 20.0, self.group)
         self.send(place("base", "camera", 0), static=True)
 
     def send(self, *transforms: TransformStamped, static: bool = False) -> None:
@@ -121,7 +122,7 @@ def place(
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (place("odom", "base", 1000, x=0.002), "0.002 m and 0.0 degrees apart"),
+        (place("odom", "base", 1000, x=0.0012), "0.001 m and 0.0 degrees apart"),
         (place("odom", "base", 1000, yaw=np.radians(0.3)), "0.000 m and 0.3 degrees apart"),
         (place("odom", "base", 1000, yaw=np.pi), "0.000 m and 180.0 degrees apart"),
         (place("map", "base", 1000), "in 'odom' and in 'map'"),
@@ -263,6 +264,10 @@ def test_listeners_hear_each_message_until_they_leave(robot: Robot) -> None:
     robot.tree.forget(listener)
     robot.send(place("odom", "base", 2000))
     assert len(heard) == 2
+
+
+def test_publishers_are_watched_though_a_simulation_stands_still(robot: Robot) -> None:
+    assert robot.graph.timer == {"callback_group": robot.group, "clock": STEADY}
 
 
 def test_closed_it_has_no_subscription_and_no_timer(robot: Robot) -> None:
