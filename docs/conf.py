@@ -16,6 +16,7 @@ root_doc = "docs/index"
 include_patterns = [
     "README.md",
     "CONTRIBUTING.md",
+    "QUALITY_DECLARATION.md",
     "SECURITY.md",
     "docs/*.md",
     "docs/tutorials/*.md",

@@ -1,7 +1,10 @@
 """What holds for all tests."""
 
+from __future__ import annotations
+
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is: hypothesis thinks so on a CI alone.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+# Hypothesis limits an example to 200 ms of the wall clock, and the making of examples to a second:
+# on a busy machine that measures the machine.
+settings.register_profile("anyview", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anyview")

@@ -9,6 +9,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import (
     BODY_FROM_OPTICAL,
+    STANDING_CAMERA,
     frustum_sides,
     inside,
     inverse,
@@ -62,12 +63,41 @@ def test_orientation_that_is_no_rotation_is_refused(orientation):
     assert caught.value.code == "invalid_pose"
 
 
+@pytest.mark.parametrize(("norm", "taken"), [(0.9991, True), (1.0009, True), (1.0011, False)])
+def test_a_quaternion_is_a_unit_to_a_thousandth(norm, taken):
+    def turned():
+        return transform_from_pose((1, 2, 3), (0, 0, norm * np.sqrt(0.5), norm * np.sqrt(0.5)))
+
+    if not taken:
+        with pytest.raises(AnyviewError, match=r"with norm 1\.0011; set w = 1"):
+            turned()
+        return
+    np.testing.assert_allclose(turned() @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
+
+
 @given(transforms, transforms, st.floats(0, 1))
 def test_slerp_is_rigid_and_meets_its_ends(before, after, fraction):
     between = slerp(before, after, fraction)
     np.testing.assert_allclose(between[:3, :3] @ between[:3, :3].T, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(slerp(before, after, 0.0), before, atol=1e-6)
     np.testing.assert_allclose(slerp(before, after, 1.0), after, atol=1e-6)
+
+
+@given(transforms, transforms, st.floats(0, 1))
+def test_slerp_turns_evenly_on_the_shorter_way(before, after, fraction):
+    def turn(one, other):
+        return np.arccos(np.clip((np.trace(one[:3, :3].T @ other[:3, :3]) - 1) / 2, -1, 1))
+
+    between, whole = slerp(before, after, fraction), turn(before, after)
+    assert turn(before, between) == pytest.approx(fraction * whole, abs=1e-5)
+    assert turn(between, after) == pytest.approx((1 - fraction) * whole, abs=1e-5)
+
+
+def test_slerp_of_one_rotation_only_moves():
+    turned = transform_from_pose((1, 2, 3), (0, 0, np.sqrt(0.5), np.sqrt(0.5)))
+    moved = rigid(turned[:3, :3], (3, 2, 1))
+    half = rigid(turned[:3, :3], (2, 2, 2))
+    np.testing.assert_allclose(slerp(turned, moved, 0.5), half, atol=1e-12)
 
 
 def test_slerp_turns_half_way_in_half_the_time():
@@ -83,6 +113,7 @@ def test_look_at_puts_the_point_on_the_optical_axis_and_up_upwards():
     np.testing.assert_allclose(in_cam[:2], 0, atol=1e-12)
     assert in_cam[2] > 0
     assert world_from_cam[2, 1] < 0, "image y points down"
+    assert world_from_cam[2, 0] == 0, "image x is level"
 
 
 def test_optical_axes_in_a_body_frame():
@@ -90,6 +121,7 @@ def test_optical_axes_in_a_body_frame():
     np.testing.assert_array_equal(forward_right_down[:, 2], [1, 0, 0])
     np.testing.assert_array_equal(forward_right_down[:, 0], [0, -1, 0])
     np.testing.assert_array_equal(forward_right_down[:, 1], [0, 0, -1])
+    np.testing.assert_array_equal(BODY_FROM_OPTICAL @ [1, 2, 3, 1], [3, -1, -2, 1])
 
 
 def test_the_ray_of_a_pixel_meets_the_point_that_projects_there():
@@ -124,6 +156,7 @@ def test_a_ray_is_projected_to_its_own_pixel():
     grid = np.stack(np.meshgrid(np.arange(40), np.arange(30)), axis=-1)
     np.testing.assert_allclose(project(7 * rays(camera), camera), grid, atol=1e-12)
     assert np.isnan(project(-rays(camera), camera)).all()
+    assert np.isnan(project(np.array([1.0, 2.0, 0.0]), camera)).all(), "beside the camera"
 
 
 def test_the_image_holds_what_lies_ahead_between_the_sides_of_the_frustum():
@@ -137,8 +170,8 @@ def test_the_image_holds_what_lies_ahead_between_the_sides_of_the_frustum():
 
 def test_the_image_ends_half_a_pixel_beyond_the_centres_of_its_border():
     camera = Camera(40, 30, 31, 33, 18.5, 16)
-    pixels = np.array([[-0.5, 0], [39.5, 29.5], [-0.6, 0], [0, 29.6]])
-    assert inside(pixels, camera).tolist() == [True, True, False, False]
+    pixels = np.array([[-0.5, -0.5], [39.5, 29.5], [-0.6, 0], [39.6, 0], [0, -0.6], [0, 29.6]])
+    assert inside(pixels, camera).tolist() == [True, True, False, False, False, False]
 
 
 def test_a_camera_in_a_body_frame_seems_to_look_at_the_sky() -> None:
@@ -147,3 +180,21 @@ def test_a_camera_in_a_body_frame_seems_to_look_at_the_sky() -> None:
     assert question in optical_doubt("camera_link", up)
     assert not optical_doubt("camera_optical_frame", up), "one that is optical may look there"
     assert not optical_doubt("camera_link", ahead)
+
+
+@pytest.mark.parametrize(("degrees", "doubted"), [(59.5, False), (60.5, True)])
+def test_a_camera_may_look_up_to_sixty_degrees(degrees, doubted):
+    up = np.radians(degrees)
+    world_from_cam = look_at((0, 0, 1), (np.cos(up), 0, 1 + np.sin(up)))
+    assert bool(optical_doubt("camera", world_from_cam)) == doubted
+    assert not optical_doubt("camera_optical", world_from_cam)
+
+
+@pytest.mark.parametrize(("z", "doubted"), [(1 + 1e-9, True), (-1 - 1e-9, False)])
+def test_a_rotation_that_is_rounded_has_an_elevation_too(z, doubted):
+    assert bool(optical_doubt("camera", np.diag([1.0, 1.0, z, 1.0]))) == doubted
+
+
+def test_the_camera_of_footage_without_poses_looks_ahead_at_eye_height():
+    np.testing.assert_allclose(STANDING_CAMERA @ [0, 0, 5, 1], [5, 0, 1.6, 1])
+    np.testing.assert_allclose(STANDING_CAMERA @ [0, 1, 0, 1], [0, 0, 0.6, 1])

@@ -178,21 +178,18 @@ class TransformBuffer:
     ) -> tuple[dict[str, NDArray[np.float64]], AnyviewError | None]:
         """Return ancestor_from_frame from the frame to its root, and what ended that too early."""
         passed: dict[str, NDArray[np.float64]] = {}
-        ancestor_from_frame = np.eye(4)
-        ancestor: str | None = frame
-        while ancestor is not None:
-            if ancestor in passed:
-                return passed, tf_loop(list(passed))
+        ancestor, ancestor_from_frame = frame, np.eye(4)
+        while ancestor not in passed:
             passed[ancestor] = ancestor_from_frame
             try:
                 link = self._link_at(ancestor, stamp_ns)
             except AnyviewError as end:
                 return passed, end
             if link is None:
-                break
+                return passed, None
             ancestor_from_frame = link.parent_from_child @ ancestor_from_frame
             ancestor = link.parent
-        return passed, None
+        return passed, tf_loop(list(passed))
 
     def _link_at(self, child: str, stamp_ns: int) -> _Link | None:
         """Return the link of a frame to its parent at a time; None for a root."""

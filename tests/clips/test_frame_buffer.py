@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from anyview_ros.clips.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Frame
-from anyview_ros.time_grid import GridFilter
+from anyview_ros.time_grid import GridFilter, times_before
 
 MS = 1_000_000
 CAMERA = Camera.from_fov(8, 6, 1.0)
@@ -62,6 +63,78 @@ def test_the_end_may_lie_between_frames_and_behind_the_newest() -> None:
     buffer = filled(stamps)
     assert buffer.clip(stamps[10] + 40 * MS, 5, 100 * MS).stamps_ns == tuple(stamps[6:11])
     assert buffer.clip(stamps[-1] + 50 * MS, 5, 100 * MS).stamps_ns == tuple(stamps[-5:])
+
+
+def test_a_frame_is_on_the_grid_up_to_half_a_period_and_a_hundredth_away() -> None:
+    buffer = filled([1000 * MS])
+    for end_ms in (949, 1051):
+        assert buffer.clip(end_ms * MS, 1, 100 * MS).stamps_ns == (1000 * MS,)
+    assert refused(buffer, 1052 * MS, 1, 100 * MS).code == "not_yet"
+    assert refused(buffer, 948 * MS, 1, 100 * MS).code == "too_old"
+
+
+def test_times_before_the_first_frame_that_may_move_show_it_standing() -> None:
+    """By their own stamps; those within half a period of it are its own."""
+    buffer = filled(every(100, 20))
+    clip = buffer.clip(1200 * MS, 5, 100 * MS, hold_before_ns=1000 * MS)
+    assert clip.stamps_ns == tuple(every(100, 5, start_ms=800))
+    assert [id(f.image) for f in clip.frames[:3]] == [id(clip.frames[0].image)] * 3
+    assert len({id(f.image) for f in clip.frames}) == 3
+    assert times_before(651 * MS, 1000 * MS, 5, 100 * MS) == []
+    assert times_before(652 * MS, 1000 * MS, 5, 100 * MS) == [600 * MS]
+    assert times_before(0, 1000 * MS, 5, 100 * MS) == []
+
+
+def test_of_two_that_are_equally_near_the_earlier_is_taken() -> None:
+    buffer = filled([1000 * MS, 1100 * MS, 1200 * MS])
+    for at_ms, stamp_ms in ((1, 1000), (1050, 1000), (1051, 1100), (1150, 1100), (9000, 1200)):
+        nearest = buffer.nearest(at_ms * MS)
+        assert nearest is not None
+        assert nearest.stamp_ns == stamp_ms * MS
+    assert filled([]).nearest(1) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (CAMERA, ""),
+        (replace(CAMERA, fx=CAMERA.fx + 0.079), ""),  # a hundredth of 8 pixels
+        (replace(CAMERA, fx=CAMERA.fx - 0.081), r"fx 7\.3 to 7\.2"),
+        (replace(CAMERA, fy=CAMERA.fy + 1.0), r"fy 7\.3 to 8\.3"),
+        (replace(CAMERA, cx=CAMERA.cx + 1.0), r"cx 3\.5 to 4\.5"),
+        (replace(CAMERA, cy=CAMERA.cy - 1.0), r"cy 2\.5 to 1\.5"),
+        (replace(CAMERA, width=4), "size 8x6 to 4x6"),
+        (replace(CAMERA, height=3), "size 8x6 to 8x3"),
+    ],
+)
+def test_a_clip_is_of_one_camera(changed: Camera, said: str) -> None:
+    ledger = Ledger()
+    buffer = FrameBuffer("/front", WIDE, ledger)
+    told = []
+    for k, camera in enumerate((CAMERA, CAMERA, *[changed] * 3), start=10):
+        ledger.accept()
+        image = np.zeros((camera.height, camera.width, 3), np.uint8)
+        told.append(buffer.add(Frame(k * 100 * MS, image, camera, np.eye(4))))
+    assert told == [False, False, bool(said), False, False]
+    assert len(buffer.clip(1100 * MS, 1, 100 * MS)) == 1
+    if not said:
+        assert len(buffer.clip(0, 5, 100 * MS)) == 5
+        return
+    with pytest.raises(AnyviewError, match=rf"'/front' changed at 1\.200 s \({said} at") as refusal:
+        buffer.clip(0, 5, 100 * MS)
+    assert refusal.value.code == "calibration_changed"
+
+
+def test_after_a_jump_of_the_clock_waiting_helps_again() -> None:
+    ledger = Ledger()
+    buffer = FrameBuffer("/front", BufferLimits(10**12, 8, 10**9), ledger)
+    for stamp in (*every(100, 17), 50 * MS):
+        if stamp == 50 * MS:
+            assert "raise buffer_s" in refused(buffer, 0, 41, 100 * MS).message
+            buffer.clear()
+        ledger.accept()
+        buffer.add(frame(stamp))
+    assert refused(buffer, 0, 41, 100 * MS).message.endswith("; wait 4.0 s")
 
 
 def test_frames_that_come_late_find_their_place() -> None:
@@ -153,6 +226,11 @@ def test_a_camera_slower_than_clips_is_named() -> None:
     )
 
 
+def test_a_camera_that_is_a_little_slower_than_clips_has_no_pause() -> None:
+    error = refused(filled(every(120, 20)), 0, 9, 100 * MS)
+    assert error.message.endswith(": raise the camera's rate to 10.0 Hz or more")
+
+
 def test_a_duplicate_is_named() -> None:
     # 1.05 s is nearest to both 1.00 s and 1.10 s.
     buffer = filled([stamp * MS for stamp in (800, 900, 1050, 1200, 1300, 1400)])
@@ -168,6 +246,7 @@ def test_a_duplicate_is_named() -> None:
         (BufferLimits(10**12, 7, 10**9), 7),
         (BufferLimits(10**12, 1000, 8 * 6 * 8 * 3), 8),
         (BufferLimits(1, 1000, 10**9), 1),
+        (BufferLimits(10**12, 1000, 1), 1),  # the newest stays, whatever its size
     ],
 )
 def test_the_buffer_is_bounded_in_time_frames_and_bytes(limits: BufferLimits, kept: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,7 @@ SECOND = 1000 * MS
 CAMERA = Camera.from_fov(8, 6, 1.0)
 FRAME_BYTES = 8 * 6 * 3
 BUFFERED = BufferLimits(max_age_ns=2 * SECOND, max_frames=10**6, max_bytes=10**9)
+LONG = replace(BUFFERED, max_age_ns=20 * SECOND)
 REMEMBERED = MemoryLimits(max_age_ns=5 * SECOND, max_bytes=10**9, jump_m=2.0)
 
 
@@ -149,6 +151,37 @@ def test_a_turn_that_nothing_explains_is_a_jump(camera: Remembering) -> None:
     assert "0.0 m and 46 degrees" in camera.notes[0].message
 
 
+@pytest.mark.parametrize(("degrees", "notes"), [(29.5, 0), (30.5, 1)])
+def test_thirty_degrees_at_once_are_a_jump(camera: Remembering, degrees: float, notes: int) -> None:
+    camera.drive(1000, 2000)
+    camera.see(2000 * MS, 2.0, yaw=np.radians(degrees))
+    assert len(camera.notes) == notes
+
+
+def test_a_frame_that_comes_late_is_no_keyframe_and_no_jump(camera: Remembering) -> None:
+    camera.drive(1000, 3000)
+    camera.see(2450 * MS, 90.0)
+    camera.drive(3000, 4000)
+    assert camera.notes == []
+    assert camera.keyframes_ms(4000) == [1000, 1500, 2000, 2500, 3000, 3500]
+
+
+def test_a_long_drive_takes_no_more_memory_and_keyframes_stay_whole(camera: Remembering) -> None:
+    """Jumps and small frames go with the last keyframe that needs them."""
+    for begin_ms in range(1000, 61_000, 3000):
+        camera.drive(begin_ms, begin_ms + 3000, x=0.01 * begin_ms)  # and 30 m more each time
+    camera.drive(61_000, 69_000, x=600.0)
+    assert len(camera.notes) == 20
+    store = camera.buffer._keyframes
+    assert len(store) == 16
+    assert len(store._around) <= 5 * 9
+    assert len(store._jumps) <= 2
+    oldest = camera.buffer.keyframes(65_900 * MS, 66_000 * MS)[0]
+    assert oldest.stamp_ns == 61_000 * MS
+    around = camera.buffer.held(oldest, 9).around
+    assert [frame.stamp_ns // MS for frame in around] == [61_200, 61_400], "since the last jump"
+
+
 def test_after_a_pause_a_camera_may_be_anywhere(camera: Remembering) -> None:
     camera.drive(1000, 2000)
     camera.see(2600 * MS, 30.0)
@@ -162,6 +195,66 @@ def test_another_calibration_leaves_what_was_seen_before(camera: Remembering) ->
     found = camera.buffer.keyframes(5000 * MS, 5800 * MS)
     assert {frame.image.shape for frame in found} == {(6, 8, 3), (12, 16, 3)}
     assert all(frame.image.shape[1] == frame.camera.width for frame in found)
+
+
+def both_ways_ms(camera: Remembering, first_ms: int, last_ms: int) -> list[int]:
+    """Stamps of what a clip may use of the time before and after it."""
+    found = camera.buffer.keyframes(first_ms * MS, last_ms * MS, after=True)
+    return [frame.stamp_ns // MS for frame in found]
+
+
+def test_a_recording_is_remembered_both_ways() -> None:
+    camera = Remembering(buffered=LONG)
+    camera.drive(1000, 9000)
+    before, after = list(range(1000, 3501, 500)), list(range(5500, 8501, 500))
+    assert both_ways_ms(camera, 4000, 4800) == before + after
+    assert camera.keyframes_ms(4000, 4800) == before
+    assert both_ways_ms(camera, 4000, 5000)[-7:] == after
+    assert both_ways_ms(camera, 4000, 5001)[-7:] == [3500, *after[1:]]
+    camera.drive(9000, 12000)
+    assert both_ways_ms(camera, 4000, 4800)[-1] == 9500, "five seconds after it"
+    assert both_ways_ms(camera, 4000, 5000)[-1] == 10000
+
+
+def test_after_a_clip_the_first_of_a_place_is_taken_up_to_the_next_jump() -> None:
+    camera = Remembering(buffered=LONG)
+    camera.drive(1000, 3000)
+    camera.drive(3000, 6000, speed=0.0, x=3.0)
+    camera.drive(6000, 7200, x=-3.0)
+    assert both_ways_ms(camera, 1800, 2400)[1:] == [3000, 6500, 7000]
+    camera.drive(7200, 9000, x=40.0)  # elsewhere at once
+    assert len(camera.notes) == 1
+    assert both_ways_ms(camera, 1800, 2400)[1:] == [3000, 6500, 7000]
+    assert both_ways_ms(camera, 7300, 7400) == [8000, 8500]
+
+
+def test_after_a_clip_the_nearest_are_taken_that_the_bytes_hold() -> None:
+    camera = Remembering(MemoryLimits(5 * SECOND, 3 * FRAME_BYTES, jump_m=2.0), LONG)
+    camera.drive(1000, 12000)
+    assert both_ways_ms(camera, 7200, 7300) == [5500, 6000, 6500, 8000, 8500, 9000]
+
+
+def quarter(frame: Frame) -> Frame:
+    return replace(frame, image=frame.image[::2, ::2], camera=frame.camera.resized(4, 3))
+
+
+def test_small_frames_about_a_keyframe_come_with_it() -> None:
+    """Those of half a second before and after, on this side of a jump."""
+    camera = Remembering(replace(REMEMBERED, small=quarter), LONG)
+    camera.drive(1000, 5300)
+    camera.drive(5300, 9000, x=40.0)
+
+    def around_ms(at_ms: int) -> list[int]:
+        keyframe = camera.buffer.nearest(at_ms * MS)
+        assert keyframe is not None
+        around = camera.buffer.held(keyframe, 9).around
+        assert {frame.image.shape for frame in around} == {(3, 4, 3)}
+        return [frame.stamp_ns // MS for frame in around]
+
+    assert around_ms(4000) == [3600, 3800, 4200, 4400]
+    assert around_ms(4500) == [4000, 4200, 4400, 4600, 4800, 5000]
+    assert around_ms(5000) == [4600, 4800, 5200]
+    assert around_ms(5500) == [5400, 5600, 5800, 6000]
 
 
 def test_keyframes_go_with_their_epoch_and_used_ones_are_counted(camera: Remembering) -> None:

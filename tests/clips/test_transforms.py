@@ -238,8 +238,8 @@ def test_a_loop_is_named(transforms: Transforms) -> None:
     assert code(transforms, "odom", "a", 1000) == "tf_loop"
 
 
-def broken(**change: float) -> TransformStamped:
-    message = link("odom", "base", 1000)
+def broken(at_ms: int = 1000, **change: float) -> TransformStamped:
+    message = link("odom", "base", at_ms)
     for name, value in change.items():
         setattr(getattr(message.transform, name.split("_")[0]), name[-1], value)
     return message
@@ -272,6 +272,14 @@ def test_impossible_transforms_are_not_stored(
 def test_rotations_are_normalised(transforms: Transforms) -> None:
     transforms.insert(broken(rotation_w=1.3), static=False)
     np.testing.assert_allclose(transforms.lookup("odom", "base", 1000 * MS), np.eye(4), atol=1e-12)
+
+
+def test_a_rotation_of_any_length_is_one() -> None:
+    buffer = TransformBuffer(CACHE_NS)
+    for at_ms, length in ((1000, 1e-9), (2000, 1.0), (3000, 1e9)):
+        buffer.insert(broken(at_ms, rotation_z=length, rotation_w=length), static=False)
+        found = buffer.lookup("odom", "base", at_ms * MS)
+        np.testing.assert_allclose(found, flat(0.0, np.pi / 2), atol=1e-12)
 
 
 @settings(
@@ -317,9 +325,44 @@ def test_random_trees_equal_the_product_of_their_links(
     np.testing.assert_allclose(root_from[target] @ found, root_from[source], atol=1e-7)
 
 
-def test_a_repeated_transform_takes_no_more_memory() -> None:
+@pytest.mark.parametrize("others_ms", [(), (900,), (900, 1100)])
+def test_a_repeated_transform_takes_no_more_memory(others_ms: tuple[int, ...]) -> None:
     buffer = TransformBuffer(CACHE_NS)
+    for at_ms in others_ms:
+        buffer.insert(link("odom", "base", at_ms), static=False)
     for k in range(1000):
         buffer.insert(link("odom", "base", 1000, x=k), static=False)
     assert buffer.lookup("odom", "base", 1000 * MS)[0, 3] == 999
-    assert len(buffer._dynamic["base"].stamps) == 1
+    assert len(buffer._dynamic["base"].stamps) == 1 + len(others_ms)
+
+
+def test_the_cache_ends_at_its_age_to_the_nanosecond() -> None:
+    buffer = TransformBuffer(CACHE_NS)
+    for at_ms in (1000, 1001, 11_000):
+        buffer.insert(link("odom", "base", at_ms), static=False)
+    buffer.lookup("odom", "base", 1000 * MS)
+    buffer.insert(link("odom", "base", 1000), static=False)  # as old as it may be
+    late = link("odom", "base", 999)
+    late.header.stamp.nanosec += 999_999
+    with pytest.raises(AnyviewError, match=r"1\.000 s, more than 10\.0 s behind") as refused:
+        buffer.insert(late, static=False)
+    assert refused.value.code == "tf_old_data"
+    last = link("odom", "base", 11_000)
+    last.header.stamp.nanosec = 1
+    buffer.insert(last, static=False)
+    assert code(buffer, "odom", "base", 1000) == "tf_expired"
+    buffer.lookup("odom", "base", 1001 * MS)
+
+
+def test_one_frame_is_forgotten_and_may_begin_anew() -> None:
+    buffer = TransformBuffer(CACHE_NS)
+    for child in ("base", "arm"):
+        buffer.insert(link("odom", child, 60_000), static=False)
+    buffer.insert(link("base", "camera", 0), static=True)
+    for frame in ("base", "camera", "odom", "nobody"):
+        buffer.forget(frame)
+    assert code(buffer, "odom", "base", 60_000) == "tf_waiting"
+    buffer.insert(link("odom", "base", 1000, x=1.0), static=False)
+    assert buffer.lookup("odom", "camera", 1000 * MS)[0, 3] == 1.0
+    buffer.lookup("odom", "arm", 60_000 * MS)
+    assert buffer.frames() == ("arm", "base", "camera", "odom")

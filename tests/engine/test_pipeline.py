@@ -9,6 +9,7 @@ import pytest
 from anyview_ros.contract import Sampling
 from anyview_ros.engine.onnx import runtime
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
+from anyview_ros.engine.request import check_known
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.packages import load_package
@@ -130,6 +131,23 @@ def test_requests_beyond_the_contract(pipeline, sources, target, options, code, 
     with pytest.raises(AnyviewError, match=words.replace("(", r"\(")) as caught:
         pipeline.synthesize(sources, target, SynthesisOptions(**options))
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("shape", [(2, 48, 64, 3), (5, 48, 64, 3), (1, 24, 32, 3)])
+def test_known_frames_of_another_number_or_size_are_refused(pipeline, shape):
+    contract = replace(pipeline.package.contract, known_frames=True)
+    with pytest.raises(AnyviewError, match=r"1 \+ 4 j, less than 5, of shape \(48, 64, 3\)") as no:
+        check_known(contract, np.zeros(shape, np.uint8), view())
+    assert no.value.code == "invalid_known_frames"
+    check_known(contract, np.zeros((1, 48, 64, 3), np.uint8), view())
+
+
+def test_known_frames_are_for_models_that_were_trained_with_them(pipeline):
+    with pytest.raises(AnyviewError, match="'tiny' was not trained to go on") as no:
+        pipeline.synthesize(
+            [clip()], view(), SynthesisOptions(), known=np.zeros((1, 48, 64, 3), np.uint8)
+        )
+    assert no.value.code == "known_frames_unsupported"
 
 
 def test_providers():

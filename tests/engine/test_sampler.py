@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anyview_ros.contract import CHOICES
@@ -78,6 +78,8 @@ def test_a_constant_x0_is_reached_from_any_noise(solver):
 
 
 @given(st.integers(1, 60))
+@example(34)
+@example(35)  # its own
 def test_any_number_of_steps_gives_karras_again(steps):
     np.testing.assert_allclose(schedule(karras_sigmas(35), steps), karras_sigmas(steps), rtol=1e-9)
 
@@ -112,11 +114,46 @@ def test_the_network_sees_the_flow_state_and_its_time():
     assert seen["t"][0] == pytest.approx(0.75)
 
 
+def test_the_schedule_is_that_of_edm():
+    """arXiv 2206.00364, eq. 5, worked out for the first, one in the middle, and the last."""
+    sigmas = karras_sigmas(4)
+    middle = ((80 ** (1 / 7) + 0.002 ** (1 / 7)) / 2) ** 7
+    assert sigmas[::2] == pytest.approx([80.0, middle, 0.002], rel=1e-12)
+    assert middle == pytest.approx(2.5152, abs=1e-4)
+
+
+@pytest.mark.parametrize("solver", CHOICES["solver"])
+def test_a_step_to_zero_takes_the_answer(solver):
+    assert coefficients((80.0, 40.0, 0.0), solver)[-1].tolist() == [0.0, 1.0, 0.0]
+
+
+def test_each_step_is_told_before_it_is_made_and_may_be_refused():
+    told, calls = [], []
+
+    def on_step(step, steps):
+        told.append((step, steps, len(calls)))
+        if step == 2:
+            raise KeyboardInterrupt
+
+    def denoiser(y, sigma):
+        calls.append(sigma)
+        return y
+
+    with pytest.raises(KeyboardInterrupt):
+        sample(denoiser, np.ones(1, np.float32), (80.0, 40.0, 20.0, 0.0), on_step=on_step)
+    assert told == [(0, 3, 0), (1, 3, 1), (2, 3, 2)]
+
+
 def test_noise_is_the_same_forever_and_bounded_by_its_seed():
     np.testing.assert_allclose(unit_noise(0, (3,)), [1.7640524, 0.4001572, 0.978738], atol=1e-6)
     assert not np.array_equal(unit_noise(1, (3,)), unit_noise(2, (3,)))
     with pytest.raises(AnyviewError, match=str(MAX_SEED)):
         unit_noise(MAX_SEED + 1, (3,))
+    with pytest.raises(AnyviewError, match="got -1") as refused:
+        unit_noise(-1, (3,))
+    assert refused.value.code == "invalid_seed"
+    last = np.random.RandomState(4294967204).standard_normal(3)
+    np.testing.assert_array_equal(unit_noise(MAX_SEED, (3,), stream=4), last.astype(np.float32))
 
 
 @pytest.mark.parametrize("steps", [8, 12, 20])

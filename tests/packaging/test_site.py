@@ -31,7 +31,10 @@ def test_every_document_is_reached_from_the_index(site: Path) -> None:
 
 def test_links_to_files_lead_somewhere() -> None:
     """Of the documents and of README, also to code, which is no part of the site."""
-    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    pages = [
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "QUALITY_DECLARATION.md")
+    ]
     for page in (*pages, *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
