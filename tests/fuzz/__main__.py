@@ -65,8 +65,8 @@ def fuzz(name: str, out: Path, runs: int, minutes: float) -> bool:
         *(f"-artifact_prefix={out}/", f"-dict={words}", "-len_control=10"),
     ]
     with memory() as folder, (out / "log").open("w") as log:
-        command = [sys.executable, "-m", "tests.fuzz.worker", name, folder, *options]
-        child = subprocess.Popen(command, stdout=log, stderr=log, cwd=CHECKOUT)
+        command = [sys.executable, "-m", "tests.fuzz.worker", name, folder, str(out / "seeds")]
+        child = subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=CHECKOUT)
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     said = (out / "log").read_text(errors="replace")

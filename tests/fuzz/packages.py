@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from anyview_ros import signatures, typed_json
+from anyview_ros import signatures
 from anyview_ros.engine.onnx.external_data import UnreadableGraphError, external_tensors
 from anyview_ros.engine.onnx.self_test import SELF_TEST, read_cases
 from anyview_ros.packages import MANIFEST, load_package
@@ -24,14 +23,8 @@ from tests.packages import make_package, seal
 CONTENT = np.arange(256, dtype=np.uint8)  # of the file that weights lie in
 
 
-def faster_hints() -> None:
-    """Work out the kinds of a dataclass once: they take most of a run's time."""
-    typed_json.get_type_hints = cache(get_type_hints)  # type: ignore[attr-defined]
-
-
 def open_manifest(folder: Path) -> Read:
     package = make_package(folder / "tiny")
-    faster_hints()
 
     def read(content: bytes) -> None:
         (package / MANIFEST).write_bytes(content)
@@ -58,7 +51,6 @@ def manifest_seeds(folder: Path) -> dict[str, bytes]:
 
 
 def open_self_test(folder: Path) -> Read:
-    faster_hints()
     return read_cases
 
 

@@ -16,12 +16,13 @@ import pytest
 from anyview_ros.datasets import bag_unpacking
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging import compression
+from anyview_ros.media import images
 from tests.fuzz.__main__ import REGRESSIONS, main
 from tests.fuzz.json_mutator import mutate_json
 from tests.fuzz.table import TARGETS
 from tests.fuzz.target import CrashError, Target, guarded
 
-LIMITS = (compression, "MAX_PIXELS"), (bag_unpacking, "MAX_BYTES")
+LIMITS = (compression, "MAX_PIXELS"), (images, "MAX_PIXELS"), (bag_unpacking, "MAX_BYTES")
 FOUND = sorted(file for file in REGRESSIONS.glob("*/*"))
 
 
