@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from anyview_ros import signatures
 from anyview_ros.engine.onnx.external_data import UnreadableGraphError, external_tensors
 from anyview_ros.engine.onnx.self_test import SELF_TEST, read_cases
+from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import MANIFEST, load_package
 from anyview_ros.signatures import SIGNATURE, public_key, sign, signed_files, verify
 from anyview_ros.typed_json import WrongKindError
@@ -66,10 +67,12 @@ def self_test_seeds(folder: Path) -> dict[str, bytes]:
 
 def open_onnx(folder: Path) -> Read:
     def read(content: bytes) -> None:
-        for tensor in external_tensors(memoryview(content)):
-            found = tensor.array(CONTENT)
-            if found.nbytes > CONTENT.nbytes:
-                raise CrashError(f"{found.nbytes} bytes of {CONTENT.nbytes}")
+        try:
+            found = [t.array(CONTENT).nbytes for t in external_tensors(memoryview(content))]
+        except UnreadableGraphError as error:
+            raise AnyviewError("invalid_model", str(error)) from None  # as `PackageFiles` does
+        if max(found, default=0) > CONTENT.nbytes:
+            raise CrashError(f"{max(found)} bytes of {CONTENT.nbytes}")
 
     return read
 
@@ -178,7 +181,7 @@ TARGETS = {
     SELF_TEST.removesuffix(".json"): Target(
         open_self_test, self_test_seeds, is_json=True, refusals=(WrongKindError,)
     ),
-    "onnx": Target(open_onnx, onnx_seeds, ("location", "offset"), refusals=(UnreadableGraphError,)),
+    "onnx": Target(open_onnx, onnx_seeds, ("location", "offset")),
     "signature": Target(open_signature, signature_seeds, is_json=True, max_bytes=8192),
     "statement": Target(open_statement, statement_seeds, is_json=True, max_bytes=8192),
     "public-key": Target(open_key, key_seeds),

@@ -138,6 +138,7 @@ class InMemory:
 
 def open_scene(folder: Path) -> Read:
     """Open metadata alone: what lies beside it is there, and the same always."""
+    (folder / "rgb").mkdir()
 
     def read(content: bytes) -> None:
         (folder / METADATA).write_bytes(content)
