@@ -43,7 +43,7 @@ def _places(value: Any) -> Iterator[Place]:
 
 
 def _change(inside: Any, key: Any, places: list[Place], rng: random.Random) -> None:
-    how = rng.randrange(6)
+    how = rng.randrange(7)
     if how < 3:
         inside[key] = deepcopy(rng.choice(VALUES))  # it is changed later, perhaps
     elif how == 3:
@@ -51,6 +51,8 @@ def _change(inside: Any, key: Any, places: list[Place], rng: random.Random) -> N
     elif how == 4:  # another part of it; a copy, or it might hold itself
         other, its = rng.choice(places)
         inside[key] = deepcopy(other[its])
+    elif how == 5 and isinstance(inside[key], int | float):
+        inside[key] = rng.choice([-inside[key], inside[key] + 1, inside[key] - 1, inside[key] * 4])
     elif isinstance(inside, dict):
         inside[rng.choice([str(k) for _, k in places])] = inside[key]
     else:

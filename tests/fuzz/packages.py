@@ -33,7 +33,7 @@ def open_manifest(folder: Path) -> Read:
         for speed in contract.sigmas:
             contract.sampled_by(speed), contract.usual_frames(speed)
         for height, width in contract.sizes:
-            if min(contract.latent.of(max(contract.frames), height, width)) < 1:
+            if min(contract.latent.of(min(contract.frames), height, width)) < 1:
                 raise CrashError("a latent of no size")
 
     return read
