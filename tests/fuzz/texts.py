@@ -32,6 +32,8 @@ def open_cameras(folder: Path) -> Read:
         found = read_cameras_file(folder / "cameras.yaml", contract)
         if not (found.named or found.samplers):
             raise CrashError("no camera at all")
+        for camera in found.named:
+            round(1e9 / camera.message.rate)
 
     return read
 
