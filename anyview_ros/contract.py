@@ -193,7 +193,7 @@ class Contract:
             _require(getattr(self, name) in allowed, name, f"one of {', '.join(allowed)}", self)
         _require(self.version == VERSION, "version", str(VERSION), self)
         _require(0 < len(self.name) <= MAX_NAME, "name", f"1 to {MAX_NAME} characters", self)
-        lengths = bool(self.frames) and all(t % 4 == 1 and t <= MAX_FRAMES for t in self.frames)
+        lengths = bool(self.frames) and all(t % 4 == 1 and 0 < t <= MAX_FRAMES for t in self.frames)
         _require(lengths, "frames", f"1+4k, to {MAX_FRAMES}", self)
         _require(bool(self.sizes), "sizes", "at least one (H, W)", self)
         period = f"{MIN_PERIOD_S:g} to {MAX_PERIOD_S:g} seconds"

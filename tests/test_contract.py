@@ -66,6 +66,7 @@ def test_a_link_out_of_the_package(tmp_path):
     [
         ({"family": "other"}, "family must be one of one_way, joint"),
         ({"frames": [8]}, "frames must be 1\\+4k"),
+        ({"frames": [5, -3]}, "frames must be 1\\+4k"),
         ({"sizes": [[20, 32]]}, "multiples of the latent's factors"),
         ({"sigmas": {"fast": [80.0, 0.0]}}, "the speed 'exact'"),
         ({"sigmas": {"exact": [1.0, 2.0]}}, "falling"),

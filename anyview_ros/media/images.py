@@ -20,7 +20,8 @@ REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
-JPEG = (".jpg", ".jpeg")
+JPEG = ("JPEG", "MPO")  # as Pillow names them; MPO holds more than one
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # Pillow starts Ghostscript for an EPS
 
 
 def by_number(file: Path) -> tuple[list[int | str], str]:
@@ -49,9 +50,9 @@ def read_image(file: Path, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.uin
     Raises:
         AnyviewError: `unreadable_image`.
     """
-    factor = _reduction(file, image_size(file), at_least) if min(at_least) > 0 else 1
-    if factor == 1:
-        with _opened(file) as image:
+    with _opened(file) as image:
+        factor = _reduction(image, at_least)
+        if factor == 1:
             return np.asarray(image.convert("RGB"))
     # libjpeg shrinks while it decodes, which costs a fraction of decoding all of it.
     bgr = cv2.imread(str(file), REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -63,7 +64,7 @@ def read_image(file: Path, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.uin
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
             yield image
@@ -71,14 +72,17 @@ def _opened(file: Path) -> Iterator[Image.Image]:
         raise _unreadable(file, error) from None
 
 
-def _reduction(file: Path, size: tuple[int, int], at_least: tuple[int, int]) -> int:
-    """The largest reduction of a jpeg that divides its size and leaves enough."""
-    if file.suffix.lower() not in JPEG:
+def _reduction(image: Image.Image, at_least: tuple[int, int]) -> int:
+    """The largest reduction of a jpeg that divides its size and leaves enough.
+
+    By its content, not by its name: OpenCV takes all the memory that a png asks for.
+    """
+    if image.format not in JPEG or min(at_least) < 1:
         return 1
     for factor in REDUCED:
         if all(
             side % factor == 0 and side // factor >= enough
-            for side, enough in zip(size, at_least, strict=True)
+            for side, enough in zip((image.height, image.width), at_least, strict=True)
         ):
             return factor
     return 1

@@ -229,6 +229,7 @@ def test_a_frame_of_a_virtual_camera_that_is_taken(
         ),
         ("cameras:\n  - {name: A}", "invalid_name", "camera 'A': a virtual camera's name"),
         ("cameras:\n  - {name: a, rate: 99}", "invalid_rate", "to 10 Hz, got 99"),
+        ("cameras:\n  - {name: a, rate: 1.0e-300}", "invalid_rate", "at least 1e-06 Hz"),
         ("cameras:\n  - {name: a, horizontal_fov: 4}", "invalid_camera", "between 0 and 180"),
         ("cameras:\n  - {name: a, sources: [b, c]}", "invalid_sources", "takes 1..1 different"),
         (

@@ -17,7 +17,8 @@ from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.imaging.compression import check_compressed, decode_compressed
 from anyview_ros.imaging.encodings import ENCODINGS
 from anyview_ros.imaging.message_fields import check_image, rgb_from_image
-from anyview_ros.media.images import read_image
+from anyview_ros.media import images
+from anyview_ros.media.images import image_size, read_image
 from tests.fuzz.target import CrashError, Read, Target
 
 FORMATS = (
@@ -68,11 +69,16 @@ def open_compressed(folder: Path) -> Read:
 
 
 def open_file(folder: Path) -> Read:
+    images.MAX_PIXELS = MAX_PIXELS
+
     def read(content: bytes) -> None:
         how, data = (content[0], content[1:]) if content else (0, b"")
         file = folder / FILES[how % len(FILES)]
         file.write_bytes(data)
-        check_rgb(read_image(file, (6, 8) if how >= 128 else (0, 0)))
+        image = read_image(file, (6, 8) if how >= 128 else (0, 0))
+        check_rgb(image)
+        if (height := image_size(file)[0] // len(image)) not in (1, 2, 4, 8):
+            raise CrashError(f"1/{height} of the size")
 
     return read
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 VALUES: tuple[Any, ...] = (
@@ -18,13 +19,16 @@ Place = tuple[Any, Any]  # a list or an object, and an index or a key of it
 def mutate_json(content: bytes, rng: random.Random) -> bytes | None:
     """Return a text of JSON with one or two values changed; None if it was none."""
     try:
-        value = json.loads(content)
+        return _mutated(json.loads(content), rng)
     except (ValueError, RecursionError):
         return None
+
+
+def _mutated(value: Any, rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 2)):
         places = list(_places(value))
         if not places:
-            value = rng.choice(VALUES)
+            value = deepcopy(rng.choice(VALUES))
             continue
         inside, key = rng.choice(places)
         _change(inside, key, places, rng)
@@ -39,14 +43,16 @@ def _places(value: Any) -> Iterator[Place]:
 
 
 def _change(inside: Any, key: Any, places: list[Place], rng: random.Random) -> None:
-    how = rng.randrange(6)
+    how = rng.randrange(7)
     if how < 3:
-        inside[key] = rng.choice(VALUES)
+        inside[key] = deepcopy(rng.choice(VALUES))  # it is changed later, perhaps
     elif how == 3:
         del inside[key]
     elif how == 4:  # another part of it; a copy, or it might hold itself
         other, its = rng.choice(places)
-        inside[key] = json.loads(json.dumps(other[its]))
+        inside[key] = deepcopy(other[its])
+    elif how == 5 and isinstance(inside[key], int | float):
+        inside[key] = rng.choice([-inside[key], inside[key] + 1, inside[key] - 1, inside[key] * 4])
     elif isinstance(inside, dict):
         inside[rng.choice([str(k) for _, k in places])] = inside[key]
     else:

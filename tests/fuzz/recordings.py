@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -18,6 +19,7 @@ from anyview_ros.datasets.bag_cameras import bag_cameras
 from anyview_ros.datasets.bag_choice import BagOptions
 from anyview_ros.datasets.bag_opening import METADATA
 from anyview_ros.datasets.bag_scenes import read_frame
+from anyview_ros.datasets.safe_yaml import load_yaml
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging import compression
 from tests.fuzz.target import Read, Target
@@ -146,8 +148,13 @@ def zstd_seeds(folder: Path) -> dict[str, bytes]:
 
 def metadata_seeds(folder: Path) -> dict[str, bytes]:
     small_bag(folder / "bag", SQLITE)
+    written = (folder / "bag" / METADATA).read_text()
     short = b'{"rosbag2_bagfile_information": {"relative_file_paths": ["bag.db3"]}}'
-    return {"written": (folder / "bag" / METADATA).read_bytes(), "short": short}
+    return {
+        "json": json.dumps(load_yaml(written)).encode(),
+        "yaml": written[: written.index("topics_with_message_count")].encode(),
+        "short": short,
+    }
 
 
 def ros1_seeds(folder: Path) -> dict[str, bytes]:

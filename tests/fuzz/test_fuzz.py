@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,12 +17,13 @@ import pytest
 from anyview_ros.datasets import bag_unpacking
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging import compression
+from anyview_ros.media import images
 from tests.fuzz.__main__ import REGRESSIONS, main
-from tests.fuzz.json_mutator import mutate_json
+from tests.fuzz.json_mutator import VALUES, mutate_json
 from tests.fuzz.table import TARGETS
 from tests.fuzz.target import CrashError, Target, guarded
 
-LIMITS = (compression, "MAX_PIXELS"), (bag_unpacking, "MAX_BYTES")
+LIMITS = (compression, "MAX_PIXELS"), (images, "MAX_PIXELS"), (bag_unpacking, "MAX_BYTES")
 FOUND = sorted(file for file in REGRESSIONS.glob("*/*"))
 
 
@@ -108,9 +110,25 @@ def test_changed_json_is_json_and_another() -> None:
     assert mutate_json(b"a: [1", random.Random(0)) is None
 
 
+def test_json_is_changed_without_end() -> None:
+    """Values that are put in are not changed by what comes later, or one would hold itself."""
+    before, content = json.dumps(VALUES), b'{"a": {}}'
+    for seed in range(3000):
+        changed = mutate_json(content, random.Random(seed))
+        assert changed is not None
+        content = changed if len(changed) < 500 else content
+    assert json.dumps(VALUES) == before
+
+
+def test_deep_json_ends_no_mutator() -> None:
+    for deep in range(50, sys.getrecursionlimit(), 50):
+        for seed in range(5):
+            mutate_json(b"[" * deep + b"]" * deep, random.Random(seed))
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris is not installed")
-def test_the_command_fuzzes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_fuzzes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["selftest", "--runs", "2000", "--out", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
+    said = capfd.readouterr().out
     assert "selftest: 2000 runs, " in said
     assert "no crash" in said

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from anyview_ros.augment.cameras_file import read_cameras_file
 from anyview_ros.datasets.calibration_file import read_calibration
+from anyview_ros.datasets.safe_yaml import load_yaml
 from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
 from anyview_ros.datasets.scene_storage import Lowdim, _arrays
 from anyview_ros.imaging.camera_info import lens_from_info
 from anyview_ros.media.video import read_trajectory
 from anyview_ros.packages import load_package
-from tests.fuzz.packages import faster_hints
 from tests.fuzz.target import CrashError, Read, Target
 from tests.packages import make_package
 
@@ -26,13 +26,14 @@ FRAMES = 5
 
 def open_cameras(folder: Path) -> Read:
     contract = load_package(make_package(folder / "tiny")).contract
-    faster_hints()
 
     def read(content: bytes) -> None:
         (folder / "cameras.yaml").write_bytes(content)
         found = read_cameras_file(folder / "cameras.yaml", contract)
         if not (found.named or found.samplers):
             raise CrashError("no camera at all")
+        for camera in found.named:
+            round(1e9 / camera.message.rate)
 
     return read
 
@@ -88,8 +89,9 @@ def calibration_seeds(folder: Path) -> dict[str, bytes]:
         "rectification_matrix": {"data": eye},
         "projection_matrix": {"data": p},
     }
-    written = calibration(folder / "front.yaml").read_bytes()
-    return {"written": written, "short": json.dumps(short).encode()}
+    written = calibration(folder / "front.yaml").read_text()
+    whole = json.dumps(load_yaml(written)).encode()
+    return {"yaml": written.encode(), "json": whole, "short": json.dumps(short).encode()}
 
 
 def open_poses(folder: Path) -> Read:
@@ -138,6 +140,7 @@ class InMemory:
 
 def open_scene(folder: Path) -> Read:
     """Open metadata alone: what lies beside it is there, and the same always."""
+    (folder / "rgb").mkdir()
 
     def read(content: bytes) -> None:
         (folder / METADATA).write_bytes(content)

@@ -21,6 +21,7 @@ from anyview_ros.frames import Camera
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME = 64
 PERIOD_TOLERANCE = 0.01
+MIN_RATE_HZ = 1e-6
 LIVE, LOSSLESS = 0, 1  # modes of anyview_ros/VirtualCamera
 
 
@@ -134,6 +135,12 @@ def _stream_request(message: Any, contract: Contract) -> StreamRequest | None:
             "invalid_rate",
             f"model '{contract.name}' makes frames {contract.frame_period:g} s apart: rate must be "
             f"0 (on request only) to {most_hz:g} Hz, got {message.rate:g}",
+        )
+    if 0 < message.rate < MIN_RATE_HZ:
+        raise AnyviewError(
+            "invalid_rate",
+            f"a rate is at least {MIN_RATE_HZ:g} Hz, a frame in 11 days, got {message.rate:g}; "
+            "set it higher, or leave it at 0",
         )
     if message.rate:
         return StreamRequest(float(message.rate), lossless, int(message.priority))
