@@ -1,12 +1,11 @@
 """Twenty minutes of the soak, and what it counts as growth.
 
-The minutes: ANYVIEW_LONG=1 python -m pytest -n 0 tests/faults/test_soak.py
+The minutes: python -m pytest -n 0 -m long tests/faults/test_soak.py
 """
 
 from __future__ import annotations
 
 import json
-import os
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -28,14 +27,12 @@ from benchmarks.soak_growth import (
 )
 
 DOMAIN = 230
-LONG = "ANYVIEW_LONG"
 MINUTES = 20.0
 
 
 @pytest.mark.graph
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(LONG not in os.environ, reason=f"minutes: set {LONG}")
 def test_what_was_promised_holds_for_long_and_nothing_grows(tmp_path: Path) -> None:
     plan = LabPlan(tmp_path / "out", DEFAULT_MODEL, DOMAIN, rate=0.5)
     assert soak(plan, MINUTES, seed=0) == 0
