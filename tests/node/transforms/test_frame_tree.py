@@ -37,9 +37,9 @@ class Graph:
         self.tick: Callable[[], None] = lambda: None
 
     def create_subscription(
-        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile, **_: Any
+        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile, **how: Any
     ) -> Any:
-        made = SimpleNamespace(topic_name=topic, callback=callback, qos_profile=qos)
+        made = SimpleNamespace(topic_name=topic, callback=callback, qos_profile=qos, **how)
         self.subscriptions.append(made)
         return made
 
@@ -246,6 +246,7 @@ def test_a_publisher_of_another_qos_gets_a_weaker_subscription_once(
         weaker = robot.graph.subscriptions[-1]
         assert weaker.topic_name == topic
         assert weaker.callback == strict.callback
+        assert weaker.callback_group is robot.group
         assert weaker.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
         ((level, text),) = robot.graph.logged
         assert level == "warning"
