@@ -17,7 +17,7 @@ PACKAGE = Path(anyview_ros.__path__[0])
 VALUES = (
     *("errors", "frames", "geometry", "contract", "packages", "release", "topics", "time_grid"),
     *("text_table", "whole_file", "diagnostic_keys", "typed_json", "quiet_interrupt"),
-    *("nearest", "installed", "signatures"),
+    *("nearest", "installed", "signatures", "parent_death"),
 )
 GENERATED = ("msg", "srv", "action")
 

@@ -22,6 +22,7 @@ from anyview_ros.evaluation.evaluation import Evaluator, Outcome, SamplingOption
 from anyview_ros.evaluation.seal import identity
 from anyview_ros.evaluation.suite import Episode, Suite
 from anyview_ros.packages import ModelPackage
+from anyview_ros.parent_death import end_with_parent
 from anyview_ros.whole_file import FULL, disk_full, whole_file
 
 EPISODES, SETTINGS = "episodes", "run.json"
@@ -178,6 +179,7 @@ _evaluator: Evaluator | None = None  # of a worker process
 def _open(plan: Plan) -> None:
     """Load the model once a process."""
     global _evaluator
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     _evaluator = open_evaluator(plan)
 

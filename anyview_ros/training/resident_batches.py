@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.parent_death import end_with_parent
 from anyview_ros.training.augmentation import Light, draw_light
 from anyview_ros.training.batches import (
     Batch,
@@ -142,6 +143,7 @@ _own: tuple[RunConfig, Mapping[str, Store], Composer]  # of a process that prepa
 
 def _begin(run: RunConfig, stores: Mapping[str, Store]) -> None:
     global _own
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     cv2.setNumThreads(1)
     composer = composer_of(run, stores)

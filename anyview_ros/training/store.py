@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Camera
+from anyview_ros.parent_death import end_with_parent
 from anyview_ros.training.config import MONOCULAR, Run
 from anyview_ros.training.files import FileConfig, FileStore
 from anyview_ros.training.scenes import SceneConfig, SceneSet, SceneViews, render_scene
@@ -249,6 +250,7 @@ def default_cache() -> Path:
 
 
 def _render(shards: list[tuple[SceneConfig, Path, int]]) -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     os.nice(5)
     numba.config.NUMBA_NUM_THREADS = 1  # type: ignore[attr-defined]  # there is a process for each core that is wanted
