@@ -88,7 +88,7 @@ is_done_by(
 )
 is_done_by(
     "tests/training/test_surfaces.py::test_a_run_begins_where_a_package_is",
-    "training.surfaces.trainer",
+    "training.surfaces.package",
     "give [surfaces] and [network] as its surfaces.toml does",
 )
 

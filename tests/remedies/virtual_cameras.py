@@ -41,6 +41,14 @@ def camera_info_of_a_pinhole(folder: Path) -> None:
     camera_request(message, contract)
 
 
+@does("clips.virtual.camera_request", "set it higher, or leave it at 0")
+def higher_rate(folder: Path) -> None:
+    contract = tiny(folder)
+    assert code_of(camera_request, VirtualCamera(name="a", rate=1e-7), contract) == "invalid_rate"
+    for rate in (0.1, 0.0):
+        camera_request(VirtualCamera(name="a", rate=rate), contract)
+
+
 @does("clips.virtual.camera_request", "set rate, at most {}", "set rate, or leave it at 0")
 def continuous_camera(folder: Path) -> None:
     contract = tiny(folder)
