@@ -83,8 +83,9 @@ def _run(atheris: Any, name: str, folder: Path, asked: Fuzzing) -> None:
     def mutated(content: bytes, most: int, seed: int) -> bytes:
         rng = random.Random(seed)
         changed = mutate_json(content, rng) if rng.random() < 0.7 else None
-        fits = changed is not None and len(changed) <= most
-        return changed if fits else atheris.Mutate(content, most)
+        if changed is None or len(changed) > most:
+            return bytes(atheris.Mutate(content, most))
+        return changed
 
     out, target = Path(asked.out) / name, TARGETS[name]
     with (out / "log").open("w") as log:
@@ -128,7 +129,8 @@ def memory() -> tempfile.TemporaryDirectory[str]:
 
 def _last(said: str, figure: str) -> str:
     """Return the last of a figure that libFuzzer told."""
-    return (re.findall(rf"{figure} +(\d+)", said) or ["no"])[-1]
+    found: list[str] = re.findall(rf"{figure} +(\d+)", said)
+    return found[-1] if found else "no"
 
 
 if __name__ == "__main__":
