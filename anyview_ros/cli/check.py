@@ -6,6 +6,7 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from dataclasses import asdict
 
 from anyview_ros.cli.json_output import add_json, print_json
+from anyview_ros.quiet_interrupt import ended_quietly
 
 JSON_KEYS = {
     "findings": "in the order in which they are printed",
@@ -28,11 +29,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from anyview_ros.demo.session import Session
-    from anyview_ros.doctor.other_node import parameters_of
-    from anyview_ros.doctor.probe import look_at_graph, look_at_model, look_at_transport
-    from anyview_ros.doctor.rules import BAD, findings
-    from anyview_ros.node import parameters
+    with ended_quietly():
+        from anyview_ros.demo.session import Session
+        from anyview_ros.doctor.other_node import parameters_of
+        from anyview_ros.doctor.probe import look_at_graph, look_at_model, look_at_transport
+        from anyview_ros.doctor.rules import BAD, findings
+        from anyview_ros.node import parameters
 
     arguments = ["--ros-args", *args.ros_args]
     # Not the node's own name, which is taken where it runs already; its rule comes before a user's.
