@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from anyview_ros.contract import SURFACES
 from anyview_ros.engine.lru_cache import digest
 from anyview_ros.engine.onnx.runtime import Graph
-from anyview_ros.engine.started_pool import started_pool
 from anyview_ros.engine.surfaces.choice import Choice, choose
 from anyview_ros.engine.surfaces.network import surfaces_by
 from anyview_ros.engine.surfaces.plane_scorer import PlaneScorer
@@ -109,7 +108,7 @@ class Composer:
         if not hasattr(self._own, "scorer"):
             graph = Graph(self._package.graph(SURFACES), "cpu", self._threads)
             measure = partial(surfaces_by, graph, self._surfaces)
-            self._own.scorer = PlaneScorer(8, started_pool(self._threads), measure)
+            self._own.scorer = PlaneScorer(8, self._threads, measure)
         scorer: PlaneScorer = self._own.scorer
         return scorer
 

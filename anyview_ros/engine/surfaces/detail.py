@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import Contract
-from anyview_ros.engine.started_pool import started_pool
 from anyview_ros.engine.surfaces.choice import Choice, choose, priors
 from anyview_ros.engine.surfaces.colours import surface_colours
 from anyview_ros.engine.surfaces.finder import MEASURED, Measure
@@ -73,9 +73,9 @@ class SourceDetail:
 
     def __init__(self, contract: Contract, threads: int, measure: Measure | None = None) -> None:
         self._contract = contract
-        self._pool = started_pool(threads or os.cpu_count() or 1)
+        self._threads = threads or os.cpu_count() or 1
         self._surfaces = contract.surfaces or MEASURED
-        self._scorer = PlaneScorer(contract.max_sources, self._pool, measure)
+        self._scorer = PlaneScorer(contract.max_sources, self._threads, measure)
 
     def warm_up(self) -> None:
         """Compile, so that the first clip is not late by that: draw a tiny one."""
@@ -97,7 +97,8 @@ class SourceDetail:
         scores = self._scorer.scores(clips, target, scene_scale)
         if not self._contract.composite:
             return Sight(scores, [])
-        return Sight(scores, list(self._pool.map(choose, scores)))
+        with ThreadPoolExecutor(self._threads) as pool:
+            return Sight(scores, list(pool.map(choose, scores)))
 
     def drawn(
         self, answer: Answer, sight: Sight, sources: Sequence[Clip], camera: Camera
@@ -128,7 +129,8 @@ class SourceDetail:
             drawn = with_detail(answer.images[k], frames, camera, pose, choice)
             return drawn, depth_of(choice, camera)
 
-        frames, depths = zip(*self._pool.map(draw, range(len(answer.images))), strict=True)
+        with ThreadPoolExecutor(self._threads) as pool:
+            frames, depths = zip(*pool.map(draw, range(len(answer.images))), strict=True)
         return np.stack(frames), np.stack(depths)
 
 

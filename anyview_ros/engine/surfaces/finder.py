@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,14 +105,14 @@ class SurfaceFinder:
 
     Args:
         size: frames kept.
-        pool: of threads to work with.
+        threads: 0 = one a core.
         measure: what says where surfaces are; without, photo-consistency does.
     """
 
-    def __init__(self, size: int, pool: Executor, measure: Measure | None = None) -> None:
+    def __init__(self, size: int, threads: int = 0, measure: Measure | None = None) -> None:
         self._kept: LruCache[Surfaces] = LruCache(size)
         self._measure = measure or measured
-        self._pool = pool
+        self._threads = threads or os.cpu_count() or 1
 
     def find(self, clips: Sequence[Clip], scene_scale: float) -> list[list[Surfaces]]:
         """Return the surfaces of each clip's frames, in time order; of a held clip of its one.
@@ -122,8 +123,8 @@ class SurfaceFinder:
         counts = [1 if clip.is_held else len(clip) for clip in clips]
         asked = [[(c, k) for k in range(count)] for c, count in enumerate(counts)]
         flat = [pair for pairs in asked for pair in pairs]
-        find = partial(self._surfaces, clips, scene_scale=scene_scale)
-        made = list(self._pool.map(find, flat))
+        with ThreadPoolExecutor(self._threads) as pool:
+            made = list(pool.map(lambda place: self._surfaces(clips, place, scene_scale), flat))
         for key, surfaces in made:
             self._kept.keep(key, surfaces)
         found = iter(surfaces for _, surfaces in made)

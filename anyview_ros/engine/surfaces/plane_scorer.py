@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 
 from anyview_ros.engine.surfaces.finder import Measure, SurfaceFinder
 from anyview_ros.engine.surfaces.plane_scores import PlaneScores, plane_scores
@@ -18,13 +18,13 @@ class PlaneScorer:
 
     Args:
         sources: at most.
-        pool: of threads to work with.
+        threads: to work with.
         measure: see `SurfaceFinder`.
     """
 
-    def __init__(self, sources: int, pool: Executor, measure: Measure | None) -> None:
-        self._finder = SurfaceFinder(KEPT * sources, pool, measure)
-        self._pool = pool
+    def __init__(self, sources: int, threads: int, measure: Measure | None) -> None:
+        self._finder = SurfaceFinder(KEPT * sources, threads, measure)
+        self._threads = threads
 
     def scores(self, clips: Sequence[Clip], target: View, scene_scale: float) -> list[PlaneScores]:
         """Return what the sources say of the planes along the rays of each frame of a target.
@@ -40,7 +40,8 @@ class PlaneScorer:
             seen = [surfaces[min(k, len(surfaces) - 1)] for surfaces in found]
             return plane_scores(target, k, seen, [age[k] for age in ages])
 
-        return list(self._pool.map(scored, range(len(target.world_from_cam))))
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(scored, range(len(target.world_from_cam))))
 
 
 def ages_s(clip: Clip, live: Clip) -> list[float]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -118,15 +116,6 @@ def test_a_model_with_composites_is_told_them(told: Path, monkeypatch: pytest.Mo
     lit = seen[1][0]
     np.testing.assert_array_equal(lit[0, -1, -1], sweep[0, -1, -1])
     assert np.abs(lit[0, -1, :3] - sweep[0, -1, :3]).mean() > 1e-3
-
-
-def test_no_thread_begins_in_a_job(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where memory has run out, the job would wait for it for ever."""
-    pipeline = Pipeline(load_package(told), "cpu", threads=3)
-    monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("a thread began")))
-    view = View(CAMERA, np.stack([looking_ahead(0.0, 0.3, 0.1)] * FRAMES))
-    made = pipeline.synthesize([clip(0.3)], view, SynthesisOptions(depth=True))
-    assert len(made.frames) == FRAMES
 
 
 def test_composites_need_the_weights_of_a_sweep(told: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from anyview_ros.engine.started_pool import started_pool
 from anyview_ros.engine.surfaces import finder as surfaces
 from anyview_ros.engine.surfaces.finder import MEASURED, SurfaceFinder, supports
 from anyview_ros.frames import Camera, Clip
@@ -25,7 +24,7 @@ def driving(speed: float, y: float = 0.0, first: int = 0) -> Clip:
 
 def test_a_moving_camera_knows_how_far_the_wall_is() -> None:
     clip = driving(0.15)
-    found = SurfaceFinder(9, started_pool(1)).find([clip], SCALE)
+    found = SurfaceFinder(9, 1).find([clip], SCALE)
     assert [len(f) for f in found] == [9]
     for k, seen in enumerate(found[0]):
         truth = 1 / (WALL_M - clip.frames[k].world_from_cam[0, 3])
@@ -34,7 +33,7 @@ def test_a_moving_camera_knows_how_far_the_wall_is() -> None:
 
 
 def test_a_camera_that_stands_knows_nothing() -> None:
-    (seen, *_), *_ = SurfaceFinder(9, started_pool(1)).find([driving(0.0)], SCALE)
+    (seen, *_), *_ = SurfaceFinder(9, 1).find([driving(0.0)], SCALE)
     assert not seen.costs.any()
     assert seen.costs.shape == (32, 48, MEASURED.count)
     assert not seen.evidence.any()
@@ -43,7 +42,7 @@ def test_a_camera_that_stands_knows_nothing() -> None:
 
 def test_two_cameras_that_stand_tell_each_other() -> None:
     clips = [driving(0.0), driving(0.0, y=0.4), driving(0.0, y=-0.3)]
-    seen = SurfaceFinder(9, started_pool(1)).find(clips, SCALE)[0][0]
+    seen = SurfaceFinder(9, 1).find(clips, SCALE)[0][0]
     assert abs(np.median(seen.inverse_depth[6:-6, 8:-8]) - 1 / WALL_M) < NEAR
 
 
@@ -51,10 +50,10 @@ def test_a_held_frame_is_told_by_the_frames_around_it() -> None:
     past = driving(0.15)
     alone = Clip.held(past.frames[4], 9)
     told = Clip.held(past.frames[4], 9, around=past.frames[:4] + past.frames[5:])
-    assert [len(f) for f in SurfaceFinder(9, started_pool(1)).find([told], SCALE)] == [1]
+    assert [len(f) for f in SurfaceFinder(9, 1).find([told], SCALE)] == [1]
     assert supports([alone], 0, 0, SCALE) == []
     assert len(supports([told], 0, 0, SCALE)) == 8
-    seen = SurfaceFinder(9, started_pool(1)).find([told], SCALE)[0][0]
+    seen = SurfaceFinder(9, 1).find([told], SCALE)[0][0]
     assert abs(np.median(seen.inverse_depth[6:-6, 6:-6]) - 1 / (WALL_M - 0.6)) < NEAR
 
 
@@ -67,7 +66,7 @@ def test_what_was_measured_is_kept_and_never_mistaken(monkeypatch) -> None:  # t
         return real(*args)
 
     monkeypatch.setattr(surfaces, "measured", counted)
-    finder, clip = SurfaceFinder(9, started_pool(2)), driving(0.15)
+    finder, clip = SurfaceFinder(9, 2), driving(0.15)
     first = finder.find([clip], SCALE)
     assert finder.find([clip], SCALE)[0][0] is first[0][0]
     assert len(asked) == 9

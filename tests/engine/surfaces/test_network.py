@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.started_pool import started_pool
 from anyview_ros.engine.surfaces.finder import NATS, SurfaceFinder, Surfaces, inverse_depths
 from anyview_ros.engine.surfaces.network import (
     costs_or_none,
@@ -98,7 +97,7 @@ def test_a_finder_asks_what_it_is_given():
         return Surfaces(seen, np.zeros((16, 32, 12), np.uint8), RANGE, scene_scale)
 
     clip = Clip(tuple(frame(0.5 * k, k) for k in range(5)))
-    finder = SurfaceFinder(9, started_pool(1), measure)
+    finder = SurfaceFinder(9, 1, measure)
     first = finder.find([clip], SCALE)
     around = [[1, 2, 4, 3], [2, 0, 3, 4], [3, 1, 4, 0], [4, 2, 1, 0], [3, 2, 0, 1]]
     assert asked == [(k, others, SCALE) for k, others in enumerate(around)]
