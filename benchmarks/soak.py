@@ -142,16 +142,18 @@ def _work(lab: Lab, minutes: float, seed: int, record: Record) -> None:
         record.add("broken", {"what": what})
 
     requests = Requests(lab, seed, broken)
-    end_s = time.monotonic() + 60 * minutes
+    due_s = time.monotonic()
+    end_s = due_s + 60 * minutes
     faults = rounds([each for each in LIVE_FAULTS if each.name != LAST], Random(seed))
     with _sampling(lab, record):
         try:
             with requests.running():
-                for due_s in np.arange(time.monotonic(), end_s, FAULT_S):
+                while due_s < end_s:
                     lab.watcher.wait(lambda: False, due_s - time.monotonic())
                     for what in lab.watcher.broken():
                         broken(f"between faults: {what}")
                     _do(lab, next(faults), record)
+                    due_s = max(due_s + FAULT_S, time.monotonic())
             _do(lab, next(each for each in LIVE_FAULTS if each.name == LAST), record)
         finally:
             counts = {f"{what}: {code or 'done'}": n for (what, code), n in requests.counts.items()}

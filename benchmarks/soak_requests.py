@@ -39,6 +39,7 @@ BAD = (  # the codes that refuse them
     "too_large",
 )
 NO_SERVICE = "no_service"
+EXCUSES = ("busy", NO_SERVICE, *RETRIES)  # that any call may be refused by
 SERVICES = {
     "add_virtual_camera": AddVirtualCamera,
     "update_virtual_camera": UpdateVirtualCamera,
@@ -204,9 +205,7 @@ class Requests:
         self.counts[what, "none" if answer.code is None else answer.code] += 1
         if answer.code is None:
             self._say(f"{what}: no answer in {LIMIT_S:g} s")
-        elif answer.code in UNNAMED or (
-            wanted and answer.code not in (wanted, NO_SERVICE, *RETRIES)
-        ):
+        elif answer.code in UNNAMED or (wanted and answer.code not in (wanted, *EXCUSES)):
             self._say(f"{what}: answered by '{answer.code}': {answer.message}")
 
     def _pid(self) -> int | None:

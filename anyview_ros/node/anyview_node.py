@@ -22,7 +22,7 @@ from anyview_ros.clips.streaming.stream import CLOCK_JUMPED
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameters
 from anyview_ros.node.active_inputs import ActiveInputs
-from anyview_ros.node.allocator import keep_freed_memory
+from anyview_ros.node.allocator import keep_freed_memory, share_heaps
 from anyview_ros.node.clips.clip_maker import ClipMaker
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Synthesizer
@@ -276,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with status 1 after a named error.
     """
+    share_heaps()
     keep_freed_memory()
     stop = _stop_on_signals()
     remove_stale_segments()

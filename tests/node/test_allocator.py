@@ -42,6 +42,13 @@ import ctypes, sys, threading
 from anyview_ros.node.allocator import share_heaps
 if sys.argv[1] == "shared":
     assert share_heaps()
+if sys.argv[1] == "node":
+    from anyview_ros.node import anyview_node
+    anyview_node._stop_on_signals = sys.exit  # it begins no further
+    try:
+        anyview_node.main()
+    except SystemExit:
+        pass
 together = threading.Barrier(6)
 def work():
     together.wait()
@@ -65,10 +72,11 @@ libc.fflush(ctypes.c_void_p(told))
 def test_threads_share_two_heaps() -> None:
     told = {
         how: subprocess.check_output([sys.executable, "-c", THREADS, how], text=True)
-        for how in ("shared", "as is")
+        for how in ("shared", "node", "as is")
     }
     heaps = {how: text.count("<heap nr=") for how, text in told.items()}
     assert heaps["shared"] <= HEAPS
+    assert heaps["node"] <= HEAPS + 1  # which its imports began
     assert heaps["as is"] > HEAPS  # the test can fail
 
 
