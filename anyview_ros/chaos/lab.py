@@ -218,15 +218,17 @@ class Lab:
         return folder
 
     def measure(self, times: int = UNDISTURBED) -> None:
-        """Measure how long the way through takes undisturbed: the longest of some times.
+        """Measure the way through and the latency of frames undisturbed, the longest of some times.
 
         Raises:
             AnyviewError: `timeout`.
         """
+        before = len(self.watcher.latencies)
         found = [self._return(time.monotonic(), START_TIMEOUT_S) for _ in range(times)]
         if None in found:
             raise AnyviewError("timeout", f"no frame of each camera in {START_TIMEOUT_S:g} s")
         self.undisturbed_s = max(filter(None, found))
+        self.watcher.usual_latency_s = max(self.watcher.latencies[before:], default=0.0)
 
     def run(self, fault: Fault) -> Outcome:
         """Do one fault to all this, and say what came of it."""
@@ -316,7 +318,6 @@ class Lab:
         heard = self.watcher.reported.messages
         self._wait(lambda: self.watcher.reported.messages > heard, ANSWER_TIMEOUT_S, "diagnostics")
         self._memory_mb = self._held_mb()
-        self.watcher.usual_latency_s = max(self.watcher.latencies, default=0.0)
         self._say(f"undisturbed, all cameras show a moment after {self.undisturbed_s:.1f} s")
 
     def _return(self, since_s: float, limit_s: float) -> float | None:

@@ -39,6 +39,7 @@ class SentFrames:
     def __init__(self) -> None:
         self._pictures = np.zeros((REMEMBERED, THUMBNAIL[0] * THUMBNAIL[1]), np.float32)
         self._stamps = np.zeros(REMEMBERED, np.int64)  # 0 where there is none yet
+        self._when_s = np.zeros(REMEMBERED)
         self._times: Counter[int] = Counter()
         self._sent_s: dict[int, float] = {}
         self.count = 0
@@ -48,9 +49,15 @@ class SentFrames:
         place = self.count % REMEMBERED
         self._forget(int(self._stamps[place]))
         self._pictures[place], self._stamps[place] = picture.ravel(), stamp_ns
+        self._when_s[place] = now_s
         self._times[stamp_ns] += 1
         self._sent_s[stamp_ns] = now_s
         self.count += 1
+
+    @property
+    def since_s(self) -> float:
+        """Return when the oldest image was sent that is remembered; 0 while all of them are."""
+        return float(self._when_s[self.count % REMEMBERED])
 
     def times(self, stamp_ns: int) -> int:
         """Return how often an image of that stamp was sent."""
@@ -118,8 +125,10 @@ class Published:
             sources: cameras and stamps of the frames that it was made of, the first one's first.
         """
         self.count += 1
-        self._note(self._infos, stamp_ns, now_s)
         first, of_first = sources[0] if sources else ("", 0)
+        if first in sent and self._first_s.get(stamp_ns, now_s) < sent[first].since_s:
+            self._forget(stamp_ns)  # the image of then is forgotten too
+        self._note(self._infos, stamp_ns, now_s)
         if of_first != stamp_ns:
             yield f"{self.camera}: a frame of {stamp_ns} was made of one of {of_first}"
         for name, source_ns in sources:
@@ -164,6 +173,8 @@ class Published:
         counts[stamp_ns] += 1
         self._first_s.setdefault(stamp_ns, now_s)
         while len(self._first_s) > REMEMBERED:
-            old = next(iter(self._first_s))
-            for each in (self._infos, self._images, self._cameras, self._first_s):
-                each.pop(old, None)
+            self._forget(next(iter(self._first_s)))
+
+    def _forget(self, stamp_ns: int) -> None:
+        for each in (self._infos, self._images, self._cameras, self._first_s):
+            each.pop(stamp_ns, None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anyview_ros.chaos.sightings import SETTLED_S, Published, SentFrames, thumbnail
+from anyview_ros.chaos.sightings import REMEMBERED, SETTLED_S, Published, SentFrames, thumbnail
 
 PERIOD_NS = 100_000_000
 STAMPS = [k * PERIOD_NS for k in range(10, 40)]
@@ -58,6 +58,18 @@ def test_a_stamp_comes_again_where_the_clock_jumped_back(sent: dict[str, SentFra
     assert list(echo.add_info(stamp, [("front", stamp)], sent, NOW_S))
     echo.new_life(NOW_S)
     assert list(echo.add_info(stamp, [("front", stamp)], sent, NOW_S)) == []
+
+
+def test_a_stamp_comes_again_where_the_first_time_is_forgotten() -> None:
+    """As when the robot starts again, and so few frames are published that theirs are not."""
+    echo, frames, black = Published("echo"), SentFrames(), thumbnail(picture(0))
+    for k in range(REMEMBERED):
+        frames.add(k + 1, black, NOW_S + k)
+    assert list(echo.add_info(1, [("front", 1)], {"front": frames}, NOW_S)) == []
+    assert list(echo.add_info(1, [("front", 1)], {"front": frames}, NOW_S + 1)), "it was sent once"
+    for k in range(REMEMBERED):
+        frames.add(k + 1, black, NOW_S + REMEMBERED + k)
+    assert list(echo.add_info(1, [("front", 1)], {"front": frames}, NOW_S + 2 * REMEMBERED)) == []
 
 
 def test_a_stale_picture(sent: dict[str, SentFrames]) -> None:
