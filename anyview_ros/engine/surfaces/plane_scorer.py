@@ -40,7 +40,7 @@ class PlaneScorer:
             seen = [surfaces[min(k, len(surfaces) - 1)] for surfaces in found]
             return plane_scores(target, k, seen, [age[k] for age in ages])
 
-        # New threads for each clip, here and beside: those that slept since the last one wake on one
+        # New threads for each clip, here and beside: those that slept since the last wake on one
         # core where others keep the rest busy, and a clip takes a tenth longer.
         with ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(scored, range(len(target.world_from_cam))))
