@@ -12,11 +12,11 @@ def end_with_parent() -> None:
     """End this process, of a pool or of `multiprocessing`, when the one that began it ends.
 
     A parent that is killed ends nobody: workers would wait for work for ever, or go on with what
-    nobody takes.
+    nobody takes. A process that was begun in another way is left alone.
     """
     parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_follow, args=(parent,), name="parent", daemon=True).start()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), name="parent", daemon=True).start()
 
 
 def _follow(parent: BaseProcess) -> None:
