@@ -49,7 +49,7 @@ SERVICES = {
 
 
 class Answer(NamedTuple):
-    """What was answered; `code` is None where nothing was, empty where it was done."""
+    """Hold what was answered; `code` is None where nothing was, empty where it was done."""
 
     code: str | None
     message: str = ""

@@ -239,7 +239,7 @@ def quarter(frame: Frame) -> Frame:
 
 
 def test_small_frames_about_a_keyframe_come_with_it() -> None:
-    """Those of half a second before and after, on this side of a jump."""
+    """Take those of half a second before and after, on this side of a jump."""
     camera = Remembering(replace(REMEMBERED, small=quarter), LONG)
     camera.drive(1000, 5300)
     camera.drive(5300, 9000, x=40.0)

@@ -24,7 +24,7 @@ PACKAGES = ["anyview_ros", "rosbags", "PIL"]
 
 @dataclass(frozen=True)
 class Fuzzing:
-    """What is asked for.
+    """Hold what is asked for.
 
     Args:
         names: of targets.

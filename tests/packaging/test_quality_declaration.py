@@ -74,7 +74,7 @@ def test_the_version_is_the_one_of_package_xml() -> None:
 
 
 def test_nothing_promised_that_other_pages_take_back() -> None:
-    """What stands elsewhere and would have to change here, too."""
+    """Compare what stands elsewhere and would have to change here, too."""
     assert ("no promised time of answer" in (ROOT / "SECURITY.md").read_text()) == (
         "7.i" not in MET
     )

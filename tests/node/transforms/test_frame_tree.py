@@ -27,7 +27,7 @@ BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Graph:
-    """What a frame tree asks of its node, and what it tells it."""
+    """Note what a frame tree asks of its node, and what it tells it."""
 
     def __init__(self) -> None:
         self.subscriptions: list[Any] = []
@@ -109,7 +109,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def place(
     parent: str, child: str, at_ms: int, x: float = 0.0, yaw: float = 0.0, sign: float = 1.0
 ) -> TransformStamped:
-    """Of its quaternion both signs mean the same."""
+    """Both signs of its quaternion mean the same."""
     message = TransformStamped(child_frame_id=child)
     message.header.frame_id = parent
     message.header.stamp = time_message(at_ms * MS)
