@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +21,7 @@ from anyview_ros.engine.surfaces.colours import surface_colours
 from anyview_ros.engine.surfaces.finder import MEASURED, Measure
 from anyview_ros.engine.surfaces.plane_scorer import PlaneScorer
 from anyview_ros.engine.surfaces.plane_scores import PlaneScores
+from anyview_ros.engine.thread_map import thread_map
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.imaging.resize import resize_image
 
@@ -97,8 +97,7 @@ class SourceDetail:
         scores = self._scorer.scores(clips, target, scene_scale)
         if not self._contract.composite:
             return Sight(scores, [])
-        with ThreadPoolExecutor(self._threads) as pool:
-            return Sight(scores, list(pool.map(choose, scores)))
+        return Sight(scores, thread_map(choose, scores, self._threads))
 
     def drawn(
         self, answer: Answer, sight: Sight, sources: Sequence[Clip], camera: Camera
@@ -129,8 +128,8 @@ class SourceDetail:
             drawn = with_detail(answer.images[k], frames, camera, pose, choice)
             return drawn, depth_of(choice, camera)
 
-        with ThreadPoolExecutor(self._threads) as pool:
-            frames, depths = zip(*pool.map(draw, range(len(answer.images))), strict=True)
+        made = thread_map(draw, range(len(answer.images)), self._threads)
+        frames, depths = zip(*made, strict=True)
         return np.stack(frames), np.stack(depths)
 
 

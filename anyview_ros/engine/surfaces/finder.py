@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from anyview_ros.contract import SurfaceRange
 from anyview_ros.engine.lru_cache import LruCache, digest
 from anyview_ros.engine.surfaces.compiled import compiled
 from anyview_ros.engine.surfaces.photo_consistency import matching_costs, smoothed, supporting
+from anyview_ros.engine.thread_map import thread_map
 from anyview_ros.frames import Clip, Frame
 
 MEASURED = SurfaceRange(64, 20.0, 1.4)  # where a package has no network for it
@@ -123,8 +123,8 @@ class SurfaceFinder:
         counts = [1 if clip.is_held else len(clip) for clip in clips]
         asked = [[(c, k) for k in range(count)] for c, count in enumerate(counts)]
         flat = [pair for pairs in asked for pair in pairs]
-        with ThreadPoolExecutor(self._threads) as pool:
-            made = list(pool.map(lambda place: self._surfaces(clips, place, scene_scale), flat))
+        find = partial(self._surfaces, clips, scene_scale=scene_scale)
+        made = thread_map(find, flat, self._threads)
         for key, surfaces in made:
             self._kept.keep(key, surfaces)
         found = iter(surfaces for _, surfaces in made)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from anyview_ros.engine.surfaces.finder import Measure, SurfaceFinder
 from anyview_ros.engine.surfaces.plane_scores import PlaneScores, plane_scores
+from anyview_ros.engine.thread_map import thread_map
 from anyview_ros.frames import Clip, View
 
 LIVE_S = 0.5  # age of a source's clip from which it is one of the past
@@ -40,10 +40,7 @@ class PlaneScorer:
             seen = [surfaces[min(k, len(surfaces) - 1)] for surfaces in found]
             return plane_scores(target, k, seen, [age[k] for age in ages])
 
-        # New threads for each clip, here and beside: those that slept since the last wake on one
-        # core where others keep the rest busy, and a clip takes a tenth longer.
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(scored, range(len(target.world_from_cam))))
+        return thread_map(scored, range(len(target.world_from_cam)), self._threads)
 
 
 def ages_s(clip: Clip, live: Clip) -> list[float]:
