@@ -224,11 +224,19 @@ class Lab:
             AnyviewError: `timeout`.
         """
         before = len(self.watcher.latencies)
-        found = [self._return(time.monotonic(), START_TIMEOUT_S) for _ in range(times)]
-        if None in found:
-            raise AnyviewError("timeout", f"no frame of each camera in {START_TIMEOUT_S:g} s")
-        self.undisturbed_s = max(filter(None, found))
+        self.undisturbed_s = max(self.seconds_to_show(START_TIMEOUT_S) for _ in range(times))
         self.watcher.usual_latency_s = max(self.watcher.latencies[before:], default=0.0)
+
+    def seconds_to_show(self, limit_s: float) -> float:
+        """Return how long it takes until every camera shows what is sent from now on.
+
+        Raises:
+            AnyviewError: `timeout`.
+        """
+        seconds = self._return(time.monotonic(), limit_s)
+        if seconds is None:
+            raise AnyviewError("timeout", f"no frame of each camera in {limit_s:g} s")
+        return seconds
 
     def run(self, fault: Fault) -> Outcome:
         """Do one fault to all this, and say what came of it."""

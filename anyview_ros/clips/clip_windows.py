@@ -78,7 +78,12 @@ class Window:
 
 
 def live_window(
-    newest_ns: int, answered: Sequence[int], shape: ClipShape, stride: int, join_ns: int = 0
+    newest_ns: int,
+    answered: Sequence[int],
+    shape: ClipShape,
+    stride: int,
+    join_ns: int = 0,
+    turns: int = 1,
 ) -> Window | None:
     """Return the next clip of a stream that shows the present; None while it has to wait.
 
@@ -90,7 +95,10 @@ def live_window(
         answered: stamps of the last clip, empty at the start.
         stride: frames from the end of one clip to that of the next.
         join_ns: end of a clip of other cameras on the same sources, which share what was computed
-            of it; 0 = there is none.
+            of it; 0 = there is none. It is joined once, while it is at most so many clips old as
+            there are turns: where the model is slower than the sources, all cameras show one
+            moment, and have more frames than if each began with its newest.
+        turns: how many cameras take turns.
     """
     if answered:
         follows = stride <= shape.stride
@@ -101,7 +109,7 @@ def live_window(
         if newest_ns < end_ns + stride * shape.period_ns - shape.slack_ns:
             return Window(end_ns, continues=follows)
     is_new = not answered or join_ns > answered[-1]
-    if is_new and 0 <= newest_ns - join_ns < shape.stride * shape.period_ns:
+    if is_new and 0 <= newest_ns - join_ns < turns * shape.stride * shape.period_ns:
         return Window(join_ns)
     return Window(newest_ns)
 

@@ -21,7 +21,7 @@ from anyview_ros.engine.onnx.fused_attention import check_fused
 from anyview_ros.engine.onnx.memory import check_fits
 from anyview_ros.engine.onnx.package_files import PackageFiles
 from anyview_ros.engine.onnx.providers import ProviderChoice, device_of
-from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, choose_provider
+from anyview_ros.engine.onnx.runtime import AUTO, Graph, OnDevice, Outputs, choose_provider
 from anyview_ros.engine.onnx.self_test import SelfTest
 from anyview_ros.engine.request import (
     SynthesisOptions,
@@ -357,8 +357,13 @@ class _Run:
         self._on_progress(stage, self._done, self._steps)
 
 
+def compile_ahead(contract: Contract) -> None:
+    """Compile what a `Pipeline` of such a package compiles; it needs none of the graphs."""
+    _source_detail(contract, {SURFACES: lambda costs, **_: {"": np.zeros_like(costs)}}, threads=1)
+
+
 def _source_detail(
-    contract: Contract, graphs: Mapping[str, Graph], threads: int
+    contract: Contract, graphs: Mapping[str, Callable[..., Outputs]], threads: int
 ) -> SourceDetail | None:
     """Return what draws detail from the sources, where the package says where to take it from."""
     if not contract.sweep_weights:

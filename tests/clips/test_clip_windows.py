@@ -65,6 +65,9 @@ def test_a_late_camera_joins_the_clip_of_the_others() -> None:
     newest, others, long_ago = grid(30, 25, 22)
     assert live_window(newest, (), SHAPE, 8, others) == Window(others)
     assert live_window(newest, (), SHAPE, 8, long_ago) == Window(newest)
+    assert live_window(newest, (), SHAPE, 8, long_ago, turns=2) == Window(long_ago)
+    assert live_window(newest, grid(*range(5, 14)), SHAPE, 8, long_ago, turns=2) == Window(long_ago)
+    assert live_window(newest, grid(*range(5, 14)), SHAPE, 8, grid(13)[0], 9) == Window(newest)
     assert live_window(newest, grid(*range(9)), SHAPE, 8, others) == Window(others)
     assert live_window(newest, grid(*range(17, 26)), SHAPE, 8, others) is None
 

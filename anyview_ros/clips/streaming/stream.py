@@ -149,15 +149,15 @@ class Stream:
         with self._lock:
             self._begin_epoch(reason)
 
-    def window(self, ended: bool = False, join_ns: int = 0) -> Window | None:
+    def window(self, ended: bool = False, join_ns: int = 0, turns: int = 1) -> Window | None:
         """Return the clip that is to be made now, None while it has to wait.
 
         Args:
             ended: whether no further frame of the source is waited for.
-            join_ns: see `live_window`.
+            join_ns, turns: see `live_window`.
         """
         with self._lock:
-            window = self._next_window(ended, join_ns)
+            window = self._next_window(ended, join_ns, turns)
             return replace(window, epoch=self._epoch) if window is not None else None
 
     def previous_frames(
@@ -254,7 +254,7 @@ class Stream:
     def _quiet_s(self) -> float:
         return (self._now_ns() - self._heard_at) / 1e9
 
-    def _next_window(self, ended: bool, join_ns: int) -> Window | None:
+    def _next_window(self, ended: bool, join_ns: int, turns: int) -> Window | None:
         waiting = self._frames.stamps(self._source)
         if not waiting or self._retries.is_resting:
             return None
@@ -262,9 +262,8 @@ class Stream:
             return self._lossless_window(waiting, ended)
         if waiting[-1] <= self._failed_ns:
             return None
-        return live_window(
-            waiting[-1], self._answered, self._shape, stride=self._stride, join_ns=join_ns
-        )
+        newest_ns, answered = waiting[-1], self._answered
+        return live_window(newest_ns, answered, self._shape, self._stride, join_ns, turns)
 
     def _lossless_window(self, waiting: list[int], ended: bool) -> Window | None:
         """Return the next lossless clip; another calibration ends a clip as a gap does."""

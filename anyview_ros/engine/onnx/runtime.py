@@ -29,9 +29,10 @@ from anyview_ros.engine.onnx.providers import (
 )
 from anyview_ros.errors import AnyviewError
 
-__all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "choose_provider"]
+__all__ = ["AUTO", "PROVIDERS", "Bound", "Graph", "OnDevice", "Outputs", "choose_provider"]
 
 Shapes = Mapping[str, Sequence[int]]
+Outputs = dict[str, NDArray[np.float32]]  # of a graph, by name
 AS_REQUESTED = 1  # how an arena grows: by what is asked for; 0: by ever larger powers of two
 UNBOUND = 0, -1, -1  # of an arena: the most it takes; its first piece and its waste as they are
 OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
@@ -85,7 +86,7 @@ class Graph:
         """Whether all inputs have one shape only."""
         return all(isinstance(side, int) for shape in self.inputs.values() for side in shape)
 
-    def __call__(self, **arrays: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def __call__(self, **arrays: NDArray[np.float32]) -> Outputs:
         """Every output by its name.
 
         Raises:

@@ -7,14 +7,14 @@ the place of the smoothed costs, on the source's own grid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.contract import SurfaceRange
-from anyview_ros.engine.onnx.runtime import Graph
+from anyview_ros.engine.onnx.runtime import Outputs
 from anyview_ros.engine.plane_sweep import GROUND_CLEARANCE
 from anyview_ros.engine.surfaces.compiled import compiled
 from anyview_ros.engine.surfaces.finder import NATS, Surfaces, inverse_depths
@@ -25,7 +25,7 @@ FEWEST = 2  # frames that costs are taken over: the two that agree best
 
 
 def surfaces_by(
-    graph: Graph,
+    graph: Callable[..., Outputs],
     surfaces: SurfaceRange,
     frame: Frame,
     others: Sequence[Frame],

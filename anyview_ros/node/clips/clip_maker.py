@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +22,7 @@ from anyview_ros.node.clips.clip_request import check_answer_size, check_clip_li
 from anyview_ros.node.clips.request_queue import Ticket
 from anyview_ros.node.clips.synthesized_clip import SynthesizedClip
 from anyview_ros.node.inference.served_model import RunningModel
-from anyview_ros.node.inference.worker import ignore_progress
+from anyview_ros.node.inference.worker import Worker, ignore_progress
 from anyview_ros.node.parameters import Settings
 from anyview_ros.node.virtual.publisher import PublishedClip
 from anyview_ros.node.virtual.virtual_cameras import VirtualCamera, VirtualCameras
@@ -92,6 +93,19 @@ class ClipMaker:
             check_answer_size(image, num_frames)
         return job
 
+    def start_process(self, ticket: Ticket) -> bool:
+        """Start the inference process again if it has ended; return whether it had.
+
+        Raises:
+            AnyviewError: those of `Worker.start`.
+        """
+        worker = self._model().worker
+        had_ended = worker.pid is None
+        if had_ended:
+            with _excusing(ticket, worker):
+                worker.start()
+        return had_ended
+
     def make(
         self,
         job: ClipJob,
@@ -108,28 +122,21 @@ class ClipMaker:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
         options, worker = self._options(job), job.model.worker
-        excused_s = worker.excused_s
+        synthesize = partial(
+            worker.synthesize,
+            job.clips,
+            job.target,
+            options,
+            on_progress=on_progress,
+            cancelled=ticket.is_cancelled,
+        )
         try:
-            synthesis = continued(
-                partial(
-                    worker.synthesize,
-                    job.clips,
-                    job.target,
-                    options,
-                    on_progress=on_progress,
-                    cancelled=ticket.is_cancelled,
-                ),
-                before,
-                job.model.contract,
-                frames=len(job.stamps_ns),
-                options=options,
-            )
-        except AnyviewError as error:
-            ticket.is_excused = error.code == "worker_hung"
+            with _excusing(ticket, worker):
+                frames = len(job.stamps_ns)
+                synthesis = continued(synthesize, before, job.model.contract, frames, options)
+        except AnyviewError:
             if not ticket.is_cancelled():
                 raise
-        finally:
-            ticket.excused_s = worker.excused_s - excused_s
         if ticket.is_cancelled():  # perhaps after the last step: then nothing is published either
             raise ticket.reason()
         return SynthesizedClip(job, synthesis, ticket.queue_s)
@@ -166,3 +173,16 @@ class ClipMaker:
             uncertainty_samples=job.camera.request.message.uncertainty_samples,
             depth=job.camera.topics.wants_depth and job.model.contract.sweep_weights,
         )
+
+
+@contextmanager
+def _excusing(ticket: Ticket, worker: Worker) -> Iterator[None]:
+    """Note in a ticket what its turn is not charged for."""
+    before_s = worker.excused_s
+    try:
+        yield
+    except AnyviewError as error:
+        ticket.is_excused = error.code == "worker_hung"
+        raise
+    finally:
+        ticket.excused_s += worker.excused_s - before_s

@@ -12,19 +12,21 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from anyview_ros.engine.onnx.memory import check_fits
 from anyview_ros.engine.onnx.providers import Device, ProviderChoice, device_of
 from anyview_ros.engine.onnx.runtime import choose_provider
-from anyview_ros.engine.pipeline import Pipeline, Synthesis
+from anyview_ros.engine.pipeline import Pipeline, Synthesis, compile_ahead
+from anyview_ros.engine.thread_map import thread_map
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.allocator import give_back_freed_memory, share_heaps
 from anyview_ros.node.inference.shared_pixels import SharedPixels
@@ -136,7 +138,10 @@ def load_pipeline(
         check_fits(package, device, reclaimable.bytes if reclaimable.device == device else 0)
         connection.send(NeedsMemory())
         inbox.memory_freed.wait()
-    return Pipeline(package, provider)
+    load = partial(Pipeline, package, provider)
+    parts: tuple[Callable[[], Any], ...] = (load, partial(compile_ahead, package.contract))
+    pipeline: Pipeline = thread_map(lambda part: part(), parts, threads=2)[0]
+    return pipeline
 
 
 @contextmanager

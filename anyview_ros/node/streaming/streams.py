@@ -163,7 +163,8 @@ class Streams:
 
     def _window(self, stream: Stream, join_ns: int = 0) -> Window | None:
         """Return the clip that a stream would make now."""
-        return stream.window(stream.quiet_s() > self._settings().flush_s, join_ns)
+        ended = stream.quiet_s() > self._settings().flush_s
+        return stream.window(ended, join_ns, turns=len(self._now()))
 
     def _take_turn(self, due: Mapping[str, Stream]) -> None:
         """Make one clip of the stream that is next, once the model is free."""
@@ -195,6 +196,8 @@ class Streams:
             return
         started, started_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
         try:
+            if self._maker.start_process(ticket):  # which takes longer than a clip
+                window = self._window(stream) or window
             made = self._make_clip(stream, window, camera, chosen, ticket)
         except AnyviewError as error:
             if (
