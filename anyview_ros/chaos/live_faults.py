@@ -341,8 +341,7 @@ LIVE_FAULTS = (
         "worker_out_of_memory",
         "the inference process gets no memory more, and is asked for a large clip",
         worker_out_of_memory,
-        ("inference_failed", "worker_hung"),  # a thread that cannot begin leaves its step hanging
-        within_s=HUNG_S,
+        ("inference_failed", "worker_died"),
     ),
     Fault(
         "worker_hung",

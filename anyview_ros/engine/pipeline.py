@@ -81,6 +81,11 @@ class Synthesis:
     decode_s: float
     calls: int
 
+    @property
+    def model_s(self) -> float:
+        """Return the seconds that it took."""
+        return self.condition_s + self.denoise_s + self.decode_s
+
 
 class Pipeline:
     """A model package, loaded. Its files are read here, and what is read is what is checked.

@@ -151,6 +151,15 @@ def test_a_turn_that_nothing_explains_is_a_jump(camera: Remembering) -> None:
     assert "0.0 m and 46 degrees" in camera.notes[0].message
 
 
+def test_a_steady_turn_is_no_jump_and_hides_none(camera: Remembering) -> None:
+    """1.2 radians a second, in steps of up to 34 degrees; then a radian more at once."""
+    for at_ms in (1000, 1400, 1500, 2000, 2500, 2600):
+        camera.see(at_ms * MS, 0.0, yaw=1.2 * at_ms / 1000)
+    assert camera.notes == []
+    camera.see(2700 * MS, 0.0, yaw=1.2 * 2.7 + 1.0)
+    assert "0.0 m and 57 degrees" in camera.notes[0].message
+
+
 @pytest.mark.parametrize(("degrees", "notes"), [(29.5, 0), (30.5, 1)])
 def test_thirty_degrees_at_once_are_a_jump(camera: Remembering, degrees: float, notes: int) -> None:
     camera.drive(1000, 2000)

@@ -134,6 +134,7 @@ class ClipMaker:
             with _excusing(ticket, worker):
                 frames = len(job.stamps_ns)
                 synthesis = continued(synthesize, before, job.model.contract, frames, options)
+            ticket.model_s = synthesis.model_s
         except AnyviewError:
             if not ticket.is_cancelled():
                 raise

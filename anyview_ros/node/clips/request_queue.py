@@ -46,6 +46,7 @@ class Ticket:
         self.began: float | None = None  # its turn
         self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
         self.queue_s = 0.0  # waited for others, once it is its turn
+        self.model_s: float | None = None  # of its turn, once its clip is made
         self.excused_s = 0.0  # of its turn: a process was started, or the node itself was stopped
         self.is_excused = False  # the inference process hung in its turn
         self._cancel_requested = cancel_requested
@@ -128,14 +129,16 @@ class RequestQueue:
             with self._changed:
                 self._tickets.remove(ticket)
                 if ticket.began is not None:
-                    self._charge(ticket, time.monotonic() - ticket.began - ticket.excused_s)
+                    self._charge(ticket, time.monotonic() - ticket.began)
                 self._changed.notify_all()
 
     def _charge(self, ticket: Ticket, seconds: float) -> None:
-        """Charge for a turn; nothing for the first in which the process hung, all for the next.
+        """Charge for what the model took of a turn, for all of one that failed.
 
-        Else a camera would wait until each of the others had used as much time as the hang took.
+        Nothing for a stop of the node, the start of a process, and the first in a row in which the
+        process hung: a camera that is charged waits until each of the others has used as much time.
         """
+        seconds = seconds - ticket.excused_s if ticket.model_s is None else ticket.model_s
         is_free = ticket.is_excused and ticket.share not in self._excused
         self._excused -= {ticket.share}
         if ticket.is_excused:

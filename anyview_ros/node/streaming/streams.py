@@ -214,7 +214,7 @@ class Streams:
         if not stream.request.lossless:
             self._ends[chosen] = made.job.stamps_ns[-1]
         self._publish(stream, window, made)
-        model_s = made.synthesis.condition_s + made.synthesis.denoise_s + made.synthesis.decode_s
+        model_s = made.synthesis.model_s
         stream.record_times(made.age_s(started_ns), model_s, time.monotonic() - started - model_s)
 
     def _with_sources(

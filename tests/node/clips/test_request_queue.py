@@ -226,15 +226,21 @@ def test_a_turn_in_which_the_process_hung_costs_nothing_but_once(
         assert ticket.share == following
 
 
-@pytest.mark.parametrize(("excused_s", "following"), [(DEADLINE_S, "one"), (0.0, "two")])
-def test_what_is_excused_of_a_turn_costs_nothing(excused_s: float, following: str) -> None:
+@pytest.mark.parametrize(
+    ("excused_s", "model_s", "following"),
+    [(DEADLINE_S, None, "one"), (0.0, None, "two"), (0.0, 0.5, "one"), (DEADLINE_S, 2.0, "two")],
+)
+def test_a_turn_costs_what_the_model_took_or_what_is_not_excused(
+    excused_s: float, model_s: float | None, following: str
+) -> None:
     queue = RequestQueue()
-    for name, seconds, excused in (("one", DEADLINE_S, excused_s), ("two", 1.0, 0.0)):
+    for name, seconds in (("one", DEADLINE_S), ("two", 1.0)):
         with queue.enter_stream(never, {name: 0}) as ticket:
             queue.wait_turn(ticket)
             assert ticket.began is not None
             ticket.began -= seconds
-            ticket.excused_s = excused
+            if name == "one":
+                ticket.excused_s, ticket.model_s = excused_s, model_s
     with queue.enter_stream(never, {"one": 0, "two": 0}) as ticket:
         queue.wait_turn(ticket)
         assert ticket.share == following
