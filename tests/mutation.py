@@ -73,9 +73,7 @@ def tried(module: str, out: Path, tool: str) -> bool:
     shutil.copytree(CHECKOUT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
     tests = " ".join(f"tests/{name}" for name in TESTS[module])
     config, session = folder / "config.toml", folder / "session.sqlite"
-    config.write_text(
-        CONFIG.format(module=module, cpu_s=CPU_S, python=sys.executable, tests=tests)
-    )
+    config.write_text(CONFIG.format(module=module, cpu_s=CPU_S, python=sys.executable, tests=tests))
 
     def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
         command = [Path(tool).parent / words[0] if "/" in tool else words[0], *words[1:]]

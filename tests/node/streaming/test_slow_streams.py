@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from anyview_ros.msg import VirtualCamera
+from anyview_ros.msg import SynthesisInfo, VirtualCamera
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from anyview_ros.imaging.message_fields import stamp_ns
 from tests.graph import Graph
 from tests.node.rig import PERIOD_NS, SENT, Caller, Rig, live, raised_camera, values_of
 from tests.packages import make_package
@@ -31,20 +32,21 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Graph, Ri
 
 
 @contextmanager
-def driving(rig: Rig) -> Iterator[None]:
-    """Frames at two and a half times their own pace while the block lasts."""
-    over = threading.Event()
+def driving(rig: Rig) -> Iterator[list[int]]:
+    """Frames at two and a half times their own pace while the block lasts; those sent by now."""
+    over, sent = threading.Event(), list[int]()
 
     def send() -> None:
         for stamp in STAMPS:
             rig.send([stamp])
+            sent.append(stamp)
             if over.wait(0.04):
                 return
 
     thread = threading.Thread(target=send)
     thread.start()
     try:
-        yield
+        yield sent
     finally:
         over.set()
         thread.join()
@@ -96,6 +98,27 @@ def test_a_camera_that_joins_stalls_no_other_by_more_than_a_clip(
         turns = {name: int(clips(caller, name, 3)["clips"]) for name in ("second", "third")}
         since = int(clips(caller, "first", before)["clips"]) - before
     assert since >= min(turns.values()) - 2  # it had its turn in every round
+
+
+def test_the_first_clip_after_a_death_shows_the_present(
+    street: tuple[Graph, Rig, Caller],
+) -> None:
+    """And not what was there before a process started, which takes a second."""
+    opened, rig, caller = street
+    assert caller.add(continuous("chase")).success
+    heard = opened.listen(SynthesisInfo, "/virtual/chase/synthesis_info")
+    with driving(rig) as sent:
+        opened.wait_until(lambda: bool(heard), "frames")
+        os.kill(int(values_of(caller.status("model"))["worker_pid"]), signal.SIGKILL)
+        killed_ns = sent[-1]
+        newer: list[int] = []
+
+        def came() -> bool:
+            newer[:] = [ns for m in heard if (ns := stamp_ns(m.header.stamp)) > killed_ns]
+            return len(newer) >= 9
+
+        opened.wait_until(came, "a clip of after the death")
+    assert newer[8] - newer[0] == 8 * PERIOD_NS, "all of the first clip"
 
 
 def test_a_model_that_dies_costs_a_lossless_camera_no_frame(
