@@ -94,6 +94,8 @@ def serve(
     except AnyviewError as error:
         connection.send(error)
         return
+    except BrokenPipeError:
+        raise
     except Exception as error:  # a bug, and its cause must not be on stderr alone
         traceback.print_exc()
         said = f"{package} cannot be loaded: {type(error).__name__}: {error}"
@@ -204,7 +206,8 @@ def main() -> None:
     reclaimable = ReclaimableMemory(
         cast(Device, device), int(freed)
     )  # as `InferenceProcess` wrote them
-    serve(connection, shared, Path(package), cast(ProviderChoice, provider), reclaimable)
+    with suppress(BrokenPipeError):  # the node has ended, which the inbox may hear of later
+        serve(connection, shared, Path(package), cast(ProviderChoice, provider), reclaimable)
 
 
 if __name__ == "__main__":
