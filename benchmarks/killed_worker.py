@@ -32,7 +32,7 @@ from anyview_ros.worlds.seeds import DEMO_SEED
 from anyview_ros.worlds.world import make_world
 
 HFOV = 80.0  # degrees
-SECONDS = 240  # of footage
+START_S, EACH_S = 60.0, 30.0  # of footage: before the first time, and for each
 LIMIT_S = 60.0
 
 
@@ -48,7 +48,8 @@ def main() -> int:
     period_s = load_package(find_package(asked.model)).contract.frame_period
     width, height = map(int, asked.size.split("x"))
     asked.out.mkdir(parents=True, exist_ok=True)
-    film(asked.out, Camera.from_fov(width, height, np.radians(HFOV)), period_s)
+    moments = round((START_S + EACH_S * asked.times) / period_s)
+    film(asked.out, Camera.from_fov(width, height, np.radians(HFOV)), period_s, moments)
     parameters = {
         "source": str(asked.out / "front.mp4"),
         "poses": str(asked.out / "poses.txt"),
@@ -63,7 +64,7 @@ def main() -> int:
             return report(lab, asked.times)
 
 
-def film(folder: Path, camera: Camera, period_s: float) -> None:
+def film(folder: Path, camera: Camera, period_s: float, moments: int) -> None:
     """Write what the front camera of the street sees, `front.mp4` and `poses.txt`."""
     world = make_world("street", DEMO_SEED)
     front = world.rig[0]
@@ -71,7 +72,7 @@ def film(folder: Path, camera: Camera, period_s: float) -> None:
         VideoWriter(folder / "front.mp4", (camera.width, camera.height)) as video,
         (folder / "poses.txt").open("w") as poses,
     ):
-        for k in range(round(SECONDS / period_s)):
+        for k in range(moments):
             time_ns = round(k * period_s * 1e9)
             link = world.world_from_link(front.link, 10**9 + time_ns)
             pose = link @ front.link_from_cam

@@ -177,7 +177,7 @@ def _one_clip(robot: Robot, engine: Worker, seed: int) -> Times:
     return Times(
         took,
         *(info.queue_s, info.condition_s, info.denoise_s, info.decode_s),
-        alone.condition_s + alone.denoise_s + alone.decode_s,
+        alone.model_s,
     )
 
 

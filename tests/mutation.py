@@ -3,7 +3,7 @@
     python -m tests.mutation                     names of the modules
     python -m tests.mutation MODULE... | all     a line of figures for each, `alive.diff` beside
 
-Needs cosmic-ray (`pip install cosmic-ray`; --tool where it lies elsewhere). Each operator, number
+Needs cosmic-ray (`pip install cosmic-ray`; --tools where it lies elsewhere). Each operator, number
 and branch of a module is changed, one at a time, in a copy of this tree (--out), and the tests of
 the module run. What was tried before in that folder is not tried again. The changes that no test
 noticed are for people to judge: many make no difference.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -62,15 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("modules", nargs="*", metavar="MODULE", choices=[*TESTS, "all", []])
     parser.add_argument("--out", type=Path, default=CHECKOUT / "out" / "mutation")
-    parser.add_argument("--tool", default="cosmic-ray", help="its command")
+    parser.add_argument("--tools", type=Path, default=Path(), help="folder of its commands")
     asked = parser.parse_args(arguments)
+    os.environ["PATH"] = os.pathsep.join((str(asked.tools.resolve()), os.environ["PATH"]))
+    if asked.modules and not shutil.which("cosmic-ray"):
+        parser.error("there is no command cosmic-ray: pip install cosmic-ray, or --tools FOLDER")
     modules = list(TESTS) if "all" in asked.modules else asked.modules
     if not modules:
         print("\n".join(TESTS))
-    return sum(not tried(module, asked.out.resolve(), asked.tool) for module in modules)
+    return sum(not tried(module, asked.out.resolve()) for module in modules)
 
 
-def tried(module: str, out: Path, tool: str) -> bool:
+def tried(module: str, out: Path) -> bool:
     """Try all changes of a module, and print what came of them; whether its tests can tell."""
     folder, tree = out / module.replace("/", "."), out / "tree"
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +85,7 @@ def tried(module: str, out: Path, tool: str) -> bool:
     config.write_text(CONFIG.format(module=module, cpu_s=CPU_S, python=sys.executable, tests=tests))
 
     def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [Path(tool).parent / words[0] if "/" in tool else words[0], *words[1:]]
-        return subprocess.run(command, cwd=tree, capture_output=True, text=True)
+        return subprocess.run(words, cwd=tree, capture_output=True, text=True)
 
     if not session.exists():
         if (baseline := call("cosmic-ray", "baseline", config)).returncode:
@@ -106,7 +109,9 @@ def _results(dump: str) -> Iterator[tuple[str, str]]:
     """Yield what came of each change, and its diff."""
     for line in dump.splitlines():
         _, result = json.loads(line)
-        if result is not None and result["worker_outcome"] != "skipped":
+        if result is None:
+            yield "not tried", ""
+        elif result["worker_outcome"] != "skipped":
             yield result["test_outcome"] or result["worker_outcome"], result["diff"] or ""
 
 

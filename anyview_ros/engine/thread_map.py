@@ -51,5 +51,8 @@ def thread_map(
     for _ in items:
         over.acquire()
     if errors:
-        raise errors[0]
+        try:
+            raise errors[0]
+        finally:
+            errors.clear()  # or they and the frames that they come from hold each other in memory
     return [results[place] for place in range(len(items))]
