@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 THUMBNAIL = (16, 9)
 REMEMBERED = 3000  # images of a camera: five minutes at 10 Hz, more than any buffer keeps
 SETTLED_S = 2.0  # after which all parts of a frame have come, and a subscription hears everything
+PARTS = IMAGE, CAMERA, ORIGIN = "image", "camera info", "origin"  # of a frame
 NEAR_NS = 500_000_000  # frames of one latent frame show one instant: 4 of 10 Hz, and half a period
 # A picture is stale if an older one explains it so much better than any of its own time does.
 STALE_FACTOR, STALE_MARGIN = 2.0, 0.02
@@ -99,17 +101,15 @@ class Published:
 
     def __init__(self, camera: str, shows: str = "") -> None:
         self.camera, self.shows = camera, shows
-        self._infos: Counter[int] = Counter()
-        self._images: Counter[int] = Counter()
-        self._cameras: Counter[int] = Counter()
-        self._first_s: dict[int, float] = {}  # when a part of the frame came first
+        self._parts: dict[int, dict[str, list[float]]] = {}  # when those of a stamp came
+        self._told: set[int] = set()  # those of which parts lack
         self._began_s = 0.0
         self.count = 0
 
     def new_life(self, now_s: float) -> None:
         """Let stamps come again: the node was started again."""
-        for each in (self._infos, self._images, self._cameras, self._first_s):
-            each.clear()
+        self._parts.clear()
+        self._told.clear()
         self._began_s = now_s
 
     def add_info(
@@ -126,16 +126,16 @@ class Published:
         """
         self.count += 1
         first, of_first = sources[0] if sources else ("", 0)
-        if first in sent and self._first_s.get(stamp_ns, now_s) < sent[first].since_s:
-            self._forget(stamp_ns)  # the image of then is forgotten too
-        self._note(self._infos, stamp_ns, now_s)
+        origins = self._note(ORIGIN, stamp_ns, now_s)
         if of_first != stamp_ns:
             yield f"{self.camera}: a frame of {stamp_ns} was made of one of {of_first}"
         for name, source_ns in sources:
             if name not in sent or not sent[name].times(source_ns):
                 yield f"{self.camera}: made of an image of '{name}' of {source_ns}, never sent"
-        if first in sent and self._infos[stamp_ns] > sent[first].times(stamp_ns):
-            yield f"{self.camera}: stamp {stamp_ns} was published {self._infos[stamp_ns]} times"
+        if first in sent:  # images of before are forgotten
+            times = sum(came_s >= sent[first].since_s for came_s in origins)
+            if times > sent[first].times(stamp_ns):
+                yield f"{self.camera}: stamp {stamp_ns} was published {times} times"
 
     def add_image(
         self,
@@ -145,7 +145,7 @@ class Published:
         now_s: float,
     ) -> Iterator[str]:
         """Add a picture, None where there is nothing to see; yield why it is a stale one."""
-        self._note(self._images, stamp_ns, now_s)
+        self._note(IMAGE, stamp_ns, now_s)
         if not self.shows or picture is None or self.shows not in sent:
             return
         own, other, other_ns = sent[self.shows].shown(stamp_ns, picture)
@@ -157,24 +157,33 @@ class Published:
 
     def add_camera(self, stamp_ns: int, now_s: float) -> None:
         """Add the stamp of a camera info."""
-        self._note(self._cameras, stamp_ns, now_s)
+        self._note(CAMERA, stamp_ns, now_s)
 
     def unpaired(self, now_s: float) -> Iterator[str]:
-        """Yield what lacks of frames: each has an image, a camera info and an origin."""
-        kinds = {"image": self._images, "camera info": self._cameras, "origin": self._infos}
-        begin_s, end_s = self._began_s + SETTLED_S, now_s - SETTLED_S
-        settled = [ns for ns, first_s in self._first_s.items() if begin_s <= first_s <= end_s]
-        for name, counts in kinds.items():
-            lacks = [ns for ns in settled if not counts[ns]]
+        """Yield what lacks of frames, once: each has an image, a camera info and an origin."""
+        for name in PARTS:
+            lacks = [ns for ns in self._settled(now_s) if self._lacks(ns, name)]
             if lacks:
                 yield f"{self.camera}: {len(lacks)} frames without {name}, the first {lacks[0]}"
+        self._told |= {ns for ns in self._settled(now_s) if self._lacks(ns, *PARTS)}
 
-    def _note(self, counts: Counter[int], stamp_ns: int, now_s: float) -> None:
-        counts[stamp_ns] += 1
-        self._first_s.setdefault(stamp_ns, now_s)
-        while len(self._first_s) > REMEMBERED:
-            self._forget(next(iter(self._first_s)))
+    def _settled(self, now_s: float) -> Iterator[int]:
+        """Yield the stamps of which nothing more comes, but those that were told."""
+        for stamp_ns, parts in self._parts.items():
+            came_s = sorted(chain.from_iterable(parts.values()))
+            begins = came_s[0] - self._began_s >= SETTLED_S
+            if begins and now_s - came_s[-1] >= SETTLED_S and stamp_ns not in self._told:
+                yield stamp_ns
 
-    def _forget(self, stamp_ns: int) -> None:
-        for each in (self._infos, self._images, self._cameras, self._first_s):
-            each.pop(stamp_ns, None)
+    def _lacks(self, stamp_ns: int, *names: str) -> bool:
+        """Return whether one of these parts came less often than others of a stamp."""
+        times = {name: len(self._parts[stamp_ns].get(name, ())) for name in PARTS}
+        return min(times[name] for name in names) < max(times.values())
+
+    def _note(self, part: str, stamp_ns: int, now_s: float) -> Sequence[float]:
+        """Note a part of a frame; return when it came, now included."""
+        times = self._parts.setdefault(stamp_ns, {}).setdefault(part, [])
+        times.append(now_s)
+        while len(self._parts) > REMEMBERED:
+            del self._parts[next(iter(self._parts))]
+        return times

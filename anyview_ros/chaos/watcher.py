@@ -97,10 +97,9 @@ class Watcher:
             paired: whether each frame must have all its parts; not where the node was killed.
         """
         with self._changed:
-            found = list(self._broken)
             for each in self._published.values() if paired else ():
-                found += each.unpaired(time.monotonic())
-            return found
+                self._broken += each.unpaired(time.monotonic())
+            return list(self._broken)
 
     def named(self) -> set[str]:
         """Return the words by which diagnostics named what was wrong since `begin`."""
