@@ -43,6 +43,11 @@ class SourceStream(Protocol):
         """Return the camera at its own size; None before the first image was prepared."""
         ...
 
+    @property
+    def is_silent(self) -> bool:
+        """Return whether the camera has stopped, as far as can be told."""
+        ...
+
     def status(self) -> SourceStatus: ...
 
 
@@ -166,7 +171,7 @@ class ClipGatherer:
             AnyviewError: `no_sources`, or why the best source has no clip.
         """
         streams = _some(self._streams())
-        candidates = self._candidates(spec, camera, streams, cancelled)
+        candidates, lost = self._candidates(spec, camera, streams, cancelled)
         ranked = rank_sources(candidates, self._scene_scale, keep) or sorted(streams)
         first, refused = self._first_with_clip(spec, ranked, streams)
         if first not in candidates:
@@ -181,7 +186,7 @@ class ClipGatherer:
         past = self._past(spec, self._clips(spec, [streams[first]])[0], streams, streams)
         most = self._contract.max_sources
         choice = select_complementary(first, ready, self._scene_scale, most=most, past=past)
-        without = [f"'{name}' has no clip ({error.code})" for name, error in refused.items()]
+        without = [f"'{n}' has no clip ({code})" for n, code in (lost | _codes(refused)).items()]
         return replace(choice, reason=", ".join([choice.reason, *without]))
 
     def _past(self, spec: ClipSpec, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
@@ -215,19 +220,34 @@ class ClipGatherer:
         camera: CameraRequest,
         streams: Streams,
         cancelled: Callable[[], bool],
-    ) -> dict[str, Candidate]:
-        """Return sources with frames beside the target, at the clip's beginning, middle and end."""
+    ) -> tuple[dict[str, Candidate], dict[str, str]]:
+        """Return sources with frames beside the target, at the clip's beginning, middle and end.
+
+        A camera that has stopped is none of them while others send: it would hold up their clips.
+
+        Returns:
+            They, and codes of why others are none of them.
+
+        Raises:
+            AnyviewError: transforms that are on their way, or why no source is among them.
+        """
         seeing = {
             name: (stream.buffer, newest_ns, info.camera)
             for name, stream in streams.items()
             if (newest_ns := stream.buffer.newest_ns) and (info := stream.latest_info)
         }
+        silent = {name for name in seeing if streams[name].is_silent}
+        lost: dict[str, str] = {}
+        if len(silent) < len(seeing):
+            lost = dict.fromkeys(sorted(silent), "source_silent")
+            seeing = {name: parts for name, parts in seeing.items() if name not in silent}
         if not seeing:
-            return {}
+            return {}, lost
         newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
         end_ns, num_frames = spec.grid(newest_ns, self._contract)
         span_ns = (num_frames - 1) * spec.period_ns
-        found = {}
+        found: dict[str, Candidate] = {}
+        refused: dict[str, AnyviewError] = {}
         for name, (buffer, newest_ns, source_camera) in seeing.items():
             # What a camera shows of the past is held against where the target was then.
             frames = [buffer.nearest(min(end_ns, newest_ns) - k * span_ns // 2) for k in (2, 1, 0)]
@@ -235,11 +255,20 @@ class ClipGatherer:
                 continue
             known = [frame for frame in frames if frame is not None]
             stamps_ns = [frame.stamp_ns for frame in known]
+            try:
+                poses = self._poses(spec, camera, stamps_ns, cancelled)
+            except AnyviewError as error:
+                if error.retry == "arrival":
+                    raise
+                refused[name] = error
+                continue
             found[name] = Candidate(
                 View(known[-1].camera, np.stack([frame.world_from_cam for frame in known])),
-                View(camera.camera(source_camera), self._poses(spec, camera, stamps_ns, cancelled)),
+                View(camera.camera(source_camera), poses),
             )
-        return found
+        if refused and not found:
+            raise next(iter(refused.values()))
+        return found, lost | _codes(refused)
 
     def _poses(
         self,
@@ -273,6 +302,10 @@ class ClipGatherer:
             stream.buffer.clip(end_ns, num_frames, spec.period_ns, spec.hold_before_ns)
             for stream, end_ns in zip(streams, ends_ns, strict=True)
         )
+
+
+def _codes(errors: Mapping[str, AnyviewError]) -> dict[str, str]:
+    return {name: error.code for name, error in errors.items()}
 
 
 def _own_end(stream: SourceStream, end_ns: int, spec: ClipSpec) -> int:

@@ -100,7 +100,7 @@ def live_window(
             moment, and have more frames than if each began with its newest.
         turns: how many cameras take turns.
     """
-    if answered:
+    if len(answered) >= shape.overlap:  # a clip that ended early may be shorter
         follows = stride <= shape.stride
         start_ns = answered[-shape.overlap] if follows else answered[-1] - shape.span_ns
         end_ns = start_ns + shape.span_ns + (0 if follows else stride * shape.period_ns)

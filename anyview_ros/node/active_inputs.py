@@ -58,7 +58,8 @@ class ActiveInputs:
         Raises:
             AnyviewError: `no_model`, `inactive`.
         """
-        self._ready.wait(LOAD_WAIT_S)
+        if not self._ready.wait(LOAD_WAIT_S):
+            raise AnyviewError("no_model", "a model is still loading; ask again later")
         inputs = self.current
         if inputs is None:
             self._model.required()  # raises if there is no model

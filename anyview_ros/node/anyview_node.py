@@ -146,11 +146,16 @@ class Anyview:
     def _change_model(self) -> None:
         """Serve the model that the parameters name now, on a thread: that takes up to minutes."""
         try:
-            with self._model_changes, ExitStack() as swap:
+            with self._model_changes:
+                with ExitStack() as swap:
+                    with self._node.unchanged(self._node.context.ok):
+                        loaded = self._node.state in ("inactive", "active")
+                    if loaded:
+                        self._load(lambda: swap.enter_context(self._paused()))
                 with self._node.unchanged(self._node.context.ok):
-                    loaded = self._node.state in ("inactive", "active")
-                if loaded:
-                    self._load(lambda: swap.enter_context(self._paused()))
+                    # A change before may have left the node without a model, and so without inputs.
+                    if self._node.state == "active" and self._inputs.current is None:
+                        self.start()
         except AnyviewError as error:
             if self._node.context.ok():
                 self._node.get_logger().error(f"the model was not changed: {error.message}")

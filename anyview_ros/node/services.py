@@ -102,9 +102,8 @@ class Services:
 
     def _remove(self, request: Any, response: Any) -> Any:
         def remove() -> None:
-            self._cameras.remove(request.name)
             reason = AnyviewError("camera_removed", f"'{request.name}' was removed")
-            self._queue.abort(reason, request.name)
+            self._cameras.remove(request.name, lambda: self._queue.abort(reason, request.name))
 
         return _answered(response, remove)
 

@@ -13,6 +13,7 @@ from anyview_ros.clips.ledger import LedgerSnapshot
 REMEMBERED_STAMPS = 64
 OTHER_CLOCK_NS = 1_000_000_000  # cameras of one robot differ by transport, which takes less
 FAR_S = 60.0  # between stamps and a clock that cannot be the same
+SILENT_NS = 2_000_000_000  # a camera that sends nothing for so long has stopped
 FRESH_NS = 5_000_000_000  # a trouble not seen for this long is over
 
 LARGE_IMAGE_REMEDY = (

@@ -18,6 +18,7 @@ from anyview_ros.clips.clip_windows import (
     live_window,
     lossless_window,
 )
+from anyview_ros.clips.intake.source_health import SILENT_NS
 from anyview_ros.clips.streaming.pending_frames import SUPERSEDED, PendingFrames
 from anyview_ros.clips.streaming.retry_policy import RetryPolicy
 from anyview_ros.clips.streaming.stream_ledger import StreamLedger, StreamSnapshot
@@ -78,7 +79,8 @@ class Stream:
         self._retries = RetryPolicy(patience_s, now_ns, rest_s)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._epoch = 0
-        self._heard_at = now_ns()
+        self._began_at = now_ns()
+        self._heard_at: dict[str, int] = {}  # by source
         self.change(request)
 
     def change(self, request: CameraRequest) -> None:
@@ -86,6 +88,7 @@ class Stream:
         assert request.stream is not None
         with self._lock:
             self._request = request.stream
+            self._chooses = not (request.sources or request.stream.lossless)
             self._decimator = RateDecimator(request.stream.rate_hz, self._shape.period_ns)
             self._stride = self._decimator.stride(self._shape)
             self._retries.forget_problem()
@@ -108,9 +111,14 @@ class Stream:
         return self._source
 
     def wants_source(self) -> bool:
-        """Return whether to choose a source now: frames came, and none was chosen yet."""
+        """Return whether to choose a source now: frames came, and none was chosen yet.
+
+        A live stream chooses again where its source has stopped and others send.
+        """
         with self._lock:
-            return not (self._source or self._frames.is_empty() or self._retries.is_resting)
+            if self._frames.is_empty() or self._retries.is_resting:
+                return False
+            return not self._source or (self._chooses and self._has_lost_its_source())
 
     def follow(self, sources: tuple[str, ...]) -> None:
         """Answer the frames of the first of these cameras from now on."""
@@ -138,8 +146,8 @@ class Stream:
                 else:
                     self._frames.forget(source)
             skipped = self._frames.add(source, stamp_ns, is_changed)
+            self._heard_at[source] = self._now_ns()
             if source == self._source:
-                self._heard_at = self._now_ns()
                 self._ledger.add_frame(stamp_ns)
                 if skipped:
                     self._ledger.skipped[skipped] += 1
@@ -252,7 +260,14 @@ class Stream:
             return self._quiet_s()
 
     def _quiet_s(self) -> float:
-        return (self._now_ns() - self._heard_at) / 1e9
+        return self._quiet_ns(self._source) / 1e9
+
+    def _quiet_ns(self, source: str) -> int:
+        return self._now_ns() - self._heard_at.get(source, self._began_at)
+
+    def _has_lost_its_source(self) -> bool:
+        is_heard = any(self._quiet_ns(name) < SILENT_NS for name in self._heard_at)
+        return is_heard and self._quiet_ns(self._source) > SILENT_NS
 
     def _next_window(self, ended: bool, join_ns: int, turns: int) -> Window | None:
         waiting = self._frames.stamps(self._source)

@@ -97,13 +97,13 @@ class ClipMaker:
         """Start the inference process again if it has ended; return whether it had.
 
         Raises:
-            AnyviewError: those of `Worker.start`.
+            AnyviewError: those of `Worker.start`; `cancelled` where the ticket was.
         """
         worker = self._model().worker
         had_ended = worker.pid is None
         if had_ended:
             with _excusing(ticket, worker):
-                worker.start()
+                worker.start(cancelled=ticket.is_cancelled)
         return had_ended
 
     def make(
@@ -121,6 +121,8 @@ class ClipMaker:
         Raises:
             AnyviewError: the ticket's reason, and those of `Worker.synthesize`.
         """
+        if ticket.is_cancelled():  # perhaps with the topics of its camera
+            raise ticket.reason()
         options, worker = self._options(job), job.model.worker
         synthesize = partial(
             worker.synthesize,

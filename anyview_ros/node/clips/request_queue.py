@@ -44,6 +44,7 @@ class Ticket:
         self.is_ready = False  # it waits for nothing but its turn
         self.share = next(iter(priorities))  # whose the turn is
         self.began: float | None = None  # its turn
+        self.is_over = False  # its turn: it is being published
         self.sources: tuple[str, ...] | None = None  # names, once their clips are cut
         self.queue_s = 0.0  # waited for others, once it is its turn
         self.model_s: float | None = None  # of its turn, once its clip is made
@@ -128,9 +129,18 @@ class RequestQueue:
         finally:
             with self._changed:
                 self._tickets.remove(ticket)
-                if ticket.began is not None:
-                    self._charge(ticket, time.monotonic() - ticket.began)
-                self._changed.notify_all()
+                self._end_turn(ticket)
+
+    def end_turn(self, ticket: Ticket) -> None:
+        """Let the next one have the model; the ticket keeps its place until it is answered."""
+        with self._changed:
+            self._end_turn(ticket)
+
+    def _end_turn(self, ticket: Ticket) -> None:
+        if ticket.began is not None and not ticket.is_over:
+            ticket.is_over = True
+            self._charge(ticket, time.monotonic() - ticket.began)
+        self._changed.notify_all()
 
     def _charge(self, ticket: Ticket, seconds: float) -> None:
         """Charge for what the model took of a turn, for all of one that failed.
@@ -195,9 +205,10 @@ class RequestQueue:
 
     def _is_turn_of(self, ticket: Ticket) -> bool:
         """Return whether a ticket is next, and note in it whose share its turn is."""
-        if any(other.began is not None for other in self._tickets):
+        if any(other.began is not None and not other.is_over for other in self._tickets):
             return False
-        ready = [other for other in self._tickets if other.is_ready and not other.is_cancelled()]
+        waiting = [other for other in self._tickets if other.is_ready and not other.is_over]
+        ready = [other for other in waiting if not other.is_cancelled()]
         priorities = {name: p for other in ready for name, p in other.priorities.items()}
         if not priorities:  # the ticket was cancelled just now
             return False

@@ -128,6 +128,7 @@ class Synthesizer:
             made = self._maker.make(
                 job, ticket, lambda *progress: on_stage(forecast.stage(*progress))
             )
+            self._queue.end_turn(ticket)  # what publishing takes is no time of the model's
             self._last_decode_s = made.synthesis.decode_s
             steps = made.synthesis.steps * max(1, camera.request.message.uncertainty_samples)
             on_stage(Stage("publish", steps, steps, 0.0))

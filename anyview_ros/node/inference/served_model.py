@@ -41,6 +41,11 @@ class RunningModel:
         return self.package.contract
 
     @property
+    def wanted(self) -> tuple[str, ProviderChoice]:
+        """Return the parameters that it was loaded by."""
+        return self.name, self.worker.requested_provider
+
+    @property
     def reclaimable(self) -> ReclaimableMemory:
         """Return the memory that is free once this model has ended."""
         return ReclaimableMemory(device_of(self.worker.provider), self.needed)
@@ -112,7 +117,7 @@ class ServedModel:
             try:
                 return self._replace(name, provider, functools.cache(before_swap), unloads)
             except AnyviewError as error:
-                return self._fall_back(error, unloads)
+                return self._fall_back(error, provider, unloads)
             finally:
                 self.loading = ""
                 self._decided.set()
@@ -147,13 +152,16 @@ class ServedModel:
             old.worker.stop()
         return model
 
-    def _fall_back(self, error: AnyviewError, unloads: int) -> RunningModel:
+    def _fall_back(
+        self, error: AnyviewError, provider: ProviderChoice, unloads: int
+    ) -> RunningModel:
         """Serve the last good model and return it; raise `error` if there is none."""
         if self._unloads != unloads:
             raise error
         why = f"model '{self.name}' cannot run: {error.message}"
         good = self._last_good
-        if self._running is None and good is not None and good.name != self.name:
+        is_other = good is not None and good.wanted != (self.name, provider)
+        if self._running is None and good is not None and is_other:
             try:
                 self._start(restarted := good.restarted_copy())
                 self._serve(restarted, unloads)
@@ -163,7 +171,9 @@ class ServedModel:
         if running is None:
             self._absence = why
             raise error
-        self.refused = AnyviewError(error.code, f"{why}; '{running.name}' is served on")
+        by = f", by {running.worker.provider}" if running.name == self.name else ""
+        served = f"'{running.name}' is served on{by}"
+        self.refused = AnyviewError(error.code, f"{why}; {served}")
         return running
 
     def _start(

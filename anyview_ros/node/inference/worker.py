@@ -106,6 +106,7 @@ class Worker:
         self,
         reclaimable: ReclaimableMemory = NOTHING_RECLAIMABLE,
         free_memory: Callable[[], None] = lambda: None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """Start the process and wait until it has loaded the model.
 
@@ -113,13 +114,14 @@ class Worker:
             reclaimable: memory that `free_memory` frees.
             free_memory: called if the model fits only after that, and everything else of it is in
                 order.
+            cancelled: whether the caller waits no longer; the process goes on loading.
 
         Raises:
-            AnyviewError: why the model cannot run; `worker_died` when the process ended, and
-                `worker_hung` when it did nothing more.
+            AnyviewError: why the model cannot run; `worker_died` when the process ended,
+                `worker_hung` when it did nothing more, `cancelled`.
         """
         with self._busy:
-            self._ready_process(reclaimable, free_memory)
+            self._ready_process(reclaimable, free_memory, cancelled)
 
     def synthesize(
         self,
@@ -142,7 +144,7 @@ class Worker:
         job = JobHeader(headers, target, options, given)
         with self._busy:
             self._settle(cancelled)
-            process = self._ready_process()
+            process = self._ready_process(cancelled=cancelled)
             *videos, begin, frames, uncertainty, depth = process.pixels.arrays(job.shapes)
             process.write_sources(videos, sources)
             if known is not None:
@@ -169,37 +171,49 @@ class Worker:
         self,
         reclaimable: ReclaimableMemory = NOTHING_RECLAIMABLE,
         free_memory: Callable[[], None] = lambda: None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> InferenceProcess:
         process = self._process
-        if process is not None and process.is_alive:
+        if process is None or not process.is_alive:
+            if self._stopped:
+                raise AnyviewError("no_model", "the model was unloaded; load it again")
+            process = InferenceProcess(self._package, self.requested_provider, reclaimable)
+            self._process = process
+            if self._stopped:  # meanwhile, before there was a process to end
+                process.end()
+            self._watchdog.begin(LOADING)
+        if process.is_ready:
             return process
-        if self._stopped:
-            raise AnyviewError("no_model", "the model was unloaded; load it again")
-        process = InferenceProcess(self._package, self.requested_provider, reclaimable)
-        self._process = process
-        if self._stopped:  # meanwhile, before there was a process to end
-            process.end()
-        ready = self._load(process, free_memory)
-        assert isinstance(ready, Ready)
-        if ready.model_sha256 != self._package.sha256:
-            process.end()
-            raise AnyviewError(
-                "model_damaged",
-                f"{self._package.path} changed on disk since it was loaded; restart the node",
-            )
-        self._provider = ready.provider
+        try:
+            ready = self._loaded(process, free_memory, cancelled)
+            if ready.model_sha256 != self._package.sha256:
+                raise AnyviewError(
+                    "model_damaged",
+                    f"{self._package.path} changed on disk since it was loaded; restart the node",
+                )
+        except AnyviewError as error:
+            if error.code != "cancelled":
+                process.end()  # it may take a while to end by itself, and the next job would get it
+            raise
+        self._provider, process.is_ready = ready.provider, True
         return process
 
-    def _load(self, process: InferenceProcess, free_memory: Callable[[], None]) -> Reply:
+    def _loaded(
+        self,
+        process: InferenceProcess,
+        free_memory: Callable[[], None],
+        cancelled: Callable[[], bool],
+    ) -> Ready:
+        """Wait until a process has loaded the model; of one that loads on, wait for the rest."""
         began, missed_s = time.monotonic(), self._watchdog.missed_s
         try:
-            self._watchdog.begin(LOADING)
-            ready = self._reply(process)
+            ready = self._reply(process, cancelled=cancelled)
             if isinstance(ready, NeedsMemory):
                 free_memory()
                 process.send(MemoryFreed())
                 self._watchdog.begin(LOADING)
-                ready = self._reply(process)
+                ready = self._reply(process, cancelled=cancelled)
+            assert isinstance(ready, Ready)
             return ready
         finally:  # what is missed of it counts already
             self._starting_s += time.monotonic() - began - (self._watchdog.missed_s - missed_s)
@@ -234,7 +248,7 @@ class Worker:
             AnyviewError: `cancelled`.
         """
         process = self._process
-        while process is not None and process.owes_answer:
+        while process is not None and process.is_ready and process.owes_answer:
             if cancelled():
                 raise AnyviewError("cancelled", "cancelled while another job was being ended")
             with suppress(AnyviewError):  # that job is cancelled, and the next process is new
@@ -261,6 +275,7 @@ class InferenceProcess:
             )
         self._connection = Connection(ours.detach())
         self._written: list[list[NDArray[np.uint8]]] = []  # images in the pixels, by source
+        self.is_ready = False  # it has loaded the model
         self.owes_answer = False  # to a job whose caller does not wait any more
 
     @property

@@ -24,7 +24,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from anyview_ros.clips.frame_buffer import FrameBuffer
 from anyview_ros.clips.intake.camera_intake import CameraIntake, OnFrame, ignore_frame
 from anyview_ros.clips.intake.intake_config import IntakeConfig
-from anyview_ros.clips.intake.source_health import LARGE_IMAGE_REMEDY, Problem, SourceStatus
+from anyview_ros.clips.intake.source_health import (
+    LARGE_IMAGE_REMEDY,
+    SILENT_NS,
+    Problem,
+    SourceStatus,
+)
 from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.imaging.lenses import RectifiedCamera
@@ -41,7 +46,6 @@ RELIABLE_DEPTH = 60  # where no frame may be lost, though a model takes all core
 INFO_DEPTH = 50
 RETRY_PERIOD_S = 0.1
 LATCH_PERIOD_S = 1.0  # between two looks at who publishes camera infos, and how
-SILENT_NS = 2_000_000_000  # a camera that has a publisher and sends nothing for so long is named
 
 
 class CameraStream:
@@ -76,10 +80,11 @@ class CameraStream:
             lookup=tree.lookup,
             on_epoch=on_epoch,
             now_ns=now_ns,
-            on_frame=on_frame,
+            on_frame=self._on_frame,
         )
         self._now_ns = now_ns
-        self._heard_ns = now_ns()
+        self._heard_ns = self._stored_ns = now_ns()
+        self._note_frame = on_frame
         self._encoding = ""
         self._tree = tree
         tree.on_arrival(self._intake.retry)
@@ -135,6 +140,11 @@ class CameraStream:
         """Return the optical frame that the header of that image names."""
         last = self._intake.last_camera
         return last[1] if last else None
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether no frame has been stored for SILENT_NS."""
+        return self._now_ns() - self._stored_ns > SILENT_NS
 
     def status(self) -> SourceStatus:
         """Return one instant, for diagnostics; problems of the connection come first."""
@@ -212,6 +222,10 @@ class CameraStream:
         self._bring_to_our_clock(message)
         self._intake.on_image(message)
 
+    def _on_frame(self, source: str, stamp_ns: int, is_changed: bool) -> None:
+        self._stored_ns = self._now_ns()
+        self._note_frame(source, stamp_ns, is_changed)
+
     def _on_info(self, message: CameraInfo) -> None:
         self._bring_to_our_clock(message)
         self._intake.on_info(message)
@@ -240,13 +254,13 @@ class CameraStream:
             for publisher in publishers
             if (reason := mismatch(publisher.qos_profile, self._images.qos_profile))
         ]
-        silent_ns = self._now_ns() - self._heard_ns
         for reason in mismatches:
             yield Problem(
                 "qos_mismatch",
                 f"'{topic}': {reason}; set {self.name}.reliability to 'best_effort', which matches "
                 "every publisher",
             )
+        silent_ns = self._now_ns() - self._heard_ns
         if silent_ns > SILENT_NS and not mismatches:
             yield Problem(
                 "no_images",

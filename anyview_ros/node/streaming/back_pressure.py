@@ -50,6 +50,7 @@ class BackPressure:
         self._requests: dict[str, Any] = {}
         self._called_at: float | None = None  # of the call that is not answered yet
         self._not_before = 0.0
+        self._paused = ""  # name of the player that stands because of us
         self._held_since: int | None = None
         self._held_ns = 0
         self._calls = 0
@@ -63,23 +64,32 @@ class BackPressure:
             backlogs: frames that wait for their answer, of each; may be empty.
             shape: of their clips.
         """
-        mode = self._settings().back_pressure
+        mode, most = self._settings().back_pressure, max(backlogs, default=0)
         with self._lock:
-            if (
-                mode in SERVICES
-                and not self._closed
-                and self._is_free()
-                and (self.holding or self._ready(mode, backlogs))
-            ):
-                most = max(backlogs, default=0)
+            if self._closed or not self._is_free():
+                return
+            if self._paused:
+                self._regulate_paused(mode != "player" or most <= shape.frames, any(backlogs))
+                return
+            if mode != "step":
+                self._hold(False)
+            if mode in SERVICES and (self.holding or self._ready(mode, backlogs)):
                 if mode == "step":
                     self._hold(bool(backlogs) and most >= shape.frames)
                     if backlogs and not self.holding:
                         self._call(STEP)
-                elif not self.holding and most >= self._high(shape):
+                elif most >= self._high(shape):
                     self._call(PAUSE)
-                elif self.holding and most <= shape.frames:
-                    self._call(RESUME)
+
+    def release(self) -> None:
+        """Let go of the source, while there is no model to answer its frames; never wait."""
+        with self._lock:
+            if self._closed or not self._is_free():
+                return
+            if self._paused:
+                self._regulate_paused(may_go_on=True)
+            else:
+                self._hold(False)
 
     @property
     def holding(self) -> bool:
@@ -110,13 +120,29 @@ class BackPressure:
         """Resume a player that stands because of us, and wait a moment until it has answered."""
         with self._lock:
             self._closed = True
-            if not (self.holding and self._node.context.ok()):
+            if not (self._paused and self._node.context.ok()):
                 return
-            if self._settings().back_pressure != STEP:
-                self._call(RESUME)
+            self._regulate_paused(may_go_on=True)
         deadline = time.monotonic() + CLOSE_S
-        while self.holding and time.monotonic() < deadline:
+        while self._paused and time.monotonic() < deadline:
             time.sleep(CLOSE_S / 100)
+
+    def _regulate_paused(self, may_go_on: bool, is_missed: bool = False) -> None:
+        """Resume the player if it may go on; one that has ended holds nothing back.
+
+        Args:
+            is_missed: whether it is a problem if it has ended.
+        """
+        try:
+            self._client(self._name(RESUME))
+        except AnyviewError as error:
+            self._hold(False)
+            self._fail(error.code, error.message)
+            if not is_missed:
+                self._problem = None
+        else:
+            if may_go_on:
+                self._call(RESUME)
 
     def _ready(self, mode: BackPressureMode, backlogs: Sequence[int]) -> bool:
         """Return whether the services that are needed are there; if not, note the problem.
@@ -160,7 +186,8 @@ class BackPressure:
         return max(shape.frames + 1, min(2 * shape.frames, room))
 
     def _name(self, service: str) -> str:
-        return f"{self._settings().back_pressure_node.rstrip('/')}/{service}"
+        node = self._paused or self._settings().back_pressure_node.rstrip("/")
+        return f"{node}/{service}"
 
     def _call(self, service: str) -> None:
         name = self._name(service)
@@ -173,6 +200,7 @@ class BackPressure:
         self._calls += 1
         if service == PAUSE:
             self._hold(True)
+            self._paused = name.removesuffix(f"/{PAUSE}")
         client.call_async(self._requests[name]()).add_done_callback(
             lambda future: self._on_answer(service, future)
         )
@@ -187,6 +215,7 @@ class BackPressure:
         accepted = getattr(answer, "success", True)
         if accepted == (service == RESUME):
             self._hold(False)
+            self._paused = ""
         self._problem = None
         if not accepted:
             text = getattr(answer, "message", "")

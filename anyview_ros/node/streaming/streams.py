@@ -110,17 +110,19 @@ class Streams:
     def _on_cameras(self) -> None:
         """Make, change and drop streams, after a change of the cameras or of the model."""
         model = self._model.current
-        if model is None:
-            return
         with self._changed:
-            known = self._streams if model.contract == self._contract else {}
-            self._contract, streams = model.contract, dict[str, Stream]()
+            known = self._streams
+            if model is not None and model.contract != self._contract:
+                known, self._contract = {}, model.contract
+            streams: dict[str, Stream] = {}
             for request in (camera.request for camera in self._cameras.listed()):
-                if request.stream is not None:
-                    stream = known.get(request.name) or self._stream(request, model.contract)
+                stream = known.get(request.name)
+                if stream is None and model is not None and request.stream is not None:
+                    stream = self._stream(request, model.contract)
+                if stream is not None and request.stream is not None:
                     stream.change(request)
                     streams[request.name] = stream
-            self._streams = streams
+            self._streams = streams  # without a model none are added, but some may be gone
             self._changed.notify_all()
 
     def _stream(self, request: CameraRequest, contract: Contract) -> Stream:
@@ -143,13 +145,16 @@ class Streams:
                 if not self._node.context.ok():
                     return  # a signal has ended ROS in this process
                 self._node.get_logger().error(traceback.format_exc())
+                time.sleep(POLL_S)
 
     def _hold_back(self) -> None:
         model = self._model.current
-        if model is not None:
-            lossless = [stream for stream in self._now().values() if stream.request.lossless]
-            backlogs = [stream.backlog() for stream in lossless]
-            self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
+        if model is None:
+            self.back_pressure.release()
+            return
+        lossless = [stream for stream in self._now().values() if stream.request.lossless]
+        backlogs = [stream.backlog() for stream in lossless]
+        self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
 
     def _due(self) -> dict[str, Stream]:
         """Return the streams whose next clip can be made now, by name."""

@@ -123,8 +123,7 @@ class CameraTopics:
     @property
     def wants_depth(self) -> bool:
         """Return whether the topic of depth has subscribers."""
-        publisher = self._publishers.get(DEPTH)
-        return publisher is not None and self._node.count_subscribers(publisher.topic_name) > 0
+        return self._count_listeners(DEPTH) > 0
 
     @property
     def has_room(self) -> bool:
@@ -161,8 +160,9 @@ class CameraTopics:
         """End the topics; what was not published yet is dropped."""
         self._closing.set()
         self._thread.join()
-        for publisher in self._publishers.values():
-            self._node.destroy_publisher(publisher)
+        with self._in_use:
+            for publisher in self._publishers.values():
+                self._node.destroy_publisher(publisher)
 
     def _planned(self, clip: PublishedClip) -> PublishedClip:
         """Take the clip's share of time from now on, and return it with its delays."""
@@ -186,7 +186,13 @@ class CameraTopics:
 
     def _known_listeners(self) -> int:
         """Return the number of subscribers in the graph, of all topics."""
-        names = [publisher.topic_name for publisher in self._publishers.values()]
+        return self._count_listeners(*TOPICS, DEPTH)
+
+    def _count_listeners(self, *topics: str) -> int:
+        """Return the number of subscribers in the graph, of those of these topics that are open."""
+        with self._in_use:
+            there = self._publishers if not self._closing.is_set() else {}
+            names = [there[topic].topic_name for topic in topics if topic in there]
         return sum(self._node.count_subscribers(name) for name in names)
 
     def _wait_for_listeners(self) -> None:

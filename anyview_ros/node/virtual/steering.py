@@ -21,6 +21,7 @@ from anyview_ros.clips.virtual.placement_messages import stamped_pose
 from anyview_ros.errors import AnyviewError
 from anyview_ros.imaging.message_fields import seconds, stamp_ns
 from anyview_ros.msg import VirtualCamera
+from anyview_ros.node import qos_overrides
 from anyview_ros.node.messages import pose_message
 
 MAX_STEP_M = 1000.0  # a marker dragged along a plane seen edge-on flies further
@@ -135,15 +136,20 @@ class PoseTopics:
         self._subscriptions: dict[str, Subscription] = {}
 
     def open(self, name: str) -> None:
-        """Listen to the poses of a camera."""
-        self._subscriptions[name] = self._node.create_subscription(
-            PoseStamped,
-            f"virtual/{name}/set_pose",
-            partial(self._on_pose, name),
-            QoSProfile(depth=QUEUE_POSES, reliability=ReliabilityPolicy.RELIABLE),
-            callback_group=self._group,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        """Listen to the poses of a camera.
+
+        Raises:
+            AnyviewError: `invalid_parameter` for overrides of its QoS.
+        """
+        with qos_overrides.checked(f"virtual/{name}"):
+            self._subscriptions[name] = self._node.create_subscription(
+                PoseStamped,
+                f"virtual/{name}/set_pose",
+                partial(self._on_pose, name),
+                QoSProfile(depth=QUEUE_POSES, reliability=ReliabilityPolicy.RELIABLE),
+                callback_group=self._group,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
 
     def close(self, name: str) -> None:
         """Do not listen any more."""

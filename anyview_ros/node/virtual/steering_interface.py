@@ -26,7 +26,11 @@ class SteeringInterface:
         self._refused: dict[str, AnyviewError] = {}
 
     def add(self, request: CameraRequest) -> None:
-        """Subscribe to the poses of a camera, and show its marker."""
+        """Subscribe to the poses of a camera, and show its marker.
+
+        Raises:
+            AnyviewError: `invalid_parameter`.
+        """
         self._poses.open(request.name)
         self._show(request)
 

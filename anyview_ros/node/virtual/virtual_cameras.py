@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -61,6 +61,11 @@ class Surroundings(Protocol):
         """Return the stamp of the newest source image, 0 if there is none."""
 
 
+class _Taken(NamedTuple):
+    sources: tuple[str, ...]
+    frames: tuple[str, ...]
+
+
 class VirtualCameras:
     """Added cameras by name, and those that live for one request. Thread-safe: one lock.
 
@@ -107,17 +112,17 @@ class VirtualCameras:
             AnyviewError: `name_taken`, `frame_taken`, `invalid_parent`, `too_many_cameras`,
                 `invalid_parameter` for overrides of the topics' QoS.
         """
-        with self._lock:
-            self._refuse_taken(request)
+        taken = self._taken_around()
+        with self._lock, ExitStack() as undo:
+            self._refuse_taken(request, taken)
             self._refuse_one_too_many()
             topics = self._open(request, contract)
-            try:
-                self._place(request)
-            except AnyviewError:
-                topics.close()
-                raise
-            self._cameras[request.name] = VirtualCamera(request, topics)
+            undo.callback(topics.close)
+            self._place(request)
+            undo.callback(self._frames.drop, request.frame_id)
             self._steering.add(request)
+            self._cameras[request.name] = VirtualCamera(request, topics)
+            undo.pop_all()
         self._on_change()
         self._node.get_logger().info(f"virtual camera '{request.name}' was added")
 
@@ -176,8 +181,11 @@ class VirtualCameras:
                     held = replace(camera.request, placement=camera.request.placement.hold_newest())
                     self._cameras[name] = replace(camera, request=held)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, end_requests: Callable[[], None]) -> None:
         """Close the topics and take back the frame.
+
+        Args:
+            end_requests: called once the camera is not found any more, before its topics close.
 
         Raises:
             AnyviewError: `unknown_camera`.
@@ -188,6 +196,7 @@ class VirtualCameras:
             self._steering.drop(name)
             self._frames.drop(camera.request.frame_id)
         self._on_change()
+        end_requests()
         camera.topics.close()
         self._node.get_logger().info(f"virtual camera '{name}' was removed")
 
@@ -244,8 +253,9 @@ class VirtualCameras:
         Raises:
             AnyviewError: `name_taken`, `frame_taken`.
         """
+        taken = self._taken_around()
         with self._lock:
-            self._refuse_taken(request)
+            self._refuse_taken(request, taken)
             self._temporary.add(request.name)
         topics = self._open(request, contract)
         try:
@@ -263,7 +273,11 @@ class VirtualCameras:
             )
         return self._cameras[name]
 
-    def _refuse_taken(self, request: CameraRequest) -> None:
+    def _taken_around(self) -> _Taken:
+        """Return the names that others have; not under the lock, for it may wait for a model."""
+        return _Taken(self._surroundings.source_names(), self._surroundings.tree_frames())
+
+    def _refuse_taken(self, request: CameraRequest, taken: _Taken) -> None:
         if request.name in self._cameras:
             raise AnyviewError(
                 "name_taken", f"there is a virtual camera '{request.name}'; update or remove it"
@@ -274,12 +288,12 @@ class VirtualCameras:
                 f"a request is running whose camera is '{request.name}'; choose another name, or "
                 "wait for its answer",
             )
-        if request.name in self._surroundings.source_names():
+        if request.name in taken.sources:
             raise AnyviewError(
                 "name_taken", f"'{request.name}' is a source camera; choose another name"
             )
         frame = request.frame_id
-        if frame in self._surroundings.tree_frames() and not self._frames.is_ours(frame):
+        if frame in taken.frames and not self._frames.is_ours(frame):
             raise AnyviewError(
                 "frame_taken", f"another node publishes the frame '{frame}'; choose another name"
             )

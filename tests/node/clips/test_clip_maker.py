@@ -40,3 +40,15 @@ def test_a_start_and_a_hang_are_noted_in_the_ticket(code: str, is_excused: bool)
         maker.make(job, ticket)
     assert ticket.is_excused == is_excused
     assert ticket.excused_s == 3.0
+
+
+def test_a_ticket_that_was_cancelled_asks_nothing_of_the_cameras_topics() -> None:
+    """They are closed when the camera is removed."""
+    maker = ClipMaker(Mock(), Mock(), Mock(), Mock(), Mock())
+    ticket = Ticket("chase", lambda: False, {"chase": 0})
+    ticket.abort(AnyviewError("camera_removed", ""))
+    job: Any = Mock()
+    with pytest.raises(AnyviewError) as refused:
+        maker.make(job, ticket)
+    assert refused.value.code == "camera_removed"
+    assert not job.mock_calls

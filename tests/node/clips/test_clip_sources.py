@@ -85,6 +85,7 @@ def stream(
         buffer=buffer,
         latest_info=RectifiedCamera(CAMERA, np.eye(4)) if numbers else None,
         source_frame_id=f"{name}_optical_frame",
+        is_silent=False,
         status=lambda: SimpleNamespace(topic=f"/{name}/image_raw", problems=problems),
         drive=lambda more: drive(name, more, buffer, ledger),
     )
@@ -186,6 +187,44 @@ def test_a_source_without_a_clip_beside_the_first_is_left_out_and_said(contract:
     choices: dict[str, Choice] = {}
     assert gather(contract, streams, wide(), choices.__setitem__).names == ("front",)
     assert choices["a"].reason.endswith("'left' has no clip (too_few_frames)")
+
+
+def test_a_camera_that_has_stopped_is_left_out_and_said(contract: Contract) -> None:
+    """Its frames stay in its buffer: it would be the best source, or hold up the others' clips."""
+    streams = {"left": stream("left", range(1, 13)), "front": stream("front", range(1, 15))}
+    assert set(gather(contract, streams, wide()).names) == {"front", "left"}
+    assert gather(contract, streams, request("left_optical_frame")).names == ("left",)
+    streams["left"].is_silent = True
+    for asked in (wide(), request("left_optical_frame")):
+        choices: dict[str, Choice] = {}
+        assert gather(contract, streams, asked, choices.__setitem__).names == ("front",)
+        assert choices["a"].reason.endswith("'left' has no clip (source_silent)")
+    streams["front"].is_silent = True
+    assert gather(contract, streams, request("left_optical_frame")).names == ("left",)
+
+
+def test_a_source_of_a_time_whose_transforms_are_gone_is_left_out(contract: Contract) -> None:
+    def expires(stamp_ns: int) -> NDArray[np.float64]:
+        if stamp_ns < 20 * PERIOD_NS:
+            raise AnyviewError("tf_expired", "too old")
+        return world_from_base(stamp_ns)
+
+    tree = Tree()
+    tree.poses["base_link"] = expires
+    old, new = stream("left", range(1, 15)), stream("front", range(20, 35))
+    fixed = FixedFrame(cast(FrameTree, tree), "odom", timeout_s=0.05)
+
+    def choose(streams: dict[str, Any]) -> Choice:
+        gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale)
+        asked = request("base_link")
+        camera = camera_request(asked.camera, contract)
+        return gatherer.choose(requested_clip(asked, contract), camera, lambda: False)
+
+    choice = choose({"left": old, "front": new})
+    assert choice.names == ("front",)
+    assert choice.reason.endswith("'left' has no clip (tf_expired)")
+    with pytest.raises(AnyviewError, match="too old"):
+        choose({"left": old})
 
 
 @pytest.mark.parametrize("phase", [0.1, 0.48, 0.5, 0.52, 0.9])

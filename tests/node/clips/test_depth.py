@@ -117,6 +117,15 @@ def test_depth_is_an_image_of_metres_with_the_stamp_and_frame_of_the_pixels() ->
         assert len(heard) == 2
 
 
+def test_topics_that_are_closed_have_no_listeners() -> None:
+    with graph(213) as opened, topics(213, True) as made:
+        opened.listen(Image, "/virtual/deep/depth")
+        wait_for(lambda: made.wants_depth, "the listener")
+        made.close()
+        assert not made.wants_depth
+        assert made.publish(published(measured())).delays_s == (0.0, 0.0)
+
+
 def test_times_are_reserved_where_a_clip_is_published_and_only_there() -> None:
     with graph(213) as opened, topics(213, False) as made:
         opened.listen(Image, "/virtual/deep/image_raw")

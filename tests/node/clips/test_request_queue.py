@@ -244,3 +244,19 @@ def test_a_turn_costs_what_the_model_took_or_what_is_not_excused(
     with queue.enter_stream(never, {"one": 0, "two": 0}) as ticket:
         queue.wait_turn(ticket)
         assert ticket.share == following
+
+
+def test_a_clip_that_is_being_published_holds_nobody_up_and_its_place_all_the_same() -> None:
+    queue = RequestQueue()
+    with queue.enter("chase", never, "chase") as first, queue.enter("side", never) as second:
+        queue.wait_turn(first)
+        first.model_s = 0.1
+        queue.end_turn(first)
+        queue.wait_turn(second)
+        assert len(queue) == 2
+        assert queue.state_of("chase") == "running"
+        queue.end_turn(second)
+    assert len(queue) == 0
+    with queue.enter("chase", never, "chase") as own, queue.enter("new", never, "new") as other:
+        own.is_ready = True
+        queue.wait_turn(other)  # the one of which the model took less

@@ -303,3 +303,11 @@ def test_where_memory_holds_one_model_only(tmp_path: Path) -> None:
         assert is_gone(again)
         running.send_again()
         assert running.frame()[0] == "second"
+
+        damaged(second)
+        assert running.manager.set("model", str(wrong)).successful
+        running.status(lambda status: "nor can" in status.message)
+        assert running.manager.set("model", str(first)).successful
+        running.status(lambda status: values_of(status).get("model") == "first")
+        running.send_again()
+        assert running.frame() == running.first, "it is listening again, too"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.inference import served_model
 from anyview_ros.node.inference.served_model import ServedModel
+from anyview_ros.node.inference.worker import Worker
 from anyview_ros.packages import ModelPackage, load_package
 from tests.packages import make_package
 
@@ -34,3 +36,26 @@ def test_a_load_that_has_begun_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
         assert model.load(str(package), "cpu") is model.required()
     finally:
         model.unload()
+
+
+def test_a_provider_that_cannot_start_gives_the_model_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory holds one model, it was ended before."""
+
+    class OneAtATime(Worker):
+        def start(self, reclaimable: Any = None, free: Any = lambda: None, **_: Any) -> None:
+            free()
+            if self.requested_provider == "tensorrt":
+                raise AnyviewError("no_provider", "it cannot start")
+            self._provider = "cpu"
+
+    monkeypatch.setattr(served_model, "Worker", OneAtATime)
+    model, package = ServedModel(), str(make_package(tmp_path / "tiny"))
+    model.load(package, "cpu")
+    assert model.load(package, "tensorrt") is model.required()
+    assert model.required().worker.requested_provider == "cpu"
+    assert model.refused is not None
+    assert model.refused.message.endswith("tiny' is served on, by cpu")
+    with pytest.raises(AnyviewError, match="it cannot start"):
+        ServedModel().load(package, "tensorrt")

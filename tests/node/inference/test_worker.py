@@ -427,6 +427,51 @@ def test_a_model_damaged_on_disk_is_refused_by_the_process(tmp_path: Path) -> No
     assert refused.value.code == "model_damaged"
 
 
+def test_a_process_that_cannot_load_is_given_no_job(tmp_path: Path) -> None:
+    """It takes a while to end by itself."""
+    package = load_package(make_package(tmp_path / "tiny"))
+    with started(package) as worker:
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        wait_for_end(worker.pid or 0)
+        (package.path / "decode.onnx").write_bytes(b"cut")
+        for _ in range(3):
+            with pytest.raises(AnyviewError) as refused:
+                worker.synthesize([source(0)], TARGET, SynthesisOptions())
+            assert refused.value.code == "model_damaged"
+            assert worker.pid is None
+        assert worker.deaths == 0
+
+
+def test_who_cancels_does_not_wait_for_a_process_that_starts(
+    package: ModelPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loads on, and is there for the next job."""
+    monkeypatch.setattr(worker_module, "CANCEL_WAIT_S", 0.1)
+    worker, cancelled = Worker(package, "cpu"), threading.Event()
+    starts = Mock(side_effect=InferenceProcess)
+    monkeypatch.setattr(worker_module, "InferenceProcess", starts)
+
+    def stop() -> None:
+        while worker.pid is None:
+            pass
+        os.kill(worker.pid, signal.SIGSTOP)
+        cancelled.set()
+
+    threading.Thread(target=stop).start()
+    try:
+        with pytest.raises(AnyviewError) as refused:
+            worker.synthesize([source(0)], TARGET, SynthesisOptions(), cancelled=cancelled.is_set)
+        assert refused.value.code == "cancelled"
+        with pytest.raises(AnyviewError) as refused:
+            worker.start(cancelled=cancelled.is_set)
+        assert refused.value.code == "cancelled"
+        os.kill(worker.pid or 0, signal.SIGCONT)
+        worker.synthesize([source(0)], TARGET, SynthesisOptions())
+        assert starts.call_count == 1
+    finally:
+        worker.stop()
+
+
 def test_another_model_under_the_same_path_is_refused(tmp_path: Path) -> None:
     package = load_package(make_package(tmp_path / "tiny"))
     make_package(tmp_path / "tiny", licence="CC0-1.0")

@@ -403,6 +403,7 @@ def test_what_is_wrong_with_the_connection_is_named(
         monkeypatch.setattr(camera_stream, "SILENT_NS", 0)
         assert "has a publisher, but no image came" in receiver.problems["no_images"]
         assert "FASTDDS_DEFAULT_PROFILES_FILE" in receiver.problems["no_images"]
+        assert receiver.stream.is_silent
 
 
 def test_a_source_that_is_held_back_is_not_silent(
@@ -415,6 +416,7 @@ def test_a_source_that_is_held_back_is_not_silent(
         camera.node.create_publisher(Image, "/front/image_raw", 1)
         wait_for(lambda: "no_publisher" not in receiver.problems, "the publisher")
         assert not receiver.problems
+        assert not receiver.stream.is_silent
 
 
 def test_a_closed_stream_listens_no_more_and_can_be_opened_again(contract: Contract) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from anyview_ros.msg import VirtualCamera
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyview_ros.clips.intake.source_health import SILENT_NS
 from anyview_ros.clips.streaming.retry_policy import MAX_DEATHS
 from anyview_ros.clips.streaming.stream import Stream
 from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
@@ -224,3 +226,38 @@ def test_another_source_goes_on_where_the_one_before_was(contract: Contract) -> 
     ledger = one.status().ledger
     assert (ledger.seen, ledger.published, ledger.waiting) == (18, 17, 1)
     assert ledger.balanced
+
+
+def test_a_live_stream_whose_source_has_stopped_wants_another(contract: Contract) -> None:
+    def lost(mode: int, sources: tuple[str, ...] = ()) -> bool:
+        clock = Clock()
+        one = Stream(camera(contract, mode, sources), contract, 0.0, now_ns=clock)
+        one.note("front", stamp(1))
+        one.note("left", stamp(1))
+        one.follow(("front",))
+        assert not one.wants_source()
+        clock.now += SILENT_NS + 1
+        assert not one.wants_source(), "none sends"
+        one.note("left", stamp(30))
+        return one.wants_source()
+
+    assert lost(VirtualCamera.LIVE)
+    assert not lost(VirtualCamera.LIVE, ("front",)), "it was named"
+    assert not lost(VirtualCamera.LOSSLESS), "each frame of its first choice is to be answered"
+
+
+def test_a_live_stream_begins_anew_after_a_clip_that_ended_early(contract: Contract) -> None:
+    """As one that was lossless: a model of 41 frames overlaps by 5, and fewer were answered."""
+    long = replace(contract, frames=(41,), latent=replace(contract.latent, time=4))
+    one = Stream(camera(long, VirtualCamera.LOSSLESS), long, 0.0)
+    for k in range(3):
+        one.note("front", stamp(k))
+    window = one.window(ended=True)
+    assert window is not None
+    stamps = tuple(window.end_ns - k * PERIOD for k in reversed(range(41)))
+    assert len(one.accept(window, stamps, np.zeros((41, *SIZE, 3), np.uint8), 0.5)) == 3
+    one.change(camera(long, VirtualCamera.LIVE))
+    one.note("front", stamp(3))
+    window = one.window()
+    assert window is not None
+    assert (window.end_ns, window.continues) == (stamp(3), False)
