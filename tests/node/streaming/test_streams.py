@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count, islice
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 from anyview_ros.msg import VirtualCamera
 
+from anyview_ros.clips.clip_spec import ClipSpec
 from anyview_ros.clips.virtual.camera_request import camera_request
 from anyview_ros.contract import Contract
-from anyview_ros.node.clips.request_queue import RequestQueue
+from anyview_ros.node.clips.request_queue import RequestQueue, Ticket
 from anyview_ros.node.streaming.streams import Streams
+from anyview_ros.node.virtual import virtual_cameras
 from anyview_ros.packages import load_package
 from tests.packages import make_package
 
@@ -41,11 +46,10 @@ class Cameras:
     def named(self, name: str) -> Any:
         return self._there[name]
 
-    def add(self, name: str, contract: Contract) -> None:
-        message = VirtualCamera(name=name, rate=10.0, sources=["front"])
-        topics = SimpleNamespace(has_room=True)
-        request = camera_request(message, contract)
-        self._there[name] = SimpleNamespace(request=request, topics=topics)
+    def add(self, name: str, contract: Contract, priority: int = 0) -> None:
+        message = VirtualCamera(name=name, rate=10.0, priority=priority, sources=["front"])
+        topics: Any = SimpleNamespace(has_room=True)
+        self._there[name] = virtual_cameras.VirtualCamera(camera_request(message, contract), topics)
         self._on_change()
 
     def remove(self, name: str) -> None:
@@ -82,6 +86,57 @@ def test_a_camera_that_is_removed_while_there_is_no_model_has_no_stream(
         status = streams.status("kept")
         assert status is not None
         assert status.ledger.seen == 1
+
+
+class Maker:
+    """Makes clips in no time, of a second of the model's each; meanwhile new frames come."""
+
+    def __init__(self, note: Callable[[], None], contract: Contract) -> None:
+        self._note = note
+        self._period_ns, self._frames = round(contract.frame_period * 1e9), contract.frames[0]
+        self.made: Counter[str] = Counter()
+
+    def start_process(self, ticket: Ticket) -> bool:
+        return False
+
+    def gather(self, spec: ClipSpec, camera: Any, *_: Any) -> Any:
+        stamps = [spec.end_ns - k * self._period_ns for k in reversed(range(self._frames))]
+        size = SimpleNamespace(camera=SimpleNamespace(height=2, width=2))
+        name = camera.request.name
+        return SimpleNamespace(stamps_ns=tuple(stamps), names=("front",), target=size, camera=name)
+
+    def make(self, job: Any, ticket: Ticket, before: object) -> Any:
+        ticket.model_s = 1.0
+        self.made[job.camera] += 1
+        self._note()
+        frames = np.zeros((self._frames, 2, 2, 3), np.uint8)
+        synthesis = SimpleNamespace(frames=frames, model_s=1.0)
+        return SimpleNamespace(job=job, synthesis=synthesis, age_s=lambda now_ns: 0.0)
+
+    def publish(self, made: Any, chosen: Sequence[int]) -> None:
+        pass
+
+
+def test_shares_follow_priorities(contract: Contract) -> None:
+    model, cameras = SimpleNamespace(current=SimpleNamespace(contract=contract)), Cameras()
+    model.required = lambda: model.current
+    stamps = count(10**9, 10**8)
+
+    def note() -> None:
+        for stamp in islice(stamps, 40):
+            streams.note("front", stamp, False)
+
+    maker, node = Maker(note, contract), Mock()
+    node.get_clock().now().nanoseconds = 0
+    with running(model, cameras, maker, node) as streams:
+        for name, priority in (("low", 0), ("high", 3)):
+            cameras.add(name, contract, priority)
+        note()
+        deadline = time.monotonic() + 30
+        while maker.made["low"] < 20:
+            assert time.monotonic() < deadline, maker.made
+            time.sleep(0.01)
+    assert 3.5 < maker.made["high"] / maker.made["low"] < 4.5, "four times as much is its share"
 
 
 def test_a_bug_does_not_take_a_core(contract: Contract) -> None:
