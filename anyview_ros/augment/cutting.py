@@ -55,7 +55,7 @@ class RecordedStream:
     def __init__(self, intake: CameraIntake, buffer: FrameBuffer) -> None:
         self._intake, self.buffer = intake, buffer
         self.latest_info: RectifiedCamera | None = None
-        self.is_silent = False  # a recording has no present, in which it could be told
+        self.stored_ns = 0  # a recording has no present in which a camera could be silent
 
     def status(self) -> SourceStatus:
         return self._intake.status()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_spec import ClipSpec
 from anyview_ros.clips.frame_buffer import FrameBuffer
-from anyview_ros.clips.intake.source_health import SourceStatus
+from anyview_ros.clips.intake.source_health import SILENT_NS, SourceStatus
 from anyview_ros.clips.source_choice import (
     Candidate,
     Choice,
@@ -44,8 +44,8 @@ class SourceStream(Protocol):
         ...
 
     @property
-    def is_silent(self) -> bool:
-        """Return whether the camera has stopped, as far as can be told."""
+    def stored_ns(self) -> int:
+        """Return when its newest frame was stored, on a steady clock of all streams."""
         ...
 
     def status(self) -> SourceStatus: ...
@@ -236,13 +236,12 @@ class ClipGatherer:
             for name, stream in streams.items()
             if (newest_ns := stream.buffer.newest_ns) and (info := stream.latest_info)
         }
-        silent = {name for name in seeing if streams[name].is_silent}
-        lost: dict[str, str] = {}
-        if len(silent) < len(seeing):
-            lost = dict.fromkeys(sorted(silent), "source_silent")
-            seeing = {name: parts for name, parts in seeing.items() if name not in silent}
         if not seeing:
-            return {}, lost
+            return {}, {}
+        heard_ns = max(streams[name].stored_ns for name in seeing)
+        silent = [name for name in seeing if heard_ns - streams[name].stored_ns > SILENT_NS]
+        lost = dict.fromkeys(sorted(silent), "source_silent")
+        seeing = {name: parts for name, parts in seeing.items() if name not in silent}
         newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
         end_ns, num_frames = spec.grid(newest_ns, self._contract)
         span_ns = (num_frames - 1) * spec.period_ns

@@ -260,14 +260,11 @@ class Stream:
             return self._quiet_s()
 
     def _quiet_s(self) -> float:
-        return self._quiet_ns(self._source) / 1e9
-
-    def _quiet_ns(self, source: str) -> int:
-        return self._now_ns() - self._heard_at.get(source, self._began_at)
+        return (self._now_ns() - self._heard_at.get(self._source, self._began_at)) / 1e9
 
     def _has_lost_its_source(self) -> bool:
-        is_heard = any(self._quiet_ns(name) < SILENT_NS for name in self._heard_at)
-        return is_heard and self._quiet_ns(self._source) > SILENT_NS
+        newest = max(self._heard_at.values(), default=self._began_at)
+        return newest - self._heard_at.get(self._source, self._began_at) > SILENT_NS
 
     def _next_window(self, ended: bool, join_ns: int, turns: int) -> Window | None:
         waiting = self._frames.stamps(self._source)

@@ -142,9 +142,9 @@ class CameraStream:
         return last[1] if last else None
 
     @property
-    def is_silent(self) -> bool:
-        """Return whether no frame has been stored for SILENT_NS."""
-        return self._now_ns() - self._stored_ns > SILENT_NS
+    def stored_ns(self) -> int:
+        """Return when its newest frame was stored, by `now_ns`."""
+        return self._stored_ns
 
     def status(self) -> SourceStatus:
         """Return one instant, for diagnostics; problems of the connection come first."""

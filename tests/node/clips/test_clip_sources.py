@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_sources import ClipGatherer, GatheredClip
 from anyview_ros.clips.frame_buffer import BufferLimits, FrameBuffer
+from anyview_ros.clips.intake.source_health import SILENT_NS
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
 from anyview_ros.clips.ledger import Ledger
 from anyview_ros.clips.source_choice import Choice
@@ -85,7 +86,7 @@ def stream(
         buffer=buffer,
         latest_info=RectifiedCamera(CAMERA, np.eye(4)) if numbers else None,
         source_frame_id=f"{name}_optical_frame",
-        is_silent=False,
+        stored_ns=0,
         status=lambda: SimpleNamespace(topic=f"/{name}/image_raw", problems=problems),
         drive=lambda more: drive(name, more, buffer, ledger),
     )
@@ -194,12 +195,12 @@ def test_a_camera_that_has_stopped_is_left_out_and_said(contract: Contract) -> N
     streams = {"left": stream("left", range(1, 13)), "front": stream("front", range(1, 15))}
     assert set(gather(contract, streams, wide()).names) == {"front", "left"}
     assert gather(contract, streams, request("left_optical_frame")).names == ("left",)
-    streams["left"].is_silent = True
+    streams["front"].stored_ns = SILENT_NS + 1
     for asked in (wide(), request("left_optical_frame")):
         choices: dict[str, Choice] = {}
         assert gather(contract, streams, asked, choices.__setitem__).names == ("front",)
         assert choices["a"].reason.endswith("'left' has no clip (source_silent)")
-    streams["front"].is_silent = True
+    streams["left"].stored_ns = 1  # now it has stopped no longer than the other
     assert gather(contract, streams, request("left_optical_frame")).names == ("left",)
 
 

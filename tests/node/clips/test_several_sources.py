@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
-from anyview_ros.msg import VirtualCamera
+from anyview_ros.msg import SynthesisInfo, VirtualCamera
 
 from anyview_ros.imaging.message_fields import stamp_ns
 from tests.graph import Graph
-from tests.node.rig import SENT, Caller, Rig, asked, live, values_of
+from tests.node.rig import PERIOD_NS, SENT, Caller, Rig, asked, live, values_of, wait_for
 from tests.node.test_lifecycle import Manager
 from tests.packages import make_package
 
@@ -65,6 +67,29 @@ def test_the_node_chooses_as_many_as_the_model_takes_and_says_why(
             reason = sources_of(caller, "wide")[1]
         assert result.infos[-1].sources == [names[0]]
         assert f"'{names[1]}' would add" in reason
+
+
+def test_a_live_camera_goes_on_with_another_source_where_its_own_has_stopped(model: Path) -> None:
+    with live(DOMAIN, model, cameras=("front", "left")) as (opened, rig, caller):
+        camera = VirtualCamera(name="chase", parent_frame="front_optical_frame", rate=10.0)
+        assert caller.add(camera).success
+        heard = opened.listen(SynthesisInfo, "/virtual/chase/synthesis_info")
+        stamps = count(SENT[0], PERIOD_NS)
+
+        def sends(holds: Callable[[], bool]) -> Callable[[], bool]:
+            def sent() -> bool:
+                rig.send([next(stamps)])
+                return holds()
+
+            return sent
+
+        wait_for(sends(lambda: bool(heard) and heard[-1].sources == ["front"]), "the best source")
+        front = rig.images.pop("front")
+        wait_for(sends(lambda: heard[-1].sources == ["left"]), "the other one")
+        _, reason = sources_of(caller, "chase")
+        assert reason.endswith("'front' has no clip (source_silent)")
+        rig.images["front"] = front
+        wait_for(sends(lambda: heard[-1].sources == ["front"]), "the best source again")
 
 
 def _another_model(opened: Graph, rig: Rig, caller: Caller, model: Path) -> None:

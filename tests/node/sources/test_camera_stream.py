@@ -149,7 +149,9 @@ def test_frames_of_another_process_arrive_posed_and_stamped(contract: Contract) 
     with robot(20) as publisher, graph(20) as opened:
         receiver = Receiver(opened, contract)
         receiver.find(publisher)
+        assert receiver.stream.stored_ns < (before_ns := time.monotonic_ns())
         receiver.receive(publisher, sent)
+        assert before_ns < receiver.stream.stored_ns < time.monotonic_ns()
         clip = receiver.stream.buffer.clip(0, 9, PERIOD_NS)
         status = receiver.stream.status()
     assert clip.stamps_ns == tuple(sent)
@@ -403,7 +405,6 @@ def test_what_is_wrong_with_the_connection_is_named(
         monkeypatch.setattr(camera_stream, "SILENT_NS", 0)
         assert "has a publisher, but no image came" in receiver.problems["no_images"]
         assert "FASTDDS_DEFAULT_PROFILES_FILE" in receiver.problems["no_images"]
-        assert receiver.stream.is_silent
 
 
 def test_a_source_that_is_held_back_is_not_silent(
@@ -416,7 +417,6 @@ def test_a_source_that_is_held_back_is_not_silent(
         camera.node.create_publisher(Image, "/front/image_raw", 1)
         wait_for(lambda: "no_publisher" not in receiver.problems, "the publisher")
         assert not receiver.problems
-        assert not receiver.stream.is_silent
 
 
 def test_a_closed_stream_listens_no_more_and_can_be_opened_again(contract: Contract) -> None:
