@@ -99,9 +99,7 @@ class CameraTopics:
         self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
         self.set_depth(has_depth)
         # One clip may wait for the one that is leaving; callers faster than real time wait too.
-        self._clips: queue.Queue[PublishedClip] = queue.Queue()
-        self._order = threading.Lock()
-        self._given = self._taken = 0  # clips
+        self._clips: queue.Queue[PublishedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
         self._never_matched = 0
         self._due = self._planned_end = 0.0
@@ -130,19 +128,18 @@ class CameraTopics:
     @property
     def has_room(self) -> bool:
         """Return whether `publish` would not wait."""
-        return self._clips.empty()
+        return not self._clips.full()
 
     def publish(self, clip: PublishedClip) -> PublishedClip:
         """Reserve the times of a clip behind the one before, and hand it over.
 
         Waits while one clip is leaving and another is waiting. Returns the clip with its delays.
         """
-        with self._order:
-            planned = self._planned(clip)
-            self._clips.put(planned)
-            before, self._given = self._given, self._given + 1
-        while self._taken < before and not self._closing.wait(POLL_S):
-            pass
+        planned = self._planned(clip)
+        while not self._closing.is_set():
+            with suppress(queue.Full):
+                self._clips.put(planned, timeout=POLL_S)
+                break
         return planned
 
     def publish_and_close(self, clip: PublishedClip) -> PublishedClip:
@@ -216,9 +213,7 @@ class CameraTopics:
         try:
             while not self._closing.is_set():
                 with suppress(queue.Empty):
-                    clip = self._clips.get(timeout=IDLE_S)
-                    self._taken += 1
-                    self._publish_clip(clip)
+                    self._publish_clip(self._clips.get(timeout=IDLE_S))
                     self._clips.task_done()
         except Exception:
             if self._node.context.ok():

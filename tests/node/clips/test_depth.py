@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -116,24 +115,6 @@ def test_depth_is_an_image_of_metres_with_the_stamp_and_frame_of_the_pixels() ->
         made.publish(published(np.empty((0, 48, 64), np.float32)))
         opened.wait_until(lambda: len(images) == 4, "a clip made while nobody listened")
         assert len(heard) == 2
-
-
-def test_clips_leave_in_the_order_in_which_they_came() -> None:
-    """Several wait for room at once: a request's turn is over when its clip is made."""
-    with graph(213) as opened, topics(213, False) as made:
-        images = opened.listen(Image, "/virtual/deep/image_raw")
-        send_until(made, lambda: bool(images))
-        stamps = [(k * 10**9, k * 10**9 + 10**8) for k in range(3, 11)]
-        clips = [replace(published(measured(), each), period_s=0.05) for each in stamps]
-        threads = [threading.Thread(target=made.publish, args=(clip,)) for clip in clips]
-        for thread in threads:
-            thread.start()
-            threading.Event().wait(0.02)
-        opened.wait_until(lambda: stamp_ns(images[-1].header.stamp) == stamps[-1][1], "the last")
-        heard = [stamp_ns(image.header.stamp) for image in images]
-        assert heard[-16:] == [stamp for each in stamps for stamp in each]
-        for thread in threads:
-            thread.join()
 
 
 def test_topics_that_are_closed_have_no_listeners() -> None:
