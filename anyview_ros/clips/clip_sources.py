@@ -45,7 +45,7 @@ class SourceStream(Protocol):
 
     @property
     def stored_ns(self) -> int:
-        """Return when its newest frame was stored, on a steady clock of all streams."""
+        """Return when its newest frame was stored, by an `Activity` of all streams."""
         ...
 
     def status(self) -> SourceStatus: ...
@@ -223,7 +223,8 @@ class ClipGatherer:
     ) -> tuple[dict[str, Candidate], dict[str, str]]:
         """Return sources with frames beside the target, at the clip's beginning, middle and end.
 
-        A camera that has stopped is none of them while others send: it would hold up their clips.
+        If the newest clip is wanted, a camera that has stopped is none of them while others send:
+        it would hold up their clips.
 
         Returns:
             They, and codes of why others are none of them.
@@ -240,6 +241,8 @@ class ClipGatherer:
             return {}, {}
         heard_ns = max(streams[name].stored_ns for name in seeing)
         silent = [name for name in seeing if heard_ns - streams[name].stored_ns > SILENT_NS]
+        if spec.end_ns or spec.start_ns:  # it may have a clip of then
+            silent = []
         lost = dict.fromkeys(sorted(silent), "source_silent")
         seeing = {name: parts for name, parts in seeing.items() if name not in silent}
         newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())

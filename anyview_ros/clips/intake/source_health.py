@@ -14,6 +14,7 @@ REMEMBERED_STAMPS = 64
 OTHER_CLOCK_NS = 1_000_000_000  # cameras of one robot differ by transport, which takes less
 FAR_S = 60.0  # between stamps and a clock that cannot be the same
 SILENT_NS = 2_000_000_000  # a camera that sends nothing for so long has stopped
+PAUSE_NS = 500_000_000  # without a frame of any camera; what is longer is a pause of all
 FRESH_NS = 5_000_000_000  # a trouble not seen for this long is over
 
 LARGE_IMAGE_REMEDY = (
@@ -22,6 +23,28 @@ LARGE_IMAGE_REMEDY = (
     "FASTDDS_DEFAULT_PROFILES_FILE (Kilted and later) set to anyview_ros's config/fastdds.xml, "
     "give a container a larger /dev/shm, or set the camera's reliability to 'reliable'"
 )
+
+
+class Activity:
+    """A clock that goes while frames come: a pause of all cameras makes none silent.
+
+    Not thread-safe. Its times begin at 1.
+    """
+
+    def __init__(self) -> None:
+        self._noted_at: int | None = None
+        self._time_ns = 1
+
+    def note(self, now_ns: int) -> int:
+        """Note that a frame of some camera came; return the time by this clock.
+
+        Args:
+            now_ns: of a steady clock.
+        """
+        if self._noted_at is not None:
+            self._time_ns += min(max(now_ns - self._noted_at, 0), PAUSE_NS)
+        self._noted_at = now_ns
+        return self._time_ns
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from anyview_ros.clips.clip_windows import (
     live_window,
     lossless_window,
 )
-from anyview_ros.clips.intake.source_health import SILENT_NS
+from anyview_ros.clips.intake.source_health import SILENT_NS, Activity
 from anyview_ros.clips.streaming.pending_frames import SUPERSEDED, PendingFrames
 from anyview_ros.clips.streaming.retry_policy import RetryPolicy
 from anyview_ros.clips.streaming.stream_ledger import StreamLedger, StreamSnapshot
@@ -79,8 +79,9 @@ class Stream:
         self._retries = RetryPolicy(patience_s, now_ns, rest_s)
         self._failed_ns = 0  # newest frame when a live clip failed: it waits for a newer one
         self._epoch = 0
-        self._began_at = now_ns()
-        self._heard_at: dict[str, int] = {}  # by source
+        self._heard_at = now_ns()
+        self._activity = Activity()
+        self._active_at: dict[str, int] = {}  # when a frame of each source came, by that
         self.change(request)
 
     def change(self, request: CameraRequest) -> None:
@@ -139,6 +140,7 @@ class Stream:
             is_changed: whether it is the first of another calibration, so that no clip holds it
                 and the frame before.
         """
+        now = self._now_ns()  # which has a lock of its own, and asks streams under it
         with self._lock:
             if self._frames.jumps(source, stamp_ns):
                 if source in self._sources:
@@ -146,8 +148,9 @@ class Stream:
                 else:
                     self._frames.forget(source)
             skipped = self._frames.add(source, stamp_ns, is_changed)
-            self._heard_at[source] = self._now_ns()
+            self._active_at[source] = self._activity.note(now)
             if source == self._source:
+                self._heard_at = now
                 self._ledger.add_frame(stamp_ns)
                 if skipped:
                     self._ledger.skipped[skipped] += 1
@@ -260,11 +263,11 @@ class Stream:
             return self._quiet_s()
 
     def _quiet_s(self) -> float:
-        return (self._now_ns() - self._heard_at.get(self._source, self._began_at)) / 1e9
+        return (self._now_ns() - self._heard_at) / 1e9
 
     def _has_lost_its_source(self) -> bool:
-        newest = max(self._heard_at.values(), default=self._began_at)
-        return newest - self._heard_at.get(self._source, self._began_at) > SILENT_NS
+        newest = max(self._active_at.values(), default=0)
+        return newest - self._active_at.get(self._source, 0) > SILENT_NS
 
     def _next_window(self, ended: bool, join_ns: int, turns: int) -> Window | None:
         waiting = self._frames.stamps(self._source)

@@ -94,17 +94,17 @@ class ClipMaker:
         return job
 
     def start_process(self, ticket: Ticket) -> bool:
-        """Start the inference process again if it has ended; return whether it had.
+        """Start the inference process if it is not ready; return whether it was not.
 
         Raises:
             AnyviewError: those of `Worker.start`; `cancelled` where the ticket was.
         """
         worker = self._model().worker
-        had_ended = worker.pid is None
-        if had_ended:
+        is_waited_for = not worker.is_ready
+        if is_waited_for:
             with _excusing(ticket, worker):
                 worker.start(cancelled=ticket.is_cancelled)
-        return had_ended
+        return is_waited_for
 
     def make(
         self,

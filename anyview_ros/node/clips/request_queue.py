@@ -207,8 +207,14 @@ class RequestQueue:
         """Return whether a ticket is next, and note in it whose share its turn is."""
         if any(other.began is not None and not other.is_over for other in self._tickets):
             return False
-        waiting = [other for other in self._tickets if other.is_ready and not other.is_over]
-        ready = [other for other in waiting if not other.is_cancelled()]
+        # One clip of a share is published at a time: what waits behind it may still make room.
+        published = {other.share for other in self._tickets if other.is_over}
+        ready = [
+            other
+            for other in self._tickets
+            if other.is_ready and not other.is_cancelled()
+            if not (other.is_request and other.share in published)
+        ]
         priorities = {name: p for other in ready for name, p in other.priorities.items()}
         if not priorities:  # the ticket was cancelled just now
             return False

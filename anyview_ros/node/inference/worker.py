@@ -93,6 +93,12 @@ class Worker:
         return process.pid if process is not None and process.is_alive else None
 
     @property
+    def is_ready(self) -> bool:
+        """Return whether the process is there and has loaded the model."""
+        process = self._process
+        return process is not None and process.is_ready and process.is_alive
+
+    @property
     def silence(self) -> Silence | None:
         """Return since when the process has not reported, once that is long; else None."""
         return self._watchdog.silence

@@ -27,6 +27,7 @@ from anyview_ros.clips.intake.intake_config import IntakeConfig
 from anyview_ros.clips.intake.source_health import (
     LARGE_IMAGE_REMEDY,
     SILENT_NS,
+    Activity,
     Problem,
     SourceStatus,
 )
@@ -60,6 +61,7 @@ class CameraStream:
         on_epoch: called on that thread with the camera's name and the reason when its header
             stamps jump back by more than a second; its buffer is cleared by then.
         on_frame, now_ns: see `CameraIntake`.
+        activity: of all cameras; by itself it has its own.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class CameraStream:
         on_epoch: Callable[[str, str], None],
         on_frame: OnFrame = ignore_frame,
         now_ns: Callable[[], int] = time.monotonic_ns,
+        activity: Activity | None = None,
     ) -> None:
         self._node = node
         self._intake = CameraIntake(
@@ -83,7 +86,9 @@ class CameraStream:
             on_frame=self._on_frame,
         )
         self._now_ns = now_ns
-        self._heard_ns = self._stored_ns = now_ns()
+        self._heard_ns = now_ns()
+        self._activity = activity or Activity()
+        self._stored_ns = 0
         self._note_frame = on_frame
         self._encoding = ""
         self._tree = tree
@@ -143,7 +148,7 @@ class CameraStream:
 
     @property
     def stored_ns(self) -> int:
-        """Return when its newest frame was stored, by `now_ns`."""
+        """Return when its newest frame was stored, by the activity of all cameras."""
         return self._stored_ns
 
     def status(self) -> SourceStatus:
@@ -223,7 +228,7 @@ class CameraStream:
         self._intake.on_image(message)
 
     def _on_frame(self, source: str, stamp_ns: int, is_changed: bool) -> None:
-        self._stored_ns = self._now_ns()
+        self._stored_ns = self._activity.note(self._now_ns())
         self._note_frame(source, stamp_ns, is_changed)
 
     def _on_info(self, message: CameraInfo) -> None:

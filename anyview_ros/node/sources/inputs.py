@@ -12,6 +12,7 @@ from rclpy.validate_topic_name import validate_topic_name
 
 from anyview_ros.clips.intake.camera_intake import OnFrame, ignore_frame
 from anyview_ros.clips.intake.intake_config import TF_MARGIN_S, IntakeConfig, buffer_limits
+from anyview_ros.clips.intake.source_health import Activity
 from anyview_ros.clips.intake.source_options import SourceOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.parameters import Settings, declare_camera
@@ -61,6 +62,7 @@ class Inputs:
         self._on_epoch = on_epoch
         self._on_frame = on_frame
         self._now_ns = now_ns
+        self._activity = Activity()
         self._group = ImageGroup()
         self.tree = FrameTree(node, settings.buffer_s + TF_MARGIN_S, self._group)
         self.fixed = FixedFrame(self.tree, settings.fixed_frame, settings.tf_timeout_s)
@@ -169,6 +171,7 @@ class Inputs:
                 on_epoch=self._on_epoch,
                 on_frame=self._on_frame,
                 now_ns=self._now_ns,
+                activity=self._activity,
             )
         except AnyviewError as error:
             self.refused[name] = error

@@ -51,6 +51,7 @@ class BackPressure:
         self._called_at: float | None = None  # of the call that is not answered yet
         self._not_before = 0.0
         self._paused = ""  # name of the player that stands because of us
+        self._is_calling = False
         self._held_since: int | None = None
         self._held_ns = 0
         self._calls = 0
@@ -143,6 +144,8 @@ class BackPressure:
         else:
             if may_go_on:
                 self._call(RESUME)
+            elif not self.holding:  # it was out of sight
+                self._call(PAUSE)
 
     def _ready(self, mode: BackPressureMode, backlogs: Sequence[int]) -> bool:
         """Return whether the services that are needed are there; if not, note the problem.
@@ -201,15 +204,19 @@ class BackPressure:
         if service == PAUSE:
             self._hold(True)
             self._paused = name.removesuffix(f"/{PAUSE}")
+        self._is_calling = True
         client.call_async(self._requests[name]()).add_done_callback(
             lambda future: self._on_answer(service, future)
         )
+        self._is_calling = False
 
     def _on_answer(self, service: str, future: Any) -> None:
         with self._lock:
             self._called_at = None
             self._apply_answer(service, future.result())
-        self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
+            has_lock = self._is_calling  # the answer was there at once, and the caller goes on
+        if not has_lock:
+            self._on_answered()  # outside of the lock: it asks streams, and they ask for the time
 
     def _apply_answer(self, service: str, answer: Any) -> None:
         accepted = getattr(answer, "success", True)

@@ -150,7 +150,8 @@ class Streams:
     def _hold_back(self) -> None:
         model = self._model.current
         if model is None:
-            self.back_pressure.release()
+            if not self._model.loading:
+                self.back_pressure.release()
             return
         lossless = [stream for stream in self._now().values() if stream.request.lossless]
         backlogs = [stream.backlog() for stream in lossless]

@@ -206,7 +206,8 @@ class CameraTopics:
         self._never_matched = missing
 
     def _missing_listeners(self) -> int:
-        matched = sum(p.get_subscription_count() for p in self._publishers.values())
+        with self._in_use:
+            matched = sum(p.get_subscription_count() for p in self._publishers.values())
         return self._known_listeners() - matched
 
     def _run(self) -> None:

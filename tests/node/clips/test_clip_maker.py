@@ -52,3 +52,12 @@ def test_a_ticket_that_was_cancelled_asks_nothing_of_the_cameras_topics() -> Non
         maker.make(job, ticket)
     assert refused.value.code == "camera_removed"
     assert not job.mock_calls
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_a_process_that_loads_is_waited_for_before_a_clip_is_chosen(is_ready: bool) -> None:
+    worker = Mock(is_ready=is_ready, excused_s=0.0)
+    model: Any = Mock(return_value=Mock(worker=worker))
+    maker = ClipMaker(Mock(), Mock(), model, Mock(), Mock())
+    assert maker.start_process(Ticket("chase", lambda: False, {"chase": 0})) != is_ready
+    assert worker.start.called != is_ready

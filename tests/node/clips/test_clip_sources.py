@@ -200,6 +200,9 @@ def test_a_camera_that_has_stopped_is_left_out_and_said(contract: Contract) -> N
         choices: dict[str, Choice] = {}
         assert gather(contract, streams, asked, choices.__setitem__).names == ("front",)
         assert choices["a"].reason.endswith("'left' has no clip (source_silent)")
+    then = request("left_optical_frame")
+    then.end_time = time_message(12 * PERIOD_NS)
+    assert gather(contract, streams, then).names == ("left",), "it has a clip of then"
     streams["left"].stored_ns = 1  # now it has stopped no longer than the other
     assert gather(contract, streams, request("left_optical_frame")).names == ("left",)
 

@@ -260,3 +260,22 @@ def test_a_clip_that_is_being_published_holds_nobody_up_and_its_place_all_the_sa
     with queue.enter("chase", never, "chase") as own, queue.enter("new", never, "new") as other:
         own.is_ready = True
         queue.wait_turn(other)  # the one of which the model took less
+
+
+def test_one_clip_of_a_share_is_published_at_a_time_and_the_others_make_room() -> None:
+    """Who asks more often than its clips can be shown keeps nobody else out."""
+    queue = RequestQueue()
+    with ExitStack() as stack:
+        own = [stack.enter_context(queue.enter("a", never, "a")) for _ in range(MAX_WAITING + 1)]
+        queue.wait_turn(own[0])
+        queue.end_turn(own[0])
+        turns = threading.Thread(target=queue.wait_turn, args=(own[1],))
+        turns.start()
+        other = stack.enter_context(queue.enter("b", never, "b"))
+        assert own[-1].is_cancelled()
+        queue.wait_turn(other)
+        assert own[1].began is None, "the clip before is being published"
+        queue.end_turn(other)
+        own[0].share = ""  # as if it were answered
+        turns.join(DEADLINE_S)
+        assert own[1].began is not None

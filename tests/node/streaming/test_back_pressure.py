@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,9 +83,11 @@ def test_a_player_that_ends_while_it_is_paused_holds_up_nothing(
     assert not pressure.holding
     assert goes_on(pressure)
     assert (pressure.problem is not None) == bool(backlog)
-    player.is_there = True  # it was out of sight only
+    player.is_there = True  # it was out of sight only, or it is another one
+    pressure.regulate([MUCH], SHAPE)
+    assert pressure.holding
     pressure.regulate([0], SHAPE)
-    assert player.calls == ["pause", "resume"]
+    assert player.calls == ["pause", "pause", "resume"]
     assert pressure.problem is None
 
 
@@ -105,3 +108,18 @@ def test_without_a_model_nothing_is_held(pressure: BackPressure, player: Player)
     assert goes_on(pressure)
     pressure.release()
     assert player.calls == ["pause", "resume"]
+
+
+def test_streams_are_not_asked_under_the_lock(player: Player, settings: SimpleNamespace) -> None:
+    """They hold a lock of their own when they ask for the time; an answer may come at once."""
+
+    def on_answer() -> None:
+        asks = threading.Thread(target=pressure.now_ns, daemon=True)
+        asks.start()
+        asks.join(5.0)
+        assert not asks.is_alive(), "the time is locked"
+
+    node: Any = player
+    pressure = BackPressure(node, lambda: settings, on_answer)
+    pressure.regulate([MUCH], SHAPE)
+    assert player.calls == ["pause"]

@@ -236,9 +236,12 @@ def test_a_live_stream_whose_source_has_stopped_wants_another(contract: Contract
         one.note("left", stamp(1))
         one.follow(("front",))
         assert not one.wants_source()
-        clock.now += SILENT_NS + 1
-        assert not one.wants_source(), "none sends"
-        one.note("left", stamp(30))
+        clock.now += 10 * SILENT_NS
+        one.note("left", stamp(2))
+        assert not one.wants_source(), "none sent for a while, and this is the first to go on"
+        for k in range(3, 3 + SILENT_NS // PERIOD):
+            clock.now += PERIOD
+            one.note("left", stamp(k))
         return one.wants_source()
 
     assert lost(VirtualCamera.LIVE)

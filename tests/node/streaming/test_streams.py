@@ -77,7 +77,7 @@ def test_a_camera_that_is_removed_while_there_is_no_model_has_no_stream(
         before = streams.status("kept")
         assert before is not None
         assert streams.status("removed") is not None
-        model.current = None
+        model.current, model.loading = None, ""
         cameras.remove("removed")
         assert streams.status("removed") is None
         model.current = SimpleNamespace(contract=contract)
@@ -86,6 +86,18 @@ def test_a_camera_that_is_removed_while_there_is_no_model_has_no_stream(
         status = streams.status("kept")
         assert status is not None
         assert status.ledger.seen == 1
+
+
+def test_a_player_stands_while_another_model_is_loaded(contract: Contract) -> None:
+    """Inputs are closed then: what it played would be lost."""
+    model = SimpleNamespace(current=None, loading="another")
+    with running(model, Cameras(), Mock(), Mock()) as streams:
+        streams.back_pressure = Mock()
+        streams.note("front", 10**9, False)
+        assert not streams.back_pressure.release.called
+        model.loading = ""
+        streams.note("front", 2 * 10**9, False)
+        assert streams.back_pressure.release.called
 
 
 class Maker:
