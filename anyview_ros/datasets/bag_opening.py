@@ -83,6 +83,7 @@ def _opened(path: Path, stack: ExitStack) -> File:
             _check_profile(path, first)
             return _closed_by(stack, McapFile(plain))
         if first.startswith(SQLITE):
+            _check_whole(plain)
             return _closed_by(stack, SqliteFile(plain))
     if first.startswith(ROS1):
         raise _unreadable(path, f"it is a ROS 1 bag; {_from_ros1(path)}")
@@ -93,6 +94,19 @@ def _opened(path: Path, stack: ExitStack) -> File:
 def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(64)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file whose last messages are in its write-ahead log: reading alone passes it by."""
+    log = path.resolve()
+    log = log.with_name(f"{log.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        command = f"sqlite3 {quote(str(path))} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+        raise _unreadable(
+            path,
+            f"what was recorded last is in '{log}' still, for the recorder was killed or goes on; "
+            f"when it has ended, `{command}` moves it into the file",
+        )
 
 
 def _check_profile(path: Path, first: bytes) -> None:

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +105,39 @@ def test_commands_can_be_given_as_they_are_printed(tmp_path: Path) -> None:
         (folder / "bag", "ros2", "bag", "reindex", str(folder / "bag")),
     ):
         assert shlex.split(refused(given).split("`")[1]) == wanted
+
+
+def killed_recording(folder: Path) -> tuple[Path, int]:
+    """A .db3 file as a killed recorder leaves it, and how many of its messages are in the WAL."""
+    made = data_file(RigRecording(storage=SQLITE).write(folder / "whole"))
+    killed = folder / "my drive" / made.name
+    killed.parent.mkdir()
+    with closing(sqlite3.connect(made)) as recorder:
+        recorder.execute("PRAGMA journal_mode = WAL")
+        recorder.execute("PRAGMA wal_autocheckpoint = 0")
+        columns = "topic_id, timestamp, data"
+        late = recorder.execute(
+            f"INSERT INTO messages ({columns}) SELECT {columns} FROM messages"
+        ).rowcount
+        recorder.commit()
+        for file in (made, made.with_name(f"{made.name}-wal")):
+            shutil.copy(file, killed.parent)
+    return killed, late
+
+
+def test_messages_in_a_write_ahead_log_are_not_lost(tmp_path: Path) -> None:
+    """sqlite3 that may only read passes the log by, and tells nothing."""
+    killed, late = killed_recording(tmp_path)
+    for given in (killed, tmp_path / "linked"):
+        if given != killed:
+            given.symlink_to(killed)
+        command = shlex.split(refused(given).split("`")[1])
+        assert command[:2] == ["sqlite3", str(given)]
+    with closing(sqlite3.connect(command[1])) as shell:
+        shell.execute(command[2])
+    with Bag(killed) as opened:
+        assert opened.files.counts().total() == 2 * late
+        assert opened.damage == []
 
 
 def test_a_file_that_was_unpacked_by_hand(tmp_path: Path) -> None:
