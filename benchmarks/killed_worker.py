@@ -21,6 +21,7 @@ from random import Random
 import numpy as np
 
 from anyview_ros.chaos.lab import Lab, LabPlan, laboratory
+from anyview_ros.chaos.own_folder import take_folder
 from anyview_ros.demo.harness import graph_environment, parameter_words
 from anyview_ros.demo.subprocesses import Children, interrupt_once
 from anyview_ros.frames import Camera
@@ -47,7 +48,7 @@ def main() -> int:
     interrupt_once()
     period_s = load_package(find_package(asked.model)).contract.frame_period
     width, height = map(int, asked.size.split("x"))
-    asked.out.mkdir(parents=True, exist_ok=True)
+    take_folder(asked.out)
     moments = round((START_S + EACH_S * asked.times) / period_s)
     film(asked.out, Camera.from_fov(width, height, np.radians(HFOV)), period_s, moments)
     parameters = {

@@ -36,6 +36,7 @@ from anyview_ros import diagnostic_keys as keys
 from anyview_ros.chaos.fault import Fault
 from anyview_ros.chaos.lab import Lab, LabPlan, laboratory
 from anyview_ros.chaos.live_faults import LIVE_FAULTS
+from anyview_ros.chaos.own_folder import take_folder
 from anyview_ros.demo.subprocesses import interrupt_once
 from anyview_ros.errors import AnyviewError
 from anyview_ros.media.plots import line_plot
@@ -120,6 +121,7 @@ def main() -> int:
 
 def soak(plan: LabPlan, minutes: float, seed: int) -> int:
     """Run it, write what came of it, and return the exit status."""
+    take_folder(plan.out)
     record, status = Record(plan.out / "soak.jsonl"), 0
     try:
         with laboratory(plan, _say) as lab:

@@ -15,6 +15,7 @@ from anyview_ros import diagnostic_keys as keys
 from anyview_ros.chaos.effects import passed_on
 from anyview_ros.chaos.fault import Fault, Outcome
 from anyview_ros.chaos.goals import UNNAMED, Goal, Goals
+from anyview_ros.chaos.own_folder import take_folder
 from anyview_ros.chaos.relay import Relay
 from anyview_ros.chaos.watcher import Watcher
 from anyview_ros.contract import Contract
@@ -415,10 +416,10 @@ def laboratory(plan: LabPlan, say: Callable[[str], None] = lambda line: None) ->
     """Yield a laboratory that runs; everything that it started ends with the block.
 
     Raises:
-        AnyviewError: those of the package, and of `Lab.start`.
+        AnyviewError: those of the package, of `take_folder` and of `Lab.start`.
     """
     package = load_package(find_package(plan.model))
-    plan.out.mkdir(parents=True, exist_ok=True)
+    take_folder(plan.out)
     shutil.rmtree(plan.out / MODEL, ignore_errors=True)
     shutil.copytree(package.path, plan.out / MODEL / package.contract.name)
     environment = with_profile(os.environ)

@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="only these, in this order; all of them",
+        help="only these, in this order; all of them if not given",
     )
     parser.add_argument("--list", action="store_true", help="print the faults there are, and end")
     parser.add_argument(
@@ -62,7 +62,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "in a graph of its own",
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package, a name or a path")
-    parser.add_argument("--out", type=Path, default=Path("out/chaos"), help="folder of the logs")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/chaos"),
+        help="folder of the logs; a new or an empty one, or that of an earlier run",
+    )
     parser.add_argument(
         "--domain", type=demo_domain, help="ROS_DOMAIN_ID of the car; a random one if not given"
     )

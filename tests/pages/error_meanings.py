@@ -523,7 +523,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Record images in the order of their stamps.",
     ),
     "output_exists": (
-        "Something lies where a bag is to be written.",
+        "Something lies where results are to be written.",
         "Give another folder, or move it away.",
     ),
     "outside_trajectory": (

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from anyview_ros.chaos.own_folder import take_folder
 from anyview_ros.cli import export, train
 from anyview_ros.cli.bag_arguments import bag_options
 from anyview_ros.cli.convert_scenes import folders_from
@@ -208,6 +209,14 @@ is_outside("ros2's", "doctor.rules", "play the recording with --clock")
 is_outside("ros2's", "doctor.rules", "start the node with use_sim_time:=true")
 is_outside("the shell's", "doctor.rules", "set both", "export {}")
 is_outside("the container's", "doctor.rules", "with --shm-size=1g", "with --ipc=host")
+
+
+@does("chaos.own_folder", "give a new or an empty folder (--out)")
+def folder_of_a_laboratory(folder: Path) -> None:
+    (folder / "mine").touch()
+    assert code_of(take_folder, folder) == "output_exists"
+    for _ in range(2):  # new, then its own
+        take_folder(parsed("chaos", "--out", str(folder / "new")).out)
 
 
 @does("demo.recorder", "give another folder")
