@@ -17,7 +17,7 @@ from typing import Any
 
 from anyview_ros.augment.begun_work import keep_identity
 from anyview_ros.augment.stores import NOTE, Place, StorePath, is_whole, unfinished
-from anyview_ros.datasets.bag_opening import METADATA
+from anyview_ros.datasets.bag_opening import METADATA, RECORDED
 from anyview_ros.errors import AnyviewError
 
 JOB, CLIPS, WHOLE, CONVERTED, SOURCE = "job.json", "clips", "bag", "ros2", "source"
@@ -85,10 +85,12 @@ class Job:
             AnyviewError: `unreadable_bag`, `disk_full`, `no_driver`, `store_failed`.
         """
         if isinstance(source, Path):
+            if not source.exists():
+                raise _not_there(source)
             return source
         target, files = self.folder / SOURCE / source.name, source.files()
         if not files:
-            raise AnyviewError("unreadable_bag", f"'{source}' cannot be read: it is not there")
+            raise _not_there(source)
         left = {name: size for name, size in files.items() if _size(target / name) != size}
         if left:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -182,6 +184,11 @@ class Job:
                 f"the disk of '{self.folder}' is full; what was made is kept: free some of it and "
                 "go on with --resume",
             ) from None
+
+
+def _not_there(source: Place) -> AnyviewError:
+    text = f"'{source}' cannot be read: it is not there; {RECORDED}"
+    return AnyviewError("unreadable_bag", text)
 
 
 def identity_of(path: Path) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from pathlib import Path
 from anyview_ros.errors import AnyviewError
 from anyview_ros.whole_file import FULL, disk_full
 
-NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+NOT_ALLOWED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.EISDIR),  # a path of another kind, or none
+)
 # Of the extra `train`, see pyproject.toml. Who needs ONNX Runtime or `view` says so by itself.
 OF_TRAINING = ("onnx", "onnx_ir", "onnxscript", "safetensors", "torch")
 

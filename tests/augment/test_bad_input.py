@@ -77,8 +77,13 @@ def time_goes_back(folder: Path) -> Path:
     return rig.write(folder / "drive")
 
 
+def not_there(folder: Path) -> Path:
+    return folder / "dirve"
+
+
 BAD: dict[str, tuple[Damage, str, str]] = {
     "truncated": (truncated, "unreadable_bag", "`mcap recover"),
+    "not there": (not_there, "unreadable_bag", "dirve' cannot be read: it is not there; give the"),
     "no metadata": (without_metadata, "unreadable_bag", "holds no metadata.yaml; run `ros2 bag"),
     "a ROS 1 bag of nothing": (no_bag, "unreadable_bag", "`rosbag reindex` helps"),
     "no TF": (without_tf, "tf_unknown_frame", "no frame 'base_link' in the recorded TF (none"),
@@ -174,6 +179,17 @@ def test_an_output_that_exists(
         assert "error [output_exists]" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
     augmented(bag, tmp_path / "another", model)
+
+
+def test_an_output_below_a_file(
+    model: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    cameras = cameras_file(tmp_path)
+    assert main(arguments(source, tmp_path / "file" / "out", model, cameras=cameras)) == 1
+    said = capsys.readouterr().err
+    assert "error [no_access]: '" in said
+    assert "': Not a directory; name files that" in said
 
 
 def test_names_and_frames_that_the_bag_has_already(

@@ -222,15 +222,27 @@ def test_a_folder_is_made_where_its_parent_may_be_written(tmp_path: Path) -> Non
     assert not may_write(Path("/proc/a/b")) or os.access("/proc", os.W_OK)
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "Permission denied"),
+        (errno.EEXIST, "File exists"),
+        (errno.ENOTDIR, "Not a directory"),
+        (errno.ENOENT, "No such file or directory"),
+        (errno.EISDIR, "Is a directory"),
+    ],
+)
 def test_what_the_system_does_not_allow_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refused(args: Namespace) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied", "out/demo")
+        raise OSError(number, os.strerror(number), "out/demo")
 
     monkeypatch.setattr("anyview_ros.cli.demo.run", refused)
     assert main(["demo"]) == 1
-    assert capsys.readouterr().err.startswith("error [no_access]: 'out/demo': Permission denied; ")
+    said = capsys.readouterr().err
+    assert said.startswith(f"error [no_access]: 'out/demo': {words}; name files that ")
+    assert said.count("\n") == 1
 
 
 def test_a_full_disk_is_named() -> None:

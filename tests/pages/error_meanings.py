@@ -362,7 +362,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Choose another name, or update the camera.",
     ),
     "no_access": (
-        "A file or a folder may not be read or written, or the disk is full.",
+        "A path is not there, is a file in place of a folder, may not be read or written, or the "
+        "disk is full.",
         "Name files that you can read, and a folder of yours with `--out`.",
     ),
     "no_back_pressure_service": (

@@ -112,6 +112,7 @@ def folder_of_ones_own(folder: Path) -> None:
     assert may_write(parsed("report", "bag", "--out", str(folder)).out)
 
 
+@does("augment.job", "give the folder that `ros2 bag record` wrote")
 @does("datasets.bag_opening", "give the folder that `ros2 bag record` wrote", "give '{}'")
 def recorded_folder(folder: Path) -> None:
     bag = Recording().write(folder / "bag")
