@@ -135,7 +135,11 @@ class InProcess:
     def finished(self) -> tuple[Task, Outcome | None]:
         task = self._tasks.popleft()
         self._ledger.add(Entry(task.name, "started"))
-        return task, self._worker.augment(task)
+        try:
+            return task, self._worker.augment(task)
+        except KeyboardInterrupt:  # not the recording's doing
+            self._ledger.add(Entry(task.name, "interrupted"))
+            raise
 
 
 class Fleet:

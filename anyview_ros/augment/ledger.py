@@ -16,7 +16,7 @@ from anyview_ros.augment.stores import Place, is_whole
 from anyview_ros.errors import AnyviewError
 
 LEDGER, WORK = "ledger.jsonl", "work.json"
-Event = Literal["started", "done", "failed", "crashed", "quarantined"]
+Event = Literal["started", "done", "failed", "interrupted", "crashed", "quarantined"]
 State = Literal["done", "failed", "quarantined", "left"]
 
 
@@ -26,7 +26,8 @@ class Entry:
 
     Args:
         recording: its name.
-        event: what happened to it; `started` where the process that works writes it, too.
+        event: what happened to it; `started` and `interrupted` (Ctrl-C) where the process that
+            works writes them, too.
         code, text: why it failed.
         answered: frames of all its virtual cameras.
         seconds: that it took.
@@ -87,7 +88,7 @@ class Ledger:
     def crashes(self, name: str) -> int:
         """Return how often a worker ended with a recording, this process before it included."""
         events = Counter(e.event for e in self.entries if e.recording == name)
-        ended = events["done"] + events["failed"] + events["crashed"]
+        ended = sum(events[each] for each in ("done", "failed", "interrupted", "crashed"))
         return events["crashed"] + max(0, events["started"] - ended)
 
     def state(self, name: str) -> State:

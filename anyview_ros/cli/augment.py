@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.augment.stores import place, with_work
-from anyview_ros.cli.augment_many import add_many_arguments, augment_many
+from anyview_ros.cli.augment_many import INTERRUPTED, add_many_arguments, augment_many
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 from anyview_ros.cli.export_arguments import add_export_arguments, dataset_from, exports_from
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                     **watched,
                 )
     except KeyboardInterrupt:
-        print("interrupted; what was made is kept, --resume goes on", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         raise
     print(f"{report.answered} frames added: {args.out}")
     for line in report.lines:

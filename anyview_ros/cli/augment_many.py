@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from anyview_ros.augment.fleet import Work, Worker, Workers
     from anyview_ros.augment.settings import Settings
     from anyview_ros.engine.onnx.providers import ProviderChoice
+
+INTERRUPTED = "interrupted; what was made is kept, --resume goes on"
 
 
 def add_many_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +78,11 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
             workers,
             lambda line: print(line, flush=True),
         )
-        lines = fleet.run()
+        try:
+            lines = fleet.run()
+        except KeyboardInterrupt:
+            print(INTERRUPTED, file=sys.stderr)
+            raise
     states = fleet.states()
     for line in lines:
         print(line)

@@ -134,6 +134,25 @@ def test_a_recording_that_ends_this_process_twice_is_quarantined_too(tmp_path: P
     assert [line.partition(":")[2][:12] for line in lines] == [" done", " quarantined", " done"]
 
 
+def test_interrupted_again_and_again_a_recording_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Ctrl-C says nothing against a recording."""
+    folder, model = drives(tmp_path / "drives", 1), make_package(tmp_path / "tiny")
+
+    def interrupted(worker: Worker, task: Task) -> Outcome:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "augment", interrupted)
+        for more in ([], ["--resume"], ["--resume"]):
+            assert many(folder, tmp_path / "out", model, "--workers", "0", *more) == 130
+            said = capsys.readouterr().err
+            assert said == "interrupted; what was made is kept, --resume goes on\n"
+    assert many(folder, tmp_path / "out", model, "--workers", "0", "--resume") == 0
+    assert capsys.readouterr().out.endswith("1 done\n")
+
+
 def test_a_line_of_the_ledger_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     Ledger(tmp_path / "out", IDENTITY, resume=False).add(Entry("a", "failed", "no_cameras", "none"))
     file = tmp_path / "out" / LEDGER
