@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
+from anyview_ros.cli.opened_bag import opened_bag
 from anyview_ros.errors import AnyviewError
-from anyview_ros.whole_file import full_disk_named
 
 KINDS = (".jpg", ".jpeg", ".png")
 
@@ -40,9 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.preview import Previewing
     from anyview_ros.augment.preview_picture import picture
     from anyview_ros.augment.requested import requested
-    from anyview_ros.augment.ros1 import as_ros2
     from anyview_ros.augment.settings import Settings
-    from anyview_ros.datasets.bag import Bag
     from anyview_ros.media.provenance import MIXED, save_picture
 
     if args.out.suffix.lower() not in KINDS:
@@ -52,11 +48,7 @@ def run(args: argparse.Namespace) -> int:
     model, settings = chosen_model(args), Settings(sampling_options(args))
     file = read_cameras_file(args.cameras, model.package.contract)
     options = bag_options(args, args.sources)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="anyview-")))
-        with full_disk_named(folder):
-            path = as_ros2(args.bag, folder / "bag", print)
-        bag = stack.enter_context(Bag(path))
+    with opened_bag(args.bag) as bag:
         found = requested(file, args.bag, bag, options, settings, model.package.contract)
         made = Previewing(found, settings, model).preview(args.at)
     for sample in found.samples:

@@ -11,25 +11,25 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.convert_scenes import add_scene_arguments, folders_from, progress, report
+from anyview_ros.cli.opened_bag import opened_bag
 from anyview_ros.errors import AnyviewError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", type=Path, help="rosbag2 folder, or one .mcap or .db3 file")
+    parser.add_argument("bag", type=Path, help="rosbag2 folder, .mcap or .db3 file, or ROS 1 bag")
     add_bag_arguments(parser, choice="--cameras")
     add_scene_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from anyview_ros.datasets.bag import Bag
     from anyview_ros.datasets.bag_cameras import bag_cameras
     from anyview_ros.datasets.bag_scenes import write_bag_scenes
     from anyview_ros.datasets.scene_plan import plan_scenes
     from anyview_ros.datasets.scene_splits import list_scenes
 
     folders, options = folders_from(args, args.bag), bag_options(args, args.cameras)
-    print(f"reading the stamps of {args.bag} ...", flush=True)
-    with Bag(args.bag) as bag:
+    with opened_bag(args.bag) as bag:
+        print(f"reading the stamps of {args.bag} ...", flush=True)
         with tqdm(unit="image", disable=None) as bar:  # None: only on a terminal
             cameras = bag_cameras(bag, options, bar.update)
         for note in cameras.notes:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_provider
+from anyview_ros.cli.opened_bag import opened_bag
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
-from anyview_ros.whole_file import full_disk_named
 
 if TYPE_CHECKING:
     from anyview_ros.augment.inspection import Inspection
@@ -79,17 +77,10 @@ def _error(error: Any) -> dict[str, str]:
 
 def _inspected(args: argparse.Namespace) -> Inspection:
     from anyview_ros.augment.inspection import inspect
-    from anyview_ros.augment.ros1 import as_ros2
-    from anyview_ros.datasets.bag import Bag
 
-    options = bag_options(args, args.sources)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="anyview-")))
-        say = (lambda line: None) if args.json else print
-        with full_disk_named(folder):
-            path = as_ros2(args.bag, folder / "bag", say)
-        bag = stack.enter_context(Bag(path))
-        bar = stack.enter_context(tqdm(unit="image", disable=None))  # None: only on a terminal
+    options, say = bag_options(args, args.sources), (lambda line: None) if args.json else print
+    bar = tqdm(unit="image", disable=None)  # None: only on a terminal
+    with opened_bag(args.bag, say) as bag, bar:
         return inspect(bag, options, bar.update)
 
 

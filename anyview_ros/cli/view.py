@@ -11,6 +11,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.cli.node import add_ros_arguments, use_profile
+from anyview_ros.cli.opened_bag import opened_bag
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
 
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bag",
         nargs="?",
         type=Path,
-        help="rosbag2 folder, .mcap or .db3 file; if not given, a running node is shown",
+        help="rosbag2 folder, .mcap or .db3 file, or ROS 1 bag; if not given, a running node is "
+        "shown",
     )
     parser.add_argument(
         "--port",
@@ -107,7 +109,6 @@ def _view_node(args: argparse.Namespace) -> None:
 
 
 def _view_bag(args: argparse.Namespace) -> None:
-    from anyview_ros.datasets.bag import Bag
     from anyview_ros.datasets.bag_cameras import bag_cameras
     from anyview_ros.datasets.scene_plan import plan_scenes
     from anyview_ros.engine.pipeline import Pipeline
@@ -121,7 +122,7 @@ def _view_bag(args: argparse.Namespace) -> None:
     options = bag_options(args, args.cameras)
     package = load_package(find_package(args.model))
     contract = package.contract
-    with Bag(args.bag) as bag:
+    with opened_bag(args.bag) as bag:
         print(f"reading the stamps of {args.bag} ...", flush=True)
         with tqdm(unit="image", disable=None) as bar:  # None: only on a terminal
             cameras = bag_cameras(bag, options, bar.update)

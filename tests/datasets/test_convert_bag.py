@@ -20,6 +20,7 @@ from anyview_ros.packages import load_package
 from anyview_ros.training.files import FileScenes
 from anyview_ros.worlds.render.raycast import render
 from anyview_ros.worlds.world import make_world
+from tests.augment.bags import digests
 from tests.datasets.recording import SEED, Recording
 from tests.datasets.rig_bag import (
     BASE_FROM_FRONT,
@@ -31,6 +32,7 @@ from tests.datasets.rig_bag import (
     stamps,
     world_from_base,
 )
+from tests.datasets.test_damaged_bags import ros1_bag
 from tests.media.pictures import ramp
 from tests.packages import make_package
 
@@ -314,6 +316,18 @@ def test_cameras_of_different_times(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_what_is_no_bag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", "bag", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "error [unreadable_bag]" in capsys.readouterr().err
+
+
+def test_a_ros1_bag_makes_the_same_scenes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenes = convert(RigRecording(), tmp_path / "new")
+    old = ros1_bag(tmp_path / "drive.bag", RigRecording())
+    out = tmp_path / "old"
+    arguments = ["convert", "bag", old, "--out", out, "--images", "png", "--frames", "9"]
+    assert main([str(word) for word in arguments]) == 0
+    assert "is a ROS 1 bag: its messages are converted" in capsys.readouterr().out
+    assert digests(out) == digests(scenes)
 
 
 def test_scenes_are_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

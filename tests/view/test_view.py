@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from anyview_ros.srv import AddVirtualCamera
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from anyview_ros.augment.cameras_file import read_cameras
+from anyview_ros.cli.__main__ import main
 from anyview_ros.clips.placements import FramePose, Standing
 from anyview_ros.clips.virtual.camera_request import camera_request
 from anyview_ros.datasets.bag import Bag
@@ -25,6 +27,7 @@ from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid
 from anyview_ros.packages import load_package
+from anyview_ros.view import serving
 from anyview_ros.view.camera_file import add_command, camera_fields, write_camera
 from anyview_ros.view.recording import Recording
 from anyview_ros.view.serving import WishServer
@@ -41,6 +44,7 @@ from tests.datasets.rig_bag import (
     stamps,
     world_from_base,
 )
+from tests.datasets.test_damaged_bags import ros1_bag
 from tests.media.pictures import ramp
 from tests.packages import make_package
 from tests.remedies.listed import code_of
@@ -91,6 +95,18 @@ def test_frames_are_those_that_were_recorded(recording: Recording) -> None:
         known = recording.known("front", k)
         assert (known.stamp_ns, known.camera) == (frame.stamp_ns, frame.camera)
         assert np.array_equal(known.world_from_cam, frame.world_from_cam)
+
+
+def test_a_ros1_bag_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = pytest.importorskip("anyview_ros.view.page", reason="viser is not installed")
+    monkeypatch.setattr(page, "Page", MagicMock())
+    monkeypatch.setattr(serving, "serve", lambda *_: None)
+    model = make_package(tmp_path / "tiny")
+    old = ros1_bag(tmp_path / "drive.bag", RigRecording())
+    assert main(["view", str(old), "--port", "0", "--model", str(model)]) == 0
+    assert "2 clips of front, left" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("frame", ["front_optical", "odom", "base_link", ""])
