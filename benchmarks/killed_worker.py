@@ -22,7 +22,8 @@ import numpy as np
 
 from anyview_ros.chaos.lab import Lab, LabPlan, laboratory
 from anyview_ros.chaos.own_folder import take_folder
-from anyview_ros.demo.harness import graph_environment, parameter_words
+from anyview_ros.demo.harness import graph_environment
+from anyview_ros.demo.parameter_words import parameter_words
 from anyview_ros.demo.subprocesses import Children, interrupt_once
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import quaternion_xyzw
@@ -54,9 +55,9 @@ def main() -> int:
     parameters = {
         "source": str(asked.out / "front.mp4"),
         "poses": str(asked.out / "poses.txt"),
-        "hfov": f"{HFOV:.1f}",
-        "rate": f"{1 / period_s:.6f}",
-        "readers": "1",
+        "hfov": HFOV,
+        "rate": 1 / period_s,
+        "readers": 1,
     }
     plan = LabPlan(asked.out, asked.model, asked.domain, topics=("/front/image_raw",))
     with Children(asked.out, graph_environment(asked.domain)) as rig:

@@ -27,6 +27,7 @@ from anyview_ros.msg import ClipRequest, VirtualCamera
 from anyview_ros.srv import AddVirtualCamera, Synthesize
 
 from anyview_ros.demo.demo_cameras import on_the_car
+from anyview_ros.demo.parameter_words import parameter_words
 from anyview_ros.demo.session import Session
 from anyview_ros.demo.subprocesses import Children
 from anyview_ros.doctor.dds_profile import with_profile
@@ -60,8 +61,7 @@ def main() -> None:
     }
     os.environ.update(with_profile(environment))
     is_rig = arguments.cameras == "rig"
-    node = ["--ros-args", "-p", f"model:={arguments.model}"]
-    node += ["-p", f"use_sim_time:={str(is_rig).lower()}"]
+    node = parameter_words({"model": arguments.model, "use_sim_time": is_rig})
     streams = arguments.rate > 0
     with (
         tempfile.TemporaryDirectory() as folder,

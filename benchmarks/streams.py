@@ -29,6 +29,7 @@ from anyview_ros.srv import AddVirtualCamera
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 
+from anyview_ros.demo.parameter_words import parameter_words
 from anyview_ros.demo.session import Session
 from anyview_ros.doctor.dds_profile import with_profile
 from anyview_ros.node.parameters import NODE_PARAMETERS
@@ -140,9 +141,8 @@ def _processor_s(pid: int) -> float:
 
 
 def _parameters(arguments: argparse.Namespace) -> list[str]:
-    values = {"model": arguments.model, "provider": "cpu", "cameras": f"[{','.join(SOURCES)}]"}
-    words = [word for key, value in values.items() for word in ("-p", f"{key}:={value}")]
-    return ["--ros-args", *words]
+    model = arguments.model
+    return parameter_words({"model": model, "provider": "cpu", "cameras": list(SOURCES)})
 
 
 def _arguments() -> argparse.Namespace:

@@ -24,8 +24,8 @@ from anyview_ros.demo.harness import (
     ANSWER_TIMEOUT_S,
     START_TIMEOUT_S,
     graph_environment,
-    parameter_words,
 )
+from anyview_ros.demo.parameter_words import Value, parameter_words
 from anyview_ros.demo.recorder import Recorder
 from anyview_ros.demo.session import Session
 from anyview_ros.demo.subprocesses import Children
@@ -137,18 +137,18 @@ class Lab:
 
     def start_rig(self) -> None:
         """Start the robot: a simulated car."""
-        rig = {"rate": f"{self._rate:.6f}", "readers": "1", "world": "street"}
+        rig: dict[str, Value] = {"rate": self._rate, "readers": 1, "world": "street"}
         self._start(RIG, "anyview_ros.node.simulation.sim_rig", parameter_words(rig))
 
     def start_node(self) -> None:
         """Start the node under test, with the topics of the relay."""
         has_clock = not self.plan.topics or self.session.node.count_publishers("/clock") > 0
-        parameters = {
+        parameters: dict[str, Value] = {
             "model": str(self.model),
-            "cameras": f"[{','.join(self.topics)}]",
-            "diagnostics_period_s": "0.5",
-            "buffer_s": "10.0",
-            "use_sim_time": "true" if has_clock else "false",
+            "cameras": list(self.topics),
+            "diagnostics_period_s": 0.5,
+            "buffer_s": 10.0,
+            "use_sim_time": has_clock,
             **{f"{camera}.reliability": "reliable" for camera in self.topics},
         }
         remaps = [word for rule in REMAPPED for word in ("-r", rule)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 
 from anyview_ros.cli.node import add_ros_arguments, use_profile
@@ -24,12 +23,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     use_profile()
+    from anyview_ros.demo.parameter_words import parameter_words
     from anyview_ros.node.simulation.rig_parameters import RIG_PARAMETERS
     from anyview_ros.node.simulation.sim_rig import main
 
     values = {each.name: getattr(args, each.name) for each in RIG_PARAMETERS}
-    words = [
-        text for name, value in values.items() for text in ("-p", f"{name}:={json.dumps(value)}")
-    ]
-    main(["--ros-args", *words, *args.ros_args])
+    main([*parameter_words(values), *args.ros_args])
     return 0

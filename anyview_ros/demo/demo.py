@@ -26,6 +26,7 @@ from anyview_ros.demo.harness import (
     check_seconds,
     harness,
 )
+from anyview_ros.demo.parameter_words import Value
 from anyview_ros.demo.plan import DemoPlan
 from anyview_ros.demo.recorder import Recorder
 from anyview_ros.errors import AnyviewError
@@ -65,26 +66,26 @@ def run_demo(plan: DemoPlan) -> Path:
     return plan.out / BAG
 
 
-def node_parameters(plan: DemoPlan, scene: DemoScene) -> dict[str, str]:
+def node_parameters(plan: DemoPlan, scene: DemoScene) -> dict[str, Value]:
     """Return what the node is told of a scene."""
-    return {"model": plan.model, "scene_scale": f"{scene.scene_scale:.6f}"}
+    return {"model": plan.model, "scene_scale": float(scene.scene_scale)}
 
 
-def rig_parameters(plan: DemoPlan, frame_period: float, readers: int) -> dict[str, str]:
+def rig_parameters(plan: DemoPlan, frame_period: float, readers: int) -> dict[str, Value]:
     """Return what the rig is told.
 
     Args:
         frame_period: of the model, in seconds.
         readers: of every camera, that it waits for.
     """
-    rig = {
-        "seed": str(plan.seed),
-        "rate": f"{1 / frame_period:.6f}",
-        "seconds": f"{plan.seconds:.6f}",
-        "readers": str(readers),
+    rig: dict[str, Value] = {
+        "seed": plan.seed,
+        "rate": 1 / frame_period,
+        "seconds": float(plan.seconds),
+        "readers": readers,
     }
     if plan.plays_video:
-        rig |= {"source": plan.source, "hfov": f"{plan.hfov_deg:.6f}"}
+        rig |= {"source": plan.source, "hfov": float(plan.hfov_deg)}
     else:
         rig |= {"world": plan.source}
     if plan.poses:
@@ -127,7 +128,7 @@ class _Demo:
 
     def _start_processes(self) -> None:
         plan = self._plan
-        node = node_parameters(plan, self._scene) | {"buffer_s": f"{plan.seconds + 5:.1f}"}
+        node = node_parameters(plan, self._scene) | {"buffer_s": plan.seconds + 5.0}
         rig = rig_parameters(plan, self._contract.frame_period, readers=2)  # the node, the recorder
         self._processes.start(node, rig)
 

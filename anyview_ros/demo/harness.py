@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anyview_ros.contract import Contract
+from anyview_ros.demo.parameter_words import Value, parameter_words
 from anyview_ros.demo.session import Session
 from anyview_ros.demo.subprocesses import Children
 from anyview_ros.doctor.dds_profile import with_profile
@@ -29,9 +30,9 @@ class Harness:
         self.session = session
         self._children = children
 
-    def start(self, node: Mapping[str, str], rig: Mapping[str, str]) -> None:
+    def start(self, node: Mapping[str, Value], rig: Mapping[str, Value]) -> None:
         """Start both processes with these parameters, on simulated time."""
-        node = {**node, "use_sim_time": "true"}
+        node = {**node, "use_sim_time": True}
         self._children.start(NODE, "anyview_ros.node.anyview_node", parameter_words(node))
         self._children.start(RIG, "anyview_ros.node.simulation.sim_rig", parameter_words(rig))
 
@@ -103,9 +104,3 @@ def graph_environment(domain: int) -> dict[str, str]:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
     return with_profile(environment)
-
-
-def parameter_words(values: Mapping[str, str]) -> list[str]:
-    """Return parameters as ROS has them on a command line."""
-    words = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    return ["--ros-args", *words]

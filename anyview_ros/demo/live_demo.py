@@ -21,6 +21,7 @@ from visualization_msgs.msg import InteractiveMarkerFeedback
 from anyview_ros import diagnostic_keys as keys
 from anyview_ros.contract import Contract
 from anyview_ros.demo.harness import CLOCK, START_TIMEOUT_S, Harness, check_seconds, harness
+from anyview_ros.demo.parameter_words import Value
 from anyview_ros.demo.plan import DemoPlan
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, rigid, transform_from_pose
@@ -143,9 +144,10 @@ class _LiveDemo:
 
     def _start_processes(self) -> None:
         plan = self._plan
-        scale = f"{self._world.scene_scale:.6f}"
-        rate = f"{1 / self._contract.frame_period:.6f}"
-        rig = {"seed": str(plan.seed), "rate": rate, "readers": "1", "world": plan.source}
+        scale = float(self._world.scene_scale)
+        rate = 1 / self._contract.frame_period
+        rig: dict[str, Value] = {"seed": plan.seed, "rate": rate, "readers": 1}
+        rig |= {"world": plan.source}
         self._processes.start({"model": plan.model, "scene_scale": scale}, rig)
 
     def _cameras(self) -> list[VirtualCamera]:
