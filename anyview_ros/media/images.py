@@ -61,6 +61,19 @@ def read_image(file: Path, at_least: tuple[int, int] = (0, 0)) -> NDArray[np.uin
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def read_photograph(file: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of an image file, turned as its EXIF says; 16 bits become 8.
+
+    Raises:
+        AnyviewError: `unreadable_image`.
+    """
+    with _opened(file):
+        bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise _unreadable(file, "it is damaged")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     try:
@@ -68,7 +81,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
             yield image
-    except Exception as error:  # whatever Pillow throws at a damaged file
+    except Exception as error:  # whatever Pillow or OpenCV throws at a damaged file
         raise _unreadable(file, error) from None
 
 

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anyview_ros.errors import AnyviewError, cause
 from anyview_ros.geometry import slerp, transform_from_pose
-from anyview_ros.media.images import by_number
+from anyview_ros.media.images import by_number, read_photograph
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 MAX_SECONDS = 9e9  # 2**63 ns: what a stamp can hold
@@ -290,7 +289,8 @@ def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
 
 
 def _read_image(file: Path) -> NDArray[np.uint8]:
-    bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise AnyviewError("unreadable_video", f"'{file}' cannot be read as an image")
-    return cast(NDArray[np.uint8], cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    try:
+        return read_photograph(file)
+    except AnyviewError as error:
+        reason = error.message.rpartition(";")[0]  # what to do about a scene follows
+        raise AnyviewError("unreadable_video", f"{reason}; restore or remove it") from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from anyview_ros.cli.__main__ import main
 from anyview_ros.errors import AnyviewError
 from anyview_ros.geometry import look_at, quaternion_xyzw
 from anyview_ros.media.video import going_on, nearest_to_grid, open_footage, read_trajectory
@@ -281,6 +284,39 @@ def test_unusable_footage_is_refused_by_name(tmp_path: Path, given_path: str) ->
     with pytest.raises(AnyviewError, match=words) as caught:
         open_footage(path, PERIOD_NS)
     assert caught.value.code == code
+
+
+def bomb(width: int) -> bytes:
+    """A png that says that it is so large, and has nothing to show."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (bomb(8_000), r"\(8000x8000 pixels are more than 36000000\)"),
+        (bomb(30_000), r"\(.* \(900000000 pixels\) exceeds limit"),  # OpenCV would raise
+        (b"text", r"\(cannot identify"),
+    ],
+    ids=("large", "huge", "text"),
+)
+def test_an_image_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "0.png").write_bytes(content)
+    convert = ["convert", "video", str(tmp_path), "--hfov", "60", "--out", str(tmp_path / "out")]
+    assert main(convert) == 1
+    (line,) = (each for each in capsys.readouterr().err.splitlines() if "error" in each)
+    said = rf"'.*0\.png' cannot be read as an image {words}"
+    assert re.match(rf"error \[unreadable_video\]: {said}", line)
+    assert line.endswith("; restore or remove it")
 
 
 def test_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
