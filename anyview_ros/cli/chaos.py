@@ -95,7 +95,7 @@ def run(args: Namespace) -> int:
         topics=tuple(args.topics),
         ros_args=tuple(args.ros_args),
     )
-    outcomes, undisturbed_s = [], 0.0
+    outcomes, undisturbed_s, status = [], 0.0, 0
     try:
         with full_disk_named(plan.out), laboratory(plan, say) as lab:
             undisturbed_s = lab.undisturbed_s
@@ -107,11 +107,12 @@ def run(args: Namespace) -> int:
         if not outcomes:
             raise
         say("interrupted; these were done:")
+        status = 130
     if args.json:
         print_json(content(outcomes, undisturbed_s))
     else:
         print(table(outcomes))
-    return 1 if any(outcome.verdict == "red" for outcome in outcomes) else 0
+    return 1 if any(outcome.verdict == "red" for outcome in outcomes) else status
 
 
 def say(line: str) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
+from anyview_ros.chaos import faults, lab
 from anyview_ros.chaos.fault import Fault, Outcome
 from anyview_ros.chaos.outcome_text import content, listing, table
+from anyview_ros.cli.__main__ import main
 from anyview_ros.cli.chaos import chosen, sequence
+from anyview_ros.demo import subprocesses
 from anyview_ros.errors import AnyviewError
 
 FAULTS = tuple(Fault(name, f"does {name}", lambda lab: nullcontext()) for name in ("one", "two"))
@@ -47,3 +51,30 @@ def test_faults_are_chosen_by_name() -> None:
 def test_without_a_time_each_fault_is_done_once() -> None:
     assert [fault.name for fault in sequence(FAULTS, 0.0)] == ["one", "two"]
     assert {fault.name for fault in sequence(FAULTS, 0.001)} == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    ("done", "status"), [((OUTCOMES[0],), 130), (OUTCOMES[:2], 1), ((), 130)], ids=str
+)
+def test_interrupted_it_says_so_to_programs(
+    done: tuple[Outcome, ...],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A script must not take half of the faults for all of them."""
+    left = list(done)
+
+    def outcome_of(*_: object) -> Outcome:
+        if not left:
+            raise KeyboardInterrupt
+        return left.pop(0)
+
+    monkeypatch.setattr(subprocesses, "interrupt_once", lambda: None)
+    monkeypatch.setattr(faults, "outcome_of", outcome_of)
+    opened = nullcontext(SimpleNamespace(undisturbed_s=1.0))
+    monkeypatch.setattr(lab, "laboratory", lambda *_: opened)
+    assert main(["chaos"]) == status
+    said = capsys.readouterr()
+    assert (said.out == table(done) + "\n") == bool(done)
+    assert ("interrupted; these were done:" in said.err) == bool(done)
