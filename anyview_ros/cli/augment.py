@@ -16,6 +16,7 @@ from anyview_ros.cli.augment_many import INTERRUPTED, add_many_arguments, augmen
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 from anyview_ros.cli.export_arguments import add_export_arguments, dataset_from, exports_from
+from anyview_ros.cli.unused_options import refuse_unused
 
 if TYPE_CHECKING:
     from anyview_ros.augment.settings import Progress
@@ -77,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.augment.run import augment
     from anyview_ros.augment.settings import Settings
 
+    if not (args.workers or args.ray_address):
+        why = "workers of Ray, and there are none (--workers)"
+        refuse_unused(args, "augment", ["gpu_share"], why)
     args.bag, args.out = with_work(args.bag, args.work), with_work(args.out, args.work)
     settings = Settings(sampling_options(args), args.images, args.memory, only=tuple(args.only))
     if args.workers is not None or args.ray_address:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.cli.json_output import add_json, print_json
+from anyview_ros.cli.unused_options import refuse_unused
 from anyview_ros.worlds.seeds import BENCH_SEED
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.evaluation.seal import seal_card
     from anyview_ros.packages import find_package, load_package
 
+    if not args.worlds:  # before a package is sealed
+        there = "--real" if args.real else "a root"
+        others = ("size", "seeds", "kinds", "publish")
+        refuse_unused(args, "bench", others, f"--worlds, and {there} is given")
     folder = find_package(args.model)
     if args.publish:
         say(seal_card(folder))  # it may have been written since
@@ -109,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(content)
     else:
         print_results(plan, content)
-    if args.publish and args.worlds and not content["failed"]:
+    if args.publish and not content["failed"]:
         say(publish(package, scores(content), plan.out / "contact_sheet.png"))
     return 1 if content["failed"] else 0
 
@@ -146,17 +151,12 @@ def planned(args: argparse.Namespace, package: ModelPackage) -> Plan:
 
 
 def suite_of(args: argparse.Namespace, package: ModelPackage) -> Suite:
-    from anyview_ros.errors import AnyviewError
     from anyview_ros.evaluation.real_suite import RealSuite
     from anyview_ros.evaluation.root_suite import RootSuite
     from anyview_ros.evaluation.suite import select
     from anyview_ros.evaluation.world_suite import CHANGES, WorldSuite
     from anyview_ros.worlds.world import KINDS
 
-    if args.size and not args.worlds:
-        raise AnyviewError(
-            "invalid_size", "--size is of --worlds; pictures have a size of their own"
-        )
     if args.real:
         return RealSuite.of(package.contract, args.splits)
     if not args.worlds:

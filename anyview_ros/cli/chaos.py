@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from anyview_ros.cli.demo import DOMAINS, demo_domain
 from anyview_ros.cli.json_output import add_json, print_json
 from anyview_ros.cli.node import add_ros_arguments
+from anyview_ros.cli.unused_options import refuse_unused
 from anyview_ros.errors import AnyviewError
 from anyview_ros.nearest import did_you_mean
 from anyview_ros.packages import DEFAULT_MODEL
@@ -85,6 +86,9 @@ def run(args: Namespace) -> int:
     if args.list:
         print(listing(FAULTS))
         return 0
+    if args.topics:
+        why = "the car, and --topics are in the graph of ROS_DOMAIN_ID"
+        refuse_unused(args, "chaos", ["domain"], why)
     check_installed()
     faults = chosen(FAULTS, args.faults)
     interrupt_once()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from anyview_ros.cli.bench import names, say, seed_range
 from anyview_ros.cli.engine_arguments import add_provider
+from anyview_ros.cli.unused_options import refuse_unused
 from anyview_ros.engine.onnx.providers import Provider
 from anyview_ros.worlds.seeds import BENCH_SEED
 
@@ -79,6 +80,9 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.evaluation.suite import select
     from anyview_ros.packages import find_package, load_package
 
+    if args.scene:
+        of_worlds = ("seeds", "kinds", "splits")
+        refuse_unused(args, "tiers", of_worlds, "worlds, and --scene is given")
     package = load_package(find_package(args.model))
     tried = [tiers.candidate(text, package.contract) for text in args.tried]
     wider = replace(package, contract=tiers.with_candidates(package.contract, tried))

@@ -106,6 +106,40 @@ def test_help_shows_each_default_once(name: str) -> None:
         assert paragraph.count("default") <= 1, paragraph
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("bench root --size 24x32", "--size is for --worlds, and a root is given"),
+        ("bench root --seeds 1:9", "--seeds is for --worlds, and a root is given"),
+        ("bench --real --seeds 1:9", "--seeds is for --worlds, and --real is given"),
+        ("bench --real --kinds street", "--kinds is for --worlds, and --real is given"),
+        ("bench --real --publish", "--publish is for --worlds, and --real is given"),
+        ("tiers m --scene s --seeds 1:9", "--seeds is for worlds, and --scene is given"),
+        ("tiers m --scene s --kinds street", "--kinds is for worlds, and --scene is given"),
+        ("tiers m --scene s --splits narrow", "--splits is for worlds, and --scene is given"),
+        (
+            "augment b o --cameras c --gpu-share 0.5",
+            "--gpu-share is for workers of Ray, and there are none (--workers)",
+        ),
+        (
+            "augment b o --cameras c --workers 0 --gpu-share 0.5",
+            "--gpu-share is for workers of Ray, and there are none (--workers)",
+        ),
+        (
+            "chaos --topics /a/image_raw --domain 7",
+            "--domain is for the car, and --topics are in the graph of ROS_DOMAIN_ID",
+        ),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    line: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything else is looked at: a package to publish into is sealed first."""
+    model = ["--model", str(tmp_path / "none")] if line.startswith("bench") else []
+    assert main([*line.split(), *model]) == 1
+    assert capsys.readouterr().err == f"error [wrong_option]: {words}\n"
+
+
 def test_one_spelling_of_a_field_of_view() -> None:
     from anyview_ros.cli.commands import whole_parser
     from anyview_ros.cli.parser import actions_of

@@ -220,7 +220,6 @@ def test_ctrl_c_stops_it_and_what_is_done_is_kept(root: Path, tmp_path: Path) ->
         (("--worlds", "--splits", "wide"), "error [unknown_split]: there is no split 'wide'"),
         (("--worlds", "--speeds", "warp"), "error [unknown_speed]: there is no speed 'warp'"),
         (("--real", "--splits", "moon"), "error [unknown_split]: there is no split 'moon'"),
-        (("nowhere", "--size", "24x32"), "error [invalid_size]: --size is of --worlds"),
         (("--worlds", "--seeds", "4:5"), "error [invalid_seeds]: seeds need at least two"),
         (("nowhere",), "error [invalid_benchmark]"),
     ],
