@@ -68,7 +68,7 @@ def progress(folders: SceneFolders, frames: int | None) -> Iterator[Callable[[],
         with tqdm(total=frames, unit="frame", file=sys.stderr, disable=None) as bar:
             yield bar.update
     except KeyboardInterrupt:
-        complete = len(list(folders.out.glob(f"{folders.prefix}-*")))
+        complete = len(folders.written())
         print(f"interrupted; {complete} complete scenes are in {folders.out}", file=sys.stderr)
         raise
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from anyview_ros.datasets.scene_layout import METADATA
 from anyview_ros.datasets.scene_writer import SceneNotes, SceneWriter
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Frame
@@ -22,6 +24,12 @@ class SceneFolders:
 
     def path(self, number: int) -> Path:
         return self.out / f"{self.prefix}-{number:04d}"
+
+    def written(self) -> list[Path]:
+        """Return the scenes that are there, by name; those of `<prefix>-night` are others."""
+        own = re.compile(rf"{re.escape(self.prefix)}-[0-9]{{4,}}")
+        there = self.out.iterdir() if self.out.is_dir() else ()
+        return sorted(f for f in there if own.fullmatch(f.name) and (f / METADATA).is_file())
 
 
 @dataclass(frozen=True)

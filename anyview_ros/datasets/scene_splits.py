@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from anyview_ros.datasets.scene_layout import METADATA
 from anyview_ros.datasets.scene_set import SceneFolders
 from anyview_ros.errors import AnyviewError
 from anyview_ros.typed_json import read_object
@@ -18,10 +17,9 @@ def list_scenes(folders: SceneFolders) -> None:
     Raises:
         AnyviewError: `invalid_benchmark` when there is a split file that cannot be read.
     """
-    files = sorted(folders.out.glob(f"{folders.prefix}-*/{METADATA}"))
-    if not files:
+    episodes = [folder.name for folder in folders.written()]
+    if not episodes:
         return
-    episodes = [file.parent.name for file in files]
     split_file = folders.out / SPLITS
     root: dict[str, Any] = {"splits": {}}
     if split_file.exists():

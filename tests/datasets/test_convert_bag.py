@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from rosbags.rosbag2 import StoragePlugin
 
 from anyview_ros.cli import convert_scenes
 from anyview_ros.cli.__main__ import main
-from anyview_ros.datasets.scene_layout import SceneFolder
+from anyview_ros.datasets.scene_layout import METADATA, SceneFolder
+from anyview_ros.datasets.scene_set import SceneFolders
+from anyview_ros.datasets.scene_splits import list_scenes
+from anyview_ros.datasets.scene_writer import SceneNotes
 from anyview_ros.evaluation.root_suite import RootSuite
 from anyview_ros.geometry import inverse, rigid
 from anyview_ros.node.messages import time_message
@@ -398,6 +402,24 @@ def test_the_scenes_are_a_benchmark_root(tmp_path: Path) -> None:
         world_from_base(FIRST_NS + 920 * MS) @ BASE_FROM_LEFT,
         atol=1e-9,
     )
+
+
+@pytest.mark.parametrize("name", ["drive", "drive [1]"])
+def test_a_split_has_the_scenes_of_its_own_name(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two bags may be converted into one folder, one of which begins as the other."""
+    for scene in ("0000", "0001", "10000", "night-0000", "0000-0000"):
+        metadata = tmp_path / f"{name}-{scene}" / METADATA
+        metadata.parent.mkdir(parents=True)
+        metadata.touch()
+    folders = SceneFolders(tmp_path, name, SceneNotes(name, 0.0625, 100 * MS, "png"))
+    list_scenes(folders)
+    split = json.loads((tmp_path / "splits.json").read_text())["splits"][name]
+    assert split["episodes"] == [f"{name}-{number}" for number in ("0000", "0001", "10000")]
+    with pytest.raises(KeyboardInterrupt), convert_scenes.progress(folders, 1):
+        raise KeyboardInterrupt
+    assert "interrupted; 3 complete scenes are in" in capsys.readouterr().err
 
 
 def test_a_split_file_that_is_none_is_left_alone(
