@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import anyview_ros
+from anyview_ros.engine.onnx.providers import session_providers
 
 ROOT = Path(anyview_ros.__file__).parent
 DOC = (ROOT.parent / "docs" / "joint.md").read_text()
@@ -33,3 +34,12 @@ def test_command_is_understood(line):
 @pytest.mark.parametrize("name", MODULES)
 def test_module_exists(name):
     assert (ROOT / name).exists()
+
+
+def test_what_is_said_of_a_gpu_is_what_is_done_there():
+    """Kernels are not recorded, and a GPU was measured."""
+    options = [each for p in ("cuda", "tensorrt") for _, each in session_providers(p)]
+    assert ("CUDA graph" in DOC) == any("cuda_graph" in name for each in options for name in each)
+    results = (ROOT.parent / "benchmarks" / "RESULTS.md").read_text()
+    assert ("RESULTS.md#on-a-gpu" in DOC) == ("\n## On a GPU\n" in results)
+    assert "No GPU" not in DOC
