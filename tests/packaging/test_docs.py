@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from anyview_ros.cli.commands import COMMANDS, parser_of
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
+
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "install.md"
 KNOWN_NEEDS = (
@@ -97,3 +100,40 @@ def test_uninstall_knows_every_place_where_something_is_stored() -> None:
     page = (DOC.parent / "upgrade.md").read_text()
     for place in places:
         assert place.removesuffix("<uid>").removesuffix("/models") in page, place
+
+
+def test_places_of_results_are_those_of_the_commands() -> None:
+    """By default; a command without a default is told where."""
+    table = DOC.read_text().partition("## What is stored where")[2].partition("## When")[0]
+    rows = dict(re.findall(r"^\| ([^|]*) \| ([^|]*) \|", table, re.M))
+    (results,) = (row for place, row in rows.items() if "`out/`" in place)
+    for name in COMMANDS:
+        (default,) = {
+            str(action.default)
+            for action in parser_of(name)._actions
+            if "--out" in action.option_strings
+        } or {""}
+        assert (f"`{name}`" in results) == (default.startswith("out/") or name == "bench"), name
+    (made,) = (row for place, row in rows.items() if "`models/`" in place)
+    assert "`export`" in made
+    source = (ROOT / "anyview_ros" / "cli" / "export.py").read_text()
+    assert source.count('args.out or Path("models")') == 2
+
+
+def test_figures_of_the_readme_are_those_that_were_measured() -> None:
+    """The newest whole table of clips by stage; sources, and what a machine needs."""
+    readme = (ROOT / "README.md").read_text()
+    measured = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+    table = measured.partition("\nWith scores in place of a softmax")[2].partition("\nWith ")[0]
+    (said,) = re.findall(r"^\| time \| (.*) \|$", readme, re.M)
+    for size in ("160x96", "640x384", "160x96, 2"):
+        (row,) = re.findall(rf"^\| {size} \| (.*) \|$", table, re.M)
+        whole_s = float(row.split(" | ")[2].strip("*").split()[0])
+        assert f"{whole_s:.2f} s at {size.partition(',')[0]}" in said, size
+    most = load_package(find_package(DEFAULT_MODEL)).contract.max_sources
+    assert f"from one to {('two', 'three', 'four', 'five')[most - 2]} cameras" in (
+        ROOT / "CHANGELOG.rst"
+    ).read_text().replace("\n  ", " ")
+    assert "C and C++ compiler" in LAUNCHER.read_text()
+    for needed in ("C and C++ compiler", "headers"):
+        assert needed in readme.partition("## On a robot")[0]
