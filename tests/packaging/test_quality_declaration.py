@@ -78,6 +78,9 @@ def test_nothing_promised_that_other_pages_take_back() -> None:
     assert ("no promised time of answer" in (ROOT / "SECURITY.md").read_text()) == (
         "7.i" not in MET
     )
+    reports = (ROOT / "SECURITY.md").read_text().partition("## What is trusted")[0]
+    assert ("no private way" in reports) == ("receives no mail yet" in TOLD)
+    assert ("Write to the maintainers" in reports) != ("no private way" in reports)
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
     assert ("has no public address yet" in contributing) == ("no public address" in TOLD)
     assert ("Signed-off-by" in contributing) == ("2.ii" in MET)
