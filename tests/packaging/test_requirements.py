@@ -51,6 +51,15 @@ def test_every_requirement_is_pinned_with_hashes(name: str) -> None:
             assert "--hash=sha256:" in entry, entry
 
 
+def test_torch_alone_is_without_hashes() -> None:
+    """As the pages say; other lists have a source, and are looked at above."""
+    assert {file.stem for file in LISTS.glob("*.txt")} - set(PINNED) == {"torch"}
+    assert "--hash" not in (LISTS / "torch.txt").read_text()
+    for page in ("SECURITY.md", "QUALITY_DECLARATION.md"):
+        told = " ".join((ROOT / page).read_text().split())
+        assert re.search(r"pinned by hash[^.|]*, but (for )?torch and what it needs", told), page
+
+
 @pytest.mark.parametrize("file", sorted(LISTS.iterdir()), ids=lambda file: file.name)
 def test_no_list_says_where_to_download(file: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", file.read_text())

@@ -93,6 +93,13 @@ def test_no_shell_no_eval_no_pickle_and_no_network() -> None:
     assert found == {}
 
 
+def test_processes_of_one_training_run_alone_talk_over_torch() -> None:
+    """The page names `torchrun` among what opens a connection."""
+    files = [file for file in PACKAGE.rglob("*.py") if "init_process_group" in file.read_text()]
+    assert [str(file.relative_to(PACKAGE)) for file in files] == ["training/distributed.py"]
+    assert "`torchrun`" in (ROOT / "SECURITY.md").read_text()
+
+
 def test_every_check_that_the_page_names_is_there() -> None:
     page = (ROOT / "SECURITY.md").read_text()
     named = re.findall(r"`((?:tests|\.ci)/[^`]+)`", page)
