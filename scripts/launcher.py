@@ -87,8 +87,8 @@ class Stage:
 def main(arguments: Sequence[str]) -> None:
     if DISTRO not in VENVS:
         raise LauncherError(f"ANYVIEW_ROS must be {' or '.join(VENVS)}, got '{DISTRO}'")
-    if list(arguments) == ["test", "--both"]:
-        sys.exit(test_both())
+    if list(arguments[:1]) == ["test"] and "--both" in arguments:
+        sys.exit(test_both([word for word in arguments if word != "--both"]))
     command = arguments[0] if arguments else ""
     if command in OVERVIEW:
         overview(arguments)
@@ -125,9 +125,9 @@ def overview(arguments: Sequence[str]) -> NoReturn:
     sys.exit(main(arguments))
 
 
-def test_both() -> int:
-    """`./anyview test` over each distribution, one after the other; the first status not 0."""
-    call = [sys.executable, "-IS", __file__, "test"]
+def test_both(words: Sequence[str]) -> int:
+    """`./anyview test ...` over each distribution, one after the other; the first status not 0."""
+    call = [sys.executable, "-IS", __file__, *words]
     statuses = [
         subprocess.run(call, env={**os.environ, "ANYVIEW_ROS": distro}).returncode
         for distro in VENVS

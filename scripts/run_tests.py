@@ -55,8 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     """The first status that is not 0."""
     os.chdir(ROOT)
     os.environ.update(ENVIRONMENT)
-    if list(arguments) == ["--long"]:
-        return run("pytest", *LONG, ANYVIEW_LIVE_TESTS="1")
+    if "--long" in arguments:
+        others = [word for word in arguments if word != "--long"]
+        return run("pytest", *LONG, *others, ANYVIEW_LIVE_TESTS="1")
     if arguments:
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
     if os.environ.get("ANYVIEW_ROS", "jazzy") != "jazzy":

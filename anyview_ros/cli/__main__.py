@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from anyview_ros import __version__
 from anyview_ros.cli.commands import COMMANDS, command, overview, parser_of
+from anyview_ros.cli.printable import printable
 from anyview_ros.cli.surroundings import find_room, library_missing, named
 from anyview_ros.errors import AnyviewError
 from anyview_ros.nearest import did_you_mean
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(name, rest)
     except AnyviewError as error:
-        print(f"error [{error.code}]: {error}", file=sys.stderr)
+        print(printable(f"error [{error.code}]: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -16,6 +16,7 @@ from anyview_ros.cli.augment_many import INTERRUPTED, add_many_arguments, augmen
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 from anyview_ros.cli.export_arguments import add_export_arguments, dataset_from, exports_from
+from anyview_ros.cli.printable import printable
 from anyview_ros.cli.unused_options import refuse_unused
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             watched: dict[str, Any] = {
                 "resume": args.resume,
                 "on_progress": on_progress,
-                "say": lambda line: print(line, flush=True),
+                "say": lambda line: print(printable(line), flush=True),
             }
             if is_lerobot(args.bag):
                 report = augment_dataset(dataset_from(args), settings, model, **watched)
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         raise
     print(f"{report.answered} frames added: {args.out}")
     for line in report.lines:
-        print(line)
+        print(printable(line))
     print("labels were copied as they are: they belong to the recorded views, not to new ones")
     return 0
 

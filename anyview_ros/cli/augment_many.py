@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anyview_ros.cli.bag_arguments import bag_options
 from anyview_ros.cli.export_arguments import exports_from
+from anyview_ros.cli.printable import printable
 from anyview_ros.errors import AnyviewError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
             {name: resolved(path) for name, path in found.items()},
             ledger,
             workers,
-            lambda line: print(line, flush=True),
+            lambda line: print(printable(line), flush=True),
         )
         try:
             lines = fleet.run()
@@ -85,7 +86,7 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
             raise
     states = fleet.states()
     for line in lines:
-        print(line)
+        print(printable(line))
     print(", ".join(f"{count} {state}" for state, count in sorted(states.items())))
     return 0 if states["done"] == len(found) else 1
 

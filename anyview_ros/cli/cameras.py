@@ -8,6 +8,7 @@ from pathlib import Path
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_engine_arguments, chosen_model, sampling_options
 from anyview_ros.cli.opened_bag import opened_bag
+from anyview_ros.cli.printable import printable
 from anyview_ros.errors import AnyviewError
 
 KINDS = (".jpg", ".jpeg", ".png")
@@ -52,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
         found = requested(file, args.bag, bag, options, settings, model.package.contract)
         made = Previewing(found, settings, model).preview(args.at)
     for sample in found.samples:
-        print(sample)
+        print(printable(str(sample)))
     for camera in made.virtual:
-        print(f"{camera.name}: {camera.caption}")
+        print(printable(f"{camera.name}: {camera.caption}"))
     save_picture(picture(made, found.samples), args.out, MIXED)
     print(f"{len(made.virtual)} cameras at {made.stamp_ns / 1e9:.3f} s: {args.out}")
     return 0 if all(camera.image is not None for camera in made.virtual) else 1

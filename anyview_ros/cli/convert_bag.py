@@ -12,6 +12,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.convert_scenes import add_scene_arguments, folders_from, progress, report
 from anyview_ros.cli.opened_bag import opened_bag
+from anyview_ros.cli.printable import printable
 from anyview_ros.errors import AnyviewError
 
 
@@ -33,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
         with tqdm(unit="image", disable=None) as bar:  # None: only on a terminal
             cameras = bag_cameras(bag, options, bar.update)
         for note in cameras.notes:
-            print(note)
+            print(printable(note))
         plan = plan_scenes(cameras.by_name, args.frames, folders.notes.period_ns)
-        print(f"{len(plan.scenes)} scenes of {', '.join(cameras.by_name)}", flush=True)
+        names = printable(", ".join(cameras.by_name))
+        print(f"{len(plan.scenes)} scenes of {names}", flush=True)
         try:
             with progress(folders, len(list(plan.shots()))) as advance:
                 failed = write_bag_scenes(

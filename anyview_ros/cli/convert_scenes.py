@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from anyview_ros.cli.printable import printable
 from anyview_ros.datasets.scene_set import SceneFolders
 from anyview_ros.datasets.scene_writer import IMAGES, SceneNotes
 from anyview_ros.errors import AnyviewError
@@ -86,5 +87,5 @@ def report(folders: SceneFolders, scenes: int, reasons: Sequence[str]) -> int:
             "not one scene is complete; lower --frames, raise --period to that of the camera, or "
             f"mend what is named here. Left out:{why or ' nothing, it is too short'}",
         )
-    print(f"{scenes} scenes in {folders.out}" + (f"; left out:{why}" if why else ""))
+    print(printable(f"{scenes} scenes in {folders.out}" + (f"; left out:{why}" if why else "")))
     return 0

@@ -78,9 +78,10 @@ def run(args: Namespace) -> int:
     interrupt_once()
     if args.view:
         check_viser()
+    usual = 0.0 if args.view else SECONDS
     plan = DemoPlan(
         out=args.out,
-        seconds=args.seconds or (0.0 if args.view else SECONDS),
+        seconds=usual if args.seconds is None else args.seconds,
         model=args.model,
         domain=args.domain or random.choice(DOMAINS),
         source=args.source,

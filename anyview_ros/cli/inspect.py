@@ -13,6 +13,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.cli.opened_bag import opened_bag
+from anyview_ros.cli.printable import printable
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(as_json(args.bag, size, found, estimated), indent=2, default=_error))
         return 0 if found.usable else 1
     for line in lines(found, size):
-        print(_printable(line), flush=True)
+        print(printable(line), flush=True)
     _, said = _estimate(found, model)
     if said:
         print(said)
@@ -96,8 +97,3 @@ def _estimate(found: Inspection, model: Model | None) -> tuple[Estimate | None, 
     except AnyviewError as error:  # the recording is as usable as before
         return None, f"time: not measured: [{error.code}] {error.message}"
     return estimated, time_line(estimated)
-
-
-def _printable(line: str) -> str:
-    """Return a line without what would steer a terminal: names come from files of others."""
-    return "".join(sign if sign.isprintable() else "?" for sign in line)

@@ -12,6 +12,7 @@ from anyview_ros.cli.bag_arguments import add_bag_arguments, bag_options
 from anyview_ros.cli.engine_arguments import add_provider
 from anyview_ros.cli.node import add_ros_arguments, use_profile
 from anyview_ros.cli.opened_bag import opened_bag
+from anyview_ros.cli.printable import printable
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import DEFAULT_MODEL
 
@@ -127,11 +128,12 @@ def _view_bag(args: argparse.Namespace) -> None:
         with tqdm(unit="image", disable=None) as bar:  # None: only on a terminal
             cameras = bag_cameras(bag, options, bar.update)
         for note in cameras.notes:
-            print(note)
+            print(printable(note))
         period_ns = round(contract.frame_period * 1e9)
         plan = plan_scenes(cameras.by_name, max(contract.frames), period_ns)
         recording = Recording(bag, cameras, plan)
-        print(f"{len(plan.scenes)} clips of {', '.join(recording.names)}", flush=True)
+        names = printable(", ".join(recording.names))
+        print(f"{len(plan.scenes)} clips of {names}", flush=True)
         viewer, wishes = Viewer(recording, Pipeline(package, args.provider)), Wishes()
         page = Page(args.port, viewer, wishes, args.fixed_frame, args.out)
         try:

@@ -15,10 +15,13 @@ from xml.etree import ElementTree
 import pytest
 
 from anyview_ros import cli, packages
+from anyview_ros.cli import demo
 from anyview_ros.cli.__main__ import main
 from anyview_ros.cli.commands import COMMANDS, GROUPS, overview, parser_of
 from anyview_ros.cli.node import node_arguments
 from anyview_ros.cli.surroundings import OF_TRAINING, find_room, may_write, named
+from anyview_ros.demo import subprocesses
+from anyview_ros.demo.plan import DemoPlan
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.launch_arguments import NODE_ARGUMENTS
 
@@ -101,7 +104,6 @@ def test_help_shows_each_default_once(name: str) -> None:
     text = parser_of(name).format_help()
     for nothing in ("None", "()", "(default: )", "False", "SUPPRESS"):
         assert nothing not in text
-    assert all(text.count(f"{option} ") or True for option in ("--help",))
     for paragraph in text.split("\n  --"):
         assert paragraph.count("default") <= 1, paragraph
 
@@ -277,6 +279,33 @@ def test_what_the_system_does_not_allow_is_one_line(
     said = capsys.readouterr().err
     assert said.startswith(f"error [no_access]: 'out/demo': {words}; name files that ")
     assert said.count("\n") == 1
+
+
+def test_an_error_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(args: Namespace) -> int:
+        raise AnyviewError("no_cameras", "topic '/a\x1b[2J\x07\r'\n  and more")
+
+    monkeypatch.setattr("anyview_ros.cli.demo.run", refused)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == "error [no_cameras]: topic '/a?[2J??'\n  and more\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [("", 6.0), ("--seconds 0", 0.0), ("--view", 0.0), ("--view --seconds 9", 9.0)],
+)
+def test_seconds_of_a_demo_are_those_that_are_asked_for(
+    words: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[DemoPlan] = []
+    monkeypatch.setattr(subprocesses, "interrupt_once", lambda: None)
+    monkeypatch.setattr(demo, "check_viser", lambda: None)
+    for way in ("_recorded", "_viewed"):
+        monkeypatch.setattr(demo, way, lambda plan: plans.append(plan) or 0)
+    assert main(["demo", *words.split()]) == 0
+    assert [plan.seconds for plan in plans] == [seconds]
 
 
 def test_a_full_disk_is_named() -> None:

@@ -322,6 +322,19 @@ def test_what_is_no_bag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "error [unreadable_bag]" in capsys.readouterr().err
 
 
+def test_names_in_a_bag_do_not_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = RigRecording()
+    other = "/front/image_grey\x1b[2J\x07"  # which of the two was taken is said
+    images = (entry for entry in rig.messages() if entry[1] == "/front/image_raw")
+    rig.extra = [(time_ns, other, message) for time_ns, _, message in images]
+    convert(rig, tmp_path)
+    said = "".join(capsys.readouterr())
+    assert "/front/image_grey?[2J?" in said
+    assert said.replace("\n", "").isprintable()
+
+
 def test_a_ros1_bag_makes_the_same_scenes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

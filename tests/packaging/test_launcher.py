@@ -448,7 +448,7 @@ def test_both_distributions_by_one_command(launcher: Any, monkeypatch: pytest.Mo
     calls: list[tuple[list[str], str]] = []
 
     def run(call: list[str], env: dict[str, str]) -> SimpleNamespace:
-        calls.append((call[-1:], env["ANYVIEW_ROS"]))
+        calls.append((call[call.index("test") :], env["ANYVIEW_ROS"]))
         return SimpleNamespace(returncode={"jazzy": 0, "kilted": 3}[env["ANYVIEW_ROS"]])
 
     monkeypatch.setattr(launcher.subprocess, "run", run)
@@ -456,6 +456,11 @@ def test_both_distributions_by_one_command(launcher: Any, monkeypatch: pytest.Mo
         launcher.main(["test", "--both"])
     assert ended.value.code == 3
     assert calls == [(["test"], "jazzy"), (["test"], "kilted")]
+    calls.clear()
+    with pytest.raises(SystemExit):
+        launcher.main(["test", "--both", "--long", "tests/node"])
+    long = ["test", "--long", "tests/node"]
+    assert calls == [(long, "jazzy"), (long, "kilted")]
 
 
 def test_the_two_builds_of_onnxruntime_replace_each_other(

@@ -107,7 +107,8 @@ def test_what_takes_minutes_runs_when_it_is_asked_for(
     script: ModuleType, ran: dict[str, Any]
 ) -> None:
     assert script.main(["--long"]) == 0
-    assert ran["commands"] == ["pytest -m long -n 0"]
+    assert script.main(["tests/augment", "--long", "-s"]) == 0
+    assert ran["commands"] == ["pytest -m long -n 0", "pytest -m long -n 0 tests/augment -s"]
 
 
 def test_arguments_are_those_of_one_pytest(
