@@ -24,10 +24,13 @@ from anyview_ros.evaluation.evaluation import clip_figures, pose_figures
 from anyview_ros.evaluation.task import Images, Task
 from anyview_ros.evaluation.world_suite import WorldSuite
 from anyview_ros.model.checkpoint import read_checkpoint
+from anyview_ros.packages import find_package
+from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.package import networks_in_use
-from anyview_ros.training.preview import generate
+from anyview_ros.training.preview import TrainedModel, generate
 from anyview_ros.training.scenes import SceneViews
+from anyview_ros.training.store import default_cache
 
 SPLITS = ("narrow", "extreme")
 LOWEST = 0.03  # sigma of Karras' schedules before their last step
@@ -62,11 +65,14 @@ class Model:
     def __init__(self, file: Path, temperature: float, choice: float | None) -> None:
         checkpoint = read_checkpoint(file)
         self.temperature = temperature
-        self.run: RunConfig = parse_config(checkpoint.config)
-        self.contract = self.run.contract()
-        self.network, self.codec = networks_in_use(self.run, checkpoint)
+        run: RunConfig = parse_config(checkpoint.config)
+        network, codec = networks_in_use(run, checkpoint)
         if choice is not None:
-            self.network.set_choice(choice)
+            network.set_choice(choice)
+        composer = None
+        if run.composite:
+            composer = Composer(find_package(run.composite), default_cache())
+        self.trained = TrainedModel(run.contract(), network, codec, composer)
 
     def answer(self, task: Task, way: tuple[float, ...]) -> Images:
         """(T, H, W, 3)"""
@@ -77,7 +83,7 @@ class Model:
             np.array([frame.stamp_ns for frame in task.source]),
         )
         scale, method = task.scene_scale, SamplerSettings(way, temperature=self.temperature)
-        return generate(self.contract, scene, 1, scale, method, self.network, self.codec)
+        return generate(self.trained, scene, 1, scale, method)
 
 
 def scored(task: Task, frames: Images, distance: perceptual.Perceptual | None) -> Row:
@@ -92,7 +98,7 @@ def measured(
     model: Model, kind: str, seeds: tuple[int, int], ways: Sequence[tuple[float, ...]]
 ) -> dict[str, list[Row]]:
     """Figures of every episode, by way and of the ground-plane warp."""
-    suite = WorldSuite.of(model.contract, (kind,), SPLITS, seeds)
+    suite = WorldSuite.of(model.trained.contract, (kind,), SPLITS, seeds)
     distance = perceptual.load(perceptual.metric_name())
     rows: dict[str, list[Row]] = {GROUND_WARP: [], **{_named(way): [] for way in ways}}
     for episode in suite.episodes():

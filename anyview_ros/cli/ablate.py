@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anyview_ros.model.codec import LinearCodec
-    from anyview_ros.model.one_way.network import OneWayDenoiser
     from anyview_ros.training.config import RunConfig
+    from anyview_ros.training.preview import TrainedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.training.ablations import variants
     from anyview_ros.training.config import read_config
     from anyview_ros.training.loop import Trainer, train
+    from anyview_ros.training.preview import TrainedModel
     from anyview_ros.training.store import default_cache, open_stores, renderers
 
     reference = read_config(args.config)
@@ -58,11 +58,13 @@ def run(args: argparse.Namespace) -> int:
     stores = open_stores(reference, args.cache or default_cache())
     stop = Stop(60 * args.minutes)
 
-    def trained(variant: RunConfig, out: Path) -> tuple[OneWayDenoiser, LinearCodec] | None:
+    def trained(variant: RunConfig, out: Path) -> TrainedModel | None:
         print(f"{variant.name}: {args.steps} steps in {out}", flush=True)
         trainer = Trainer(variant, stores, device)
         train(trainer, out, True, stop, Report(args.steps, stop).add)
-        return (trainer.ema, trainer.codec) if trainer.step >= args.steps else None
+        if trainer.step < args.steps:
+            return None
+        return TrainedModel(trainer.contract, trainer.ema, trainer.codec, trainer.composer)
 
     results: dict[str, dict[str, dict[str, float]]] = {}
     args.out.mkdir(parents=True, exist_ok=True)

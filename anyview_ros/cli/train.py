@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 from anyview_ros.cli.waiting import waiting
-from anyview_ros.errors import AnyviewError
+from anyview_ros.errors import AnyviewError, cause
 
 if TYPE_CHECKING:
     import torch
@@ -180,9 +181,10 @@ class Pictures:
     """Pictures of held-out scenes, `preview-<step>.png` beside the checkpoint, every so often."""
 
     def __init__(self, trainer: Trainer, args: argparse.Namespace) -> None:
-        from anyview_ros.training.preview import Preview
+        from anyview_ros.training.preview import Preview, TrainedModel
 
-        self._trainer, self._out, self._every_s = trainer, args.out, 60 * args.pictures_every
+        self._out, self._every_s = args.out, 60 * args.pictures_every
+        self._model = TrainedModel(trainer.contract, trainer.ema, trainer.codec, trainer.composer)
         self._preview = Preview(trainer.run) if args.pictures_every > 0 else None
         self._last = time.monotonic()
 
@@ -190,7 +192,10 @@ class Pictures:
         if self._preview is None or time.monotonic() - self._last < self._every_s:
             return
         path = self._out / f"preview-{progress.step:06d}.png"
-        self._preview.write(path, self._trainer.ema, self._trainer.codec)
+        try:
+            self._preview.write(path, self._model)
+        except Exception as error:  # of any kind: a run of hours does not end for a picture
+            print(f"no picture of step {progress.step}: {cause(error)}", file=sys.stderr)
         self._last = time.monotonic()
 
 

@@ -11,11 +11,9 @@ import numpy as np
 
 from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.evaluation.clip_metrics import sharpness, whole_clip
-from anyview_ros.model.codec import LinearCodec
-from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.text_table import markdown
 from anyview_ros.training.config import RunConfig
-from anyview_ros.training.preview import generate
+from anyview_ros.training.preview import TrainedModel, generate
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 from anyview_ros.whole_file import whole_file
 from anyview_ros.worlds.seeds import ABLATION_SEED
@@ -39,7 +37,7 @@ class HeldOut:
             for i in range(scenes)
         ]
 
-    def scores(self, run: RunConfig, network: OneWayDenoiser, codec: LinearCodec) -> Scores:
+    def scores(self, model: TrainedModel) -> Scores:
         """Return mean PSNR in dB of each speed, and sharpness, by kind of world.
 
         Every view but the first is generated from the first.
@@ -47,28 +45,23 @@ class HeldOut:
         rows: dict[str, list[dict[str, float]]] = {}
         for world, scale, scene in self._scenes:
             for target in range(1, len(scene.cameras)):
-                figures = dict(self._figures(run, scene, target, scale, network, codec))
+                figures = dict(_figures(model, scene, target, scale))
                 rows.setdefault(world, []).append(figures)
         return {
             world: {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}
             for world, figures in rows.items()
         }
 
-    @staticmethod
-    def _figures(
-        run: RunConfig,
-        scene: SceneViews,
-        target: int,
-        scale: float,
-        network: OneWayDenoiser,
-        codec: LinearCodec,
-    ) -> Iterator[tuple[str, float]]:
-        truth, contract = scene.images[target], run.contract()
-        for speed in run.speeds:
-            method = check_sampling(contract, SynthesisOptions(speed))
-            made = generate(contract, scene, target, scale, method, network, codec)
-            yield f"{speed} psnr", whole_clip(made, truth)["psnr"]
-            yield f"{speed} sharpness", sharpness(made, truth)
+
+def _figures(
+    model: TrainedModel, scene: SceneViews, target: int, scale: float
+) -> Iterator[tuple[str, float]]:
+    truth = scene.images[target]
+    for speed in model.contract.sigmas:
+        method = check_sampling(model.contract, SynthesisOptions(speed))
+        made = generate(model, scene, target, scale, method)
+        yield f"{speed} psnr", whole_clip(made, truth)["psnr"]
+        yield f"{speed} sharpness", sharpness(made, truth)
 
 
 def record(file: Path, variant: str, scores: Scores) -> dict[str, Scores]:
@@ -94,7 +87,7 @@ def trained_and_scored(
     variants: Mapping[str, RunConfig],
     out: Path,
     held_out: HeldOut,
-    trained: Callable[[RunConfig, Path], tuple[OneWayDenoiser, LinearCodec] | None],
+    trained: Callable[[RunConfig, Path], TrainedModel | None],
 ) -> Iterator[tuple[str, dict[str, Scores]]]:
     """Train and score the variants that `out` has no results of, one after the other.
 
@@ -110,5 +103,5 @@ def trained_and_scored(
         model = trained(replace(run, text=f"# {name}\n{run.text}"), out / name.replace(" ", "-"))
         if model is None:
             return
-        done = record(results, name, held_out.scores(run, *model))
+        done = record(results, name, held_out.scores(model))
         yield name, done

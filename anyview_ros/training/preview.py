@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,34 @@ from torch import Tensor
 
 from anyview_ros.contract import Contract
 from anyview_ros.engine import conditioning, sampler
-from anyview_ros.engine.plane_sweep import plane_sweep
 from anyview_ros.engine.request import SynthesisOptions, check_sampling
 from anyview_ros.media.provenance import MIXED, save_picture
 from anyview_ros.model.codec import LinearCodec
 from anyview_ros.model.one_way.network import OneWayDenoiser
-from anyview_ros.training.batches import scene_tensors
+from anyview_ros.training.batches import Example, candidates_of, scene_tensors
+from anyview_ros.training.composites import Composer
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import SceneConfig, SceneViews, render_scene
 from anyview_ros.worlds.seeds import PREVIEW_SEED
 
 SCENES = 2  # of each set
 Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a run has learnt so far, not exported.
+
+    Args:
+        contract: of the run.
+        network, codec: on one device.
+        composer: of a run with composites.
+    """
+
+    contract: Contract
+    network: OneWayDenoiser
+    codec: LinearCodec
+    composer: Composer | None = None
 
 
 class Preview:
@@ -34,7 +51,6 @@ class Preview:
     """
 
     def __init__(self, run: RunConfig) -> None:
-        self._run, self._contract = run, run.contract()
         self._scenes = [
             (render_scene(scenes, PREVIEW_SEED + i), scenes.scene_scale)
             for scenes in run.scenes.values()
@@ -42,11 +58,10 @@ class Preview:
             for i in range(SCENES)
         ]
 
-    def write(self, path: Path, network: OneWayDenoiser, codec: LinearCodec) -> None:
-        """Write a picture of what the network makes of the middle frames."""
+    def write(self, path: Path, model: TrainedModel) -> None:
+        """Write a picture of what the model makes of the middle frames."""
         rows = [
-            np.concatenate(list(self._row(scene, scale, network, codec)), axis=1)
-            for scene, scale in self._scenes
+            np.concatenate(list(_row(scene, scale, model)), axis=1) for scene, scale in self._scenes
         ]
         if not rows:
             return
@@ -54,31 +69,28 @@ class Preview:
         padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
         save_picture(np.concatenate(padded), path, MIXED)
 
-    def _row(
-        self, scene: SceneViews, scale: float, network: OneWayDenoiser, codec: LinearCodec
-    ) -> Iterator[Image]:
-        middle = len(scene.stamps_ns) // 2
-        target = len(scene.cameras) - 1
-        yield scene.images[0, middle]
-        yield scene.images[target, middle]
-        for speed in self._contract.sigmas:
-            method = check_sampling(self._contract, SynthesisOptions(speed))
-            frames = generate(self._contract, scene, target, scale, method, network, codec)
-            yield frames[middle]
+
+def _row(scene: SceneViews, scale: float, model: TrainedModel) -> Iterator[Image]:
+    middle = len(scene.stamps_ns) // 2
+    target = len(scene.cameras) - 1
+    yield scene.images[0, middle]
+    yield scene.images[target, middle]
+    for speed in model.contract.sigmas:
+        method = check_sampling(model.contract, SynthesisOptions(speed))
+        yield generate(model, scene, target, scale, method)[middle]
 
 
 @torch.no_grad()
 def generate(
-    contract: Contract,
+    model: TrainedModel,
     scene: SceneViews,
     target: int,
     scene_scale: float,
     method: sampler.SamplerSettings,
-    network: OneWayDenoiser,
-    codec: LinearCodec,
 ) -> Image:
     """Generate view `target` of a scene from its first view, (T, H, W, 3), by the network
     itself."""
+    contract, network, codec = model.contract, model.network, model.codec
     device = next(network.parameters()).device
 
     def tensor(array: NDArray[np.generic]) -> Tensor:
@@ -91,7 +103,10 @@ def generate(
     sweep = None
     if contract.plane_sweep:
         depths = [scene_scale * depth for depth in contract.plane_sweep]
-        swept = plane_sweep([scene.clip(0)], scene.view(target), depths, contract.latent)
+        shown = None
+        if model.composer is not None:
+            shown = model.composer.shown(scene, [0], [target], scene_scale)
+        (swept,) = candidates_of(contract, Example(scene, [0], [target], shown), depths)
         videos = [tensor(conditioning.video_tensor(clip)) for clip in swept.images]
         latents = torch.cat([codec.encode(video) for video in videos])
         marks = tensor(swept.marks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +13,10 @@ from anyview_ros.contract import SurfaceRange
 from anyview_ros.datasets.scene_writer import SceneNotes, write_scene
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
-from anyview_ros.model.surfaces.export import add_surfaces
-from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
 from anyview_ros.packages import load_package
 from anyview_ros.training.batches import Example, candidates_of, draw_batch, draw_questions
 from anyview_ros.training.composites import Composer, composer_of
-from anyview_ros.training.config import RunConfig, parse_config
+from anyview_ros.training.config import parse_config
 from anyview_ros.training.flow import flow_losses
 from anyview_ros.training.loop import Trainer
 from anyview_ros.training.package import package_run
@@ -27,27 +24,26 @@ from anyview_ros.training.store import open_stores
 from tests.media.pictures import PERIOD_NS, frames
 from tests.packages import make_package
 from tests.training.test_file_sets import run_on
-from tests.training.tiny import CONFIG, painted, stepped, tiny_run, tiny_trainer
+from tests.training.tiny import (
+    CONFIG,
+    package_with_surfaces,
+    painted,
+    stepped,
+    tiny_run,
+    tiny_trainer,
+    told_run,
+)
 
 
 @pytest.fixture(scope="module")
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package with a surface network that nobody trained: it knows costs and the ground."""
-    folder = make_package(tmp_path_factory.mktemp("models") / "eyes", sizes=((32, 64),))
-    torch.manual_seed(0)
-    config = SurfaceNetworkConfig((8, 8, 16), (1, 1))
-    add_surfaces(folder, SurfaceNetwork(config, SurfaceRange(12, 7.0)), {})
-    return folder
+    return package_with_surfaces(tmp_path_factory.mktemp("models") / "eyes")
 
 
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # the cache of painted scenes
-
-
-def told_run(eyes: Path, **training: Any) -> RunConfig:
-    run = parse_config(f'composite = "{eyes}"\n' + CONFIG)
-    return replace(run, training=replace(run.training, **training))
 
 
 def test_a_batch_has_a_composite_beside_the_planes(
@@ -84,10 +80,7 @@ def test_a_scene_has_one_example(eyes: Path) -> None:
 
 
 def test_another_surface_network_finds_anew(eyes: Path, tmp_path: Path) -> None:
-    other = make_package(tmp_path / "other", sizes=((32, 64),))
-    torch.manual_seed(1)
-    config = SurfaceNetworkConfig((8, 8, 16), (1, 1))
-    add_surfaces(other, SurfaceNetwork(config, SurfaceRange(12, 7.0)), {})
+    other = package_with_surfaces(tmp_path / "other", seed=1)
     run = told_run(eyes)
     for package in (eyes, other):
         composer = Composer(package, tmp_path / "cache")

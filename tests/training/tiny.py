@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from anyview_ros.contract import SurfaceRange
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import look_at
+from anyview_ros.model.surfaces.export import add_surfaces
+from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
 from anyview_ros.training.config import RunConfig, parse_config
 from anyview_ros.training.loop import Progress, Trainer
 from anyview_ros.training.scenes import SceneConfig, SceneViews
 from anyview_ros.training.store import SceneStore
+from tests.packages import make_package
 
 CONFIG = """
 name = "tiny"
@@ -73,6 +78,21 @@ draft = [80.0, 0.0]
 
 def tiny_run(**training: float) -> RunConfig:
     run = parse_config(CONFIG)
+    return replace(run, training=replace(run.training, **training))
+
+
+def package_with_surfaces(folder: Path, seed: int = 0) -> Path:
+    """Make a package with a surface network that nobody trained: it knows costs and the ground."""
+    make_package(folder, sizes=((32, 64),))
+    torch.manual_seed(seed)
+    config = SurfaceNetworkConfig((8, 8, 16), (1, 1))
+    add_surfaces(folder, SurfaceNetwork(config, SurfaceRange(12, 7.0)), {})
+    return folder
+
+
+def told_run(package: Path, **training: Any) -> RunConfig:
+    """Return a run with composites, which the surface network of a package finds."""
+    run = parse_config(f'composite = "{package}"\n' + CONFIG)
     return replace(run, training=replace(run.training, **training))
 
 
