@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anyview_ros.packages import MANIFEST, ModelPackage, sha256_of, write_manifest
-from anyview_ros.signatures import SIGNATURE, remove_signature
+from anyview_ros.signatures import remove_signature
 from anyview_ros.whole_file import whole_file
 
 CARD, SHEET = "README.md", "sheet.png"  # what people read
@@ -26,14 +26,15 @@ def identity(package: ModelPackage) -> str:
 
 
 def seal(package: ModelPackage, scores: Mapping[str, Any]) -> str:
-    """Write the manifest again, with scores and the hash of every file that is there now.
+    """Write the manifest again, with scores and the hashes of a card and a picture as they are now.
+
+    All other hashes stay those of the package that was loaded: the scores are of its files, and of
+    none that was put there since.
 
     Returns what became of the signature, in words; empty where there was none.
     """
-    left_out = (MANIFEST, SIGNATURE)
-    files = sorted(f for f in package.path.iterdir() if f.is_file() and f.name not in left_out)
-    hashes = {file.name: sha256_of(file) for file in files}
-    write_manifest(package.path, replace(package.contract, files=hashes, scores=scores))
+    files = {**package.contract.files, **_hashes_for_people(package.path)}
+    write_manifest(package.path, replace(package.contract, files=files, scores=scores))
     return remove_signature(package.path, package.contract.name)
 
 
@@ -43,10 +44,14 @@ def seal_card(path: Path) -> str:
     Returns what became of the signature, as `seal` does.
     """
     before = json.loads((path / MANIFEST).read_text())
-    there = [file for file in (path / CARD, path / SHEET) if file.is_file()]
-    files = {**before["files"], **{file.name: sha256_of(file) for file in there}}
+    files = {**before["files"], **_hashes_for_people(path)}
     if files == before["files"]:
         return ""
     with whole_file(path / MANIFEST) as file:
         file.write_text(json.dumps({**before, "files": files}, indent=2) + "\n")
     return remove_signature(path, path.name)
+
+
+def _hashes_for_people(path: Path) -> dict[str, str]:
+    """Return the sha256 of the card and of its picture, of those that are there."""
+    return {file.name: sha256_of(file) for file in (path / CARD, path / SHEET) if file.is_file()}

@@ -19,6 +19,7 @@ from anyview_ros.evaluation.task import Task
 from anyview_ros.packages import load_package
 from tests.evaluation.scenes import world_suite
 from tests.packages import make_package
+from tests.packages import seal as seal_as_it_is
 
 EPISODE = Episode("s", "s_ep0")
 
@@ -93,5 +94,14 @@ def test_a_run_goes_on_after_its_package_got_its_scores(tmp_path: Path) -> None:
     assert published.sha256 != before.package.sha256
     assert identity(published) == identity(before.package)
     (folder / "denoise.onnx").write_bytes(b"other weights")
-    seal(published, {})
-    assert identity(load_package(folder)) != identity(before.package)
+    assert identity(load_package(seal_as_it_is(folder))) != identity(before.package)
+
+
+def test_scores_vouch_for_no_weights_that_were_not_measured(tmp_path: Path) -> None:
+    measured = plan(tmp_path, world_suite()).package
+    (measured.path / "denoise.onnx").write_bytes(b"other weights, put there during the run")
+    (measured.path / "notes.txt").touch()
+    seal(measured, {"kinds": {}})
+    with pytest.raises(AnyviewError, match=r"'denoise\.onnx' in .* has sha256"):
+        load_package(measured.path)
+    assert load_package(measured.path, check_files=False).contract.files == measured.contract.files
