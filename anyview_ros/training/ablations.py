@@ -30,12 +30,15 @@ def variants(run: RunConfig, steps: int) -> dict[str, RunConfig]:
         "without view conditioning": replace(
             reference,
             plane_sweep=(),
+            composite="",
             network=replace(run.network, planes=0, rays=False),
         ),
         "one-step regressor": replace(
             reference, training=one_level, speeds={"exact": (SIGMA_MAX, 0.0)}
         ),
-        "rays only": replace(reference, plane_sweep=(), network=replace(run.network, planes=0)),
+        "rays only": replace(
+            reference, plane_sweep=(), composite="", network=replace(run.network, planes=0)
+        ),
     }
     return {name: replace(variant, name=name) for name, variant in made.items()}
 

@@ -17,7 +17,8 @@ from anyview_ros.training.ablations import REFERENCE, shortened, variants, witho
 from anyview_ros.training.config import RunConfig, Stage, read_config
 from tests.training.tiny import CONFIG, tiny_run
 
-SMALL = Path(__file__).parents[2] / "config" / "training" / "worlds-sweep-2m.toml"
+CONFIGS = Path(__file__).parents[2] / "config" / "training"
+SMALL, TOLD = CONFIGS / "worlds-sweep-2m.toml", CONFIGS / "worlds-composite-10m.toml"
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,9 @@ def test_the_command_trains_scores_and_goes_on(tmp_path: Path) -> None:
     wrong = ablate("--only", "without 5D")
     assert wrong.returncode == 1
     assert "error [unknown_variant]: variants are reference, without 2D" in wrong.stderr
+
+
+def test_a_variant_without_a_sweep_has_no_composites() -> None:
+    for run in variants(read_config(TOLD), 200).values():
+        assert bool(run.composite) == bool(run.plane_sweep) == bool(run.network.planes)
+        assert run.contract().composite == bool(run.plane_sweep)
