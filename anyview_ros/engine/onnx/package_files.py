@@ -61,7 +61,8 @@ class PackageFiles:
     def __init__(self, package: ModelPackage) -> None:
         self._package = package
         self._contents: dict[str, Content] = {}
-        self._seen: dict[Path, os.stat_result] = {}
+        self._read_as: dict[str, os.stat_result] = {}  # what each file was when it was read
+        self._seen: dict[Path, os.stat_result] = {}  # of those that may not change
 
     def read(self, name: str) -> Content:
         """Return the content of a file that the manifest lists.
@@ -109,9 +110,8 @@ class PackageFiles:
     def follow(self, name: str) -> Path:
         """Return the path of a checked file for a reader of its own, as a mapped one."""
         file = file_inside(self._package.path, name)
-        before = file.stat()
         self.read(name)
-        self._seen[file] = before
+        self._seen[file] = self._read_as[name]
         return file
 
     def _weights(self, graph: str, location: str) -> Content:
@@ -130,7 +130,7 @@ class PackageFiles:
             )
         file = file_inside(package.path, name)
         with file.open("rb", buffering=0) as stream:
-            seen = os.fstat(stream.fileno())
+            seen = self._read_as[name] = os.fstat(stream.fileno())
             content = np.empty(0, np.uint8)
             if seen.st_size > COPIED_BYTES:
                 self._seen[file] = seen

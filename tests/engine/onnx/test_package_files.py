@@ -119,6 +119,23 @@ def test_weights_too_large_to_be_copied_may_not_change_while_they_are_loaded(
     assert "weights.bin' was changed while it was loaded" in refused.message
 
 
+def test_weights_swapped_before_their_file_is_followed_are_seen(tmp_path: Path) -> None:
+    """As TensorRT would read them; the self-test has read and hashed them before."""
+    package = load_package(with_weights(tmp_path / "tiny"))
+    files = PackageFiles(package)
+    files.read("weights.bin")
+    files.follow("weights.bin")
+    files.check_unchanged()
+    files = PackageFiles(package)
+    files.read("weights.bin")
+    (tmp_path / "other.bin").write_bytes(bytes(68))
+    os.replace(tmp_path / "other.bin", package.path / "weights.bin")
+    files.follow("weights.bin")
+    with pytest.raises(AnyviewError, match="was changed while it was loaded") as refused:
+        files.check_unchanged()
+    assert refused.value.code == "model_damaged"
+
+
 def test_weights_that_the_manifest_does_not_list_are_refused(tmp_path: Path) -> None:
     folder = with_weights(tmp_path / "tiny")
     package = load_package_without(folder, "weights.bin")
