@@ -121,14 +121,15 @@ class Pipeline:
 
     def _loaded(self, files: PackageFiles, threads: int) -> dict[str, Graph]:
         """Return the graphs of the package by name."""
-        names = self.package.contract.graphs
+        names, whose = self.package.contract.graphs, self.package.sha256
         # Surfaces of several frames are found at once, each by a thread of its own.
         counts = {name: 1 if name == SURFACES else threads for name in names}
         if self.provider == "tensorrt":  # which reads the files itself
             for name in self.package.contract.files:
                 files.follow(name)
-            return {n: Graph(self.package.graph(n), self.provider, counts[n]) for n in names}
-        return {n: Graph(files.graph(n), self.provider, counts[n]) for n in names}
+            paths = {n: self.package.graph(n) for n in names}
+            return {n: Graph(paths[n], self.provider, counts[n], whose) for n in names}
+        return {n: Graph(files.graph(n), self.provider, counts[n], whose) for n in names}
 
     def synthesize(
         self,

@@ -65,8 +65,9 @@ def device_of(provider: Provider) -> Device:
     return "cpu" if provider == "cpu" else "cuda"
 
 
-def session_providers(provider: Provider) -> list[tuple[str, Options]]:
-    """Providers of a session, first choice first, with their options.
+def session_providers(provider: Provider, package: str = "") -> list[tuple[str, Options]]:
+    """Providers of a session, first choice first, with their options; `package` as in
+    `engine_folder`.
 
     Kernels are not recorded (`enable_cuda_graph`): what one call's buffers were recorded with is
     played again for every later call, whatever its buffers and shapes, and answers are garbage.
@@ -80,17 +81,28 @@ def session_providers(provider: Provider) -> list[tuple[str, Options]]:
     }
     if provider == "cuda":
         return [(PROVIDERS["cuda"], cuda)]
-    engines = cache_folder() / "tensorrt"
     tensorrt = {
         "trt_engine_cache_enable": "1",
-        "trt_engine_cache_path": str(engines),
+        "trt_engine_cache_path": str(engine_folder(package)),
         "trt_timing_cache_enable": "1",
-        "trt_timing_cache_path": str(engines),
+        "trt_timing_cache_path": str(engine_folder()),  # of kernels, whatever the weights
         "trt_fp16_enable": "1",  # of graphs in float16; others keep the precision they have
         "trt_layer_norm_fp32_fallback": "1",  # norms overflow in float16
     }
     # What TensorRT has no kernel for, as MultiHeadAttention of ONNX Runtime, is CUDA's.
     return [(PROVIDERS["tensorrt"], tensorrt), (PROVIDERS["cuda"], cuda)]
+
+
+def engine_folder(package: str = "") -> Path:
+    """Return where TensorRT keeps the engines of a package.
+
+    An engine holds weights, and its name does not tell which: ONNX Runtime makes it of the names
+    of files, nodes and tensors, and these are alike in packages of one network.
+
+    Args:
+        package: sha256 of its manifest; empty: none.
+    """
+    return cache_folder() / "tensorrt" / package[:16]
 
 
 def cache_folder() -> Path:

@@ -25,6 +25,7 @@ from anyview_ros.engine.onnx.providers import (
     check_running,
     chosen,
     device_of,
+    engine_folder,
     session_providers,
 )
 from anyview_ros.errors import AnyviewError
@@ -55,6 +56,7 @@ class Graph:
         model: the .onnx file, beside which external data must lie; or what was read of a package.
         provider: from `choose_provider`.
         threads: of the CPU provider; 0 = one a core.
+        package: sha256 of the package that the graph is of, see `providers.engine_folder`.
 
     Raises:
         AnyviewError: `invalid_model` or `out_of_memory` when the file cannot be loaded,
@@ -68,10 +70,11 @@ class Graph:
         model: Path | GraphContent,
         provider: Provider,
         threads: int = 0,
+        package: str = "",
     ) -> None:
         self.provider = provider
         self._model = model  # whose weights the session uses where they lie
-        self._session = _session(model, provider, threads)
+        self._session = _session(model, provider, threads, package)
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = tuple(o.name for o in self._session.get_outputs())
         values = (*self._session.get_inputs(), *self._session.get_outputs())
@@ -188,7 +191,9 @@ class OnDevice:
         _run(self._overlay, binding)
 
 
-def _session(model: Path | GraphContent | bytes, provider: Provider, threads: int) -> Any:
+def _session(
+    model: Path | GraphContent | bytes, provider: Provider, threads: int, package: str = ""
+) -> Any:
     """A session of a file, of what was read of one, or of a small graph's bytes.
 
     Raises:
@@ -210,8 +215,10 @@ def _session(model: Path | GraphContent | bytes, provider: Provider, threads: in
         given, name = model.model, model.name
     else:
         given = name = str(model)
+    if provider == "tensorrt":  # which makes no parents of its folder
+        engine_folder(package).mkdir(parents=True, exist_ok=True)
     try:
-        return ort.InferenceSession(given, options, session_providers(provider))
+        return ort.InferenceSession(given, options, session_providers(provider, package))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         raise _failure("invalid_model", f"{name} cannot be loaded: {error}") from error
 

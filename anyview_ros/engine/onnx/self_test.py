@@ -161,7 +161,8 @@ class SelfTest:
         """
         if provider != "cpu":
             for name in self._cases.keys() - set(self._package.contract.graphs):
-                self._check(name, Graph(self._files.graph(name), provider, threads))
+                graph = Graph(self._files.graph(name), provider, threads, self._package.sha256)
+                self._check(name, graph)
 
     def check(self, graphs: Mapping[str, Graph]) -> None:
         """Check the package's own graphs.

@@ -7,7 +7,9 @@ from onnx import TensorProto, helper
 
 from anyview_ros.engine.onnx import providers, runtime
 from anyview_ros.engine.onnx.providers import Assigned
+from anyview_ros.engine.pipeline import Pipeline
 from anyview_ros.errors import AnyviewError
+from anyview_ros.packages import load_package
 from tests.packages import make_package
 
 CPU, CUDA, TENSORRT = (providers.PROVIDERS[name] for name in ("cpu", "cuda", "tensorrt"))
@@ -48,6 +50,28 @@ def test_options_of_sessions(monkeypatch):
     assert (first[0], second) == (TENSORRT, (CUDA, plain))
     assert first[1]["trt_engine_cache_path"] == "/home/x/.cache/anyview/tensorrt"
     assert first[1]["trt_layer_norm_fp32_fallback"] == "1"
+
+
+def test_engines_of_packages_lie_apart(tmp_path, monkeypatch):
+    """ONNX Runtime names an engine by the names in its graph, which say nothing of weights."""
+    ort, folders = runtime._onnxruntime(), []
+
+    def session(model, options, asked):
+        folders.append(asked[0][1]["trt_engine_cache_path"])
+        raise RuntimeError("no GPU is here")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    packages = [load_package(make_package(tmp_path / name)) for name in ("one", "other")]
+    for package in packages:
+        with pytest.raises(AnyviewError, match="no GPU is here"):
+            Pipeline(package, "tensorrt")
+    engines = tmp_path / "cache" / "anyview" / "tensorrt"
+    assert folders == [str(engines / package.sha256[:16]) for package in packages]
+    assert len({*folders}) == 2
+    assert {str(folder) for folder in engines.iterdir()} == {*folders}
 
 
 def test_no_silent_fallback():

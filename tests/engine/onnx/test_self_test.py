@@ -148,8 +148,8 @@ def test_proxy_graphs_are_checked_but_on_a_processor(tmp_path, monkeypatch):
     package = with_answers(path, prefix="proxy-")
 
     class Loaded(Graph):
-        def __init__(self, model, provider, threads):
-            asked.append((model.name, provider))
+        def __init__(self, model, provider, threads, package):
+            asked.append((model.name, provider, package))
             super().__init__(path / model.name.removeprefix("proxy-"), "cpu", threads)
 
     monkeypatch.setattr(self_test, "Graph", Loaded)
@@ -157,7 +157,10 @@ def test_proxy_graphs_are_checked_but_on_a_processor(tmp_path, monkeypatch):
     tested.check_proxy_graphs("cpu", 1)
     assert not asked
     tested.check_proxy_graphs("cuda", 1)
-    assert sorted(asked) == [("proxy-denoise.onnx", "cuda"), ("proxy-encode.onnx", "cuda")]
+    assert sorted(asked) == [
+        ("proxy-denoise.onnx", "cuda", package.sha256),
+        ("proxy-encode.onnx", "cuda", package.sha256),
+    ]
 
 
 def test_a_package_without_answers_is_asked_nothing(tmp_path):
