@@ -40,15 +40,16 @@ class Checkpoint:
 def write_checkpoint(path: Path, checkpoint: Checkpoint, max_part_bytes: int = 0) -> None:
     """Replace `path`, so that an interrupted write leaves the old checkpoint whole.
 
-    With a limit the tensors are spread over more files, `<stem>-<step>-<part>.safetensors` beside
-    `path`, which names them and is renamed into place last. A tensor is never split.
+    With a limit the tensors are spread over more files, `<stem>-<step>-<limit>-<part>.safetensors`
+    beside `path`, which names them and is renamed into place last. A tensor is never split. The
+    same step spread by another limit has other files, so those of the old checkpoint stay whole.
 
     Raises:
         AnyviewError: `checkpoint_not_written` when the disk is full or cannot be written to.
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
     first, *others = _spread(tensors, max_part_bytes)
-    stem = f"{path.stem}-{checkpoint.step}"
+    stem = f"{path.stem}-{checkpoint.step}-{max_part_bytes}"
     named = {f"{stem}-{i}{path.suffix}": part for i, part in enumerate(others, start=2)}
     metadata = {"format": FORMAT, "step": str(checkpoint.step), "config": checkpoint.config}
     begun = [file for name in named if not (file := path.with_name(name)).exists()]

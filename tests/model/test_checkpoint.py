@@ -42,7 +42,7 @@ def test_parts_of_an_older_checkpoint_go(tmp_path: Path) -> None:
     write_checkpoint(path, made(4), 4000)
     assert same(read_checkpoint(path), made(4))
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {path.name, "latest-4-2.safetensors", "latest-4-3.safetensors"}
+    assert names == {path.name, "latest-4-4000-2.safetensors", "latest-4-4000-3.safetensors"}
 
 
 @pytest.mark.parametrize("broken", [1, 2, 3])
@@ -72,12 +72,36 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_another_limit_at_the_same_step_leaves_the_parts_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "latest.safetensors"
+    write_checkpoint(path, made(3), 4000)
+    write_tensors = module.write_tensors
+
+    def killed(file: Path, tensors: Any, metadata: Any) -> None:
+        if "step" in metadata:  # of the file that names the others, the last one
+            raise KeyboardInterrupt
+        write_tensors(file, tensors, metadata)
+
+    monkeypatch.setattr(module, "write_tensors", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(path, made(3), 1)
+    assert same(read_checkpoint(path), made(3))
+    monkeypatch.undo()
+    write_checkpoint(path, made(3), 1)
+    assert same(read_checkpoint(path), made(3))
+    assert len(list(tmp_path.iterdir())) == 6
+
+
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     path = tmp_path / "latest.safetensors"
     write_checkpoint(path, made(3), 4000)
-    part = tmp_path / "latest-3-2.safetensors"
-    with pytest.raises(AnyviewError, match=r"latest-3-2\.safetensors is one part of a checkpoint"):
+    part = tmp_path / "latest-3-4000-2.safetensors"
+    with pytest.raises(
+        AnyviewError, match=r"latest-3-4000-2\.safetensors is one part of a checkpoint"
+    ):
         read_checkpoint(part)
     part.unlink()
-    with pytest.raises(AnyviewError, match=r"cannot read .*latest-3-2\.safetensors"):
+    with pytest.raises(AnyviewError, match=r"cannot read .*latest-3-4000-2\.safetensors"):
         read_checkpoint(path)
