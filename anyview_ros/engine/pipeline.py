@@ -351,16 +351,23 @@ class _Run:
         self.seconds[name] += time.perf_counter() - started
 
     def begin_step(self, step: int, steps: int) -> None:
-        """Report a step of one seed as begun; errors as `stage`."""
+        """Report a step of one seed as begun, but for the clean pass, which is none; errors as
+        `stage`."""
+        if step == steps:
+            self._stop_if_cancelled("denoise")
+            return
         self._report("denoise")
         self._done += 1
 
     def _report(self, stage: str) -> None:
+        self._stop_if_cancelled(stage)
+        self._on_progress(stage, self._done, self._steps)
+
+    def _stop_if_cancelled(self, stage: str) -> None:
         if self._cancelled():
             raise AnyviewError(
                 "cancelled", f"cancelled at {stage}, step {self._done} of {self._steps}"
             )
-        self._on_progress(stage, self._done, self._steps)
 
 
 def compile_ahead(contract: Contract) -> None:

@@ -161,7 +161,8 @@ def sample_by(
     """Return a latent, from the first state along falling noise levels.
 
     A schedule that does not end in 0 ends with one more call of the denoiser, the clean pass of
-    the AnyView release. `on_step(done, steps)` is called before each step; it may raise to cancel.
+    the AnyView release. `on_step(done, steps)` is called before each step, and with done = steps
+    before the clean pass; it may raise to cancel.
 
     Args:
         denoiser: takes and gives arrays as the arithmetic has them.
@@ -169,7 +170,10 @@ def sample_by(
     """
     cached = StepCache(denoiser, method.reuse, arithmetic) if method.reuse else denoiser
     y = integrate(cached, state, method.sigmas, method.solver, arithmetic.blend, on_step)
-    return y if method.sigmas[-1] == 0 else denoiser(y, method.sigmas[-1])
+    if method.sigmas[-1] == 0:
+        return y
+    on_step(method.steps, method.steps)
+    return denoiser(y, method.sigmas[-1])
 
 
 def integrate(

@@ -113,6 +113,24 @@ def test_cancelled_within_one_step(pipeline):
     assert caught.value.code == "cancelled"
 
 
+def test_cancelled_before_the_clean_pass(tmp_path):
+    """It is no step, and takes as long as one."""
+    sigmas = {"exact": (80.0, 5.0, 0.1)}
+    pipeline = Pipeline(load_package(make_package(tmp_path / "tiny", sigmas=sigmas)), "cpu")
+    assert pipeline.synthesize([clip()], view(), SynthesisOptions()).calls == 3
+    seen = []
+    with pytest.raises(AnyviewError, match="cancelled at denoise, step 2 of 2") as caught:
+        pipeline.synthesize(
+            [clip()],
+            view(),
+            SynthesisOptions(),
+            lambda *event: seen.append(event),
+            cancelled=lambda: len(seen) >= 3,
+        )
+    assert caught.value.code == "cancelled"
+    assert seen == [("condition", 0, 2), ("denoise", 0, 2), ("denoise", 1, 2)]
+
+
 @pytest.mark.parametrize(
     ("sources", "target", "options", "code", "words"),
     [
