@@ -58,7 +58,6 @@ class ResidentBatches:
                 "camera_effects; this one has "
                 f"composite = {run.composite!r} and camera_effects = {run.training.camera_effects}",
             )
-        # Made before stores are opened, or their arrays would travel to the processes.
         self._pool = ProcessPoolExecutor(
             processes,
             multiprocessing.get_context("spawn"),

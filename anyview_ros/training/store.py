@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numba
 import numpy as np
@@ -90,6 +90,10 @@ class SceneStore:
         self.cache = cache
         self.folder = cache / f"{config.world}-{digest}"
         self._open: dict[int, _Shard] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what is open: a mapped array would travel as a copy of its file."""
+        return {**self.__dict__, "_open": {}}
 
     @property
     def shards(self) -> int:

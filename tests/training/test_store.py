@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,17 @@ def test_a_store_gives_back_what_was_rendered(tmp_path: Path) -> None:
     assert scene.cameras == expected.cameras
     assert np.array_equal(scene.world_from_cam, expected.world_from_cam)
     assert scene.clip(0).stamps_ns == tuple(expected.stamps_ns)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_what_is_open_does_not_travel_with_a_store(tmp_path: Path) -> None:
+    """A mapped array is pickled as a copy of its file."""
+    store = SceneStore(SCENES, tmp_path)
+    store.render_shard(0)
+    before = pickle.dumps(store)
+    scene = store[0]
+    assert pickle.dumps(store) == before
+    assert np.array_equal(pickle.loads(before)[0].images, scene.images)
 
 
 def test_another_config_has_another_folder_but_more_scenes_have_not(tmp_path: Path) -> None:
