@@ -146,7 +146,7 @@ class Distiller(Trainer):
         pair = self._training_pair(encoded, phase)
         answer = self.loss(encoded, pair.y, pair.level)
         losses = pixel_losses(self.codec, answer, pair.wanted, encoded.batch.known)
-        total, look = losses.mean(), torch.full((), torch.nan)
+        total, look = losses.mean(), torch.full((), torch.nan, device=losses.device)
         if self.student.look and phase == len(self.student.phases) - 1:
             look = self._perceptual_loss(encoded, answer).mean()
             total = total + self.student.look * look

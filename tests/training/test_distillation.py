@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from torch import Tensor
 from anyview_ros.engine import sampler
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from anyview_ros.training import distillation
 from anyview_ros.training.config import parse_config
 from anyview_ros.training.distillation import Distiller, denoiser, student_run
 from anyview_ros.training.flow import pixel_losses
@@ -22,7 +24,7 @@ from anyview_ros.training.loop import LATEST, Progress, train
 from anyview_ros.training.perceptual_loss import load_distance
 from anyview_ros.training.phased_distillation import student_rollout, teacher_target
 from anyview_ros.training.student import StudentConfig
-from tests.training.tiny import CONFIG, painted, stepped, tiny_trainer
+from tests.training.tiny import CONFIG, painted, stepped, tiny_run, tiny_trainer
 
 WAY = (3.0, 1.0, 0.5, 0.2, 0.0)
 ROOMY = (  # frames that features can be found in
@@ -191,6 +193,33 @@ def test_a_resumed_distillation_equals_one_that_never_stopped(tmp_path: Path) ->
     one, other = (read_checkpoint(tmp_path / n / LATEST) for n in ("whole", "halves"))
     assert one.tensors.keys() == other.tensors.keys()
     assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+
+
+def test_what_processes_exchange_lies_on_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL takes nothing else. The default device is another one here, as it is on a GPU."""
+    learnt = tiny_trainer(tiny_run()).checkpoint()
+    run = student_run(learnt, replace(STUDENT, levels=(80.0,), teacher_levels=(80.0, 1.0, 0.0)))
+    trainer = Distiller(run, painted(run), torch.device("cpu"), learnt)
+    places = []
+
+    def losses(*given: Any) -> Tensor:
+        made = pixel_losses(*given)
+        torch.set_default_device("meta")
+        return made
+
+    def gathered(share: Tensor) -> Tensor:
+        torch.set_default_device(None)
+        places.append(share.device.type)
+        return share
+
+    monkeypatch.setattr(distillation, "pixel_losses", losses)
+    monkeypatch.setattr(distillation, "gather", gathered)
+    monkeypatch.setattr(trainer.optimizers, "step", lambda rate: None)
+    try:
+        trainer.train_step(trainer.draw(0))
+    finally:
+        torch.set_default_device(None)
+    assert places == ["cpu", "cpu"]
 
 
 def test_a_student_is_a_run_like_any_other(tmp_path: Path) -> None:
