@@ -22,6 +22,8 @@ MAX_NAME, MAX_FRAMES, MAX_SOURCES, MAX_PLANES, MAX_SURFACES = 128, 4097, 64, 256
 MAX_SIDE = 8192  # also of an image that is taken
 MIN_PERIOD_S, MAX_PERIOD_S = 1e-3, 3600.0
 MAX_SCALE = 1000.0
+RAY_SPACING = 4  # pixels between the rays of ray code `unshuffle`
+CORNERS = 2  # pixels a side of a cell that a plane sweep looks at
 
 Family = Literal["one_way", "joint"]
 Anchor = Literal["source", "target"]
@@ -203,6 +205,7 @@ class Contract:
         _require(0 < self.scene_scale <= MAX_SCALE, "scene_scale", scale, self)
         cell = all(1 <= side <= MAX_SIDE for side in astuple(self.latent))
         _require(cell, "latent", f"1 to {MAX_SIDE} channels and pixels of a cell", self)
+        self._check_cell()
         depths = all(depth >= 0 for depth in self.plane_sweep)
         planes = len(self.plane_sweep) <= MAX_PLANES
         _require(depths and planes, "plane_sweep", f"{MAX_PLANES} at most, 0 or above", self)
@@ -232,6 +235,16 @@ class Contract:
             _require(inside, "sizes", sides, self)
             divisible = height % self.latent.height == 0 and width % self.latent.width == 0
             _require(divisible, "sizes", "multiples of the latent's factors", self)
+
+    def _check_cell(self) -> None:
+        time, side = self.latent.time, min(self.latent.height, self.latent.width)
+        whole = all((t - 1) % time == 0 for t in self.frames)
+        _require(whole, "frames", f"1 + a multiple of the latent's time, {time}", self)
+        least = RAY_SPACING if self.ray_code == "unshuffle" else 1
+        told_rays = f"cells of at least {least} pixels a side for ray_code '{self.ray_code}'"
+        _require(side >= least, "latent", told_rays, self)
+        swept = f"cells of at least {CORNERS} pixels a side for a plane_sweep"
+        _require(side >= CORNERS or not self.plane_sweep, "latent", swept, self)
 
     def _check_sampling(self) -> None:
         for speed, own in self.sampling.items():

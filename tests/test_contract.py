@@ -98,6 +98,20 @@ def test_a_link_out_of_the_package(tmp_path):
         ({"scene_scale": -1}, "scene_scale must be above 0, to 1000"),
         ({"surfaces": {"count": 10**9, "nearest": 1.0}}, "a count of 2 to 1024"),
         ({"version": 2}, "version must be 1"),
+        # What loaded, and failed at the first call.
+        ({"latent": {"channels": 3, "time": 3}}, "frames must be 1 . a multiple .*time, 3"),
+        (
+            {"latent": {"channels": 3, "height": 2, "width": 2}},
+            "latent must be cells of at least 4 pixels a side for ray_code 'unshuffle'",
+        ),
+        (
+            {
+                "latent": {"channels": 3, "height": 1},
+                "ray_code": "autoencoder",
+                "plane_sweep": [0.0, 1.0],
+            },
+            "latent must be cells of at least 2 pixels a side for a plane_sweep",
+        ),
     ],
 )
 def test_manifests_that_break_the_contract(tmp_path, changes, words):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anyview_ros.contract import Contract
+from anyview_ros.contract import RAY_SPACING, Contract
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import inverse, plucker
-
-RAY_SPACING = 4  # pixels between the rays of ray code `unshuffle`
 
 
 def video_tensor(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from anyview_ros.contract import SURFACES, Contract
-from anyview_ros.engine.conditioning import RAY_SPACING
+from anyview_ros.contract import RAY_SPACING, SURFACES, Contract
 from anyview_ros.engine.onnx.bound_denoiser import WEIGHTS
 from anyview_ros.engine.onnx.runtime import Graph
 from anyview_ros.errors import AnyviewError
@@ -64,7 +63,7 @@ class _Shapes:
         columns = [width // cell.width for width in widths]
         cells = (groups, rows, columns)
         one, planes = [1], len(contract.plane_sweep) + 1 + contract.composite
-        spread = max(1, cell.height // RAY_SPACING) * max(1, cell.width // RAY_SPACING)
+        spread = (cell.height // RAY_SPACING) * (cell.width // RAY_SPACING)
         coded = 2 * cell.channels if contract.ray_code == "autoencoder" else 6 * cell.time * spread
         self.video: Sides = (one, [3], contract.frames, heights, widths)
         self.latent: Sides = (one, [cell.channels], *cells)

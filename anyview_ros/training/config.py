@@ -374,11 +374,18 @@ def _wrong_keys(given: Set[str], known: Set[str], needed: Set[str]) -> str:
 
 
 def _check(run: RunConfig) -> None:
-    """Require one clip length for all scenes, and mixtures of scenes that there are."""
+    """Require one clip length for all scenes, with frames to go on to, and mixtures of scenes that
+    there are."""
     lengths = {(scenes.frames, scenes.frame_period) for scenes in run.scenes.values()}
     if len(lengths) != 1:
         raise AnyviewError(
             "invalid_config", f"[scenes]: one number of frames and one period, got {lengths}"
+        )
+    if wrong := [name for name, scenes in run.scenes.items() if scenes.frames <= TIME_FACTOR]:
+        raise AnyviewError(
+            "invalid_config",
+            f"[scenes.{wrong[0]}]: clips of at least {1 + TIME_FACTOR} frames, got "
+            f"{run.scenes[wrong[0]].frames}",
         )
     named = {name.removesuffix(MONOCULAR) for stage in run.stages for name in stage.mixture}
     if unknown := named - run.scenes.keys() or not named:

@@ -163,6 +163,7 @@ def test_defaults_are_those_of_the_model_that_ships() -> None:
         ("plane_sweep = [0.0, 1.0]", "plane_sweep = 3", "plane_sweep must be a list"),
         ("[training]", "[trainig]", r"missing training; unknown 'trainig' \(did you mean"),
         ("street = 1.0", "road = 1.0", r"\[\[stages\]\]: mixtures of street, got \{'road'\}"),
+        ("frames = 5", "frames = 1", r"\[scenes\.street\]: clips of at least 5 frames, got 1"),
         ("name = ", "name ", "is no TOML"),
     ],
 )
