@@ -198,7 +198,7 @@ class Trainer:
         return Checkpoint(self.step, self.run.text, tensors)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of the same run; only its length may have changed.
+        """Go on from a checkpoint of the same run; its length may have changed, but a student's.
 
         Raises:
             AnyviewError: `other_config` when it is of another run, `invalid_checkpoint` when the

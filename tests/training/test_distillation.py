@@ -195,6 +195,15 @@ def test_a_resumed_distillation_equals_one_that_never_stopped(tmp_path: Path) ->
     assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
 
 
+def test_a_student_of_another_length_is_another_one() -> None:
+    learnt = tiny_trainer(tiny_run()).checkpoint()
+    student = replace(STUDENT, levels=(80.0,), teacher_levels=(80.0, 1.0, 0.0))
+    run, longer = (student_run(learnt, replace(student, steps=steps)) for steps in (40, 60))
+    with pytest.raises(AnyviewError, match="another student") as refused:
+        longer.require_same(run.text, parse_config)
+    assert refused.value.code == "other_config"
+
+
 def test_what_processes_exchange_lies_on_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """NCCL takes nothing else. The default device is another one here, as it is on a GPU."""
     learnt = tiny_trainer(tiny_run()).checkpoint()

@@ -135,7 +135,7 @@ class JointDistiller:
         return Checkpoint(self.step, self.run.text, tensors)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of the same distillation; only its length may have changed.
+        """Go on from a checkpoint of the same distillation, of the same length.
 
         Raises:
             AnyviewError: `other_config`, `invalid_checkpoint`.
