@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyview_ros.cli.bench import say
 from anyview_ros.cli.waiting import waiting
 from anyview_ros.errors import AnyviewError
 
@@ -129,9 +130,11 @@ def _export_trained(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
 
     config = read_config(args.config) if args.config else parse_config(checkpoint.config)
     named = replace(config, name=args.name or config.name)
+    folder = (args.out or Path("models")) / named.name
     with waiting(COMPARING):
-        folder = package_run((args.out or Path("models")) / named.name, named, checkpoint)
+        signature = package_run(folder, named, checkpoint)
     print(f"{folder}: step {checkpoint.step}, {_mebibytes(folder)} MiB, equal to torch")
+    say(signature)
     return 0
 
 
@@ -148,8 +151,10 @@ def _add_surfaces(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
         )
     folder = find_package(args.into)
     with waiting(COMPARING):
-        package_surfaces(folder, parse_surfaces(checkpoint.config), checkpoint, args.share)
+        config = parse_surfaces(checkpoint.config)
+        signature = package_surfaces(folder, config, checkpoint, args.share)
     print(f"{folder}: surfaces of step {checkpoint.step} added, equal to torch")
+    say(signature)
     return 0
 
 

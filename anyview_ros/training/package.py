@@ -19,6 +19,7 @@ from anyview_ros.model.one_way.network import OneWayDenoiser
 from anyview_ros.model.parameters import PARAMETERS, read_parameters, write_parameters
 from anyview_ros.model.surfaces.export import put_surfaces, surface_files
 from anyview_ros.packages import find_package, sha256_of, write_manifest
+from anyview_ros.signatures import remove_signature
 from anyview_ros.training.config import RunConfig
 from anyview_ros.training.scenes import MEAN_IMAGE, SceneConfig
 
@@ -45,11 +46,13 @@ def networks_in_use(run: RunConfig, checkpoint: Checkpoint) -> tuple[OneWayDenoi
     return network.requires_grad_(False), codec
 
 
-def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
-    """Export the averaged weights of a checkpoint, whole or not at all; returns the folder.
+def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> str:
+    """Export the averaged weights of a checkpoint, whole or not at all.
 
-    Other files that are there already stay. That of a run with composites gets the surface network
-    which found them.
+    Other files that are there already stay, but for a signature. The package of a run with
+    composites gets the surface network which found them.
+
+    Returns what became of the signature, in words; empty where there was none.
 
     Raises:
         AnyviewError: as `networks_in_use`, `export_package`, `surface_files` and
@@ -67,7 +70,7 @@ def package_run(folder: Path, run: RunConfig, checkpoint: Checkpoint) -> Path:
         write_manifest(made, replace(contract, files=files))
         if surfaces is not None:
             put_surfaces(made, surfaces)
-    return folder
+        return remove_signature(made, run.name)
 
 
 def parameters_of(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

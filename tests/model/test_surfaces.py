@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from anyview_ros.errors import AnyviewError
 from anyview_ros.model.surfaces.export import add_surfaces, surface_spec
 from anyview_ros.model.surfaces.network import SurfaceNetwork, SurfaceNetworkConfig
 from anyview_ros.packages import load_package
+from anyview_ros.signatures import SIGNATURE
 from tests.packages import make_package
 
 RANGE = SurfaceRange(12, 7.0)
@@ -97,11 +100,34 @@ def test_the_graph_computes_what_torch_does(
 
 def test_surfaces_are_replaced_and_nothing_else(package: Path, tmp_path: Path) -> None:
     before = load_package(package).contract
-    after = add_surfaces(package, tiny_network(random=False), {})
+    (package / SIGNATURE).write_text("of what is there")
+    said = add_surfaces(package, tiny_network(random=False), {})
+    assert said.startswith("the signature of 'tiny' is gone")
+    assert not (package / SIGNATURE).exists()
+    after = load_package(package).contract
     changed = {name for name in after.files if after.files[name] != before.files[name]}
     assert changed == {"surfaces.onnx", "surfaces.bin", "surfaces.json", SELF_TEST}
-    assert load_package(package).contract == after
     assert [file.name for file in package.parent.iterdir()] == [package.name]
+
+
+def test_a_package_is_whole_wherever_adding_stops(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(package, tmp_path / "tiny")
+    other = tiny_network()
+    other.head.bias += 1.0
+    move = Path.replace
+
+    def stopped(file: Path, target: Path) -> Path:
+        if target.name == "surfaces.json":  # after the weights, were files moved one by one
+            raise KeyboardInterrupt
+        return move(file, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with suppress(KeyboardInterrupt):
+        add_surfaces(folder, other, {})
+    load_package(folder)
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny"]
 
 
 def test_a_network_that_is_not_finite_is_refused_and_the_package_stays(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from anyview_ros.datasets.scene_writer import SceneNotes, write_scene
 from anyview_ros.engine.pipeline import Pipeline, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.packages import load_package
+from anyview_ros.signatures import SIGNATURE
 from anyview_ros.training.batches import Example, candidates_of, draw_batch, draw_questions
 from anyview_ros.training.composites import Composer, composer_of
 from anyview_ros.training.config import parse_config
@@ -142,7 +143,8 @@ def test_a_run_begins_with_a_package_that_was_told_nothing(eyes: Path, tmp_path:
     assert losses[0] == pytest.approx(losses[1], rel=0.03)  # the package's own answers, at first
     stepped(begun)
 
-    made = package_run(tmp_path / "told", begun.run, begun.checkpoint())
+    made = tmp_path / "told"
+    assert package_run(made, begun.run, begun.checkpoint()) == ""
     package = load_package(made)
     assert package.contract.composite
     assert package.contract.surfaces == SurfaceRange(12, 7.0)
@@ -151,8 +153,11 @@ def test_a_run_begins_with_a_package_that_was_told_nothing(eyes: Path, tmp_path:
     options = SynthesisOptions(depth=True)
     drawn = Pipeline(package, "cpu").synthesize([scene.clip(0)], scene.view(2), options)
     assert drawn.frames.shape == (5, 16, 32, 3)
-    again = package_run(made, begun.run, begun.checkpoint())  # over the one that is there
-    assert load_package(again).contract.files == package.contract.files
+    (made / SIGNATURE).write_text("of what is there")
+    said = package_run(made, begun.run, begun.checkpoint())
+    assert load_package(made).contract.files == package.contract.files
+    assert said.startswith("the signature of 'tiny' is gone")
+    assert not (made / SIGNATURE).exists()
 
 
 def test_what_cannot_tell_what_is_shown_is_refused(eyes: Path, tmp_path: Path) -> None:

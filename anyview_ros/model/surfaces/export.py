@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,20 +15,24 @@ from anyview_ros.contract import SURFACES, Contract, SurfaceRange
 from anyview_ros.engine.onnx.self_test import SELF_TEST, write_cases
 from anyview_ros.engine.surfaces.photo_consistency import MOST
 from anyview_ros.errors import AnyviewError
+from anyview_ros.model.atomic_directory import replaced_directory
 from anyview_ros.model.export import GraphSpec, check, round_to_fp16, write_graphs
 from anyview_ros.model.parameters import write_parameters
 from anyview_ros.model.self_test_cases import self_test_case
 from anyview_ros.model.surfaces.network import STRIDE, SurfaceNetwork
 from anyview_ros.model.weights import SharedWeights
-from anyview_ros.packages import MANIFEST, load_package, sha256_of, write_manifest
+from anyview_ros.packages import load_package, sha256_of, write_manifest
+from anyview_ros.signatures import remove_signature
 
 GRAPH, WEIGHTS, PARAMETERS = (f"{SURFACES}.{suffix}" for suffix in ("onnx", "bin", "json"))
 PART = "network"  # first part of the parameters' names
 TESTED_FRAMES = (2, 1, 3)  # frames of one call; the first is traced
 
 
-def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str]) -> Contract:
-    """Add `surfaces`, or replace it, in a package; returns the contract with it.
+def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str]) -> str:
+    """Add `surfaces`, or replace it, in a package, whole or not at all.
+
+    Returns what became of the signature, in words; empty where there was none.
 
     The graph takes any number of frames, and all sizes whose sides are multiples of 16. Its weights
     have a file of their own, so those of the package stay as they are.
@@ -41,7 +44,7 @@ def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str
 
     Raises:
         AnyviewError: `invalid_size` for a package with other sides, `export_differs` when ONNX
-            Runtime and torch are apart; the package is then as it was. What `load_package` refuses.
+            Runtime and torch are apart, `disk_full`. What `load_package` refuses.
     """
     contract = load_package(folder).contract
     sizes = contract.sizes
@@ -51,26 +54,20 @@ def add_surfaces(folder: Path, network: SurfaceNetwork, beside: Mapping[str, str
             f"surfaces needs sides that are multiples of {STRIDE}, '{contract.name}' has {wrong}",
         )
     round_to_fp16(network)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        made = Path(name)
+    with replaced_directory(folder) as made:
         with SharedWeights(made, name=WEIGHTS) as weights:
             write_graphs(made, {SURFACES: surface_spec(network, sizes[0])}, weights)
         for frames in TESTED_FRAMES:
             for size in sizes:
                 check(made, {SURFACES: surface_spec(network, size, frames)})
-        write_cases(
-            made, {**self_test_cases(folder, contract), **_self_test_case(network, sizes[0])}
-        )
+        write_cases(made, {**self_test_cases(made, contract), **_self_test_case(network, sizes[0])})
         write_parameters(made, {PART: network}, [SURFACES], PARAMETERS)
         for file, text in beside.items():
             (made / file).write_text(text)
         names = [GRAPH, WEIGHTS, PARAMETERS, *beside, SELF_TEST]
         files = {**contract.files, **{file: sha256_of(made / file) for file in names}}
-        sealed = replace(contract, surfaces=network.surfaces, files=files)
-        write_manifest(made, sealed)
-        for file in (*names, MANIFEST):  # which needs no room on the disk
-            (made / file).replace(folder / file)
-    return sealed
+        write_manifest(made, replace(contract, surfaces=network.surfaces, files=files))
+        return remove_signature(made, contract.name)
 
 
 @dataclass(frozen=True)

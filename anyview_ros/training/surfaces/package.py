@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from anyview_ros.contract import Contract
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import Checkpoint
 from anyview_ros.model.parameters import read_parameters
@@ -20,8 +19,8 @@ CONFIG_FILE = "surfaces.toml"
 
 def package_surfaces(
     folder: Path, run: SurfaceRun, checkpoint: Checkpoint, share: float = 1.0
-) -> Contract:
-    """Add the averaged weights of a checkpoint to a package; return its contract.
+) -> str:
+    """Add the averaged weights of a checkpoint to a package; return what `add_surfaces` does.
 
     Args:
         share: of the checkpoint's weights, 0 to 1; the rest is of those that the package has. What
