@@ -85,7 +85,8 @@ def check_known(contract: Contract, known: NDArray[np.uint8], target: View) -> N
         )
     frames, time_factor = len(target.world_from_cam), contract.latent.time
     size = (target.camera.height, target.camera.width, 3)
-    if known.shape[1:] != size or len(known) >= frames or len(known) % time_factor != 1:
+    fits = 0 < len(known) < frames and (len(known) - 1) % time_factor == 0
+    if known.shape[1:] != size or not fits:
         raise AnyviewError(
             "invalid_known_frames",
             f"known frames must be 1 + {time_factor} j, less than {frames}, of shape {size}, got "

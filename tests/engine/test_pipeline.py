@@ -158,6 +158,10 @@ def test_known_frames_of_another_number_or_size_are_refused(pipeline, shape):
         check_known(contract, np.zeros(shape, np.uint8), view())
     assert no.value.code == "invalid_known_frames"
     check_known(contract, np.zeros((1, 48, 64, 3), np.uint8), view())
+    alone = replace(contract, latent=replace(contract.latent, time=1))  # a frame is a latent's
+    check_known(alone, np.zeros((2, 48, 64, 3), np.uint8), view())
+    with pytest.raises(AnyviewError):
+        check_known(alone, np.zeros((0, 48, 64, 3), np.uint8), view())
 
 
 def test_known_frames_are_for_models_that_were_trained_with_them(pipeline):
