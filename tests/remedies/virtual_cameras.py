@@ -160,12 +160,13 @@ def standing_on(name: str, parent: str) -> CameraRequest:
 @does("node.virtual.virtual_cameras", "choose another name", "update or remove it")
 def another_name(folder: Path) -> None:
     there = cameras("chase", temporary="passing")
+    taken, refuse = VirtualCameras._taken_around(there), VirtualCameras._refuse_taken
     for name in ("front", "owned", "chase", "passing"):
         asked = standing_on(name, "odom")
-        assert code_of(VirtualCameras._refuse_taken, there, asked) in ("name_taken", "frame_taken")
-    VirtualCameras._refuse_taken(there, standing_on("other", "odom"))
+        assert code_of(refuse, there, asked, taken) in ("name_taken", "frame_taken")
+    refuse(there, standing_on("other", "odom"), taken)
     VirtualCameras._known(there, "chase")  # what update and remove ask for
-    VirtualCameras._refuse_taken(cameras(), standing_on("chase", "odom"))
+    refuse(cameras(), standing_on("chase", "odom"), taken)
 
 
 @does("node.virtual.virtual_cameras", "add it first", "give the camera whole")
