@@ -149,9 +149,9 @@ def test_frames_of_another_process_arrive_posed_and_stamped(contract: Contract) 
     with robot(20) as publisher, graph(20) as opened:
         receiver = Receiver(opened, contract)
         receiver.find(publisher)
-        assert receiver.stream.stored_ns < (before_ns := time.monotonic_ns())
+        before_ns = receiver.stream.stored_ns
         receiver.receive(publisher, sent)
-        assert before_ns < receiver.stream.stored_ns < time.monotonic_ns()
+        assert receiver.stream.stored_ns > before_ns
         clip = receiver.stream.buffer.clip(0, 9, PERIOD_NS)
         status = receiver.stream.status()
     assert clip.stamps_ns == tuple(sent)
