@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from anyview_ros import diagnostic_keys as keys
@@ -219,14 +220,15 @@ class Lab:
         return folder
 
     def measure(self, times: int = UNDISTURBED) -> None:
-        """Measure the way through and the latency of frames undisturbed, the longest of some times.
+        """Measure, undisturbed, the longest way through of some, and the usual latency of frames.
 
         Raises:
             AnyviewError: `timeout`.
         """
         before = len(self.watcher.latencies)
         self.undisturbed_s = max(self.seconds_to_show(START_TIMEOUT_S) for _ in range(times))
-        self.watcher.usual_latency_s = max(self.watcher.latencies[before:], default=0.0)
+        latencies = self.watcher.latencies[before:]
+        self.watcher.usual_latency_s = median(latencies) if latencies else 0.0
 
     def seconds_to_show(self, limit_s: float) -> float:
         """Return how long it takes until every camera shows what is sent from now on.

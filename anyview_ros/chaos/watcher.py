@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -20,7 +21,8 @@ from anyview_ros.msg import SynthesisInfo
 # What waits here while Python is busy is not lost, or it would seem that the node has lost it.
 DEEP = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
-LATENCY, LATER_S = "latency_s", 0.3  # a word for frames that say that they come so much later
+# A word for frames that say that they come so much later, by the median of as many.
+LATENCY, LATER_S, LATER_FRAMES = "latency_s", 0.3, 6
 
 
 class Watcher:
@@ -45,7 +47,7 @@ class Watcher:
         self._broken: list[str] = []
         self.reported = Reported(node)
         self.latencies: list[float] = []
-        self.usual_latency_s = float("inf")  # undisturbed, at most
+        self.usual_latency_s = float("inf")  # undisturbed
         subscribe = session.node.create_subscription
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         for name in cameras:
@@ -128,7 +130,8 @@ class Watcher:
         with self._changed:
             self._broken += self._published[name].add_info(stamp, sources, self._sent, now_s)
             self.latencies.append(float(info.latency_s))
-            if info.latency_s > self.usual_latency_s + LATER_S:
+            newest = self.latencies[-LATER_FRAMES:]
+            if len(newest) == LATER_FRAMES and median(newest) > self.usual_latency_s + LATER_S:
                 self.reported.named.add(LATENCY)
             first = self._sent.get(info.sources[0]) if info.sources else None
             sent_s = first.sent_s(stamp) if first else None

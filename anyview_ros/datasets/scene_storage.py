@@ -187,8 +187,9 @@ def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             _check_sizes(arrays.zip)
-            found = {name: arrays[name] for name in SHAPES}
-            found |= {name: arrays[name] for name in (STAMP,) if name in arrays.files}
+            # What is no array comes as bytes.
+            found = {name: np.asarray(arrays[name]) for name in SHAPES}
+            found |= {name: np.asarray(arrays[name]) for name in (STAMP,) if name in arrays.files}
     except Exception as error:  # whatever numpy and zipfile throw at a damaged file
         raise AnyviewError(
             "incomplete_scene", f"{file} must hold intrinsics and extrinsics: {cause(error)}"
