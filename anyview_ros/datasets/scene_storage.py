@@ -204,6 +204,9 @@ def _arrays(file: Path, stacked: bool) -> Mapping[str, NDArray[Any]]:
                 f"{file}: {name} must be numbers of shape {wanted}, got {values.dtype} of shape "
                 f"{values.shape}",
             )
+    if STAMP in found and found[STAMP].dtype.kind not in NUMBERS:
+        got = found[STAMP].dtype
+        raise AnyviewError("incomplete_scene", f"{file}: {STAMP} must be numbers, got {got}")
     return found
 
 
