@@ -161,11 +161,12 @@ class Published:
 
     def unpaired(self, now_s: float) -> Iterator[str]:
         """Yield what lacks of frames, once: each has an image, a camera info and an origin."""
+        settled = list(self._settled(now_s))
         for name in PARTS:
-            lacks = [ns for ns in self._settled(now_s) if self._lacks(ns, name)]
+            lacks = [ns for ns in settled if self._lacks(ns, name)]
+            self._told |= set(lacks)
             if lacks:
                 yield f"{self.camera}: {len(lacks)} frames without {name}, the first {lacks[0]}"
-        self._told |= {ns for ns in self._settled(now_s) if self._lacks(ns, *PARTS)}
 
     def _settled(self, now_s: float) -> Iterator[int]:
         """Yield the stamps of which nothing more comes, but those that were told."""
@@ -175,10 +176,10 @@ class Published:
             if begins and now_s - came_s[-1] >= SETTLED_S and stamp_ns not in self._told:
                 yield stamp_ns
 
-    def _lacks(self, stamp_ns: int, *names: str) -> bool:
-        """Return whether one of these parts came less often than others of a stamp."""
-        times = {name: len(self._parts[stamp_ns].get(name, ())) for name in PARTS}
-        return min(times[name] for name in names) < max(times.values())
+    def _lacks(self, stamp_ns: int, name: str) -> bool:
+        """Return whether a part came less often than others of a stamp."""
+        parts = self._parts[stamp_ns]
+        return len(parts.get(name, ())) < max(map(len, parts.values()))
 
     def _note(self, part: str, stamp_ns: int, now_s: float) -> Sequence[float]:
         """Note a part of a frame; return when it came, now included."""

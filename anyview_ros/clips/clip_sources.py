@@ -239,12 +239,12 @@ class ClipGatherer:
         }
         if not seeing:
             return {}, {}
-        heard_ns = max(streams[name].stored_ns for name in seeing)
-        silent = [name for name in seeing if heard_ns - streams[name].stored_ns > SILENT_NS]
-        if spec.end_ns or spec.start_ns:  # it may have a clip of then
-            silent = []
-        lost = dict.fromkeys(sorted(silent), "source_silent")
-        seeing = {name: parts for name, parts in seeing.items() if name not in silent}
+        lost: dict[str, str] = {}
+        if not (spec.end_ns or spec.start_ns):  # else it may have a clip of then
+            heard_ns = max(streams[name].stored_ns for name in seeing)
+            silent = [name for name in seeing if heard_ns - streams[name].stored_ns > SILENT_NS]
+            lost = dict.fromkeys(sorted(silent), "source_silent")
+            seeing = {name: parts for name, parts in seeing.items() if name not in lost}
         newest_ns = max(newest_ns for _, newest_ns, _ in seeing.values())
         end_ns, num_frames = spec.grid(newest_ns, self._contract)
         span_ns = (num_frames - 1) * spec.period_ns

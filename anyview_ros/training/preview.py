@@ -29,7 +29,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a run has learnt so far, not exported.
+    """Hold what a run has learnt so far, not exported.
 
     Args:
         contract: of the run.

@@ -100,9 +100,10 @@ def test_progress_names_each_step(pipeline):
     assert seen == [("condition", 0, 2), ("denoise", 0, 2), ("denoise", 1, 2), ("decode", 2, 2)]
 
 
-def test_cancelled_within_one_step(pipeline):
+def cancelled_after_two_steps(pipeline, said):
+    """What was reported until then."""
     seen = []
-    with pytest.raises(AnyviewError, match="step 2 of 4") as caught:
+    with pytest.raises(AnyviewError, match=said) as caught:
         pipeline.synthesize(
             [clip()],
             view(),
@@ -111,6 +112,11 @@ def test_cancelled_within_one_step(pipeline):
             cancelled=lambda: len(seen) >= 3,
         )
     assert caught.value.code == "cancelled"
+    return seen
+
+
+def test_cancelled_within_one_step(pipeline):
+    assert len(cancelled_after_two_steps(pipeline, "step 2 of 4")) == 3
 
 
 def test_cancelled_before_the_clean_pass(tmp_path):
@@ -118,16 +124,7 @@ def test_cancelled_before_the_clean_pass(tmp_path):
     sigmas = {"exact": (80.0, 5.0, 0.1)}
     pipeline = Pipeline(load_package(make_package(tmp_path / "tiny", sigmas=sigmas)), "cpu")
     assert pipeline.synthesize([clip()], view(), SynthesisOptions()).calls == 3
-    seen = []
-    with pytest.raises(AnyviewError, match="cancelled at denoise, step 2 of 2") as caught:
-        pipeline.synthesize(
-            [clip()],
-            view(),
-            SynthesisOptions(),
-            lambda *event: seen.append(event),
-            cancelled=lambda: len(seen) >= 3,
-        )
-    assert caught.value.code == "cancelled"
+    seen = cancelled_after_two_steps(pipeline, "cancelled at denoise, step 2 of 2")
     assert seen == [("condition", 0, 2), ("denoise", 0, 2), ("denoise", 1, 2)]
 
 

@@ -116,10 +116,12 @@ class Streams:
                 known, self._contract = {}, model.contract
             streams: dict[str, Stream] = {}
             for request in (camera.request for camera in self._cameras.listed()):
+                if request.stream is None:
+                    continue
                 stream = known.get(request.name)
-                if stream is None and model is not None and request.stream is not None:
+                if stream is None and model is not None:
                     stream = self._stream(request, model.contract)
-                if stream is not None and request.stream is not None:
+                if stream is not None:
                     stream.change(request)
                     streams[request.name] = stream
             self._streams = streams  # without a model none are added, but some may be gone
