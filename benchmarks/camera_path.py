@@ -154,7 +154,7 @@ def _measure(
 def _node(arguments: argparse.Namespace, transport: str, cameras: Sequence[str]) -> list[str]:
     flags = [f"model:={arguments.model}", f"cameras:=[{','.join(cameras)}]"]
     flags += [f"{name}.transport:={transport}" for name in cameras]
-    command = ["-m", "anyview_ros.node.anyview_node", "--ros-args"]
+    command = ["-m", "anyview_ros.node.node_process", "--ros-args"]
     return command + [word for flag in flags for word in ("-p", flag)]
 
 

@@ -1,6 +1,6 @@
 """Memory and CPU time of clips of three cameras and two keyframes, in one process, without ROS.
 
-    python -m benchmarks.clip_memory [--clips 4] [--model NAME]
+    MALLOC_ARENA_MAX=1 python -m benchmarks.clip_memory [--clips 4] [--model NAME]
 
 The cameras are 640x360, drive at 5 m/s and see noise; each clip is of other frames, with the
 settings of the inference process. A row is what the process holds alone (proportional set size of
@@ -21,7 +21,7 @@ import numpy as np
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, SynthesisOptions
 from anyview_ros.frames import Camera, Clip, Frame, View
 from anyview_ros.geometry import rigid
-from anyview_ros.node.allocator import give_back_freed_memory, share_heaps
+from anyview_ros.node.allocator import give_back_freed_memory
 from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 from anyview_ros.worlds.rigs import mounted
 
@@ -33,7 +33,6 @@ PERIOD_NS, COUNT = 10**8, 9
 
 
 def main() -> None:
-    share_heaps()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clips", type=int, default=4, help="made one after the other (4)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package")

@@ -68,7 +68,7 @@ def main() -> None:
         Children(Path(folder), os.environ) as children,
         Session("memory", arguments.domain, children.check) as session,
     ):
-        children.start("node", "anyview_ros.node.anyview_node", node)
+        children.start("node", "anyview_ros.node.node_process", node)
         if is_rig:
             children.start("rig", "anyview_ros.node.simulation.sim_rig", [])
         else:

@@ -85,7 +85,7 @@ def _arguments() -> argparse.Namespace:
 
 @contextmanager
 def _node(arguments: argparse.Namespace) -> Iterator[None]:
-    command = [sys.executable, "-m", "anyview_ros.node.anyview_node", "--ros-args"]
+    command = [sys.executable, "-m", "anyview_ros.node.node_process", "--ros-args"]
     flags = ["-p", f"model:={arguments.model}", "-p", "provider:=cpu"]
     for name in NAMES:  # the default DDS settings lose images; what is lost is not the question
         flags += ["-p", f"{name}.reliability:=reliable"]

@@ -3,12 +3,12 @@
     python -m benchmarks.soak [--minutes 120] [--seed 0] [--rate 0.5] [--out out/soak]
 
 The laboratory of `anyview chaos` runs: the street's rig, four virtual cameras that stream, and the
-node under test. A fault is done to it each minute, each of them once a round; only the one that
-ends the node comes last, once, because a new node would begin the measurement anew. How long the
-way through takes undisturbed is measured before each: recovery is held against that. Meanwhile
-cameras come, move and go, clips are asked for, and calls are bad. `soak.jsonl` gets a line for each
-sample, fault and broken promise, `soak.png` the curves. The exit status is 1 where a promise broke
-or something grew, 130 after Ctrl-C.
+node under test. A fault is done to it each minute, round by round (`soak_growth.rounds`); only the
+one that ends the node comes last, once, because a new node would begin the measurement anew. How
+long the way through takes undisturbed is measured before each: recovery is held against that.
+Meanwhile cameras come, move and go, clips are asked for, and calls are bad. `soak.jsonl` gets a
+line for each sample, fault and broken promise, `soak.png` the curves. The exit status is 1 where a
+promise broke or something grew, 130 after Ctrl-C.
 
 Of the machine's /dev/shm only what node or inference process have mapped is theirs for sure.
 """

@@ -13,8 +13,7 @@ from anyview_ros.chaos.fault import Fault
 Named = TypeVar("Named", bound=Fault)
 Life = Sequence[tuple[float, float]]
 
-SETTLED_S = 120.0  # of a process, after its start: caches and buffers are full by then
-WARM_SHARE = 0.25  # of the run, in which it meets each thing for the first time
+WARM_SHARE = 0.25  # of the run: so long a process is, until it has met what is asked at random
 ENDS_WORKER = ("worker_", "model_damaged")  # how their names begin
 
 
@@ -56,18 +55,17 @@ class Growth(NamedTuple):
 def lives(
     samples: Iterable[tuple[float, int | None, float]], warm_s: float
 ) -> Mapping[int, list[tuple[float, float]]]:
-    """Return (hours, value) by process, where it is settled and the run is warm.
+    """Return (hours, value) by process, once it is warm.
 
     Args:
         samples: in order: seconds since the begin, id of the process, value.
-        warm_s: seconds that are left out.
+        warm_s: seconds that are left out of each life.
     """
     began_s, found = dict[int, float](), dict[int, list[tuple[float, float]]]()
     for time_s, pid, value in samples:
         if pid is None:
             continue
-        since_s = time_s - began_s.setdefault(pid, time_s)
-        if since_s >= SETTLED_S and time_s >= warm_s:
+        if time_s - began_s.setdefault(pid, time_s) >= warm_s:
             found.setdefault(pid, []).append((time_s / 3600, value))
     return found
 
@@ -85,11 +83,13 @@ def growth(of_lives: Iterable[Life]) -> Growth | None:
 
 
 def rounds(faults: Sequence[Named], drawn: Random) -> Iterator[Named]:
-    """Yield faults for ever, each once a round, in an order drawn anew.
+    """Yield faults for ever, those of a round in an order drawn anew.
 
-    First those that leave the inference process alive, so that it lives long enough to be measured.
+    Two rounds of those that leave the inference process alive, so that it lives long enough to be
+    measured, then one of those that end it.
     """
+    ending = [each for each in faults if each.name.startswith(ENDS_WORKER)]
+    sparing = [each for each in faults if each not in ending]
     while True:
-        for ends_worker in (False, True):
-            some = [each for each in faults if each.name.startswith(ENDS_WORKER) == ends_worker]
+        for some in (sparing, sparing, ending):
             yield from drawn.sample(some, len(some))

@@ -46,7 +46,7 @@ def main() -> None:
     with ExitStack() as stack:
         first = FIRST if arguments.first else ()
         node = stack.enter_context(
-            _child("anyview_ros.node.anyview_node", *_parameters(arguments), before=first)
+            _child("anyview_ros.node.node_process", *_parameters(arguments), before=first)
         )
         session = stack.enter_context(Session("streams", arguments.domain))
         heard: dict[str, dict[str, str]] = {}

@@ -182,6 +182,7 @@ def used_rooms(module: str) -> set[str]:
         ("worlds.world", "torch rclpy onnxruntime"),
         ("datasets.scene_layout", "torch rclpy onnxruntime numba"),
         ("node.anyview_node", "torch cryptography"),
+        ("node.node_process", "numpy rclpy"),
         ("training.store", "torch rclpy onnxruntime"),  # in each process that renders
         ("cli.__main__", "torch rclpy onnxruntime numba numpy"),
     ],

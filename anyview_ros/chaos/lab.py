@@ -154,7 +154,7 @@ class Lab:
         }
         remaps = [word for rule in REMAPPED for word in ("-r", rule)]
         words = [*parameter_words(parameters), *remaps, *self.plan.ros_args]
-        self._start("node", "anyview_ros.node.anyview_node", words)
+        self._start("node", "anyview_ros.node.node_process", words)
 
     def crash(self, process: str) -> None:
         """Kill "node" or "rig", as a machine does that loses power."""

@@ -48,7 +48,7 @@ def word(text: str) -> tuple[str, str]:
 def run(args: Namespace) -> int:
     arguments = node_arguments(args)
     use_profile()
-    from anyview_ros.node.anyview_node import main
+    from anyview_ros.node.node_process import main
 
     main(arguments)
     return 0

@@ -33,7 +33,7 @@ class Harness:
     def start(self, node: Mapping[str, Value], rig: Mapping[str, Value]) -> None:
         """Start both processes with these parameters, on simulated time."""
         node = {**node, "use_sim_time": True}
-        self._children.start(NODE, "anyview_ros.node.anyview_node", parameter_words(node))
+        self._children.start(NODE, "anyview_ros.node.node_process", parameter_words(node))
         self._children.start(RIG, "anyview_ros.node.simulation.sim_rig", parameter_words(rig))
 
     def wait(self, wait_for: Callable[[float], bool], timeout_s: float, what: str) -> None:

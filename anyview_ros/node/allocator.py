@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 LARGEST_BUFFER = 32 << 20  # the most that glibc takes for M_MMAP_THRESHOLD: a 4K rgb8 image fits
-KEPT = 64 << 20  # free bytes at the end of a heap, and the largest heap of a thread
-HEAPS = 2  # of all threads together
+KEPT = 64 << 20  # free bytes at the end of the heap
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # the same as `share_heap`, in the environment
 
 
-def share_heaps() -> bool:
-    """Let all threads of a process share two heaps, in place of eight a core.
+def share_heap() -> bool:
+    """Let all threads of a process share one heap, in place of eight a core.
 
-    Each heap keeps what its threads have freed, and the threads of a clip work at megabytes. Call
-    it before they begin.
+    Each heap keeps what was freed in it, and the threads of a clip work at megabytes. Call it
+    before they begin: what has a heap keeps it, and numpy begins threads as it is imported.
 
     Returns:
         Whether the C library took it; others than glibc have no such setting.
     """
     mallopt = _mallopt()
-    return mallopt is not None and bool(mallopt(M_ARENA_MAX, HEAPS))
+    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1))
 
 
 def keep_freed_memory() -> bool:

@@ -22,7 +22,6 @@ from anyview_ros.clips.streaming.stream import CLOCK_JUMPED
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node import parameters
 from anyview_ros.node.active_inputs import ActiveInputs
-from anyview_ros.node.allocator import keep_freed_memory, share_heaps
 from anyview_ros.node.clips.clip_maker import ClipMaker
 from anyview_ros.node.clips.request_queue import RequestQueue
 from anyview_ros.node.clips.synthesizer import Synthesizer
@@ -281,8 +280,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with status 1 after a named error.
     """
-    share_heaps()
-    keep_freed_memory()
     stop = _stop_on_signals()
     remove_stale_segments()
     provide_log_folder()
@@ -328,7 +325,3 @@ def _run(stop: SimpleQueue[None]) -> None:
             rclpy.try_shutdown()  # wakes the executor, and ends waiting in callbacks
             anyview.close()
         spinning.result()
-
-
-if __name__ == "__main__":
-    main()

@@ -318,7 +318,7 @@ def anyview(
     chosen = [f"model:={model}", "provider:=cpu", *reliable, *OFTEN, *parameters]
     flags = [word for parameter in chosen for word in ("-p", parameter)]
     flags += [word for rule in remap for word in ("-r", rule)]
-    arguments = ["anyview_ros.node.anyview_node", "--ros-args", *flags]
+    arguments = ["anyview_ros.node.node_process", "--ros-args", *flags]
     with child(arguments, domain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         echo = threading.Thread(target=_echo, args=(process,), daemon=True)
         echo.start()

@@ -114,7 +114,7 @@ def test_a_signal_ends_a_node_that_is_still_checking_its_model(model: Path) -> N
 
 
 def test_a_signal_ends_a_node_that_is_starting_without_a_trace(model: Path) -> None:
-    node = ["anyview_ros.node.anyview_node", "--ros-args", "-p", f"model:={model}"]
+    node = ["anyview_ros.node.node_process", "--ros-args", "-p", f"model:={model}"]
     pipe = subprocess.PIPE
     with child(node, 53, stdout=pipe, stderr=subprocess.STDOUT) as process:
         tasks = Path(f"/proc/{process.pid}/task")
@@ -159,7 +159,7 @@ def test_a_bad_parameter_ends_the_node_with_its_name(model: Path) -> None:
         *("--ros-args", "-p", "cameras:=[front]"),
         *("-p", "front.transport:=theora", "-p", f"model:={model}"),
     ]
-    arguments = ["anyview_ros.node.anyview_node", *flags]
+    arguments = ["anyview_ros.node.node_process", *flags]
     with child(arguments, 49, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         said, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1

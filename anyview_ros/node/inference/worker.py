@@ -24,6 +24,7 @@ from anyview_ros.engine.pipeline import Progress as OnProgress
 from anyview_ros.engine.pipeline import Synthesis, SynthesisOptions
 from anyview_ros.errors import AnyviewError
 from anyview_ros.frames import Clip, View
+from anyview_ros.node.allocator import ONE_HEAP
 from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.watchdog import LOADING, Silence, Watchdog
 from anyview_ros.node.inference.worker_messages import (
@@ -275,7 +276,7 @@ class InferenceProcess:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", WORKER_PROCESS, *map(str, (*pipes, *model))],
                 pass_fds=pipes,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**ONE_HEAP, **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C in a terminal is for the node alone
             )

@@ -28,7 +28,7 @@ from anyview_ros.engine.onnx.runtime import choose_provider
 from anyview_ros.engine.pipeline import Pipeline, Synthesis, compile_ahead
 from anyview_ros.engine.thread_map import thread_map
 from anyview_ros.errors import AnyviewError
-from anyview_ros.node.allocator import give_back_freed_memory, share_heaps
+from anyview_ros.node.allocator import give_back_freed_memory
 from anyview_ros.node.inference.shared_pixels import SharedPixels
 from anyview_ros.node.inference.worker_messages import (
     NO_DEPTH,
@@ -198,7 +198,6 @@ def main() -> None:
 
     The first two are file descriptors, the last two are `ReclaimableMemory`.
     """
-    share_heaps()
     # Ctrl-C reaches every process of a terminal; the node ends this one by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe, pixels, package, provider, device, freed = sys.argv[1:]
