@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from anyview_ros.datasets.bag_opening import METADATA, RECORDED
 from anyview_ros.errors import AnyviewError
 
 JOB, CLIPS, WHOLE, CONVERTED, SOURCE = "job.json", "clips", "bag", "ros2", "source"
+SQLITE, LOG = ".db3", "-wal"
 SAMPLE = 1 << 20  # bytes of a file's begin and end by which it is known again
 SPARE = 64 << 20  # bytes of the disk that are left free
 
@@ -79,7 +82,8 @@ class Job:
     def local(self, source: Place) -> Path:
         """Return a recording on this machine: itself, or its copy, where it is in a store.
 
-        What was copied before, whole, is not copied again.
+        What was copied before, whole, is not copied again. What a recorder that was killed left in
+        sqlite3's write-ahead log is moved into the copy.
 
         Raises:
             AnyviewError: `unreadable_bag`, `disk_full`, `no_driver`, `store_failed`.
@@ -88,15 +92,25 @@ class Job:
             if not source.exists():
                 raise _not_there(source)
             return source
-        target, files = self.folder / SOURCE / source.name, source.files()
-        if not files:
+        if not self._downloaded(source):
             raise _not_there(source)
+        if source.suffix == SQLITE:
+            self._downloaded(replace(source, url=f"{source.url}{LOG}"))
+        target = self.folder / SOURCE / source.name
+        for file in target.rglob(f"*{SQLITE}") if target.is_dir() else [target]:
+            if _size(file.with_name(f"{file.name}{LOG}")) > 0:
+                _take_in_log(file)
+        return target
+
+    def _downloaded(self, source: StorePath) -> bool:
+        """Copy what is not here yet; return whether anything is there."""
+        target, files = self.folder / SOURCE / source.name, source.files()
         left = {name: size for name, size in files.items() if _size(target / name) != size}
         if left:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._check_free_bytes(sum(left.values()))
             source.download(left, target)
-        return target
+        return bool(files)
 
     def begin(self, identity: dict[str, Any]) -> None:
         """Make the folder, or go on in it.
@@ -189,6 +203,11 @@ class Job:
 def _not_there(source: Place) -> AnyviewError:
     text = f"'{source}' cannot be read: it is not there; {RECORDED}"
     return AnyviewError("unreadable_bag", text)
+
+
+def _take_in_log(file: Path) -> None:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as copy:  # who reads it says why
+        copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def identity_of(path: Path) -> dict[str, Any]:

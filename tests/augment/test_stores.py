@@ -17,9 +17,11 @@ from anyview_ros.augment.recordings import recordings
 from anyview_ros.augment.spool import Spool
 from anyview_ros.augment.stores import StorePath
 from anyview_ros.cli.__main__ import main
+from anyview_ros.datasets.bag import Bag
 from anyview_ros.errors import AnyviewError
 from tests.augment.bags import MOVING, RAISED, augmented, cameras_file, digests
 from tests.augment.test_fleet import drives
+from tests.datasets.test_damaged_bags import killed_recording
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 from fsspec.implementations.memory import MemoryFile  # noqa: E402
@@ -172,6 +174,21 @@ def test_what_cannot_be_read_is_told_by_the_path_that_was_given(
     assert f"[unreadable_bag]: '{drive}' cannot be read: it holds no metadata.yaml" in said
     assert f"give '{drive}/drive.mcap' itself" in said
     assert run(drive / "drive.mcap", store / "out", model) == 0
+
+
+def test_messages_in_a_write_ahead_log_are_not_lost(
+    store: StorePath, model: Path, tmp_path: Path
+) -> None:
+    """Of a file and of a folder, and what was taken in once is not copied again."""
+    killed, late = killed_recording(tmp_path)
+    (tmp_path / "whole" / "metadata.yaml").rename(killed.with_name("metadata.yaml"))
+    drive = uploaded(killed.parent, store / "drive")
+    for given, file in ((drive / killed.name, ""), (drive, killed.name)):
+        begun = job.Job(store / "out" / given.name)
+        for _ in range(2):
+            with Bag(begun.local(given) / file) as copied:
+                assert copied.files.counts().total() == 2 * late
+    assert run(drive / killed.name, store / "made", model) == 0
 
 
 def test_names_that_lead_out_of_a_folder(tmp_path: Path) -> None:

@@ -97,14 +97,19 @@ class RequestQueue:
             share: whose share of the model its turn is.
 
         Raises:
-            AnyviewError: `busy`.
+            AnyviewError: `busy`, also in place of `cancelled` where that was why.
         """
         ticket = Ticket(camera, cancel_requested, {share: 0})
         with self._changed:
             self._make_room(ticket)
             self._tickets.append(ticket)
         with self._leaving(ticket):
-            yield ticket
+            try:
+                yield ticket
+            except AnyviewError as error:
+                if error.code != "cancelled":
+                    raise
+                raise ticket.reason() from None
 
     @contextmanager
     def enter_stream(

@@ -115,7 +115,7 @@ class Synthesizer:
             name = request.camera.name
             share = name if self._cameras.is_added(name) else ONE_REQUEST
             ticket = until_answered.enter_context(self._queue.enter(name, cancel_requested, share))
-            model = self._model.required()
+            model = self._model.required(ticket.is_cancelled)
             spec = requested_clip(request, model.contract)
             camera = until_answered.enter_context(self._virtual_camera(request, model))
             job = self._maker.gather(

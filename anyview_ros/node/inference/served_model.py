@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from anyview_ros.node.inference.worker import Worker
 from anyview_ros.node.inference.worker_messages import NOTHING_RECLAIMABLE, ReclaimableMemory
 from anyview_ros.packages import ModelPackage, find_package, load_package
 
-LOAD_WAIT_S = 30.0
+LOAD_WAIT_S, CANCEL_POLL_S = 30.0, 0.05
 UNCONFIGURED = "configure and activate the node: ros2 lifecycle set NODE configure"
 
 
@@ -220,14 +221,19 @@ class ServedModel:
         if running is not None:
             running.worker.stop()
 
-    def required(self) -> RunningModel:
+    def required(self, cancelled: Callable[[], bool] = lambda: False) -> RunningModel:
         """Return the model; wait for LOAD_WAIT_S at most while it is loading.
 
         Raises:
-            AnyviewError: `no_model` with the reason.
+            AnyviewError: `no_model` with the reason, `cancelled`.
         """
-        if not self._decided.wait(LOAD_WAIT_S):
-            raise AnyviewError("no_model", f"model '{self.name}' is still loading; ask again later")
+        end_s = time.monotonic() + LOAD_WAIT_S
+        while not self._decided.wait(CANCEL_POLL_S):
+            name = f"model '{self.name}'"
+            if cancelled():
+                raise AnyviewError("cancelled", f"cancelled while {name} was loading")
+            if time.monotonic() >= end_s:
+                raise AnyviewError("no_model", f"{name} is still loading; ask again later")
         running = self._running
         if running is None:
             raise AnyviewError("no_model", self._absence)

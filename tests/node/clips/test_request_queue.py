@@ -69,6 +69,16 @@ def test_a_waiting_request_can_be_cancelled() -> None:
     assert cancelled.value.code == "cancelled"
 
 
+def test_a_wait_that_made_room_ends_with_the_reason_of_that() -> None:
+    queue = RequestQueue(max_waiting=1)
+    with ExitStack() as stack:
+        held(queue, stack, "flood")
+        with pytest.raises(AnyviewError) as ended, queue.enter("flood", never, "flood"):
+            stack.enter_context(queue.enter("rare", never, "rare"))
+            raise AnyviewError("cancelled", "as who waits for a model notices it")
+    assert ended.value.code == "busy"
+
+
 def test_abort_tells_the_first_reason_to_whom_it_concerns() -> None:
     queue, stack = RequestQueue(), ExitStack()
     with stack:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,35 @@ def test_who_waits_is_told_that_no_model_is_loaded() -> None:
     model.leave_unloaded()
     with pytest.raises(AnyviewError, match="no model is loaded"):
         model.required()
+
+
+def test_who_has_cancelled_does_not_wait_for_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = make_package(tmp_path / "tiny")
+    model, asked = ServedModel(), threading.Event()
+
+    def cancelled() -> bool:
+        asked.set()
+        return True
+
+    def load(path: Path) -> ModelPackage:
+        assert asked.wait(10.0)
+        return load_package(path)
+
+    monkeypatch.setattr(served_model, "load_package", load)
+    loading = threading.Thread(target=model.load, args=(str(package), "cpu"))
+    loading.start()
+    try:
+        while not model.loading:
+            time.sleep(0.01)
+        with pytest.raises(AnyviewError, match="cancelled while model '.*' was loading") as error:
+            model.required(cancelled)
+        assert error.value.code == "cancelled"
+    finally:
+        asked.set()
+        loading.join()
+        model.unload()
 
 
 def test_a_load_that_has_begun_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
