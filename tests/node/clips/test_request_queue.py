@@ -71,11 +71,16 @@ def test_a_waiting_request_can_be_cancelled() -> None:
 
 def test_a_wait_that_made_room_ends_with_the_reason_of_that() -> None:
     queue = RequestQueue(max_waiting=1)
-    with ExitStack() as stack:
-        held(queue, stack, "flood")
-        with pytest.raises(AnyviewError) as ended, queue.enter("flood", never, "flood"):
+
+    def wait(stack: ExitStack) -> None:
+        with queue.enter("flood", never, "flood"):
             stack.enter_context(queue.enter("rare", never, "rare"))
             raise AnyviewError("cancelled", "as who waits for a model notices it")
+
+    with ExitStack() as stack:
+        held(queue, stack, "flood")
+        with pytest.raises(AnyviewError) as ended:
+            wait(stack)
     assert ended.value.code == "busy"
 
 
