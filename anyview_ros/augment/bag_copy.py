@@ -18,18 +18,31 @@ from anyview_ros.augment.copying import Addition, Answers, FileSummary
 from anyview_ros.augment.file_range import Content, whole
 from anyview_ros.augment.making import Making
 from anyview_ros.augment.mcap_copy import McapCopy
+from anyview_ros.augment.mcap_copy import check as check_mcap
 from anyview_ros.augment.mcap_copy import last_time as last_of_mcap
 from anyview_ros.augment.metadata import VERSION, metadata_text, read_metadata
 from anyview_ros.augment.plan import Plan
 from anyview_ros.augment.settings import Progress
 from anyview_ros.augment.spool import Spool
 from anyview_ros.augment.sqlite_copy import SqliteCopy
+from anyview_ros.augment.sqlite_copy import check as check_sqlite
 from anyview_ros.augment.sqlite_copy import last_time as last_of_sqlite
 from anyview_ros.clips.placements import Standing
+from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_mcap import McapFile
 from anyview_ros.datasets.bag_opening import METADATA
 
 LATCHED_DEPTH = 1
+
+
+def check_copied(bag: Bag) -> None:
+    """Refuse, before anything is made, files whose messages can be read, but which are damaged.
+
+    Raises:
+        AnyviewError: `unreadable_bag`.
+    """
+    for file in bag.files.by_name().values():
+        (check_mcap if isinstance(file, McapFile) else check_sqlite)(file.path)
 
 
 class BagCopy:

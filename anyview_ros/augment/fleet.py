@@ -206,6 +206,7 @@ class Fleet:
                 self._quarantine(task.name)
                 return True
         elif outcome.code in AGAIN and self._tries[task.name] < TRIES:
+            self._ledger.add(Entry(task.name, "failed", outcome.code, outcome.text))
             self._say(f"{task.name}: {outcome.text}; it is tried again")
         else:
             told = outcome.code, outcome.text, outcome.answered, round(outcome.seconds, 3)

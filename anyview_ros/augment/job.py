@@ -14,8 +14,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from anyview_ros.augment.begun_work import keep_identity
 from anyview_ros.augment.stores import NOTE, Place, StorePath, is_whole, unfinished
@@ -23,13 +24,14 @@ from anyview_ros.datasets.bag_opening import METADATA, RECORDED
 from anyview_ros.errors import AnyviewError
 
 JOB, CLIPS, WHOLE, CONVERTED, SOURCE = "job.json", "clips", "bag", "ros2", "source"
+LOCK = "lock"
 SQLITE, LOG = ".db3", "-wal"
 SAMPLE = 1 << 20  # bytes of a file's begin and end by which it is known again
 SPARE = 64 << 20  # bytes of the disk that are left free
 
 
 class Job:
-    """An augmentation on disk.
+    """An augmentation on disk, until it is closed.
 
     Args:
         output: folder that is written in the end.
@@ -38,6 +40,7 @@ class Job:
     def __init__(self, output: Place) -> None:
         self.output = output
         self.folder = unfinished(output)
+        self._held: BinaryIO | None = None  # locked, while this call works in the folder
 
     @property
     def clips(self) -> Path:
@@ -74,7 +77,8 @@ class Job:
 
     def _begun(self) -> Place | None:
         """Return what says that the output was begun, here or by another machine."""
-        if self.folder.is_dir() and any(f.name != SOURCE for f in self.folder.iterdir()):
+        names = {file.name for file in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if names - {SOURCE, LOCK}:
             return self.folder  # more than a copy of its recording
         marker = self.output.marker if isinstance(self.output, StorePath) else None
         return marker if marker is not None and marker.exists() else None
@@ -107,27 +111,52 @@ class Job:
         target, files = self.folder / SOURCE / source.name, source.files()
         left = {name: size for name, size in files.items() if _size(target / name) != size}
         if left:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._hold()
             self._check_free_bytes(sum(left.values()))
             source.download(left, target)
         return bool(files)
 
     def begin(self, identity: dict[str, Any]) -> None:
-        """Make the folder, or go on in it.
+        """Make the folder, or go on in it; no other call of this machine can until it ends.
 
         Args:
             identity: what the output follows from; JSON.
 
         Raises:
-            AnyviewError: `resume_mismatch`.
+            AnyviewError: `unfinished_exists`, `resume_mismatch`.
         """
+        self._hold()
         file = self.folder / JOB
         if not file.is_file():
             shutil.rmtree(self.clips, ignore_errors=True)
-        self.clips.mkdir(parents=True, exist_ok=True)
+        self.clips.mkdir(exist_ok=True)
         keep_identity(file, identity)
         if isinstance(self.output, StorePath):
             self.output.marker.write_text(NOTE)
+
+    def _hold(self) -> None:
+        """Make the folder, and keep other calls of this machine from it.
+
+        Raises:
+            AnyviewError: `unfinished_exists`.
+        """
+        if self._held is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = (self.folder / LOCK).open("wb")
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            raise AnyviewError(
+                "unfinished_exists",
+                f"another augmentation works in '{self.folder}'; wait for it, or end it and go on "
+                "with --resume",
+            ) from None
+        except OSError:  # a file system without locks
+            held.close()
+            return
+        self._held = held
 
     def check_space(self, needed: int) -> None:
         """Refuse what the disk will not hold.
@@ -169,10 +198,18 @@ class Job:
             self.output.upload(self.bag, last=METADATA)
         self._drop()
 
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
     def _drop(self) -> None:
+        self.close()  # NFS keeps the name of what is open
         shutil.rmtree(self.folder)
         if isinstance(self.output, StorePath):
-            self.output.marker.remove()
+            if not self.output.exists():  # of a half upload it says so on
+                self.output.marker.remove()
             self.folder.parent.rmdir()  # of this output alone
 
     @contextmanager

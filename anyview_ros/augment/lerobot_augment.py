@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -39,7 +40,7 @@ from anyview_ros.augment.job import Job, identity_of, size_of
 from anyview_ros.augment.lerobot_source import LerobotSource, Posed, RecordedEpisode
 from anyview_ros.augment.run import augment
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
-from anyview_ros.augment.stores import Place
+from anyview_ros.augment.stores import Place, check_apart
 from anyview_ros.clips.placements import Standing
 from anyview_ros.clips.virtual.camera_request import CameraRequest, optical_frame
 from anyview_ros.datasets.bag import Bag
@@ -90,43 +91,44 @@ def augment_dataset(
         AnyviewError: `invalid_dataset`, `no_calibration`, `invalid_calibration`, `name_taken`,
             `invalid_cameras_file`, `incomplete_episode`; those of `augment`.
     """
-    job = Job(wanted.output)
-    job.check_free(resume)
-    with job.full_disk_named():
-        local = job.local(wanted.source)
-    source = LerobotSource(local)
-    requests = read_cameras(wanted.cameras, model.package.contract)
-    _check(requests, source, wanted.cameras)
-    posed = [
-        c
-        for c in source.posed(wanted.calibration)
-        if c.name in wanted.sources or not wanted.sources
-    ]
-    _check_sources(posed, wanted, source)
-    for camera in posed:
-        say(f"camera {camera.name}: {video_key(camera.name)}")
-    with job.full_disk_named():
-        told = _told(wanted, settings, model)
-        identity = {"dataset": identity_of(local), "sources": wanted.sources, **told}
-        job.begin(identity)
-        once = replace(model, load=cache(model.load))
-        try:
-            job.check_space(2 * size_of(local))
-            made = [
-                _Episode(source, episode, posed, job, wanted).made(requests, settings, once)
-                for episode in _counted(source.episodes, on_progress)
-            ]
-        except AnyviewError:
-            job.drop_empty()
-            raise
-        shutil.rmtree(job.bag, ignore_errors=True)
-        shutil.copytree(source.path, job.bag)
-        shutil.copytree(job.folder / "videos", job.bag / "videos", dirs_exist_ok=True)
-        _Output(source, made, job.bag).write([r.name for r in requests], posed, told)
-    job.finish()
-    frames = sum(episode.length for episode in source.episodes)
-    lines = [f"{r.name}: {frames} frames, {video_key(r.name)}" for r in requests]
-    return Report(tuple(lines), frames * len(requests))
+    with closing(Job(wanted.output)) as job:
+        check_apart([("BAG", wanted.source), ("OUT", wanted.output)])
+        job.check_free(resume)
+        with job.full_disk_named():
+            local = job.local(wanted.source)
+        source = LerobotSource(local)
+        requests = read_cameras(wanted.cameras, model.package.contract)
+        _check(requests, source, wanted.cameras)
+        posed = [
+            c
+            for c in source.posed(wanted.calibration)
+            if c.name in wanted.sources or not wanted.sources
+        ]
+        _check_sources(posed, wanted, source)
+        for camera in posed:
+            say(f"camera {camera.name}: {video_key(camera.name)}")
+        with job.full_disk_named():
+            told = _told(wanted, settings, model)
+            identity = {"dataset": identity_of(local), "sources": wanted.sources, **told}
+            job.begin(identity)
+            once = replace(model, load=cache(model.load))
+            try:
+                job.check_space(2 * size_of(local))
+                made = [
+                    _Episode(source, episode, posed, job, wanted).made(requests, settings, once)
+                    for episode in _counted(source.episodes, on_progress)
+                ]
+            except AnyviewError:
+                job.drop_empty()
+                raise
+            shutil.rmtree(job.bag, ignore_errors=True)
+            shutil.copytree(source.path, job.bag)
+            shutil.copytree(job.folder / "videos", job.bag / "videos", dirs_exist_ok=True)
+            _Output(source, made, job.bag).write([r.name for r in requests], posed, told)
+        job.finish()
+        frames = sum(episode.length for episode in source.episodes)
+        lines = [f"{r.name}: {frames} frames, {video_key(r.name)}" for r in requests]
+        return Report(tuple(lines), frames * len(requests))
 
 
 def _counted(episodes: Sequence[RecordedEpisode], on_progress: Progress) -> Any:

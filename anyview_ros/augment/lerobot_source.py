@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import av
 import numpy as np
@@ -134,7 +135,7 @@ class LerobotSource:
             calibration: file that is given; None = the data set's own sidecar.
 
         Raises:
-            AnyviewError: `no_calibration`, `invalid_calibration`.
+            AnyviewError: `no_calibration`, `invalid_calibration`, `invalid_dataset`.
         """
         if calibration is not None:
             return [self._given(calibration, k, e) for k, e in enumerate(_entries(calibration))]
@@ -145,15 +146,26 @@ class LerobotSource:
                 f"'{self.path}' does not say where its cameras are ({', '.join(self.shapes)}); "
                 "give --calibration FILE.yaml (docs/exports.md)",
             )
+        try:
+            return list(self._told(folder))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+            raise self._invalid(f"{folder.name}/ is damaged: {cause(error)}") from None
+
+    def _told(self, folder: Path) -> Iterator[Posed]:
+        """Yield the recorded cameras of the sidecar."""
         told = json.loads((folder / sidecar.PROVENANCE).read_text(encoding="utf-8"))
-        found = []
+        frames = max((e.start + e.length for e in self.episodes), default=0)
         for camera in told["cameras"].values():
             name = camera["name_here"].removeprefix(IMAGES)
             if name in self.shapes and not camera["synthetic"]:
                 rows = np.load(folder / camera["rows"], allow_pickle=False)
-                size = self._size(name)
-                found.append(Posed(name, rows["intrinsics"], rows["extrinsics"], size))
-        return found
+                posed = Posed(name, rows["intrinsics"], rows["extrinsics"], self._size(name))
+                count = min(len(posed.intrinsics), len(posed.world_from_cam))
+                if count < frames:
+                    raise self._invalid(
+                        f"{folder.name}/{camera['rows']} tells {count} of {frames} poses"
+                    )
+                yield posed
 
     def _size(self, name: str) -> tuple[int, int]:
         height, width = self.shapes[name][:2]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
 from lz4.frame import compress as lz4_compress  # type: ignore[import-untyped]
@@ -21,6 +23,7 @@ from anyview_ros.augment.answers import Answer
 from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord
 from anyview_ros.augment.file_range import Content, FileRange, copy_range, crc_with, whole
 from anyview_ros.augment.metadata import yaml_text
+from anyview_ros.datasets.bag_opening import reading
 from anyview_ros.errors import AnyviewError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -112,6 +115,7 @@ class McapCopy:
         self._chunk: _OpenChunk | None = None
         self._numbers: dict[str, int] = {}  # of channels, by topic
         self._dropped: set[int] = set()  # channels that are left out
+        self._dropped_schemas: set[int] = set()  # that only they have
         self._read = 0  # of the source
 
     def write(
@@ -148,10 +152,7 @@ class McapCopy:
         while True:
             head = source.read(9)
             if len(head) < 9:
-                raise AnyviewError(
-                    "unreadable_bag",
-                    f"'{self._source}' cannot be read: it ends in its middle; `mcap recover` helps",
-                )
+                raise _cut_off(self._source)
             operation, length = head[0], int.from_bytes(head[1:], "little")
             if operation != _MESSAGE_INDEX:
                 self._close_chunk(answers)
@@ -181,6 +182,7 @@ class McapCopy:
         self._dropped = {n for n, topic in topics.items() if topic in self._addition.left_out}
         index.channels = {n: r for n, r in index.channels.items() if n not in self._dropped}
         used = {_channel(record)[0] for record in index.channels.values()}
+        self._dropped_schemas = set(index.schemas) - used
         index.schemas = {n: r for n, r in index.schemas.items() if n in used}
 
     def _is_dropped(
@@ -221,7 +223,7 @@ class McapCopy:
 
     def _is_of_dropped(self, operation: int, body: bytes) -> bool:
         if operation == _SCHEMA:
-            return _numbered(body)[0] not in self._index.schemas
+            return _numbered(body)[0] in self._dropped_schemas
         if operation in (_CHANNEL, _MESSAGE, _MESSAGE_INDEX):
             return _numbered(body)[0] in self._dropped
         return False
@@ -270,9 +272,13 @@ class McapCopy:
         """Count the messages of a chunk that has no message indexes."""
         with self._source.open("rb") as file:
             file.seek(chunk.place[0])
-            for operation, body in _inside(file.read(chunk.place[1])):
-                if operation == _MESSAGE:
-                    self._index.counts[struct.unpack_from("<H", body)[0]] += 1
+            try:
+                records = list(_inside(file.read(chunk.place[1])))
+            except Exception:  # of a damaged chunk, of which no message can be read
+                return
+        for operation, body in records:
+            if operation == _MESSAGE:
+                self._index.counts[struct.unpack_from("<H", body)[0]] += 1
 
     def _describe(self) -> None:
         """Write schemas and channels of the topics that are not there yet."""
@@ -285,11 +291,11 @@ class McapCopy:
                 continue
             text, type_hash = self._addition.definitions[kind]
             if kind not in schemas:
-                schemas[kind] = number = max(self._index.schemas, default=0) + 1
+                schemas[kind] = number = _next(self._index.schemas, self._dropped_schemas)
                 parts = _packed(kind) + _packed("ros2msg") + _packed(text)
                 self._index.schemas[number] = struct.pack("<H", number) + parts
                 self._record(_SCHEMA, self._index.schemas[number])
-            number = max(self._index.channels, default=0) + 1
+            number = _next(self._index.channels, self._dropped)
             qos = yaml_text(topic, self._addition.version)
             about = {"offered_qos_profiles": qos, "topic_type_hash": type_hash}
             pairs = b"".join(_packed(key) + _packed(value) for key, value in about.items())
@@ -412,6 +418,24 @@ def last_time(source: Path) -> int:
     return newest
 
 
+def check(source: Path) -> None:
+    """Refuse a file that cannot be copied, even if its messages can be read by its index.
+
+    Raises:
+        AnyviewError: `unreadable_bag`.
+    """
+    with reading(source):
+        _described(source)
+
+
+def _cut_off(source: Path) -> AnyviewError:
+    return AnyviewError(
+        "unreadable_bag",
+        f"'{source}' cannot be read: it is damaged in its middle, or ends there; `mcap recover "
+        f"{quote(str(source))} --output saved.mcap` helps",
+    )
+
+
 def _described(source: Path) -> tuple[dict[int, bytes], dict[int, bytes]]:
     """Return the records of all schemas and channels, which may lie in chunks, by their ids."""
     found: dict[int, dict[int, bytes]] = {_SCHEMA: {}, _CHANNEL: {}}
@@ -436,19 +460,28 @@ def _described(source: Path) -> tuple[dict[int, bytes], dict[int, bytes]]:
 
 
 def _records(source: Path) -> Iterator[tuple[int, bytes, tuple[int, int]]]:
-    """Yield operation, beginning and place of every record outside of chunks, the summary's too."""
+    """Yield operation, beginning and place of every record outside of chunks, the summary's too.
+
+    Raises:
+        AnyviewError: `unreadable_bag` where they do not follow one another to the end of the data.
+    """
     with source.open("rb") as file:
         size = file.seek(0, 2)
-        place = len(MAGIC)
+        place, is_whole = len(MAGIC), False
         while place + 9 <= size - len(MAGIC):
             file.seek(place)
             head = file.read(9)
             operation, length = head[0], int.from_bytes(head[1:], "little")
+            if length > size - place - 9:
+                break
+            is_whole = is_whole or operation in (_DATA_END, _FOOTER)
             large = operation in (_CHUNK, _MESSAGE, _ATTACHMENT, _MESSAGE_INDEX)
             yield operation, file.read(min(length, 64 if large else length)), (place + 9, length)
             if operation == _FOOTER:
                 return
             place += 9 + length
+        if not is_whole:
+            raise _cut_off(source)
 
 
 def _inside(chunk: bytes) -> Iterator[tuple[int, bytes]]:
@@ -461,6 +494,10 @@ def _inside(chunk: bytes) -> Iterator[tuple[int, bytes]]:
         operation, length = raw[place], int.from_bytes(raw[place + 1 : place + 9], "little")
         yield operation, raw[place + 9 : place + 9 + length]
         place += 9 + length
+
+
+def _next(*numbers: Collection[int]) -> int:
+    return max((0, *chain(*numbers))) + 1
 
 
 def _numbered(body: bytes) -> tuple[int, bytes]:

@@ -92,9 +92,7 @@ def metadata_text(
         if file.end_ns:
             whole.span(file.start_ns, file.end_ns)
     found |= _span(whole)
-    found["topics_with_message_count"] = [
-        topic for topic in _topics(found, whole) if topic["topic_metadata"]["name"] not in left_out
-    ]
+    found["topics_with_message_count"] = _topics(found, whole, left_out)
     found["files"] = [{"path": file.name, **_span(file)} for file in files]
     if not packed:  # files that were compressed are copied as they are inside
         found["compression_format"] = found["compression_mode"] = ""
@@ -110,12 +108,18 @@ def _span(file: FileSummary) -> dict[str, Any]:
     }
 
 
-def _topics(found: dict[str, Any], whole: FileSummary) -> list[dict[str, Any]]:
-    """Return the topics as they were described, with new counts, and those that are new."""
+def _topics(
+    found: dict[str, Any], whole: FileSummary, left_out: frozenset[str]
+) -> list[dict[str, Any]]:
+    """Return the topics as they were described, with new counts, and those that are new.
+
+    One that was left out may be new, too: the frames of virtual cameras are on topics of TF.
+    """
     counts, listed = Counter(whole.counts), []
     for entry in found.get("topics_with_message_count", []):
         name = entry["topic_metadata"]["name"]
-        listed.append({**entry, "message_count": counts.pop(name, 0)})
+        if name not in left_out:
+            listed.append({**entry, "message_count": counts.pop(name, 0)})
     version = found["version"]
     for name, record in whole.topics.items():
         if name in counts:

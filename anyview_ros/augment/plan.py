@@ -170,7 +170,7 @@ class Plan:
         wanted = {frame for r in self.requests for frame in r.placement.frames if frame}
         missing = {self.options.fixed_frame, *wanted, *self._frame_ids.values()} - {"", *own}
         seen: set[str] = set()
-        for transform in self._all_transforms():
+        for is_static, transform in self._all_transforms():
             child = transform.child_frame_id.removeprefix("/")
             seen |= {child, transform.header.frame_id.removeprefix("/")}
             if child in own:
@@ -178,9 +178,9 @@ class Plan:
                     "frame_taken",
                     f"the bag has a frame '{child}' already; name that camera otherwise",
                 )
-            if missing <= seen:
+            if not is_static and missing <= seen:
                 return
-        if missing:
+        if not missing <= seen:
             raise AnyviewError(
                 "tf_unknown_frame",
                 f"no frame '{sorted(missing - seen)[0]}' in the recorded TF "
@@ -189,7 +189,10 @@ class Plan:
                 "--fixed-frame or -p CAMERA.frame_id:=FRAME, or record /tf_static too",
             )
 
-    def _all_transforms(self) -> Iterator[Any]:
-        for topic in sorted(self.tf_topics, key=lambda topic: not topic.endswith(f"/{STATIC}")):
+    def _all_transforms(self) -> Iterator[tuple[bool, Any]]:
+        """Yield whether a transform is static, and it; static ones first."""
+        static = {topic: topic.endswith(f"/{STATIC}") for topic in self.tf_topics}
+        for topic in sorted(static, key=lambda topic: not static[topic]):
             for message in self.bag.messages(topic):
-                yield from message.transforms
+                for transform in message.transforms:
+                    yield static[topic], transform

@@ -22,7 +22,7 @@ def recordings(path: Place) -> dict[str, Place]:
             path in it, one of a list by its own name, both without the ending of a file.
 
     Raises:
-        AnyviewError: `no_recordings`; `name_taken` for two of one name.
+        AnyviewError: `no_recordings`; `name_taken` for two of one name, or one inside another.
     """
     found: dict[str, Place] = {}
     for name, recording in _found(path):
@@ -39,6 +39,13 @@ def recordings(path: Place) -> dict[str, Place]:
             f"'{path}' has no recording; give a folder with rosbag2 folders or {', '.join(FILES)} "
             "files in it, or a .txt file with a path a line",
         )
+    for name in found:
+        if outer := next((str(p) for p in PurePosixPath(name).parents if str(p) in found), None):
+            raise AnyviewError(
+                "name_taken",
+                f"the output of '{found[name]}' would lie inside that of '{found[outer]}'; name "
+                "one of them otherwise",
+            )
     return dict(sorted(found.items()))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from anyview_ros.augment.bag_copy import BagCopy
+from anyview_ros.augment.bag_copy import BagCopy, check_copied
 from anyview_ros.augment.cameras_file import read_cameras_file
 from anyview_ros.augment.exports.exporting import Exports
 from anyview_ros.augment.job import Job, identity_of, size_of
@@ -19,7 +19,7 @@ from anyview_ros.augment.requested import requested
 from anyview_ros.augment.ros1 import as_ros2
 from anyview_ros.augment.settings import Model, Progress, Report, Settings
 from anyview_ros.augment.spool import Spool
-from anyview_ros.augment.stores import Place
+from anyview_ros.augment.stores import Place, check_apart
 from anyview_ros.contract import Contract
 from anyview_ros.datasets.bag import Bag
 from anyview_ros.datasets.bag_choice import BagOptions
@@ -64,41 +64,43 @@ def augment(
     Raises:
         AnyviewError: named in docs/augment.md.
     """
-    job = Job(output)
-    job.check_free(resume)
-    if exports is not None:
-        exports.check_free(resume)
-    file = read_cameras_file(cameras, model.package.contract)
-    _check_sampling(model.package.contract, settings.sampling)
-    with job.full_disk_named(), job.source_named(source), ExitStack() as stack:
-        local = job.local(source)
-        identity = _identity(local, cameras, options, settings, model)
-        job.begin(identity)
-        try:
-            bag = stack.enter_context(Bag(as_ros2(local, job.converted, say)))
-            found = requested(file, local, bag, options, settings, model.package.contract)
-            plan = found.plan
-            left_out = plan.left_out(settings.only)
-            copied = plan.bytes_copied(left_out) if left_out else size_of(local)
-            job.check_space(copied + 2 * plan.bytes_added(settings))
-            if exports is not None:
-                exports.check(plan, round(model.package.contract.frame_period * NS))
-        except AnyviewError:
-            job.drop_empty()
-            raise
-        for note in (*plan.notes, *map(str, found.samples)):
-            say(note)
-        spools = {r.name: stack.enter_context(Spool(job.clips, r.name)) for r in plan.requests}
-        making = Making(plan, settings, model, model.load(), spools)
-        report = making.run(on_progress)
-        notes = _provenance(making, identity)
-        BagCopy(plan, making, spools, notes).write(job.bag, on_progress)
+    with closing(Job(output)) as job:
+        check_apart([("BAG", source), ("OUT", output), *(exports.places if exports else ())])
+        job.check_free(resume)
         if exports is not None:
-            told = json.loads(notes[NOTE])
-            lines = _exported(exports, job, plan, told, making.scene_scale, on_progress)
-            report = replace(report, lines=(*report.lines, *lines))
-    job.finish()
-    return report
+            exports.check_free(resume)
+        file = read_cameras_file(cameras, model.package.contract)
+        _check_sampling(model.package.contract, settings.sampling)
+        with job.full_disk_named(), job.source_named(source), ExitStack() as stack:
+            local = job.local(source)
+            identity = _identity(local, cameras, options, settings, model)
+            job.begin(identity)
+            try:
+                bag = stack.enter_context(Bag(as_ros2(local, job.converted, say)))
+                found = requested(file, local, bag, options, settings, model.package.contract)
+                plan = found.plan
+                check_copied(bag)
+                left_out = plan.left_out(settings.only)
+                copied = plan.bytes_copied(left_out) if left_out else size_of(local)
+                job.check_space(copied + 2 * plan.bytes_added(settings))
+                if exports is not None:
+                    exports.check(plan, round(model.package.contract.frame_period * NS))
+            except AnyviewError:
+                job.drop_empty()
+                raise
+            for note in (*plan.notes, *map(str, found.samples)):
+                say(note)
+            spools = {r.name: stack.enter_context(Spool(job.clips, r.name)) for r in plan.requests}
+            making = Making(plan, settings, model, model.load(), spools)
+            report = making.run(on_progress)
+            notes = _provenance(making, identity)
+            BagCopy(plan, making, spools, notes).write(job.bag, on_progress)
+            if exports is not None:
+                told = json.loads(notes[NOTE])
+                lines = _exported(exports, job, plan, told, making.scene_scale, on_progress)
+                report = replace(report, lines=(*report.lines, *lines))
+        job.finish()
+        return report
 
 
 def _exported(

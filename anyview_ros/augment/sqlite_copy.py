@@ -12,9 +12,11 @@ from typing import Any
 from anyview_ros.augment.copying import Addition, Answers, FileSummary, TopicRecord
 from anyview_ros.augment.file_range import copy_range, whole
 from anyview_ros.augment.metadata import yaml_text
+from anyview_ros.datasets.bag_opening import reading
 from anyview_ros.errors import AnyviewError, cause
 
 BLOCK = 1 << 26
+COUNTS = "SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id"
 
 
 class SqliteCopy:
@@ -139,13 +141,21 @@ class SqliteCopy:
         wanted = ("serialization_format", "offered_qos_profiles", "type_description_hash")
         fields = ", ".join(name if name in there else "''" for name in wanted)
         query = f"SELECT id, name, type, {fields} FROM topics"
-        counts = dict(
-            connection.execute("SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id")
-        )
+        counts = dict(connection.execute(COUNTS))
         for number, name, *about in connection.execute(query):
             found.topics[name] = TopicRecord(*map(str, about))
             found.counts[name] += counts.get(number, 0)
         return found
+
+
+def check(source: Path) -> None:
+    """Refuse a file that cannot be copied and added to.
+
+    Raises:
+        AnyviewError: `unreadable_bag`.
+    """
+    with reading(source), closing(sqlite3.connect(_read_only(source), uri=True)) as file:
+        file.execute(COUNTS).fetchall()
 
 
 def last_time(source: Path) -> int:

@@ -6,10 +6,11 @@ after it as an unfinished folder is; it is whole where the marker is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -196,6 +197,30 @@ def with_work(place: Place, work: Path | None) -> Place:
 def resolved(place: Place) -> Place:
     """Return a path without links and dots; one of a store as it is."""
     return place.resolve() if isinstance(place, Path) else place
+
+
+def check_apart(places: Sequence[tuple[str, Place]]) -> None:
+    """Refuse places of which one lies inside another: what is written into one would change both.
+
+    Args:
+        places: with what they are called.
+
+    Raises:
+        AnyviewError: `invalid_parameter`.
+    """
+    for (name, first), (other, second) in combinations(places, 2):
+        if _is_inside(first, second) or _is_inside(second, first):
+            raise AnyviewError(
+                "invalid_parameter",
+                f"{name} '{first}' and {other} '{second}' lie one inside the other; give each a "
+                "folder of its own",
+            )
+
+
+def _is_inside(inner: Place, outer: Place) -> bool:
+    """Return whether a place is another one, or below it."""
+    below, root = (f"{resolved(each)}".rstrip("/") + "/" for each in (inner, outer))
+    return below.startswith(root)
 
 
 def is_whole(place: Place) -> bool:

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from anyview_ros.cli.train import Report, Stop, use_device
     from anyview_ros.errors import AnyviewError
     from anyview_ros.evaluation.ablations import HeldOut, table, trained_and_scored
+    from anyview_ros.evaluation.run import keep_settings
     from anyview_ros.training.ablations import variants
     from anyview_ros.training.config import read_config
     from anyview_ros.training.loop import Trainer, train
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         return TrainedModel(trainer.contract, trainer.ema, trainer.codec, trainer.composer)
 
     results: dict[str, dict[str, dict[str, float]]] = {}
-    args.out.mkdir(parents=True, exist_ok=True)
+    settings = {"config": reference.text, "steps": args.steps, "scenes": args.scenes}
+    keep_settings(args.out, settings, "runs of another config, or other steps or scenes")
     with renderers(stores, args.renderers):
         held_out = HeldOut(reference, args.scenes)
         for _, results in trained_and_scored(wanted, args.out, held_out, trained):

@@ -44,9 +44,9 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
     from anyview_ros.augment.ledger import Ledger
     from anyview_ros.augment.model import find_model
     from anyview_ros.augment.ray_workers import RayWorkers
-    from anyview_ros.augment.recordings import recordings
+    from anyview_ros.augment.recordings import LIST, recordings
     from anyview_ros.augment.run import identity_of_work
-    from anyview_ros.augment.stores import resolved
+    from anyview_ros.augment.stores import check_apart, resolved
 
     if args.workers < 0 or args.gpu_share < 0:
         raise AnyviewError(
@@ -56,6 +56,9 @@ def augment_many(args: argparse.Namespace, settings: Settings) -> int:
         )
     found, model = recordings(args.bag), find_model(args.model, args.provider)
     exports = exports_from(args)
+    if args.bag.suffix != LIST:
+        check_apart([("BAG", args.bag), ("OUT", args.out)])
+    check_apart([("BAG", args.bag), *(exports.places if exports else ())])
     work = Work(args.cameras.resolve(), bag_options(args, args.sources), settings, exports)
     identity = identity_of_work(work.cameras, work.options, settings, model)
     if exports is not None:

@@ -74,7 +74,7 @@ def _way_out(folder: Path, there: list[Path]) -> str:
 
 def _opened(path: Path, stack: ExitStack) -> File:
     """Open a file by its first bytes, whatever it is called."""
-    with _reading(path):
+    with reading(path):
         plain, first = path, _first_bytes(path)
         if first.startswith(ZSTD):
             plain = unpacked_file(path, stack)
@@ -134,7 +134,7 @@ def _closed_by(stack: ExitStack, file: File) -> File:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except AnyviewError:

@@ -124,6 +124,9 @@ class RealSuite:
         """
         return self._task_of(PICTURES[episode.split].view(episode.name.rpartition("_ep")[2]))
 
+    def changed_s(self, episode: Episode) -> float:
+        return 0.0
+
     def control_scene(self, episode: Episode) -> Task | None:
         return None
 

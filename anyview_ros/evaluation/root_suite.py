@@ -30,7 +30,7 @@ from anyview_ros.imaging.resize import resize_camera, resize_image
 from anyview_ros.release import network_size
 from anyview_ros.typed_json import read_object
 
-PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
+PLAIN_NAME = re.compile(r"[\w-][\w. -]*")
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,10 @@ class RootSuite:
             truth=truth,
             scene_scale=read.scene_scale,
         )
+
+    def changed_s(self, episode: Episode) -> float:
+        folder = self.root / self.folders[episode.split] / episode.name
+        return max((file.stat().st_mtime for file in folder.rglob("*")), default=0.0)
 
     def control_scene(self, episode: Episode) -> Task | None:
         return None

@@ -77,9 +77,13 @@ class Plan:
         return self.out / EPISODES / episode.split
 
     def done(self) -> dict[Episode, Outcome]:
-        """Return the episodes that an earlier call finished."""
+        """Return the episodes that an earlier call finished, and that did not change since."""
         files = {e: self.folder(e) / f"{e.name}.json" for e in self.suite.episodes()}
-        return {e: Outcome.read(file) for e, file in files.items() if file.is_file()}
+        return {
+            e: Outcome.read(file)
+            for e, file in files.items()
+            if file.is_file() and file.stat().st_mtime >= self.suite.changed_s(e)
+        }
 
 
 @dataclass(frozen=True)
@@ -96,16 +100,26 @@ def begin(plan: Plan) -> None:
     Raises:
         AnyviewError: `other_run`.
     """
-    file, settings = plan.out / SETTINGS, json.dumps(plan.settings, indent=1) + "\n"
-    if file.is_file() and file.read_text() != settings:
+    keep_settings(plan.out, plan.settings, "episodes of another model or other settings")
+
+
+def keep_settings(out: Path, settings: dict[str, Any], other: str) -> None:
+    """Make a folder of results, or see that it holds those of the same settings.
+
+    Args:
+        other: what it holds if not, in words.
+
+    Raises:
+        AnyviewError: `other_run`.
+    """
+    file, text = out / SETTINGS, json.dumps(settings, indent=1) + "\n"
+    if file.is_file() and file.read_text() != text:
         raise AnyviewError(
-            "other_run",
-            f"{plan.out} holds episodes of another model or other settings ({file}); "
-            "give another --out, or remove it",
+            "other_run", f"{out} holds {other} ({file}); give another --out, or remove it"
         )
-    plan.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as whole:
-        whole.write_text(settings)
+        whole.write_text(text)
 
 
 def evaluate_missing(

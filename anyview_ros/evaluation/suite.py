@@ -50,6 +50,10 @@ class Suite(Protocol):
         """
         ...
 
+    def changed_s(self, episode: Episode) -> float:
+        """Return when a file of an episode changed last, in seconds since 1970; 0 without files."""
+        ...
+
     def control_scene(self, episode: Episode) -> Task | None:
         """Return another scene's task, for negative controls; None if the suite has none."""
         ...

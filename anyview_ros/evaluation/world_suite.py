@@ -147,6 +147,9 @@ class WorldSuite:
         seed = int(episode.name.rpartition("_ep")[2])
         return self._filmed(make_world(kind, seed), change)
 
+    def changed_s(self, episode: Episode) -> float:
+        return 0.0
+
     def control_scene(self, episode: Episode) -> Task | None:
         """Return the next seed's task of the same split; None for long clips and memory."""
         change = CHANGES[episode.split.rsplit("_", 1)[1]]

@@ -79,6 +79,8 @@ def replaced_directory(folder: Path) -> Iterator[Path]:
     """
     partial, before = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "before"))
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    if before.exists() and not folder.exists():  # it was killed between the two
+        before.rename(folder)
     try:
         with full_disk_named(folder):
             if folder.exists():
@@ -91,6 +93,8 @@ def replaced_directory(folder: Path) -> Iterator[Path]:
                 folder.rename(before)
             partial.rename(folder)
     finally:
+        if before.exists() and not folder.exists():  # it was ended between the two
+            before.rename(folder)
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(before, ignore_errors=True)
 

@@ -368,6 +368,23 @@ def test_only_named_topics_are_copied_and_those_byte_for_byte(
                 assert (same.msgtype, same.msgdef, same.ext) == (c.msgtype, c.msgdef, c.ext)
 
 
+@pytest.mark.parametrize("kind", ["mcap", "sqlite3"])
+def test_without_the_recorded_tf_the_new_frames_are_there(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    """By rosbags' reader, which knows the topics of metadata.yaml alone."""
+    bag = STORAGES[kind].write(tmp_path / "drive")
+    out = augmented(bag, tmp_path / "out", model, "--only", "/front/*")
+    assert [m[0] for m in messages(out, "/tf_static")] == ["/tf_static"]
+    (placed,) = read(out, "/tf_static")[0][1].transforms
+    assert placed.child_frame_id == "raised_optical_frame"
+    assert {child(m) for _, m in read(out, "/tf")} == {"moving_optical_frame"}
+
+
+def child(message: Any) -> str:
+    return message.transforms[0].child_frame_id  # type: ignore[no-any-return]
+
+
 def test_a_topic_that_was_not_recorded_is_not_copied(
     source: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from anyview_ros.augment import job
+from anyview_ros.augment import job, mcap_copy
 from anyview_ros.augment.spool import Spool
 from anyview_ros.cli.__main__ import main
 from tests.augment.bags import MOVING, RAISED, arguments, augmented, cameras_file, digests, read
 from tests.datasets.rig_bag import CAMERA, FIRST_NS, MS, RigRecording, stamps
 
 Damage = Callable[[Path], Path]
+MESSAGE_INDEX = 7
 
 
 def truncated(folder: Path) -> Path:
@@ -66,6 +67,17 @@ def other_size(folder: Path) -> Path:
     return rig.write(folder / "drive")
 
 
+def damaged_between(folder: Path) -> Path:
+    """Its messages can be read, by its index."""
+    bag = RigRecording().write(folder / "drive")
+    file = bag / "drive.mcap"
+    raw = bytearray(file.read_bytes())
+    place = next(at - 9 for op, _, (at, _) in mcap_copy._records(file) if op == MESSAGE_INDEX)
+    raw[place + 1 : place + 9] = b"\xff" * 8
+    file.write_bytes(raw)
+    return bag
+
+
 def time_goes_back(folder: Path) -> Path:
     rig = RigRecording()
 
@@ -83,6 +95,7 @@ def not_there(folder: Path) -> Path:
 
 BAD: dict[str, tuple[Damage, str, str]] = {
     "truncated": (truncated, "unreadable_bag", "`mcap recover"),
+    "damaged between": (damaged_between, "unreadable_bag", "is damaged in its middle"),
     "not there": (not_there, "unreadable_bag", "dirve' cannot be read: it is not there; give the"),
     "no metadata": (without_metadata, "unreadable_bag", "holds no metadata.yaml; run `ros2 bag"),
     "a ROS 1 bag of nothing": (no_bag, "unreadable_bag", "`rosbag reindex` helps"),
@@ -110,6 +123,7 @@ def test_a_bag_that_cannot_be_augmented(
     assert f"error [{code}]" in said
     assert text in said
     assert not (tmp_path / "out").exists()
+    assert kind != "damaged between" or not list(tmp_path.glob("out*")), "it was told before"
     assert not before or digests(bag) == before
 
 
@@ -181,6 +195,18 @@ def test_an_output_that_exists(
     augmented(bag, tmp_path / "another", model)
 
 
+def test_an_output_inside_the_recording(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With it the recording would be another one to --resume."""
+    bag = RigRecording().write(tmp_path / "drive")
+    cameras = cameras_file(tmp_path)
+    for more in ([], ["--workers", "0"]):
+        assert main(arguments(bag, bag / "out", model, *more, cameras=cameras)) == 1
+        assert "lie one inside the other; give each a folder" in capsys.readouterr().err
+    assert not list(bag.glob("out*"))
+
+
 def test_an_output_below_a_file(
     model: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,6 +253,20 @@ def test_a_frame_of_a_virtual_camera_that_is_taken(
     assert "error [frame_taken]: the bag has a frame 'raised_optical" in capsys.readouterr().err
     other = cameras_file(tmp_path, RAISED.replace("raised", "high"))
     augmented(bag, tmp_path / "out", model, cameras=other)
+
+
+def test_a_static_frame_that_is_taken_is_seen_behind_all_that_are_needed(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = RigRecording()
+    static = next(m for _, topic, m in rig.messages() if topic == "/tf_static")
+    static.transforms[0].child_frame_id = "raised_optical_frame"
+    rig.extra = [(1, "/tf_static", static)]  # behind the message that has all others
+    bag = rig.write(tmp_path / "drive")
+    cameras = cameras_file(tmp_path, RAISED)
+    fixed = ("--fixed-frame", "base_link")
+    assert main(arguments(bag, tmp_path / "out", model, *fixed, cameras=cameras)) == 1
+    assert "error [frame_taken]: the bag has a frame 'raised_optical" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from anyview_ros.augment.exports import formats
+from anyview_ros.augment.job import Job
 from anyview_ros.cli.__main__ import main
 from anyview_ros.cli.commands import parser_of
 from anyview_ros.datasets.scene_layout import SceneFolder
@@ -360,6 +361,32 @@ def test_a_virtual_camera_slower_than_the_clock(
     assert "pass --fps 2 or lower" in capsys.readouterr().err
     augmented(source, out, model, *wanted, "--fps", "2", cameras=cameras)
     assert len(list((tmp_path / "kitti/sequences/00/image_2").iterdir())) == 3
+
+
+@pytest.mark.parametrize("folder", ["out", "out/kitti", "."])
+def test_a_folder_that_is_not_apart_from_the_bag(
+    folder: str, source: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = ("--export", f"kitti={tmp_path / folder}", "--fps", "10")
+    assert refused(source, tmp_path / "out", model, *export) == (1, [])
+    assert "lie one inside the other; give each a folder" in capsys.readouterr().err
+
+
+def test_a_data_set_by_another_clock_is_not_taken_for_that_of_the_run(
+    source: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = exports(tmp_path, "kitti")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "finish", _interrupted)
+        assert main(arguments(source, tmp_path / "out", model, *wanted, "--fps", "10")) == 130
+    again = arguments(source, tmp_path / "out", model, *wanted, "--resume", "--fps")
+    assert main([*again, "5"]) == 1
+    assert "give another folder to --export" in capsys.readouterr().err
+    assert main([*again, "10"]) == 0
+
+
+def _interrupted(job: Job) -> None:
+    raise KeyboardInterrupt
 
 
 def test_options_of_an_export_without_one(

@@ -111,6 +111,20 @@ def test_what_fails_as_nobody_foresaw_is_tried_once_more(tmp_path: Path) -> None
     assert "b: OSError: gone; it is tried again" in said
 
 
+def test_what_fails_again_and_again_ends_no_process(tmp_path: Path) -> None:
+    """As while a store does not answer: a later call tries it again."""
+
+    class Unanswered:
+        def augment(self, task: Task) -> Outcome:
+            return Outcome(code="store_failed", text="it does not answer")
+
+    worker: Any = Unanswered()
+    for resume in (False, True, True):
+        ledger = Ledger(tmp_path / "out", IDENTITY, resume)
+        lines = Fleet({"a": tmp_path / "a"}, ledger, InProcess(worker, ledger), print).run()
+        assert lines == ["a: failed: [store_failed] it does not answer"]
+
+
 def test_a_recording_that_ends_this_process_twice_is_quarantined_too(tmp_path: Path) -> None:
     """Without Ray the ledger alone survives."""
 
@@ -187,6 +201,9 @@ def test_recordings_of_a_folder_and_of_a_list(tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     file.write_text("# what rained\nmonday/drive\n\nold.bag\n")
     assert recordings(file) == {"drive": tmp_path / "monday/drive", "old": tmp_path / "old.bag"}
+    (tmp_path / "monday.mcap").touch()
+    with pytest.raises(AnyviewError, match=r"monday/drive' would lie inside that of '.*monday\.mc"):
+        recordings(tmp_path)
     file.write_text("monday/drive\ntuesday/drive\n")
     with pytest.raises(AnyviewError, match="two recordings would be called 'drive'") as raised:
         recordings(file)

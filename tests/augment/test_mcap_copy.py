@@ -77,6 +77,22 @@ def test_the_index_leads_to_every_message(
     assert found["/virtual/raised/image_raw"] == found["/front/image_raw"] == 20
 
 
+def test_every_schema_has_a_number_of_its_own(model: Path, tmp_path: Path) -> None:
+    """Those of topics that are left out, too, and a reader that knows no index finds the same."""
+    mcap = pytest.importorskip("mcap.stream_reader", reason="mcap is not installed")
+    rig = RigRecording(others={f"/radar{k}": (f"radar_msgs/msg/T{k}", "float64 a") for k in "ab"})
+    bag = rig.write(tmp_path / "drive")
+    cameras = cameras_file(tmp_path, RAISED)
+    out = augmented(bag, tmp_path / "out", model, "--only", "/front/*", cameras=cameras)
+    names: dict[int, set[str]] = {}
+    with (out / "drive.mcap").open("rb") as file:
+        for found in mcap.StreamReader(file).records:
+            if type(found).__name__ == "Schema":
+                names.setdefault(found.id, set()).add(found.name)
+    assert all(len(each) == 1 for each in names.values()), names
+    assert {"sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"} <= set().union(*names.values())
+
+
 def test_by_mcaps_own_reader(model: Path, tmp_path: Path) -> None:
     mcap = pytest.importorskip("mcap.reader", reason="mcap is not installed")
     out = made(tmp_path, model, RigRecording(), attachment(), note())

@@ -170,6 +170,18 @@ def test_what_is_resumed_must_be_the_same(
     augmented(source, out, model, "--resume")
 
 
+def test_two_calls_do_not_work_in_one_folder(
+    source: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    process = started(source, out, model)
+    assert main(arguments(source, out, model, "--resume")) == 1
+    said = capsys.readouterr().err
+    assert f"error [unfinished_exists]: another augmentation works in '{unfinished(out)}'" in said
+    kill(process)
+    augmented(source, out, model, "--resume")
+
+
 def test_a_folder_that_was_begun_may_be_deleted(source: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     kill(started(source, out, model))

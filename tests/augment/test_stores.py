@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -146,6 +147,24 @@ def test_an_upload_that_was_stopped_is_marked_and_resumed(
     assert downloaded(out, tmp_path / "out") == digests(whole / "out")
     assert run(source, out, model, "--resume") == 1
     assert "error [output_exists]: " in capsys.readouterr().err
+
+
+def test_an_early_error_elsewhere_leaves_a_half_upload_marked(
+    store: StorePath, source: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    out = store / "out"
+    with Failing(out, after=1):
+        assert run(source, out, model) == 1
+    assert out.exists()
+    elsewhere = replace(out, work=out.work / "elsewhere")
+    free = SimpleNamespace(free=job.SPARE + 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(job.shutil, "disk_usage", lambda path: free)
+        assert run(source, elsewhere, model, "--resume") == 1
+    assert "error [disk_full]" in capsys.readouterr().err
+    assert not out.is_whole()
+    assert run(source, out, model, "--resume") == 0
+    assert out.is_whole()
 
 
 def test_another_machine_sees_that_it_is_unfinished(

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from anyview_ros.errors import AnyviewError
-from anyview_ros.evaluation.evaluation import SamplingOptions
+from anyview_ros.evaluation.evaluation import Outcome, SamplingOptions
+from anyview_ros.evaluation.root_suite import RootSuite
 from anyview_ros.evaluation.run import Failure, Plan, begin, evaluate_missing, evaluate_or_fail
 from anyview_ros.evaluation.seal import identity, seal
 from anyview_ros.evaluation.suite import Episode
 from anyview_ros.evaluation.task import Task
 from anyview_ros.packages import load_package
-from tests.evaluation.scenes import world_suite
+from tests.evaluation.scenes import world_suite, write_root
 from tests.packages import make_package
 from tests.packages import seal as seal_as_it_is
 
@@ -82,6 +83,20 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path, changes: dict[str, Any]) ->
     with pytest.raises(AnyviewError) as e:
         begin(replace(first, **changes))
     assert e.value.code == "other_run"
+
+
+def test_an_episode_whose_files_changed_is_not_done(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root")
+    contract = load_package(make_package(tmp_path / "other", pixel_rule="integer_grid")).contract
+    wanted = plan(tmp_path, RootSuite.of(contract, root, ("alone",)))
+    (episode,) = wanted.suite.episodes()
+    file = wanted.folder(episode) / f"{episode.name}.json"
+    file.parent.mkdir(parents=True)
+    Outcome(episode.split, episode.name, {}, {}, 1).write(file)
+    assert list(wanted.done()) == [episode]
+    changed = next((root / "alone").rglob("*.json"))
+    os.utime(changed, (file.stat().st_mtime + 1,) * 2)
+    assert not wanted.done()
 
 
 def test_a_run_goes_on_after_its_package_got_its_scores(tmp_path: Path) -> None:

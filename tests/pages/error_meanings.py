@@ -697,8 +697,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Calibrate the camera, or give its driver the calibration file.",
     ),
     "unfinished_exists": (
-        "An augmentation that was stopped lies there.",
-        "Go on with `--resume`, or delete it.",
+        "An augmentation that was stopped lies there, or one that is under way.",
+        "Go on with `--resume`, or delete it; wait for the one that is under way.",
     ),
     "unknown_argument": (
         "`anyview node` does not know a word `name:=value`.",

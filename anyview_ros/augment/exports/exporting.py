@@ -57,6 +57,11 @@ class Exports:
     ego_frame: str = "base_link"
     name: str = "recording"
 
+    @property
+    def places(self) -> list[tuple[str, Place]]:
+        """Return the folders, with what they are called."""
+        return [(f"--export {wanted.format}", wanted.folder) for wanted in self.wanted]
+
     def check_free(self, resume: bool) -> None:
         """Refuse to write over anything; what an earlier run completed may be there.
 
@@ -64,12 +69,22 @@ class Exports:
             AnyviewError: `output_exists`.
         """
         for wanted in self.wanted:
-            if is_whole(wanted.folder) and not (resume and _is_ours(wanted.folder)):
+            if is_whole(wanted.folder) and not (resume and self._is_ours(wanted.folder)):
                 raise AnyviewError(
                     "output_exists",
                     f"'{wanted.folder}' is there already; give another folder to --export, or move "
                     "it away",
                 )
+
+    def _is_ours(self, folder: Place) -> bool:
+        """Return whether a data set was made here, by this clock."""
+        inside = f"{sidecar.FOLDER}/{sidecar.PROVENANCE}"
+        if isinstance(folder, Path):
+            there = [str(file.relative_to(folder)) for file in folder.glob(f"**/{inside}")]
+        else:
+            there = [name for name in folder.files() if name.endswith(inside)]
+        told = (sidecar.clock_of((folder / name).read_text("utf-8")) for name in there)
+        return str(self.clock) in told
 
     def of(self, recording: str, name: str) -> Exports:
         """Return those of one of many recordings: each in a folder called as it is.
@@ -235,13 +250,6 @@ def _disordered(camera: str, stamp_ns: int) -> AnyviewError:
         f"the frame of {stamp_ns / 1e9:.3f} s of '{camera}' was not recorded in the order of the "
         "stamps; images of a camera must be, for an export",
     )
-
-
-def _is_ours(folder: Place) -> bool:
-    inside = f"{sidecar.FOLDER}/{sidecar.PROVENANCE}"
-    if isinstance(folder, Path):
-        return any(folder.glob(f"**/{inside}"))
-    return any(name.endswith(inside) for name in folder.files())
 
 
 @contextmanager

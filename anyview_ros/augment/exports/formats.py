@@ -85,10 +85,6 @@ def parse_wanted(texts: Sequence[str], work: Path | None) -> tuple[Wanted, ...]:
         if FORMATS[name].needs_arrow:
             check_arrow(name)
         found.append(Wanted(name, resolved(with_work(place(folder), work))))
-    if len({wanted.folder for wanted in found}) < len(found):
-        raise AnyviewError(
-            "invalid_parameter", "two exports go into one folder; give each a folder of its own"
-        )
     return tuple(found)
 
 

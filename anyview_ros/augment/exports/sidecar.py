@@ -38,6 +38,14 @@ class _Row:
     world_from_cam: NDArray[np.float64]
 
 
+def clock_of(text: str) -> str:
+    """Return by what clock provenance.json says it is; empty of one that is damaged."""
+    try:
+        return str(json.loads(text)["clock"]["by"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 class Sidecar:
     """The rows of one recording, and what is told of it.
 
