@@ -95,12 +95,14 @@ class Frame:
         image: (H, W, 3) uint8 RGB, of the camera's size.
         camera: intrinsics of `image`.
         world_from_cam: (4, 4) float64, optical frame to fixed frame.
+        as_sent: intrinsics at the size at which the camera sent it; None where that is not known.
     """
 
     stamp_ns: int
     image: NDArray[np.uint8]
     camera: Camera
     world_from_cam: NDArray[np.float64]
+    as_sent: Camera | None = None
 
     def __post_init__(self) -> None:
         assert self.image.shape == (self.camera.height, self.camera.width, 3)

@@ -130,23 +130,26 @@ class ClipGatherer:
         camera: CameraRequest,
         names: tuple[str, ...],
         cancelled: Callable[[], bool],
+        leave_out_late: bool = False,
     ) -> GatheredClip:
         """Cut the source clips of a clip and pose its target.
 
         Args:
             names: of the source cameras.
+            leave_out_late: whether to go without those whose frames are not there yet.
 
         Raises:
             AnyviewError: `no_sources`, `unknown_source`, and those of `FrameBuffer.clip`,
                 `ClipSpec.grid` and `FrameTree.lookup`.
         """
         streams = _some(self._streams())
+        if leave_out_late:
+            first, *others = names
+            names = (first, *(n for n in others if not self._is_late(spec, first, n, streams)))
         clips = self._clips(spec, [_stream(name, streams) for name in names])
         poses = self._poses(spec, camera, clips[0].stamps_ns, cancelled)
-        info = streams[names[0]].latest_info
-        if info is None:  # since the clip was cut
-            raise AnyviewError("clock_jumped", f"the clock of '{names[0]}' jumped; ask again")
-        target = View(camera.camera(info.camera), poses)
+        newest = clips[0].frames[-1]
+        target = View(camera.camera(newest.as_sent or newest.camera), poses)
         past = self._past(spec, clips[0], camera.sources or streams, streams)
         free = self._contract.max_sources - len(clips)
         found = choose_keyframes(target, clips, past.keyframes, self._scene_scale, count=free)
@@ -188,6 +191,14 @@ class ClipGatherer:
         choice = select_complementary(first, ready, self._scene_scale, most=most, past=past)
         without = [f"'{n}' has no clip ({code})" for n, code in (lost | _codes(refused)).items()]
         return replace(choice, reason=", ".join([choice.reason, *without]))
+
+    def _is_late(self, spec: ClipSpec, first: str, name: str, streams: Streams) -> bool:
+        """Return whether a source has no frame yet for the end of a clip of the first one."""
+        try:
+            self._clips(spec, [_stream(each, streams) for each in (first, name)])
+        except AnyviewError as error:
+            return error.code in ("not_yet", "empty_buffer")
+        return False
 
     def _past(self, spec: ClipSpec, clip: Clip, names: Iterable[str], streams: Streams) -> Past:
         """Return what the cameras of these names saw before a clip; by stamps alone."""

@@ -132,11 +132,11 @@ def lossless_window(
         return None
     if len(answered) >= shape.overlap:
         start_ns = answered[-shape.overlap]
-        picks, broken = _on_grid(waiting, start_ns, shape.overlap, shape)
+        picks, broken = _on_grid(waiting, start_ns, shape.overlap, shape, ended)
         if picks or not broken:
             history = (*answered, *picks)
             return _window(history, picks, start_ns, broken or ended, shape, continues=True)
-    picks, broken = _on_grid(waiting, waiting[0], 0, shape)
+    picks, broken = _on_grid(waiting, waiting[0], 0, shape, ended)
     return _window(picks, picks, waiting[0], broken or ended, shape, continues=False)
 
 
@@ -159,14 +159,18 @@ def _window(
 
 
 def _on_grid(
-    waiting: Sequence[int], start_ns: int, first: int, shape: ClipShape
+    waiting: Sequence[int], start_ns: int, first: int, shape: ClipShape, ended: bool
 ) -> tuple[list[int], bool]:
-    """Return the frames nearest to the grid from its time `first` on; whether a gap ended them."""
+    """Return the frames nearest to the grid from its time `first` on; whether a gap ended them.
+
+    Args:
+        ended: whether no further frame is waited for.
+    """
     picks: list[int] = []
     for k in range(first, shape.frames):
         grid_ns = start_ns + k * shape.period_ns
         near = _nearest(waiting, grid_ns)
-        if near < grid_ns - shape.slack_ns and near == waiting[-1]:
+        if near < grid_ns - shape.slack_ns and near == waiting[-1] and not ended:
             return picks, False  # a nearer one may follow
         if abs(near - grid_ns) > reach_ns(shape.period_ns) or (picks and near == picks[-1]):
             return picks, True

@@ -38,6 +38,13 @@ def lossless(stamps: list[int], ended: bool = True) -> list[Window]:
     return found
 
 
+@given(rate_hz=st.floats(5.0, 30.0), count=st.integers(1, 60))
+def test_at_the_end_no_frame_is_left_at_any_rate(rate_hz: float, count: int) -> None:
+    """The last one may come long before the time of the grid that it is nearest to."""
+    stamps = [10**9 + round(k * 1e9 / rate_hz) for k in range(count)]
+    assert lossless(stamps)[-1].fresh[-1] == stamps[-1]
+
+
 @pytest.mark.parametrize(("frames", "overlap"), [(5, 1), (9, 1), (41, 5), (81, 9)])
 def test_clips_overlap_by_what_a_model_can_be_given(
     frames: int, overlap: int, tmp_path_factory: pytest.TempPathFactory

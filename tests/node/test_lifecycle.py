@@ -211,7 +211,7 @@ def test_cameras_are_chosen_anew_when_the_node_is_activated(model: Path) -> None
 def test_qos_can_be_overridden(model: Path) -> None:
     folder = "qos_overrides./virtual/chase"
     override = f"{folder}/image_raw.publisher.reliability:=best_effort"
-    broken = f"{folder.replace('chase', 'odd')}/image_raw.publisher.reliability:=perhaps"
+    broken = f"{folder.replace('chase', 'odd')}/camera_info.publisher.reliability:=perhaps"
     deaf = f"{folder.replace('chase', 'deaf')}/set_pose.subscription.reliability:=perhaps"
     with live(204, model, override, broken, deaf) as (opened, _, caller):
         assert caller.add(raised_camera("chase")).success
@@ -223,6 +223,8 @@ def test_qos_can_be_overridden(model: Path) -> None:
         assert refused.code == "invalid_parameter"
         assert "qos_overrides of 'virtual/odd' cannot be" in refused.message
         assert "`perhaps`" in refused.message
+        topic = "/virtual/odd/image_raw"  # opened before it
+        wait_for(lambda: opened.node.count_publishers(topic) == 0, "its end")
         for _ in range(2):  # nothing of it is left
             assert caller.add(raised_camera("deaf")).code == "invalid_parameter"
         assert caller.call("list_virtual_cameras").states == ["idle"]

@@ -264,6 +264,9 @@ class CameraIntake:
                 else:
                     stuck = error.retry == "arrival"
                 continue
+            except Exception as error:  # a bug that one image meets must not end the node
+                self._give_up(pending, AnyviewError("internal_error", repr(error)))
+                continue
             del self._pending[frame.stamp_ns]
             is_changed = self._store.add(frame)
             self._on_frame(self.options.name, frame.stamp_ns, is_changed)
@@ -290,9 +293,8 @@ class CameraIntake:
     def _posed(self, header: ImageHeader, prepared: PreparedImage) -> Frame:
         fixed_frame, stamp = self.options.fixed_frame, header.stamp_ns
         fixed_from_frame = self._lookup(fixed_frame, header.frame_id, stamp)
-        return Frame(
-            stamp, prepared.image, prepared.camera, fixed_from_frame @ prepared.frame_from_cam
-        )
+        pose = fixed_from_frame @ prepared.frame_from_cam
+        return Frame(stamp, prepared.image, prepared.camera, pose, prepared.as_sent)
 
     def _overdue(self, error: AnyviewError) -> AnyviewError:
         waited = f"waited {self.options.tf_timeout_s:.1f} s"

@@ -37,11 +37,13 @@ class PreparedImage:
     Args:
         image: (H, W, 3) uint8 RGB at the size at which frames are stored, rectified.
         camera: intrinsics of `image`.
+        as_sent: the same at the size at which the image came.
         frame_from_cam: (4, 4), of the rectified camera in the frame that the header names.
     """
 
     image: NDArray[np.uint8]
     camera: Camera
+    as_sent: Camera
     frame_from_cam: NDArray[np.float64]
 
 
@@ -106,7 +108,7 @@ class ImagePreparer:
         self.last_camera = view, header.frame_id
         # Where nothing was to do it is the message's memory, which is not ours to keep.
         stored = image.copy() if np.shares_memory(image, rgb) else image
-        return PreparedImage(stored, camera, view.frame_from_cam)
+        return PreparedImage(stored, camera, view.camera, view.frame_from_cam)
 
     def new_epoch(self) -> None:
         """Forget the last calibration: the next image is not compared with it."""
@@ -144,7 +146,7 @@ def stored_size(config: IntakeConfig, camera: Camera) -> tuple[int, int]:
     if not config.source_size:
         return small
     scale = min(1.0, max(config.source_size, *small) / max(camera.width, camera.height))
-    return round(camera.height * scale), round(camera.width * scale)
+    return max(1, round(camera.height * scale)), max(1, round(camera.width * scale))
 
 
 def calibration_warnings(lens: Lens, coverage: float, frame_id: str) -> Iterator[AnyviewError]:

@@ -50,6 +50,11 @@ class RetryPolicy:
         has_lasted_ns = self._now_ns() - self._problem_since
         return error if has_lasted_ns > PASSING_S * 1e9 else None
 
+    @property
+    def lacks_messages(self) -> bool:
+        """Return whether the last try failed for messages that may still come."""
+        return self._problem is not None and self._problem.retry in ("arrival", "readiness")
+
     def note(self, error: AnyviewError) -> None:
         """Store the newest problem; one of the same code has lasted since the first."""
         if self._problem is None or self._problem.code != error.code:

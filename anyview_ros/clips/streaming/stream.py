@@ -19,6 +19,7 @@ from anyview_ros.clips.clip_windows import (
     lossless_window,
 )
 from anyview_ros.clips.intake.source_health import SILENT_NS, Activity
+from anyview_ros.clips.placements import Steered
 from anyview_ros.clips.streaming.pending_frames import SUPERSEDED, PendingFrames
 from anyview_ros.clips.streaming.retry_policy import RetryPolicy
 from anyview_ros.clips.streaming.stream_ledger import StreamLedger, StreamSnapshot
@@ -82,16 +83,22 @@ class Stream:
         self._heard_at = now_ns()
         self._activity = Activity()
         self._active_at: dict[str, int] = {}  # when a frame of each source came, by that
+        self._camera: CameraRequest | None = None
+        self._request: StreamRequest
         self.change(request)
 
     def change(self, request: CameraRequest) -> None:
         """Take over a changed request; frames that were answered stay answered."""
         assert request.stream is not None
         with self._lock:
+            before, self._camera = self._camera, request
+            if before is None or self._request.rate_hz != request.stream.rate_hz:
+                self._decimator = RateDecimator(request.stream.rate_hz, self._shape.period_ns)
+                self._stride = self._decimator.stride(self._shape)
+            if before is not None and _saw_otherwise(before, request):
+                self._previous = None
             self._request = request.stream
             self._chooses = not (request.sources or request.stream.lossless)
-            self._decimator = RateDecimator(request.stream.rate_hz, self._shape.period_ns)
-            self._stride = self._decimator.stride(self._shape)
             self._retries.forget_problem()
             self._failed_ns = 0
             if request.sources:
@@ -257,6 +264,27 @@ class Stream:
         with self._lock:
             return len(self._frames.stamps(self._source))
 
+    def backlog_at_work(self) -> int:
+        """Return `backlog`, or 0 while it is the source that must bring what the next clip lacks.
+
+        So is the source held back by what the model has to do, and never by what it lacks itself.
+        """
+        with self._lock:
+            waiting = self._frames.stamps(self._source)
+            if self._retries.lacks_messages or not waiting:
+                return 0
+            return len(waiting) if self._lossless_window(waiting, ended=False) else 0
+
+    def waits_in_vain(self, window: Window, ended: bool) -> bool:
+        """Return whether frames that a further source lacks for a clip will not come any more.
+
+        Args:
+            ended: whether no further frame of the first source is waited for.
+        """
+        with self._lock:
+            newest_ns = self._frames.newest_ns(self._source)
+            return self._request.lossless and (ended or newest_ns - window.end_ns > SILENT_NS)
+
     def quiet_s(self) -> float:
         """Return the seconds since the last frame of its source, without those it was held back."""
         with self._lock:
@@ -330,3 +358,10 @@ class Stream:
             self._failed_ns = self._frames.newest_ns(self._source)
         self._answered, self._previous = (), None
         self._retries.begin_clip()
+
+
+def _saw_otherwise(before: CameraRequest, after: CameraRequest) -> bool:
+    """Return whether a camera was changed so that it would have seen other frames in the past."""
+    moved = after.placement is not before.placement and not isinstance(after.placement, Steered)
+    views = ((r.size, r.intrinsics, r.horizontal_fov) for r in (before, after))
+    return moved or next(views) != next(views)

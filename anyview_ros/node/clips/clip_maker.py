@@ -68,6 +68,7 @@ class ClipMaker:
         cancelled: Callable[[], bool],
         chosen: tuple[str, ...] = (),
         return_frames: bool = False,
+        leave_out_late: bool = False,
     ) -> ClipJob:
         """Cut the source clips and pose the target.
 
@@ -75,6 +76,7 @@ class ClipMaker:
             cancelled: whether transforms are waited for no longer.
             chosen: names of the sources; empty = those of the camera, or the best.
             return_frames: whether the answer to a caller is to hold the frames.
+            leave_out_late: see `ClipGatherer.gather`.
 
         Raises:
             AnyviewError: those of `ClipGatherer.choose` and `gather`, of
@@ -83,7 +85,7 @@ class ClipMaker:
         request = camera.request
         names = request.sources or chosen or self.choose(spec, request, cancelled)
         model = self._model()
-        gathered = self._gatherer(model).gather(spec, request, names, cancelled)
+        gathered = self._gatherer(model).gather(spec, request, names, cancelled, leave_out_late)
         self._cameras.note_memory(request.name, gathered.memory)
         job = ClipJob(gathered, camera, model)
         image, num_frames = job.target.camera, len(job.stamps_ns)

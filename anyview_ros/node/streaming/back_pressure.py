@@ -260,9 +260,9 @@ def _service_type(name: str, kind: str) -> Any:
     package, _, word = kind.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.srv"), word)
-    except ImportError:
+    except (ImportError, AttributeError):
         raise AnyviewError(
             "unknown_service_type",
-            f"'{name}' is a {kind}, whose package is not installed here: source the workspace that "
-            f"has {package} before starting the node",
+            f"'{name}' is a {kind}, which is not installed here: source the workspace that has "
+            f"{package} of this version before starting the node",
         ) from None

@@ -156,7 +156,7 @@ class Streams:
                 self.back_pressure.release()
             return
         lossless = [stream for stream in self._now().values() if stream.request.lossless]
-        backlogs = [stream.backlog() for stream in lossless]
+        backlogs = [stream.backlog_at_work() for stream in lossless]
         self.back_pressure.regulate(backlogs, ClipShape.of(model.contract))
 
     def _due(self) -> dict[str, Stream]:
@@ -171,8 +171,11 @@ class Streams:
 
     def _window(self, stream: Stream, join_ns: int = 0) -> Window | None:
         """Return the clip that a stream would make now."""
-        ended = stream.quiet_s() > self._settings().flush_s
-        return stream.window(ended, join_ns, turns=len(self._now()))
+        return stream.window(self._has_ended(stream), join_ns, turns=len(self._now()))
+
+    def _has_ended(self, stream: Stream) -> bool:
+        """Return whether no further frame of a stream's source is waited for."""
+        return stream.quiet_s() > self._settings().flush_s
 
     def _take_turn(self, due: Mapping[str, Stream]) -> None:
         """Make one clip of the stream that is next, once the model is free."""
@@ -249,7 +252,8 @@ class Streams:
     ) -> SynthesizedClip:
         """Have the clip of a window made, continuing the one before where it can."""
         spec = window.spec(ClipShape.of(self._model.required().contract))
-        job = self._maker.gather(spec, camera, _at_once, chosen)
+        in_vain = stream.waits_in_vain(window, self._has_ended(stream))
+        job = self._maker.gather(spec, camera, _at_once, chosen, leave_out_late=in_vain)
         ticket.sources = job.names
         size = job.target.camera.height, job.target.camera.width
         before = stream.previous_frames(window, job.stamps_ns, size)

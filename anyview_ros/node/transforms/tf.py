@@ -260,14 +260,14 @@ class FrameTree:
             self._node.destroy_subscription(subscription)
 
     def _on_tf(self, message: TFMessage) -> None:
-        for transform in message.transforms:
+        for transform in map(_without_slashes, message.transforms):
             self._watch_for_jump(transform)
             self._watch_for_contradiction(transform)
             self._insert(transform, static=False)
         self._notify()
 
     def _on_tf_static(self, message: TFMessage) -> None:
-        for transform in message.transforms:
+        for transform in map(_without_slashes, message.transforms):
             self._parents[transform.child_frame_id] = transform.header.frame_id
             self._insert(transform, static=True)
         self._notify()
@@ -376,3 +376,10 @@ def _difference(one: TransformStamped, other: TransformStamped) -> str:
     if apart_m > APART_M or apart_rad > APART_RAD:
         return f"{apart_m:.3f} m and {math.degrees(apart_rad):.1f} degrees apart"
     return ""
+
+
+def _without_slashes(transform: TransformStamped) -> TransformStamped:
+    """Name both frames as TF 2 does; ROS 1 and what bridges from it begin them with a slash."""
+    transform.child_frame_id = transform.child_frame_id.removeprefix("/")
+    transform.header.frame_id = transform.header.frame_id.removeprefix("/")
+    return transform

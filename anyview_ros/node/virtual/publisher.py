@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,8 +96,13 @@ class CameraTopics:
         self._frame_id = frame_id
         self._queue_frames = queue_frames
         self._in_use = threading.Lock()  # of the publishers
-        self._publishers = {topic: self._open(topic, kind) for topic, kind in TOPICS.items()}
-        self.set_depth(has_depth)
+        self._publishers: dict[str, Publisher] = {}
+        with ExitStack() as unless_all:
+            unless_all.callback(self._destroy_publishers)
+            for topic, kind in TOPICS.items():
+                self._publishers[topic] = self._open(topic, kind)
+            self.set_depth(has_depth)
+            unless_all.pop_all()
         # One clip may wait for the one that is leaving; callers faster than real time wait too.
         self._clips: queue.Queue[PublishedClip] = queue.Queue(maxsize=1)
         self._closing = threading.Event()
@@ -160,6 +165,9 @@ class CameraTopics:
         """End the topics; what was not published yet is dropped."""
         self._closing.set()
         self._thread.join()
+        self._destroy_publishers()
+
+    def _destroy_publishers(self) -> None:
         with self._in_use:
             for publisher in self._publishers.values():
                 self._node.destroy_publisher(publisher)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -257,11 +257,10 @@ class VirtualCameras:
         with self._lock:
             self._refuse_taken(request, taken)
             self._temporary.add(request.name)
-        topics = self._open(request, contract)
         try:
-            yield VirtualCamera(request, topics, is_temporary=True)
+            with closing(self._open(request, contract)) as topics:
+                yield VirtualCamera(request, topics, is_temporary=True)
         finally:
-            topics.close()
             with self._lock:
                 self._temporary.discard(request.name)
 

@@ -16,6 +16,7 @@ from anyview_ros.msg import VirtualCamera as CameraMessage
 from numpy.typing import NDArray
 
 from anyview_ros.clips.clip_sources import ClipGatherer, GatheredClip
+from anyview_ros.clips.clip_windows import ClipShape, Window
 from anyview_ros.clips.frame_buffer import BufferLimits, FrameBuffer
 from anyview_ros.clips.intake.source_health import SILENT_NS
 from anyview_ros.clips.keyframe_store import NO_MEMORY, MemoryLimits
@@ -336,3 +337,31 @@ def test_a_transform_that_comes_late_is_not_missed() -> None:
 
     np.testing.assert_array_equal(fixed.wait_for(look), np.eye(4))
     assert len(asked) == 2
+
+
+def test_a_named_source_that_has_stopped_can_be_left_out(contract: Contract) -> None:
+    streams = {"front": stream("front", range(1, 20)), "left": stream("left", range(1, 15))}
+    fixed = FixedFrame(cast(FrameTree, Tree()), "odom", timeout_s=0.05)
+    gatherer = ClipGatherer(lambda: streams, fixed, contract, contract.scene_scale)
+    asked = camera_request(request("", "front", "left").camera, contract)
+
+    def names(end: float, leave_out_late: bool) -> tuple[str, ...]:
+        spec = Window(end_ns=round(end * PERIOD_NS)).spec(ClipShape.of(contract))
+        never: Callable[[], bool] = lambda: False  # noqa: E731
+        return gatherer.gather(spec, asked, asked.sources, never, leave_out_late).names
+
+    with pytest.raises(AnyviewError) as late:
+        names(18, leave_out_late=False)
+    assert late.value.code == "not_yet"
+    assert names(18, leave_out_late=True) == ("front",)
+    assert names(14, leave_out_late=True) == ("front", "left")
+
+
+def test_a_clip_of_before_a_change_of_its_camera_has_the_lens_of_before(contract: Contract) -> None:
+    """However late it is made: a camera without a lens of its own has that of its frames."""
+    front = stream("front", range(1, 10))
+    before, now = CAMERA.resized(2 * CAMERA.width, 2 * CAMERA.height), CAMERA.resized(640, 480)
+    for frame in front.buffer.clip(0, 9, PERIOD_NS, 0).frames:
+        object.__setattr__(frame, "as_sent", before)
+    front.latest_info = RectifiedCamera(now, np.eye(4))
+    assert gather(contract, {"front": front}, request("", "front")).target.camera == before

@@ -635,3 +635,30 @@ def test_the_ledger_balances_in_any_order(contract: Contract) -> None:
     machine = AnyOrder.TestCase()
     machine.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
     machine.runTest()
+
+
+@pytest.mark.parametrize(("width", "height"), [(2048, 1), (1, 2048), (8192, 6)])
+def test_a_strip_is_an_image_too(contract: Contract, width: int, height: int) -> None:
+    """As of a line-scan camera. Kept for its detail, it would be less than a pixel wide."""
+    bench = Bench(replace(IntakeConfig.of(contract), source_size=640))
+    lens = Camera(width, height, 500.0, 500.0, width / 2, height / 2)
+    bench.intake.on_image(
+        image_message(np.zeros((height, width, 3), np.uint8), 10**9, "front_optical_frame")
+    )
+    bench.intake.on_info(info_message(lens, 10**9, "front_optical_frame"))
+    assert bench.counts["buffered"] == 1
+
+
+def test_a_bug_that_an_image_meets_costs_this_image(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(IntakeConfig.of(contract))
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("of what?")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(camera_intake.ImagePreparer, "prepare", broken)
+        bench.pair(1000)
+    bench.pair(1100)
+    assert (bench.counts["buffered"], bench.counts["internal_error"]) == (1, 1)

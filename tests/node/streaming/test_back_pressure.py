@@ -10,6 +10,7 @@ import pytest
 from rclpy.task import Future
 
 from anyview_ros.clips.clip_windows import ClipShape
+from anyview_ros.errors import AnyviewError
 from anyview_ros.node.streaming import back_pressure
 from anyview_ros.node.streaming.back_pressure import BackPressure
 
@@ -123,3 +124,11 @@ def test_streams_are_not_asked_under_the_lock(player: Player, settings: SimpleNa
     pressure = BackPressure(node, lambda: settings, on_answer)
     pressure.regulate([MUCH], SHAPE)
     assert player.calls == ["pause"]
+
+
+@pytest.mark.parametrize("kind", ["absent_msgs/srv/Pause", "std_srvs/srv/Absent"])
+def test_a_type_that_is_not_installed_here_is_named(kind: str) -> None:
+    """Also of a package that is, in another version."""
+    with pytest.raises(AnyviewError, match=f"'/player/pause' is a {kind}, which is not inst") as e:
+        back_pressure._service_type("/player/pause", kind)
+    assert e.value.code == "unknown_service_type"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyview_ros.clips.intake.source_health import SILENT_NS
+from anyview_ros.clips.placements import Standing, Steered
 from anyview_ros.clips.streaming.retry_policy import MAX_DEATHS
 from anyview_ros.clips.streaming.stream import Stream
 from anyview_ros.clips.virtual.camera_request import CameraRequest, camera_request
@@ -264,3 +266,118 @@ def test_a_live_stream_begins_anew_after_a_clip_that_ended_early(contract: Contr
     window = one.window()
     assert window is not None
     assert (window.end_ns, window.continues) == (stamp(3), False)
+
+
+def answer_as_they_came(one: Stream, ended: bool = False) -> tuple[int, ...]:
+    """As `answer`, of frames that are on no grid."""
+    window = one.window(ended)
+    if window is None:
+        return ()
+    images = np.zeros((len(window.fresh), *SIZE, 3), np.uint8)
+    return tuple(window.fresh[k] for k in one.accept(window, window.fresh, images, 0.5))
+
+
+@pytest.mark.parametrize("rate_hz", [8.0, 12.0, 15.0, 24.0])
+@pytest.mark.parametrize("before", range(10, 16))
+def test_no_frame_stays_at_a_change_of_the_calibration_or_at_the_end(
+    contract: Contract, rate_hz: float, before: int
+) -> None:
+    one, published = stream(contract), list[int]()
+    stamps = [10**9 + round(k * 1e9 / rate_hz) for k in range(2 * before)]
+    for k, each in enumerate(stamps):
+        one.note("front", each, is_changed=k == before)
+    while found := answer_as_they_came(one, ended=True):
+        published += found
+    assert one.backlog() == 0
+    assert {stamps[before - 1], stamps[before], stamps[-1]} <= set(published)
+
+
+def test_a_change_of_another_camera_moves_no_published_frame(contract: Contract) -> None:
+    """All streams are told of each change of a camera."""
+    published = []
+    for told in (False, True):
+        message = VirtualCamera(name="a", rate=2.0, mode=VirtualCamera.LOSSLESS, sources=["front"])
+        request = camera_request(message, contract)
+        one, found = Stream(request, contract, 0.0), list[int]()
+        for k in range(60):
+            one.note("front", stamp(k))
+            if told and k == 20:
+                one.change(request)
+            found += answer(one) or []
+        published.append(found)
+    assert published[0] == published[1] == [stamp(5 * k) for k in range(len(published[0]))]
+
+
+def placed(contract: Contract, x: float, **changes: object) -> CameraRequest:
+    message = VirtualCamera(name="a", rate=10.0, sources=["front"], **changes)
+    message.mode = VirtualCamera.LOSSLESS
+    message.pose.position.x = x
+    return camera_request(message, contract)
+
+
+def steered(before: CameraRequest) -> CameraRequest:
+    assert isinstance(before.placement, Standing)
+    return replace(before, placement=Steered((0, stamp(8)), (before.placement.pose,) * 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        (lambda contract, before: before, 1),
+        (lambda contract, before: steered(before), 1),
+        (lambda contract, before: placed(contract, x=2.0), 0),
+        (lambda contract, before: placed(contract, x=1.0, horizontal_fov=1.0), 0),
+    ],
+)
+def test_what_a_camera_saw_from_elsewhere_begins_no_clip(
+    contract: Contract, change: Callable[[Contract, CameraRequest], CameraRequest], kept: int
+) -> None:
+    """What steers it moves it from now on, and an update for all times."""
+    before = placed(contract, x=1.0)
+    one = Stream(before, contract, 0.0)
+    for k in range(17):
+        one.note("front", stamp(k))
+    answer(one)
+    one.change(change(contract, before))
+    window = one.window()
+    assert window is not None
+    assert window.continues
+    stamps = tuple(stamp(k) for k in range(8, 17))
+    assert len(one.previous_frames(window, stamps, SIZE)) == kept
+
+
+def test_only_what_the_model_has_to_do_holds_a_source_back(contract: Contract) -> None:
+    one = stream(contract)
+    for k in range(9):
+        one.note("front", 10**9 + k * 96_000_000)
+    assert (one.backlog(), one.backlog_at_work()) == (9, 0), "they do not span a clip yet"
+    one.note("front", 10**9 + 9 * 96_000_000)
+    assert one.backlog_at_work() == 10
+
+
+@pytest.mark.parametrize(("code", "held"), [("not_yet", 0), ("tf_waiting", 0), ("worker_died", 9)])
+def test_a_source_is_not_held_back_from_what_it_must_bring(
+    contract: Contract, code: str, held: int
+) -> None:
+    one = Stream(camera(contract, VirtualCamera.LOSSLESS), contract, patience_s=1.0)
+    for k in range(9):
+        one.note("front", stamp(k))
+    assert one.backlog_at_work() == 9
+    refuse(one, code)
+    assert one.backlog_at_work() == held
+
+
+def test_a_further_source_that_has_stopped_is_not_waited_for(contract: Contract) -> None:
+    one = stream(contract)
+    for k in range(9):
+        one.note("front", stamp(k))
+    window = one.window()
+    assert window is not None
+    assert not one.waits_in_vain(window, ended=False)
+    assert one.waits_in_vain(window, ended=True)
+    one.note("front", stamp(8) + SILENT_NS)
+    assert not one.waits_in_vain(window, ended=False)
+    one.note("front", stamp(9) + SILENT_NS)
+    assert one.waits_in_vain(window, ended=False)
+    live = stream(contract, VirtualCamera.LIVE)
+    assert not live.waits_in_vain(window, ended=True)

@@ -111,7 +111,7 @@ class Maker:
     def start_process(self, ticket: Ticket) -> bool:
         return False
 
-    def gather(self, spec: ClipSpec, camera: Any, *_: Any) -> Any:
+    def gather(self, spec: ClipSpec, camera: Any, *_: Any, **how: Any) -> Any:
         stamps = [spec.end_ns - k * self._period_ns for k in reversed(range(self._frames))]
         size = SimpleNamespace(camera=SimpleNamespace(height=2, width=2))
         name = camera.request.name

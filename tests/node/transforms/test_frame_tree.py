@@ -193,6 +193,18 @@ def test_a_recording_that_loops_is_forgotten_but_for_static_transforms(robot: Ro
     assert not robot.knows("odom", "arm", 60_000)
 
 
+def test_slashes_before_names_mean_nothing(robot: Robot) -> None:
+    """As bridges from ROS 1 send them: a loop is seen all the same, and a contradiction."""
+    robot.send(place("/base", "/camera", 0), static=True)
+    robot.send(place("/odom", "/base", 60_000))
+    assert robot.knows("odom", "camera", 60_000)
+    robot.send(place("/odom", "/base", 60_000, x=1.0))
+    assert robot.problem == "tf_contradiction"
+    robot.send(place("/odom", "/base", 1000))
+    assert "TF of 'base' steps back from 60.000 s" in robot.graph.logged[0][1]
+    assert not robot.knows("odom", "base", 60_000)
+
+
 def test_a_frame_that_nobody_uses_is_forgotten_alone_and_told_once(robot: Robot) -> None:
     robot.send(place("odom", "base", 60_000), place("odom", "stray", 60_000))
     assert robot.knows("odom", "camera", 60_000)

@@ -14,6 +14,7 @@ import pytest
 from anyview_ros.msg import VirtualCamera
 
 from anyview_ros.clips.virtual.camera_request import camera_request
+from anyview_ros.errors import AnyviewError
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
 from anyview_ros.packages import load_package
 from tests.graph import graph
@@ -80,3 +81,22 @@ def test_requests_are_ended_before_the_topics_of_a_camera_close(
 
         cameras.remove("chase", end_requests)
         assert happened == ["ended", "closed"]
+
+
+def test_a_request_whose_topics_cannot_be_opened_leaves_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = load_package(make_package(tmp_path / "tiny")).contract
+    settings: Any = SimpleNamespace(fixed_frame="odom", max_virtual_cameras=4)
+    asked = camera_request(VirtualCamera(name="asked"), contract)
+
+    def refuse(*_: object) -> None:
+        raise AnyviewError("invalid_parameter", "qos_overrides")
+
+    with graph(DOMAIN) as opened, ExitStack() as until_end:
+        cameras = VirtualCameras(opened.node, Waiting(), lambda: settings)
+        until_end.callback(cameras.close)
+        monkeypatch.setattr(cameras, "_open", refuse)
+        for _ in range(2):
+            with pytest.raises(AnyviewError, match="qos_overrides"):
+                until_end.enter_context(cameras.for_one_request(asked, contract))
