@@ -25,11 +25,13 @@ class Passed:
 
     Args:
         is_whole: whether a frame may be made of it; not of what is damaged or comes twice.
+        is_placed: whether its camera is where TF says.
         delay_s: from now.
     """
 
     message: Any
     is_whole: bool = True
+    is_placed: bool = True
     delay_s: float = 0.0
 
 
@@ -135,7 +137,7 @@ def looping(length_ns: int) -> Effect:
 
 def contradicting(kind: Kind, camera: str, message: Any) -> Iterator[Passed]:
     """Add a second opinion on where every frame of /tf is, a little later."""
-    yield Passed(message)
+    yield Passed(message, is_placed=False)
     if kind == "tf":
         other = copy.deepcopy(message)
         for transform in other.transforms:

@@ -54,7 +54,7 @@ class Relay:
         node: Node,
         topics: Mapping[str, str],
         namespace: str,
-        on_image: Callable[[str, int, Thumbnail, float], None],
+        on_image: Callable[[str, int, Thumbnail | None, float], None],
     ) -> None:
         self.effect: Effect = passed_on
         self.frame_ids: dict[str, str] = {}  # of each camera, once it sent an image
@@ -127,7 +127,8 @@ class Relay:
             images, infos = publishers
             if kind == "image" and passed.is_whole:  # noted first: an answer may come at once
                 stamp = stamp_ns(message.header.stamp)
-                self._on_image(camera, stamp, _picture(message), time.monotonic())
+                picture = _picture(message) if passed.is_placed else None
+                self._on_image(camera, stamp, picture, time.monotonic())
             (images if kind == "image" else infos).publish(message)
 
 

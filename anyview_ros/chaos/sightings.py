@@ -17,6 +17,7 @@ THUMBNAIL = (16, 9)
 REMEMBERED = 3000  # images of a camera: five minutes at 10 Hz, more than any buffer keeps
 SETTLED_S = 2.0  # after which all parts of a frame have come, and a subscription hears everything
 PARTS = IMAGE, CAMERA, ORIGIN = "image", "camera info", "origin"  # of a frame
+CLIP_NS = 1_000_000_000  # within which frames are made of one another: a clip of 9 at 10 Hz
 NEAR_NS = 500_000_000  # frames of one latent frame show one instant: 4 of 10 Hz, and half a period
 # A picture is stale if an older one explains it so much better than any of its own time does.
 STALE_FACTOR, STALE_MARGIN = 2.0, 0.02
@@ -46,11 +47,16 @@ class SentFrames:
         self._sent_s: dict[int, float] = {}
         self.count = 0
 
-    def add(self, stamp_ns: int, picture: Thumbnail, now_s: float) -> None:
-        """Add an image as it is sent; a stamp comes again where the clock jumped back."""
+    def add(self, stamp_ns: int, picture: Thumbnail | None, now_s: float) -> None:
+        """Add an image as it is sent; a stamp comes again where the clock jumped back.
+
+        Args:
+            picture: None where its camera is not where TF says: a frame shows another place then.
+        """
         place = self.count % REMEMBERED
         self._forget(int(self._stamps[place]))
-        self._pictures[place], self._stamps[place] = picture.ravel(), stamp_ns
+        self._pictures[place] = np.nan if picture is None else picture.ravel()
+        self._stamps[place] = stamp_ns
         self._when_s[place] = now_s
         self._times[stamp_ns] += 1
         self._sent_s[stamp_ns] = now_s
@@ -74,9 +80,14 @@ class SentFrames:
 
         Returns:
             (difference, least difference of other times, stamp of that one); 1 where there is none.
+            No difference where nobody can say what a frame of that time shows.
         """
         differences = 1.0 - self._pictures @ picture.ravel()
-        there, near = self._stamps > 0, np.abs(self._stamps - stamp_ns) <= NEAR_NS
+        there, apart_ns = self._stamps > 0, np.abs(self._stamps - stamp_ns)
+        if np.isnan(differences[there & (apart_ns <= CLIP_NS)]).any():
+            return 0.0, 1.0, 0
+        differences = np.nan_to_num(differences, nan=1.0)
+        near = apart_ns <= NEAR_NS
         own = differences[there & near]
         others = np.where(there & ~near, differences, np.inf)
         other = int(others.argmin())

@@ -56,8 +56,10 @@ class Watcher:
             subscribe(Image, f"{folder}/image_raw", partial(self._on_image, name), DEEP)
             subscribe(CameraInfo, f"{folder}/camera_info", partial(self._on_camera, name), DEEP)
 
-    def note_sent(self, camera: str, stamp_ns: int, picture: Thumbnail, now_s: float) -> None:
-        """Note a whole image that the node is sent."""
+    def note_sent(
+        self, camera: str, stamp_ns: int, picture: Thumbnail | None, now_s: float
+    ) -> None:
+        """Note a whole image that the node is sent, see `SentFrames.add`."""
         with self._changed:
             self._sent.setdefault(camera, SentFrames()).add(stamp_ns, picture, now_s)
             self._changed.notify_all()

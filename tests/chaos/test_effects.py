@@ -111,4 +111,5 @@ def test_a_second_opinion_is_added_and_the_first_stays() -> None:
     one, other = passed(effects.contradicting, "tf", [5])
     assert one.message.transforms[0].transform.translation.x == 0.0
     assert other.message.transforms[0].transform.translation.x == effects.FAR_M
-    assert len(passed(effects.contradicting, "image", [5])) == 1
+    (image,) = passed(effects.contradicting, "image", [5])
+    assert (image.is_whole, image.is_placed) == (True, False)

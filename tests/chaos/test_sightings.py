@@ -100,6 +100,18 @@ def test_a_stale_picture(sent: dict[str, SentFrames]) -> None:
     assert list(aside.add_image(STAMPS[-1], None, sent, NOW_S)) == []
 
 
+def test_where_tf_contradicts_itself_no_picture_is_stale() -> None:
+    """Nor of the frames that are made of those then; of later ones it is."""
+    frames, echo = SentFrames(), Published("echo", "front")
+    stamps = [10**9 + k * 10**8 for k in range(60)]
+    for k, stamp in enumerate(stamps):
+        frames.add(stamp, None if 20 <= k < 40 else thumbnail(picture(stamp)), NOW_S)
+    old, sent = thumbnail(picture(stamps[0])), {"front": frames}
+    stale = [k for k in range(60) if list(echo.add_image(stamps[k], old, sent, NOW_S))]
+    assert set(stale).isdisjoint(range(10, 50))
+    assert set(stale) >= set(range(50, 60))
+
+
 def test_a_scene_that_stands_still_is_not_stale() -> None:
     frames, seen = SentFrames(), thumbnail(picture(STAMPS[0]))
     for stamp in STAMPS:
