@@ -32,10 +32,10 @@ class ClipShape:
     def of(cls, contract: Contract) -> ClipShape:
         """Return clips of the model's usual length that overlap by 1 + 4 j, an eighth at most.
 
-        Only so many can be given to a model as known.
+        Only so many can be given to a model as known. Clips of one frame do not overlap.
         """
         frames, step = contract.usual_frames(""), contract.latent.time
-        overlap = 1 + step * max(0, (frames // 8 - 1) // step)
+        overlap = min(frames - 1, 1 + step * max(0, (frames // 8 - 1) // step))
         return cls(frames, overlap, round(contract.frame_period * 1e9))
 
     @property
@@ -100,6 +100,9 @@ def live_window(
             moment, and have more frames than if each began with its newest.
         turns: how many cameras take turns.
     """
+    if not shape.overlap:
+        due_ns = answered[-1] + stride * shape.period_ns - shape.period_ns // 2 if answered else 0
+        return Window(newest_ns) if newest_ns >= due_ns else None
     if len(answered) >= shape.overlap:  # a clip that ended early may be shorter
         follows = stride <= shape.stride
         start_ns = answered[-shape.overlap] if follows else answered[-1] - shape.span_ns
@@ -130,7 +133,7 @@ def lossless_window(
     """
     if not waiting:
         return None
-    if len(answered) >= shape.overlap:
+    if shape.overlap and len(answered) >= shape.overlap:
         start_ns = answered[-shape.overlap]
         picks, broken = _on_grid(waiting, start_ns, shape.overlap, shape, ended)
         if picks or not broken:

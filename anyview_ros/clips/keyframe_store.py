@@ -99,7 +99,10 @@ class KeyframeStore:
         return k < len(self._frames) and self._frames[k] is frame
 
     def around(self, frame: Frame) -> tuple[Frame, ...]:
-        """Return small frames from about the time of a keyframe, without itself, oldest first."""
+        """Return small frames from about the time of a keyframe, without itself, oldest first.
+
+        All of one size.
+        """
         begin_ns, end_ns = frame.stamp_ns - REACH_NS, frame.stamp_ns + REACH_NS
         k = bisect_right(self._jumps, frame.stamp_ns)
         if k:
@@ -108,7 +111,11 @@ class KeyframeStore:
             end_ns = min(end_ns, self._jumps[k] - 1)
         begin = bisect_left(self._around, begin_ns, key=_stamp_of)
         end = bisect_right(self._around, end_ns, key=_stamp_of)
-        return tuple(f for f in self._around[begin:end] if f.stamp_ns != frame.stamp_ns)
+        found = [f for f in self._around[begin:end] if f.stamp_ns != frame.stamp_ns]
+        if len({f.image.shape for f in found}) > 1:  # the camera's images changed their shape
+            shape = self._limits.small(frame).image.shape
+            found = [f for f in found if f.image.shape == shape]
+        return tuple(found)
 
     def usable(self, first_ns: int, last_ns: int) -> list[Frame]:
         """Return the keyframes that a clip may use, oldest first.

@@ -6,8 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.qos_overriding_options import QoSOverridingOptions, QoSPolicyKind
 
 from anyview_ros.errors import AnyviewError
+
+
+def options(node: Node, topic: str, *policies: QoSPolicyKind) -> QoSOverridingOptions | None:
+    """Return that QoS may be overridden, where the parameters of a topic do so.
+
+    Elsewhere nothing is declared: a parameter keeps its first default when the topic is opened with
+    another one, and it stays when the topic has gone.
+
+    Args:
+        policies: those that may be; empty = rclpy's default ones.
+    """
+    prefix = f"qos_overrides.{node.resolve_topic_name(topic)}."
+    if not any(name.startswith(prefix) for name in node._parameter_overrides):
+        return None
+    if policies:
+        return QoSOverridingOptions(policies)
+    return QoSOverridingOptions.with_default_policies()
 
 
 @contextmanager

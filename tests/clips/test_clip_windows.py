@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,11 @@ def test_clips_overlap_by_what_a_model_can_be_given(
     folder = tmp_path_factory.mktemp("models") / "tiny"
     contract = load_package(make_package(folder, frames=(1, frames))).contract
     assert ClipShape.of(contract) == ClipShape(frames, overlap, PERIOD)
+
+
+def test_a_model_of_single_frames_has_no_overlap(tmp_path: Path) -> None:
+    contract = load_package(make_package(tmp_path / "one", frames=(1,))).contract
+    assert ClipShape.of(contract) == ClipShape(1, 0, PERIOD)
 
 
 def test_a_live_stream_begins_with_what_is_newest() -> None:
@@ -189,3 +196,18 @@ def test_a_low_rate_makes_clips_further_apart() -> None:
         10,
         20,
     ]
+
+
+def test_clips_of_one_frame_do_not_overlap_and_answer_each_frame_once() -> None:
+    shape = ClipShape(frames=1, overlap=0, period_ns=PERIOD)
+    waiting, answered = list(grid(*range(5))), ()
+    for stamp in grid(*range(5)):
+        window = lossless_window(waiting, answered, shape, ended=False)
+        assert window == Window(stamp, fresh=(stamp,))
+        waiting.remove(stamp)
+        answered = (stamp,)
+    assert lossless_window(waiting, answered, shape, ended=True) is None
+    assert live_window(grid(3)[0], (), shape, 1) == Window(grid(3)[0])
+    assert live_window(grid(4)[0], grid(3), shape, 1) == Window(grid(4)[0])
+    assert live_window(grid(7)[0], grid(3), shape, 5) is None, "of 2 Hz"
+    assert live_window(grid(8)[0], grid(3), shape, 5) == Window(grid(8)[0])

@@ -281,3 +281,15 @@ def test_without_a_memory_nothing_is_kept() -> None:
     camera.drive(1000, 9000, speed=100.0)
     assert camera.keyframes_ms(7000) == []
     assert camera.ledger.snapshot().buffered == len(camera.buffer)
+
+
+def test_frames_around_a_keyframe_have_one_size(camera: Remembering) -> None:
+    """Also where the shape of the camera's images changed amid them: they travel as one array."""
+    camera.drive(0, 1500)
+    for at_ms in range(1500, 4000, 100):
+        camera.see(at_ms * MS, at_ms / 1000, Camera.from_fov(8, 8, 1.0))
+    kept = camera.buffer.keyframes(3900 * MS, 3900 * MS)
+    assert len(kept) > 2
+    for frame in kept:
+        around = camera.buffer.held(frame, 9).around
+        assert {each.image.shape for each in around} == {frame.image.shape}

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
@@ -29,7 +28,6 @@ from tests.node.rig import (
     clip,
     live,
     raised_camera,
-    result_of,
     values_of,
     wait_for,
 )
@@ -107,20 +105,6 @@ def test_who_asks_faster_than_real_time_waits(street: Street) -> None:
     began = time.monotonic()
     assert caller.synthesize(asked("eager")).success
     assert time.monotonic() - began > 0.5, "the time that a clip takes to leave, nearly"
-
-
-def test_publishers_hold_two_clips_and_can_be_overridden(
-    street: Street,
-) -> None:
-    opened, _, caller = street
-    assert caller.add(raised_camera("deep")).success
-    client = opened.node.create_client(GetParameters, "/anyview/get_parameters")
-    names = [
-        f"qos_overrides./virtual/deep/image_raw.publisher.{p}" for p in ("depth", "reliability")
-    ]
-    depth, reliability = result_of(client.call_async(GetParameters.Request(names=names))).values
-    assert depth.integer_value == 2 * 9
-    assert reliability.string_value == "reliable"
 
 
 def test_cameras_are_added_listed_changed_and_removed(street: Street) -> None:

@@ -323,6 +323,9 @@ class Stream:
             return
         self._ledger.seen -= len(self._frames.stamps(before))  # they are not ours to answer
         self._source = sources[0]
+        assert self._camera is not None
+        if self._camera.takes_the_sources_lens:
+            self._previous = None
         for stamp in self._frames.stamps(self._source):
             self._ledger.add_frame(stamp)
 

@@ -67,6 +67,11 @@ class CameraRequest:
     def frame_id(self) -> str:
         return optical_frame(self.name)
 
+    @property
+    def takes_the_sources_lens(self) -> bool:
+        """Return whether some of `camera` depends on the source."""
+        return self.intrinsics is None and not (self.size and self.horizontal_fov)
+
     def camera(self, first_source: Camera) -> Camera:
         """Return the intrinsics; what was left open is taken from the first source's."""
         if self.intrinsics is not None:

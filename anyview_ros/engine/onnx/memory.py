@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -83,6 +84,9 @@ def _free_on_gpu() -> int | None:
     if tool is None:
         return None
     asked = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # which the tool does not heed
+    if visible is not None:
+        asked.append(f"--id={visible.split(',')[0].strip()}")
     try:
         told = subprocess.run(
             asked, capture_output=True, text=True, check=True, timeout=TOOL_TIMEOUT_S

@@ -41,10 +41,11 @@ def surface_colours(
 
 def shrunk(frame: Frame, camera: Camera) -> Frame:
     """Return a frame whose pixels are no finer than the target's, or copies would flicker."""
-    scale = min(1.0, camera.fx / frame.camera.fx)
-    if scale >= ALIASED:
+    wide, high = frame.camera.width, frame.camera.height
+    scales = min(1.0, camera.fx / frame.camera.fx), min(1.0, camera.fy / frame.camera.fy)
+    if min(scales) >= ALIASED:
         return frame
-    size = round(frame.camera.width * scale), round(frame.camera.height * scale)
+    size = max(1, round(wide * scales[0])), max(1, round(high * scales[1]))
     image = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Frame(frame.stamp_ns, image, frame.camera.resized(*size), frame.world_from_cam)
 

@@ -79,12 +79,14 @@ class SourceDetail:
 
     def warm_up(self) -> None:
         """Compile, so that the first clip is not late by that: draw a tiny one."""
-        camera, colours = Camera.from_fov(16, 16, 1.0), np.zeros((16, 16, 3), np.uint8)
-        poses = np.repeat(np.eye(4)[None], 5, axis=0)
-        poses[:, 0, 3] = np.arange(5)
+        latent = self._contract.latent
+        side, frames = max(16, latent.height, latent.width), 1 + max(4, latent.time)
+        camera, colours = Camera.from_fov(side, side, 1.0), np.zeros((side, side, 3), np.uint8)
+        poses = np.repeat(np.eye(4)[None], frames, axis=0)
+        poses[:, 0, 3] = np.arange(frames)
         clip = Clip(tuple(Frame(k, colours, camera, pose) for k, pose in enumerate(poses)))
         clips, target = [clip, Clip.held(clip.frames[0], len(clip))], View(camera, poses)
-        size = len(self._contract.plane_sweep) + 2, *self._contract.latent.of(5, 16, 16)[1:]
+        size = len(self._contract.plane_sweep) + 2, *latent.of(frames, side, side)[1:]
         answer = Answer(clip.images, np.ones(size, np.float32), target)
         self.drawn(answer, self.sight(clips, target, 1.0), clips, camera)
 

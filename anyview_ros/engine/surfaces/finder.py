@@ -151,7 +151,8 @@ def supports(clips: Sequence[Clip], c: int, k: int, scene_scale: float) -> list[
     Those of its own clip; of a clip that stands still, those of other clips that look alike.
     """
     frame = clips[c].frames[k]
-    own = [*clips[c].around] if clips[c].is_held else supporting(clips[c].frames, k)
+    around = clips[c].around  # of a frame that is held; a clip of one frame is no other
+    own = [*around] if around or clips[c].is_held else supporting(clips[c].frames, k)
     own = [other for other in own if _is_apart(frame, other, scene_scale)]
     if len(own) >= 2:
         return own

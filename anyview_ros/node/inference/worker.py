@@ -273,10 +273,12 @@ class InferenceProcess:
         with theirs:
             pipes = theirs.fileno(), self.pixels.file
             model = package.path, provider, reclaimable.device, reclaimable.bytes
+            # As we import, and nothing (-P) of the folder in which the node was started.
+            path = os.pathsep.join(filter(None, sys.path))
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", WORKER_PROCESS, *map(str, (*pipes, *model))],
+                [sys.executable, "-P", "-m", WORKER_PROCESS, *map(str, (*pipes, *model))],
                 pass_fds=pipes,
-                env={**ONE_HEAP, **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**ONE_HEAP, **os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C in a terminal is for the node alone
             )

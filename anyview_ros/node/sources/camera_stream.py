@@ -17,7 +17,6 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -194,8 +193,8 @@ class CameraStream:
             # Diagnostics report mismatches, with what to do.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             # Not the reliability: the camera's parameter `reliability` is its one home.
-            qos_overriding_options=QoSOverridingOptions(
-                policy_kinds=(QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+            qos_overriding_options=qos_overrides.options(
+                self._node, topic, QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH
             ),
         )
 

@@ -16,7 +16,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from anyview_ros.frames import Camera
@@ -185,11 +184,12 @@ class CameraTopics:
 
     def _open(self, topic: str, kind: type[Any]) -> Publisher:
         with qos_overrides.checked(f"virtual/{self._name}"):
+            name = f"virtual/{self._name}/{topic}"
             return self._node.create_publisher(
                 kind,
-                f"virtual/{self._name}/{topic}",
+                name,
                 QoSProfile(depth=self._queue_frames, reliability=ReliabilityPolicy.RELIABLE),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=qos_overrides.options(self._node, name),
             )
 
     def _known_listeners(self) -> int:

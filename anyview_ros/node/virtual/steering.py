@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
 from anyview_ros.clips.placements import FramePose, Placement, Standing, Steered, WorldFrom
@@ -141,14 +140,15 @@ class PoseTopics:
         Raises:
             AnyviewError: `invalid_parameter` for overrides of its QoS.
         """
+        topic = f"virtual/{name}/set_pose"
         with qos_overrides.checked(f"virtual/{name}"):
             self._subscriptions[name] = self._node.create_subscription(
                 PoseStamped,
-                f"virtual/{name}/set_pose",
+                topic,
                 partial(self._on_pose, name),
                 QoSProfile(depth=QUEUE_POSES, reliability=ReliabilityPolicy.RELIABLE),
                 callback_group=self._group,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=qos_overrides.options(self._node, topic),
             )
 
     def close(self, name: str) -> None:

@@ -164,12 +164,16 @@ class VirtualCameras:
     ) -> None:
         """Publish the frame of an added camera that moves, at the stamps of its images.
 
+        Not that of one that stands by now: listeners would forget where, which is said once.
+
         Args:
             stamps_ns: T, increasing.
             poses: (T, 4, 4) world_from_cam.
         """
         with self._lock:
-            if request.name in self._cameras and not isinstance(request.placement, Standing):
+            now = self._cameras.get(request.name)
+            both = (request, now.request) if now is not None else ()
+            if both and not any(isinstance(each.placement, Standing) for each in both):
                 self._frames.move(self._fixed_frame, request.frame_id, stamps_ns, poses)
 
     def forget_times(self) -> None:

@@ -69,6 +69,16 @@ def test_free_memory_of_a_gpu(monkeypatch, tmp_path, says, found):
     assert memory.free_bytes("cuda") == found
 
 
+def test_free_memory_is_that_of_the_gpu_that_is_visible(monkeypatch, tmp_path):
+    tool = Path(tmp_path / "nvidia-smi")
+    tool.write_text('#!/bin/sh\ncase "$*" in *--id=3) echo 2048;; *) echo 1;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    for visible, found in (("3,1", 2**31), ("0", 2**20)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert memory.free_bytes("cuda") == found
+
+
 def test_without_the_tool_a_gpu_says_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert memory.free_bytes("cuda") is None

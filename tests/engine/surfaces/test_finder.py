@@ -74,3 +74,9 @@ def test_what_was_measured_is_kept_and_never_mistaken(monkeypatch) -> None:  # t
     assert len(asked) == 18
     finder.find([driving(0.2)], SCALE)
     assert len(asked) == 27
+
+
+def test_a_held_clip_of_one_frame_is_told_by_the_frames_around_it() -> None:
+    past = driving(0.15)
+    told = Clip.held(past.frames[4], 1, around=past.frames[:4] + past.frames[5:])
+    assert len(supports([told], 0, 0, SCALE)) == 8

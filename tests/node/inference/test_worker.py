@@ -540,3 +540,13 @@ def test_the_process_imports_neither_rclpy_nor_torch() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_the_process_imports_nothing_of_the_folder_where_the_node_was_started(
+    package: ModelPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    worker = Worker(package, "cpu")
+    worker.start()
+    worker.stop()

@@ -381,3 +381,29 @@ def test_a_further_source_that_has_stopped_is_not_waited_for(contract: Contract)
     assert one.waits_in_vain(window, ended=False)
     live = stream(contract, VirtualCamera.LIVE)
     assert not live.waits_in_vain(window, ended=True)
+
+
+@pytest.mark.parametrize(("fov", "kept"), [(0.0, 0), (1.0, 1)])
+def test_frames_of_another_sources_lens_begin_no_clip(
+    contract: Contract, fov: float, kept: int
+) -> None:
+    message = VirtualCamera(name="a", rate=10.0, horizontal_fov=fov)
+    message.camera_info.width, message.camera_info.height = 32, 24
+    one = Stream(camera_request(message, contract), contract, 0.0)
+    one.follow(("front",))
+    for k in range(17):
+        one.note("front", stamp(k))
+        one.note("left", stamp(k))
+    window = one.window()
+    assert window is not None
+    stamps = tuple(stamp(k) for k in range(8, 17))
+    one.accept(window, stamps, np.zeros((9, *SIZE, 3), np.uint8), 0.5)
+    for k in range(17, 25):
+        one.note("front", stamp(k))
+        one.note("left", stamp(k))
+    one.follow(("left",))
+    window = one.window()
+    assert window is not None
+    assert window.continues
+    following = tuple(stamp(k) for k in range(16, 25))
+    assert len(one.previous_frames(window, following, SIZE)) == kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from anyview_ros.msg import VirtualCamera
+from geometry_msgs.msg import PoseStamped
+from tf2_msgs.msg import TFMessage
 
+from anyview_ros.clips.placements import Standing, Steered
 from anyview_ros.clips.virtual.camera_request import camera_request
 from anyview_ros.errors import AnyviewError
 from anyview_ros.node.virtual.virtual_cameras import VirtualCameras
@@ -100,3 +104,46 @@ def test_a_request_whose_topics_cannot_be_opened_leaves_its_name(
         for _ in range(2):
             with pytest.raises(AnyviewError, match="qos_overrides"):
                 until_end.enter_context(cameras.for_one_request(asked, contract))
+
+
+def test_a_late_clip_does_not_move_a_camera_that_stands_by_now(tmp_path: Path) -> None:
+    contract = load_package(make_package(tmp_path / "tiny")).contract
+    settings: Any = SimpleNamespace(fixed_frame="odom", max_virtual_cameras=4)
+    with graph(DOMAIN) as opened, ExitStack() as until_end:
+        cameras = VirtualCameras(opened.node, Waiting(), lambda: settings)
+        until_end.callback(cameras.close)
+        standing = camera_request(VirtualCamera(name="chase"), contract)
+        assert isinstance(standing.placement, Standing)
+        moving = replace(standing, placement=Steered((0,), (standing.placement.pose,)))
+        cameras.add(moving, contract)
+        moved = opened.listen(TFMessage, "/tf", 10)
+        poses = np.eye(4)[None]
+        opened.wait_until(
+            lambda: cameras.show_frames(moving, (len(moved) + 1,), poses) or bool(moved), "a frame"
+        )
+        cameras.update(standing)
+        cameras.show_frames(moving, (10**9,), poses)
+        cameras.steer("chase", PoseStamped())
+        cameras.show_frames(moving, (2 * 10**9,), poses)
+        stamps: Callable[[], set[int]] = lambda: {  # noqa: E731
+            each.transforms[0].header.stamp.sec for each in moved
+        }
+        opened.wait_until(lambda: 2 in stamps(), "the next frame")
+        assert 1 not in stamps()
+
+
+def test_topics_have_the_depth_that_they_are_opened_with_and_no_parameters(tmp_path: Path) -> None:
+    """A parameter would keep the first depth, and stay for each name there ever was."""
+    settings: Any = SimpleNamespace(fixed_frame="odom", max_virtual_cameras=4)
+    with graph(DOMAIN) as opened, ExitStack() as until_end:
+        cameras = VirtualCameras(opened.node, Waiting(), lambda: settings)
+        until_end.callback(cameras.close)
+        before = opened.node.list_parameters([], 0).names
+        for frames in (9, 41):
+            package = make_package(tmp_path / f"of_{frames}", frames=(1, frames))
+            contract = load_package(package).contract
+            cameras.add(camera_request(VirtualCamera(name="chase"), contract), contract)
+            publishers = cameras.named("chase").topics._publishers
+            assert publishers["image_raw"].qos_profile.depth == 2 * frames
+            cameras.remove("chase", lambda: None)
+        assert opened.node.list_parameters([], 0).names == before
