@@ -64,7 +64,7 @@ def add_running(parser: argparse._ActionsContainer) -> None:
         default=0,
         help="split the checkpoint into files of so many MiB; 0: one file",
     )
-    parser.add_argument("--loaders", type=int, default=1, help="threads that prepare batches")
+    parser.add_argument("--loaders", type=_count, default=1, help="threads that prepare batches")
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
@@ -144,7 +144,7 @@ def trained(
             part = round(args.max_part_size * 2**20)
             step = train(trainer, args.out, args.resume, stop, on_step, args.loaders, part)
         if first:
-            print(f"step {step} of {config.training.steps} is saved in {args.out}")
+            print(_saved(step, config.training.steps, args.out))
     return 130 if stop.interrupted else 0
 
 
@@ -232,3 +232,17 @@ class Report:
     def _look(self) -> str:
         looks = [p.look for p in self._since if not math.isnan(p.look)]
         return f"  look {sum(looks) / len(looks):.4f}" if looks else ""
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {count}")
+    return count
+
+
+def _saved(step: int, steps: int, out: Path) -> str:
+    from anyview_ros.training.loop import LATEST
+
+    if not (out / LATEST).exists():
+        return "stopped before the first step: nothing is saved; the same command begins again"
+    return f"step {step} of {steps} is saved in {out}"

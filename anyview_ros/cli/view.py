@@ -51,9 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     check_options(args)
     check_viser()
+    from anyview_ros.demo.subprocesses import interrupt_once
     from anyview_ros.view.local_server import check_port
 
     check_port(args.port)
+    interrupt_once()
     try:
         if args.bag is None:
             _view_node(args)
@@ -91,7 +93,7 @@ def check_viser() -> None:
         raise AnyviewError(
             "viser_missing",
             "the page needs the library viser: call ./anyview view, which installs it, or "
-            "pip install viser",
+            "pip install 'viser>=1.1,<2' 'websockets>=15'",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from rclpy.node import Node
@@ -76,7 +76,7 @@ def look_at_graph(
             domain=os.environ.get("ROS_DOMAIN_ID", "0"),
             fixed_frame=settings.fixed_frame,
             cameras=tuple(_camera(node, stream) for stream in streams.values()),
-            lonely=tuple(_lonely(node)),
+            lonely=tuple(_lonely(node, {stream.image_topic for stream in streams.values()})),
             refused=tuple(error.message for error in inputs.refused.values()),
             simulated_time=node.count_publishers("/clock") > 0,
             now_s=time.time(),
@@ -148,10 +148,10 @@ def _deaf(node: Node, topic: str) -> Iterator[str]:
                 yield f"'{who}' cannot hear '{topic}': {policy}"
 
 
-def _lonely(node: Node) -> Iterator[str]:
-    """Image topics of cameras without camera info."""
+def _lonely(node: Node, used: Collection[str]) -> Iterator[str]:
+    """Image topics of cameras without camera info, but for those that are used nevertheless."""
     topics = dict(node.get_topic_names_and_types())
     for topic, types in sorted(topics.items()):
         is_camera = IMAGE_TYPE in types and not no_camera(topic)
-        if is_camera and sibling(topic, INFO_TOPIC) not in topics:
+        if is_camera and topic not in used and sibling(topic, INFO_TOPIC) not in topics:
             yield topic

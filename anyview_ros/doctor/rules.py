@@ -141,8 +141,8 @@ def _graph(graph: GraphFacts) -> Iterator[Finding]:
         yield Finding(
             WARN,
             "cameras",
-            f"'{topic}' has no camera_info beside it and is not used; publish it, or name it in "
-            "the parameter <camera>.camera_info_topic",
+            f"'{topic}' has no camera_info beside it and is not used; publish it, or name the "
+            "camera in cameras, and the topic of its camera_info in <camera>.camera_info_topic",
         )
     for reason in graph.refused:
         yield Finding(BAD, "cameras", reason)

@@ -10,6 +10,7 @@ from anyview_ros.live_view.live_node import LiveNode
 from anyview_ros.live_view.node_choice import Diagnostics, chosen_node
 from anyview_ros.view.live_cameras import Add, Orders
 from anyview_ros.view.live_page import LivePage
+from anyview_ros.view.page_text import error_text
 
 PERIOD_S = 0.2  # between two looks at the cameras
 FIRST_S = 15.0  # a node speaks once a second, and draws cameras with their first images
@@ -66,4 +67,4 @@ def serve_once(page: LivePage, node: LiveNode, orders: Orders) -> None:
     except AnyviewError as error:
         if error.code == "child_ended":
             raise
-        page.tell(f"**{error.code}**: {error}")
+        page.tell(error_text(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, max_part_bytes: int = 0
         raise AnyviewError(
             "checkpoint_not_written", f"cannot write {path}: {error}; {remedy}"
         ) from None
-    for stale in path.parent.glob(f"{path.stem}-*{path.suffix}"):
-        if stale.name not in named:
-            stale.unlink()
+    of_parts = re.compile(rf"{re.escape(path.stem)}-\d+-\d+-\d+{re.escape(path.suffix)}")
+    for other in path.parent.iterdir():
+        if of_parts.fullmatch(other.name) and other.name not in named:  # of a checkpoint before
+            other.unlink()
 
 
 def read_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:

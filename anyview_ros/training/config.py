@@ -63,14 +63,20 @@ class TrainingConfig:
     codec_scenes: int = 16
     camera_effects: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "scenes_per_step", "targets_per_scene", "first_pool"):
+            if (value := getattr(self, name)) < 1:
+                raise AnyviewError("invalid_config", f"[training] {name} must be >= 1, got {value}")
+
     def pool(self, step: int, count: int) -> int:
         """Return how many of `count` scenes a step draws from."""
-        more = (count - self.first_pool) * min(1.0, step / self.pool_steps)
+        share = min(1.0, step / self.pool_steps) if self.pool_steps else 1.0
+        more = (count - self.first_pool) * share
         return min(count, self.first_pool + int(more))
 
     def rate(self, step: int) -> float:
         """Return the learning rate: a short rise, a plateau, a straight fall to 0."""
-        rise = min(1.0, (step + 1) / self.warmup_steps)
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
         fall = min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
         return self.learning_rate * rise * max(0.0, fall)
 

@@ -136,7 +136,8 @@ class Trainer:
         self.mean_clips = {name: frames.mean(0) for name, frames in clips.items()}
         if self._begun:
             return
-        self.codec = fit_codec(list(clips.values()), self.run.network.channels).to(self.device)
+        fitted = fit_codec(list(clips.values()), self.run.network.channels)
+        self.codec.load_state_dict(fitted.state_dict())  # in place: pictures are made with it, too
         variance = latent_variance(self.codec, list(clips.values()))
         for network in (self.network, self.ema):
             network.variance.copy_(variance)
@@ -272,6 +273,8 @@ def train(
         return max(SAVE_EVERY_S, (time.monotonic() - started) / SAVING_SHARE)
 
     saved, pause = time.monotonic(), SAVE_EVERY_S
+    for ahead in range(loaders + 1):  # of a stage before, perhaps
+        ready(trainer.step + ahead)
     with Prefetcher(trainer.draw, trainer.step, loaders) as batches:
         while trainer.step < trainer.run.training.steps:
             ready(trainer.step + loaders + 1)

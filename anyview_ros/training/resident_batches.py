@@ -109,9 +109,9 @@ class ResidentBatches:
         }
         with self._lock:
             for key, example in ready.items():
-                if self._coming.pop(key, None) is not None:
+                self._coming.pop(key, None)
+                if self._kept.pop(key, None) is None:  # or another thread made room meanwhile
                     self._taken += example.size
-                self._kept.pop(key, None)
                 self._kept[key] = example  # the last one asked for is the last to go
             while self._taken > self._room:
                 self._taken -= self._kept.pop(next(iter(self._kept))).size

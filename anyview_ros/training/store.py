@@ -30,6 +30,7 @@ from anyview_ros.worlds.photographs import read_photographs
 
 SHARD = 16  # scenes a file
 POLL_S = 0.1
+RENDERER = "renderer"  # how the names of processes that render begin
 DEFAULTS = {f.name: f.default for f in fields(SceneConfig) if f.default is not MISSING}
 
 
@@ -194,7 +195,7 @@ def renderers(stores: Mapping[str, Store], workers: int) -> Iterator[None]:
     ]
     context = multiprocessing.get_context("spawn")
     running = [
-        context.Process(target=_render, args=(missing[i::workers],))
+        context.Process(target=_render, args=(missing[i::workers],), name=f"{RENDERER} {i}")
         for i in range(min(workers, len(missing)))
     ]
     for process in running:
@@ -237,7 +238,7 @@ def wait_for(
         while not store.has(scenes):
             if stopped():
                 return False
-            if first and not multiprocessing.active_children() and not store.has(scenes):
+            if first and not _is_rendering() and not store.has(scenes):
                 raise AnyviewError(
                     "not_rendered",
                     f"need {scenes} scenes in {store.folder}, and no renderer is running; "
@@ -245,6 +246,11 @@ def wait_for(
                 )
             time.sleep(POLL_S)
     return True
+
+
+def _is_rendering() -> bool:
+    """Return whether a renderer runs; other processes of this one draw batches."""
+    return any(each.name.startswith(RENDERER) for each in multiprocessing.active_children())
 
 
 def default_cache() -> Path:

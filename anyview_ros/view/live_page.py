@@ -21,6 +21,7 @@ from anyview_ros.view.local_server import (
     enlarged,
     place,
 )
+from anyview_ros.view.page_text import plain_text
 
 ASIDE = rigid(np.eye(3), (-1.0, 0.0, 0.0))  # in units of the frustums' depth: to the left
 FOV_DEG = (20.0, 120.0)
@@ -71,7 +72,7 @@ class LivePage:
         self._wanted = name
 
     def tell(self, text: str) -> None:
-        """Say in the panel what happened."""
+        """Say in the panel what happened, in Markdown."""
         self._told.content = text
 
     def show(self, cameras: Sequence[LiveCamera], images: Mapping[str, NDArray[np.uint8]]) -> None:
@@ -187,7 +188,7 @@ class LivePage:
             frustum.visible = not (steered and key == self._chosen.value)
         if camera is None:
             return
-        self._says.content = camera.says
+        self._says.content = plain_text(camera.says)
         image = images.get(camera.key)
         if image is not None:
             self._picture.image = enlarged(image)

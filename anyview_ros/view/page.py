@@ -24,6 +24,7 @@ from anyview_ros.view.local_server import (
     shape,
     vertical_fov,
 )
+from anyview_ros.view.page_text import error_text, plain_text
 from anyview_ros.view.virtual_view import Viewer, VirtualClip
 from anyview_ros.view.wishes import Wish, Wishes
 
@@ -91,7 +92,7 @@ class Page:
                 place(self._sources[name], frame.world_from_cam)
 
     def tell(self, text: str) -> None:
-        """Say below the picture what happens."""
+        """Say below the picture what happens, in Markdown."""
         self._status.content = text
 
     def show(self, made: VirtualClip, instant: int) -> None:
@@ -108,7 +109,7 @@ class Page:
             self.tell(
                 f"**co-visibility {100 * made.seen[k]:.0f} %** · {made.speed}, "
                 f"{made.seconds:.1f} s a clip of {len(made.frames)} frames · "
-                f"from {', '.join(made.sources)}"
+                f"from {plain_text(', '.join(made.sources))}"
             )
 
     def _draw_scene(self) -> None:
@@ -217,7 +218,7 @@ class Page:
             carrier = self._recording.world_from(self._parent.value, stamp_ns)
         except AnyviewError as error:
             self._parent.value = self._carried_by
-            self.tell(f"**{error.code}**: {error}")
+            self.tell(error_text(error))
             return
         self._carried_by = self._parent.value
         with self._server.atomic():
@@ -232,7 +233,7 @@ class Page:
             fields = camera_fields(self._name.value, self._pose(), size, hfov)
             file = write_camera(self._folder, fields)
         except AnyviewError as error:
-            self._written.content = f"**{error.code}**: {error}"
+            self._written.content = error_text(error)
         else:
             self._written.content = (
                 f"`{file}` is written, for `anyview augment --cameras`. To add it to a node:\n\n"

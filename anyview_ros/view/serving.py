@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anyview_ros.errors import AnyviewError
+from anyview_ros.view.page_text import error_text
 from anyview_ros.view.virtual_view import Viewer, VirtualClip
 from anyview_ros.view.wishes import Wish, Wishes
 
@@ -44,7 +45,7 @@ class WishServer:
             self._page.show(made, wish.instant)
         except AnyviewError as error:
             if error.code != "cancelled":
-                self._page.tell(f"**{error.code}**: {error}")
+                self._page.tell(error_text(error))
 
     def _make(self, wish: Wish) -> VirtualClip:
         def superseded() -> bool:

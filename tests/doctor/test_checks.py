@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from anyview_ros.clips.intake.source_health import Problem, SourceStatus
 from anyview_ros.clips.ledger import LedgerSnapshot
+from anyview_ros.doctor.probe import _lonely
 from anyview_ros.doctor.rules import (
     BAD,
     OK,
@@ -23,6 +26,7 @@ from anyview_ros.doctor.rules import (
 )
 from anyview_ros.frames import Camera
 from anyview_ros.geometry import optical_doubt
+from anyview_ros.topics import IMAGE_TYPE
 
 NOW_S = 1_700_000_000.0
 HD = Camera.from_fov(1920, 1080, 1.2)
@@ -91,6 +95,13 @@ def test_a_healthy_setup_is_ok_in_every_line() -> None:
         "'/front/image_raw' reliable, 256x144, 10.0 Hz, camera info fits, "
         "'front_optical_frame' is placed in 'odom'"
     )
+
+
+def test_a_camera_that_is_used_by_its_parameters_is_not_called_lonely() -> None:
+    topics = [("/a/image_raw", [IMAGE_TYPE]), ("/b/image_raw", [IMAGE_TYPE])]
+    node: Any = SimpleNamespace(get_topic_names_and_types=lambda: topics)
+    assert list(_lonely(node, set())) == ["/a/image_raw", "/b/image_raw"]
+    assert list(_lonely(node, {"/a/image_raw"})) == ["/b/image_raw"]
 
 
 GRAPH_TROUBLES = {

@@ -45,6 +45,15 @@ def test_parts_of_an_older_checkpoint_go(tmp_path: Path) -> None:
     assert names == {path.name, "latest-4-4000-2.safetensors", "latest-4-4000-3.safetensors"}
 
 
+def test_copies_of_a_checkpoint_stay(tmp_path: Path) -> None:
+    path, kept = tmp_path / "latest.safetensors", tmp_path / "latest-step40000.safetensors"
+    for limit in (0, 4000):
+        write_checkpoint(path, made(3), limit)
+        kept.write_bytes(path.read_bytes())
+        write_checkpoint(path, made(4), limit)
+        assert kept.is_file()
+
+
 @pytest.mark.parametrize("broken", [1, 2, 3])
 def test_a_full_disk_leaves_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int

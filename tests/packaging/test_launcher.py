@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -627,3 +628,9 @@ def test_command_replaces_the_launcher(
     assert environment["VIRTUAL_ENV"] == str(tmp_path / ".venv")
     launcher.main(["test", "-k", "tf"])
     assert seen.call[1][1:] == [str(tmp_path / "scripts" / "run_tests.py"), "-k", "tf"]
+
+
+@pytest.mark.parametrize("name", ["anyview", "synth", "sim_rig"])
+def test_a_process_of_a_pool_does_not_run_an_installed_script_again(name: str) -> None:
+    """`spawn` imports the main file of its parent, by this name."""
+    runpy.run_path(str(ROOT / "scripts" / name), run_name="__mp_main__")

@@ -818,6 +818,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "viser_missing": (
         "The library of the page is not installed.",
-        "Call `./anyview view`, which installs it, or `pip install viser`.",
+        "Call `./anyview view`, which installs it, or "
+        "`pip install 'viser>=1.1,<2' 'websockets>=15'`.",
     ),
 }

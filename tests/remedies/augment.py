@@ -106,7 +106,7 @@ is_done_by(
 )
 is_done_by(
     f"{EXPORTS}::test_what_is_no_export",
-    "augment.exports.formats",
+    "augment.stores",
     "give each a folder of its own",
 )
 is_done_by(

@@ -91,9 +91,17 @@ def shorter_patience(folder: Path) -> None:
 
 @does("clips.intake.camera_intake", "set the camera's camera_info_topic")
 @does("clips.intake.info_pairing", "set the camera's camera_info_topic")
-@does("doctor.rules", "name it in the parameter <camera>.camera_info_topic")
 def another_info_topic(folder: Path) -> None:
     takes("front.camera_info_topic", "/other/camera_info")
+
+
+@does(
+    "doctor.rules",
+    "name the camera in cameras, and the topic of its camera_info in <camera>.camera_info_topic",
+)
+def camera_with_another_info_topic(folder: Path) -> None:
+    takes("cameras", ("front",))
+    another_info_topic(folder)
 
 
 @does("clips.intake.image_preparation", "set P[0][3] to 0")

@@ -118,6 +118,19 @@ def test_a_wrong_config_is_one_line(tmp_path: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
+def test_what_was_stopped_before_its_first_step_is_not_called_saved(tmp_path: Path) -> None:
+    assert train._saved(0, 9, tmp_path).startswith("stopped before the first step: nothing is")
+    (tmp_path / "latest.safetensors").touch()
+    assert train._saved(0, 9, tmp_path) == f"step 0 of 9 is saved in {tmp_path}"
+
+
+def test_figures_of_other_variants_are_not_told(config: Path, tmp_path: Path) -> None:
+    from anyview_ros.evaluation.run import keep_settings
+
+    keep_settings(tmp_path, {"config": config.read_text(), "steps": 7, "scenes": 8}, "")
+    assert "other_run" in refusal("ablate", config, "--steps", 8, "--out", tmp_path)
+
+
 def test_every_command_of_the_docs_is_one_that_exists() -> None:
     import argparse
 

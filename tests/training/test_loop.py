@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from dataclasses import replace
@@ -12,7 +13,7 @@ import torch
 
 from anyview_ros.errors import AnyviewError
 from anyview_ros.model.checkpoint import read_checkpoint, write_checkpoint
-from anyview_ros.training import batches
+from anyview_ros.training import batches, loop
 from anyview_ros.training.config import parse_config
 from anyview_ros.training.loop import LATEST, Progress, Trainer, train
 from tests.training.tiny import CONFIG, painted, stepped, tiny_run, tiny_trainer
@@ -66,6 +67,32 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
 def test_a_run_ends_after_its_steps(tmp_path: Path) -> None:
     trainer = fresh_trainer()
     assert train(trainer, tmp_path, False, lambda: False) == trainer.run.training.steps
+
+
+def test_who_has_the_codec_has_the_one_that_is_fitted() -> None:
+    """As what makes pictures of the run, from before its first step."""
+    trainer = fresh_trainer()
+    held, before = trainer.codec, copy.deepcopy(trainer.codec.state_dict())
+    trainer.fit()
+    assert trainer.codec is held
+    assert any(not torch.equal(before[k], v) for k, v in held.state_dict().items())
+
+
+def test_the_scenes_of_all_batches_that_are_drawn_ahead_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the stage before are among them where a run goes on just before the next one."""
+    losses_of(fresh_trainer(), tmp_path, 3)
+    asked: list[int] = []
+
+    def wait_for(stores: object, run: object, step: int, stopped: object) -> bool:
+        asked.append(step)
+        return True
+
+    monkeypatch.setattr(loop, "wait_for", wait_for)
+    trainer = fresh_trainer()
+    train(trainer, tmp_path, True, lambda: trainer.step >= 4, loaders=2)
+    assert asked[:4] == [3, 4, 5, 6]
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
@@ -127,6 +154,14 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert rates[4:30] == [training.learning_rate] * 26
     assert all(a > b for a, b in itertools.pairwise(rates[30:]))
     assert rates[-1] == 0
+
+
+def test_no_warmup_and_all_scenes_at_once() -> None:
+    training = replace(tiny_run().training, warmup_steps=0, pool_steps=0, cooldown=0.0)
+    assert training.rate(0) == training.learning_rate
+    assert training.pool(0, 40) == 40
+    with pytest.raises(AnyviewError, match=r"\[training\] first_pool must be >= 1, got 0"):
+        replace(training, first_pool=0)
 
 
 def test_progress_names_the_loss_at_pure_noise() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +159,14 @@ def test_waiting_without_a_renderer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnyviewError, match=r"need 3 scenes .* no renderer is running"):
         wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0)
     assert not wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0, lambda: True)
+
+
+def test_a_process_that_draws_batches_is_no_renderer(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        assert multiprocessing.active_children()
+        with pytest.raises(AnyviewError, match="no renderer is running"):
+            wait_for({"street": SceneStore(SCENES, tmp_path)}, RUN, 0)
 
 
 def test_processes_beside_the_first_wait_for_its_renderers(
