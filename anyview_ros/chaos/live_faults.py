@@ -242,7 +242,7 @@ LIVE_FAULTS = (
         f"images and camera infos come {HALF_A_CLIP_S:g} s late",
         with_effect(lambda: effects.delaying(("image", "info"), HALF_A_CLIP_S)),
         ("latency_s",),
-        lasts_s=5.0,
+        lasts_s=10.0,  # each camera has made two clips of them by then
     ),
     Fault(
         "images_damaged",
