@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -25,7 +26,7 @@ from anyview_ros.errors import AnyviewError
 
 JOB, CLIPS, WHOLE, CONVERTED, SOURCE = "job.json", "clips", "bag", "ros2", "source"
 LOCK = "lock"
-SQLITE, LOG = ".db3", "-wal"
+SQLITE, LOG, TAKEN_IN = ".db3", "-wal", "taken_in.json"
 SAMPLE = 1 << 20  # bytes of a file's begin and end by which it is known again
 SPARE = 64 << 20  # bytes of the disk that are left free
 
@@ -96,25 +97,30 @@ class Job:
             if not source.exists():
                 raise _not_there(source)
             return source
-        if not self._downloaded(source):
-            raise _not_there(source)
+        parts = [source]
         if source.suffix == SQLITE:
-            self._downloaded(replace(source, url=f"{source.url}{LOG}"))
-        target = self.folder / SOURCE / source.name
-        for file in target.rglob(f"*{SQLITE}") if target.is_dir() else [target]:
-            if _size(file.with_name(f"{file.name}{LOG}")) > 0:
-                _take_in_log(file)
+            parts.append(replace(source, url=f"{source.url}{LOG}"))
+        there = {part.name: part.files() for part in parts}
+        if not there[source.name]:
+            raise _not_there(source)
+        target, mark = self.folder / SOURCE / source.name, self.folder / SOURCE / TAKEN_IN
+        if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == there:
+            return target
+        for part in parts:
+            self._download(part, there[part.name])
+        files = target.rglob(f"*{SQLITE}") if target.is_dir() else [target]
+        if [file for file in files if _takes_in_log(file)]:
+            mark.write_text(json.dumps(there), encoding="utf-8")  # by sizes it is another file now
         return target
 
-    def _downloaded(self, source: StorePath) -> bool:
-        """Copy what is not here yet; return whether anything is there."""
-        target, files = self.folder / SOURCE / source.name, source.files()
+    def _download(self, source: StorePath, files: Mapping[str, int]) -> None:
+        """Copy what is not here yet of files, given with their bytes."""
+        target = self.folder / SOURCE / source.name
         left = {name: size for name, size in files.items() if _size(target / name) != size}
         if left:
             self._hold()
             self._check_free_bytes(sum(left.values()))
             source.download(left, target)
-        return bool(files)
 
     def begin(self, identity: dict[str, Any]) -> None:
         """Make the folder, or go on in it; no other call of this machine can until it ends.
@@ -157,6 +163,11 @@ class Job:
             held.close()
             return
         self._held = held
+        if not (self.folder / LOCK).is_file():  # it was just finished, and dropped
+            raise AnyviewError(
+                "unfinished_exists",
+                f"another augmentation has just ended in '{self.folder}'; ask again",
+            )
 
     def check_space(self, needed: int) -> None:
         """Refuse what the disk will not hold.
@@ -242,9 +253,13 @@ def _not_there(source: Place) -> AnyviewError:
     return AnyviewError("unreadable_bag", text)
 
 
-def _take_in_log(file: Path) -> None:
+def _takes_in_log(file: Path) -> bool:
+    """Move what is in a file's write-ahead log into the file; return whether there was any."""
+    if _size(file.with_name(f"{file.name}{LOG}")) <= 0:
+        return False
     with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as copy:  # who reads it says why
         copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return True
 
 
 def identity_of(path: Path) -> dict[str, Any]:

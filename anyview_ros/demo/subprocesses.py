@@ -107,4 +107,5 @@ def interrupt_once() -> None:
         raise KeyboardInterrupt
 
     for number in STOP_SIGNALS:
-        signal.signal(number, interrupt)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
+            signal.signal(number, interrupt)

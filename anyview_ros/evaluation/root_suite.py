@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,11 @@ class RootSuite:
 
     def changed_s(self, episode: Episode) -> float:
         folder = self.root / self.folders[episode.split] / episode.name
-        return max((file.stat().st_mtime for file in folder.rglob("*")), default=0.0)
+        times = [0.0]
+        for file in folder.rglob("*"):
+            with suppress(OSError):  # it was removed just now
+                times.append(file.lstat().st_mtime)
+        return max(times)
 
     def control_scene(self, episode: Episode) -> Task | None:
         return None

@@ -273,8 +273,9 @@ def train(
         return max(SAVE_EVERY_S, (time.monotonic() - started) / SAVING_SHARE)
 
     saved, pause = time.monotonic(), SAVE_EVERY_S
-    for ahead in range(loaders + 1):  # of a stage before, perhaps
-        ready(trainer.step + ahead)
+    drawn = range(trainer.step, trainer.run.training.steps)[: loaders + 1]
+    for step in drawn:  # the first of them of a stage before, perhaps
+        ready(step)
     with Prefetcher(trainer.draw, trainer.step, loaders) as batches:
         while trainer.step < trainer.run.training.steps:
             ready(trainer.step + loaders + 1)

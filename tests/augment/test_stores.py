@@ -196,17 +196,26 @@ def test_what_cannot_be_read_is_told_by_the_path_that_was_given(
 
 
 def test_messages_in_a_write_ahead_log_are_not_lost(
-    store: StorePath, model: Path, tmp_path: Path
+    store: StorePath, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a file and of a folder, and what was taken in once is not copied again."""
+    copied, download = list[str](), StorePath.download
+
+    def counted(source: StorePath, names: Any, folder: Path) -> None:
+        copied.extend(names)
+        download(source, names, folder)
+
+    monkeypatch.setattr(StorePath, "download", counted)
     killed, late = killed_recording(tmp_path)
     (tmp_path / "whole" / "metadata.yaml").rename(killed.with_name("metadata.yaml"))
     drive = uploaded(killed.parent, store / "drive")
     for given, file in ((drive / killed.name, ""), (drive, killed.name)):
-        begun = job.Job(store / "out" / given.name)
+        begun, before = job.Job(store / "out" / given.name), len(copied)
         for _ in range(2):
-            with Bag(begun.local(given) / file) as copied:
-                assert copied.files.counts().total() == 2 * late
+            with Bag(begun.local(given) / file) as opened:
+                assert opened.files.counts().total() == 2 * late
+        assert len(copied) - before == (3 if file else 2)  # with metadata.yaml
+        begun.close()
     assert run(drive / killed.name, store / "made", model) == 0
 
 

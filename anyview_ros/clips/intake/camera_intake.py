@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -265,7 +267,9 @@ class CameraIntake:
                     stuck = error.retry == "arrival"
                 continue
             except Exception as error:  # a bug that one image meets must not end the node
-                self._give_up(pending, AnyviewError("internal_error", repr(error)))
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{Path(place.filename).name}, line {place.lineno}"
+                self._give_up(pending, AnyviewError("internal_error", f"{error!r} in {where}"))
                 continue
             del self._pending[frame.stamp_ns]
             is_changed = self._store.add(frame)

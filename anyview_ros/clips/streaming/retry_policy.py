@@ -36,6 +36,7 @@ class RetryPolicy:
         self._rest_s = rest_s
         self._now_ns = now_ns
         self._problem: AnyviewError | None = None
+        self._lacks_messages = False
         self._problem_since = 0
         self._stuck_since: int | None = None
         self._retry_at = 0.0
@@ -52,14 +53,19 @@ class RetryPolicy:
 
     @property
     def lacks_messages(self) -> bool:
-        """Return whether the last try failed for messages that may still come."""
-        return self._problem is not None and self._problem.retry in ("arrival", "readiness")
+        """Return whether the next clip lacks messages that may still come, by the last try."""
+        return self._lacks_messages
+
+    def note_complete(self) -> None:
+        """Take note that nothing lacks any more; what to report stays until the clip is made."""
+        self._lacks_messages = False
 
     def note(self, error: AnyviewError) -> None:
         """Store the newest problem; one of the same code has lasted since the first."""
         if self._problem is None or self._problem.code != error.code:
             self._problem_since = self._now_ns()
         self._problem = error
+        self._lacks_messages = error.retry in ("arrival", "readiness")
 
     def forget_problem(self) -> None:
         """Report nothing until something fails again."""
@@ -107,6 +113,7 @@ class RetryPolicy:
     def begin_clip(self) -> None:
         """Give the next clip a patience and tries of its own."""
         self._stuck_since, self._deaths, self._retry_at = None, 0, 0.0
+        self._lacks_messages = False
 
     def reset(self) -> None:
         """Forget the problem, the rest, and all tries, after a success or a clock jump."""

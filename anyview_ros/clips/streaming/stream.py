@@ -209,7 +209,8 @@ class Stream:
                 return ()
             waiting = set(self._frames.stamps(self._source))
             new = [stamp for stamp in stamps_ns if stamp in waiting]
-            if not window.continues and not self._request.lossless:
+            follows = window.continues or (not self._shape.overlap and self._answered)
+            if not (follows or self._request.lossless):
                 self._decimator.restart(new)
             chosen = self._decimator.select(new)
             self._account(stamps_ns[-1], set(new), set(chosen))
@@ -274,6 +275,11 @@ class Stream:
             if self._retries.lacks_messages or not waiting:
                 return 0
             return len(waiting) if self._lossless_window(waiting, ended=False) else 0
+
+    def note_complete(self) -> None:
+        """Take note that the next clip lacks nothing: the model has it now."""
+        with self._lock:
+            self._retries.note_complete()
 
     def waits_in_vain(self, window: Window, ended: bool) -> bool:
         """Return whether frames that a further source lacks for a clip will not come any more.

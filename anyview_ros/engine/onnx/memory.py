@@ -83,10 +83,13 @@ def _free_on_gpu() -> int | None:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
-    asked = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # which the tool does not heed
-    if visible is not None:
-        asked.append(f"--id={visible.split(',')[0].strip()}")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    # The tool does not heed the variable, and does not know all that it may hold.
+    return (visible and _told_by(tool, f"--id={visible}")) or _told_by(tool)
+
+
+def _told_by(tool: str, *which: str) -> int | None:
+    asked = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits", *which]
     try:
         told = subprocess.run(
             asked, capture_output=True, text=True, check=True, timeout=TOOL_TIMEOUT_S

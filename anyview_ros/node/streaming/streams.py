@@ -254,6 +254,7 @@ class Streams:
         spec = window.spec(ClipShape.of(self._model.required().contract))
         in_vain = stream.waits_in_vain(window, self._has_ended(stream))
         job = self._maker.gather(spec, camera, _at_once, chosen, leave_out_late=in_vain)
+        stream.note_complete()
         ticket.sources = job.names
         size = job.target.camera.height, job.target.camera.width
         before = stream.previous_frames(window, job.stamps_ns, size)

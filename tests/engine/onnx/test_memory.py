@@ -70,11 +70,15 @@ def test_free_memory_of_a_gpu(monkeypatch, tmp_path, says, found):
 
 
 def test_free_memory_is_that_of_the_gpu_that_is_visible(monkeypatch, tmp_path):
-    tool = Path(tmp_path / "nvidia-smi")
-    tool.write_text('#!/bin/sh\ncase "$*" in *--id=3) echo 2048;; *) echo 1;; esac\n')
+    """Of a name that the tool does not know, that of the first."""
+    tool, cases = (
+        Path(tmp_path / "nvidia-smi"),
+        "*--id=3) echo 2048;; *--id=MIG*) exit 6;; *) echo 1",
+    )
+    tool.write_text(f"#!/bin/sh\ncase $* in {cases};; esac\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    for visible, found in (("3,1", 2**31), ("0", 2**20)):
+    for visible, found in (("3,1", 2**31), ("0", 2**20), ("MIG-1", 2**20), ("", 2**20)):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert memory.free_bytes("cuda") == found
 

@@ -365,6 +365,8 @@ def test_a_source_is_not_held_back_from_what_it_must_bring(
     assert one.backlog_at_work() == 9
     refuse(one, code)
     assert one.backlog_at_work() == held
+    one.note_complete()  # the next try found all of it
+    assert one.backlog_at_work() == 9
 
 
 def test_a_further_source_that_has_stopped_is_not_waited_for(contract: Contract) -> None:
@@ -407,3 +409,16 @@ def test_frames_of_another_sources_lens_begin_no_clip(
     assert window.continues
     following = tuple(stamp(k) for k in range(16, 25))
     assert len(one.previous_frames(window, following, SIZE)) == kept
+
+
+@pytest.mark.parametrize("rate_hz", [3.0, 6.0, 10.0])
+def test_a_stream_of_single_frames_has_its_rate(tmp_path: Path, rate_hz: float) -> None:
+    contract = load_package(make_package(tmp_path / "one", frames=(1,))).contract
+    message = VirtualCamera(name="a", rate=rate_hz, sources=["front"])
+    one, published = Stream(camera_request(message, contract), contract, 0.0), list[int]()
+    for k in range(200):
+        one.note("front", stamp(k))
+        if window := one.window():
+            images = np.zeros((1, *SIZE, 3), np.uint8)
+            published += [window.end_ns] * len(one.accept(window, (window.end_ns,), images, 0.5))
+    assert len(published) == pytest.approx(20 * rate_hz, abs=2)

@@ -18,6 +18,7 @@ from anyview_ros.msg import VirtualCamera
 from anyview_ros.clips.clip_spec import ClipSpec
 from anyview_ros.clips.virtual.camera_request import camera_request
 from anyview_ros.contract import Contract
+from anyview_ros.errors import AnyviewError
 from anyview_ros.node.clips.request_queue import RequestQueue, Ticket
 from anyview_ros.node.streaming.streams import Streams
 from anyview_ros.node.virtual import virtual_cameras
@@ -127,6 +128,40 @@ class Maker:
 
     def publish(self, made: Any, chosen: Sequence[int]) -> None:
         pass
+
+
+def test_a_source_is_held_back_again_once_a_clip_has_all_its_frames(contract: Contract) -> None:
+    """While the model works, which takes long: what lacked before the try before is there."""
+    model, cameras = SimpleNamespace(current=SimpleNamespace(contract=contract)), Cameras()
+    model.required = lambda: model.current
+    backlogs = list[int]()
+
+    class OnceNotYet(Maker):
+        def gather(self, *what: Any, **how: Any) -> Any:
+            if not backlogs:
+                backlogs.append(0)
+                raise AnyviewError("not_yet", "the other camera's frame comes in a moment")
+            return super().gather(*what, **how)
+
+        def make(self, *what: Any, **how: Any) -> Any:
+            (stream,) = streams._now().values()
+            backlogs.append(stream.backlog_at_work())
+            return super().make(*what, **how)
+
+    maker = OnceNotYet(lambda: None, contract)
+    with running(model, cameras, maker, Mock()) as streams:
+        message = VirtualCamera(name="a", rate=10.0, mode=VirtualCamera.LOSSLESS, sources=["front"])
+        topics: Any = SimpleNamespace(has_room=True)
+        cameras._there["a"] = virtual_cameras.VirtualCamera(
+            camera_request(message, contract), topics
+        )
+        cameras._on_change()
+        for k in range(9):
+            streams.note("front", 10**9 + k * 10**8, False)
+        deadline = time.monotonic() + 10.0
+        while len(backlogs) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert backlogs == [0, 9]
 
 
 def test_shares_follow_priorities(contract: Contract) -> None:
