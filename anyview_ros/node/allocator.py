@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
-LARGEST_BUFFER = 32 << 20  # the most that glibc takes for M_MMAP_THRESHOLD: a 4K rgb8 image fits
+LARGEST_BUFFER = 24 << 20  # a 4K rgb8 image fits; clips, which leave holes in a heap, do not
 KEPT = 64 << 20  # free bytes at the end of the heap
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # the same as `share_heap`, in the environment
 

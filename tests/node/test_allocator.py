@@ -38,6 +38,30 @@ def test_freed_image_buffers_are_used_again() -> None:
     assert faults["as is"] > 20 * 1000  # pages of 20 images: the test can fail
 
 
+# A clip of 1280x960, as a callback has it: what is freed behind small things that stay is a hole.
+CLIP = """
+from pathlib import Path
+from anyview_ros.node import allocator
+allocator.LARGEST_BUFFER = LARGEST or allocator.LARGEST_BUFFER
+allocator.keep_freed_memory()
+clip = bytes([1]) * (9 * 960 * 1280 * 3)
+stays = bytes([1]) * 60_000
+del clip
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) // 1000 for line in lines if line.startswith("RssAnon")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_the_frames_of_a_clip_leave_no_hole() -> None:
+    def held(largest: int) -> int:
+        code = CLIP.replace("LARGEST or", f"{largest} or")
+        return int(subprocess.check_output([sys.executable, "-c", code]))
+
+    assert held(0) < 20  # MB
+    assert held(32 << 20) > 30  # the test can fail
+
+
 # Threads that free what they took at one time each leave it in a heap.
 THREADS = """
 import ctypes, sys, threading
