@@ -29,7 +29,8 @@ from anyview_ros.engine.continuation import PreviousClip
 from anyview_ros.errors import AnyviewError
 
 # Why frames are not published, beside those of `PendingFrames` and the codes of errors.
-THINNED, OFF_GRID, CLOCK_JUMPED = "thinned", "off_grid", "clock_jumped"
+THINNED, OFF_GRID = "thinned", "off_grid"
+CLOCK_JUMPED = "clock_jumped"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,8 @@ from anyview_ros.engine.surfaces.colours import shrunk
 from anyview_ros.engine.surfaces.detail import SourceDetail, depth_of, with_detail
 from anyview_ros.engine.surfaces.plane_scorer import ages_s
 from anyview_ros.frames import Camera, Clip, Frame
-from anyview_ros.packages import load_package
+from anyview_ros.packages import DEFAULT_MODEL, find_package, load_package
 from tests.engine.surfaces.walls import frame_at, looking_ahead, sees_wall, texture
-from tests.packages import make_package
 
 WALL = texture(3, finest=2.5)
 WALL_M = 5.0
@@ -128,20 +126,24 @@ def test_ages_are_those_of_the_clip() -> None:
     assert np.allclose(ages_s(held, live), [1.9, 2.0, 2.1, 2.2, 2.3])
 
 
+def dark(camera: Camera) -> Frame:
+    return Frame(0, np.zeros((camera.height, camera.width, 3), np.uint8), camera, np.eye(4))
+
+
 def test_a_view_of_nearly_all_directions_leaves_a_pixel_of_a_source() -> None:
-    far = replace(source(), camera=Camera.from_fov(48, 32, np.radians(12)))
-    small = shrunk(far, Camera.from_fov(160, 96, np.radians(175)))
+    narrow = dark(Camera.from_fov(48, 32, np.radians(12)))
+    small = shrunk(narrow, Camera.from_fov(160, 96, np.radians(175)))
     assert (small.camera.width, small.camera.height) == (1, 1)
 
 
 def test_pixels_that_are_no_squares_are_shrunk_by_what_each_side_needs() -> None:
-    tall = replace(source(), camera=Camera(48, 32, 20.0, 80.0, 24.0, 16.0))
+    tall = dark(Camera(48, 32, 20.0, 80.0, 24.0, 16.0))
     small = shrunk(tall, Camera(24, 16, 20.0, 20.0, 12.0, 8.0))
     assert (small.camera.width, small.camera.height) == (48, 8)
 
 
 @pytest.mark.parametrize("cell", [(4, 8, 8), (4, 32, 32), (8, 8, 8)])
-def test_a_tiny_clip_is_drawn_of_any_latent(cell: tuple[int, int, int], tmp_path: Path) -> None:
-    contract = load_package(make_package(tmp_path / "tiny", sweep_weights=True)).contract
+def test_a_tiny_clip_is_drawn_of_any_latent(cell: tuple[int, int, int]) -> None:
+    contract = load_package(find_package(DEFAULT_MODEL), check_files=False).contract
     latent = LatentShape(contract.latent.channels, *cell)
     SourceDetail(replace(contract, latent=latent), 1).warm_up()
