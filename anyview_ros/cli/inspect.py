@@ -77,11 +77,13 @@ def _error(error: Any) -> dict[str, str]:
 
 
 def _inspected(args: argparse.Namespace) -> Inspection:
+    from anyview_ros.augment.bag_copy import check_copied
     from anyview_ros.augment.inspection import inspect
 
     options, say = bag_options(args, args.sources), (lambda line: None) if args.json else print
     bar = tqdm(unit="image", disable=None)  # None: only on a terminal
     with opened_bag(args.bag, say) as bag, bar:
+        check_copied(bag)
         return inspect(bag, options, bar.update)
 
 

@@ -39,7 +39,7 @@ def command(folder: Path, out: str, *more: object) -> list[object]:
 
 
 def test_stop_resume_and_what_a_student_is_not_for(folder: Path) -> None:
-    assert "step 0 of 4 is saved" in run(*command(folder, "one", "--minutes", 0)).stdout
+    assert "nothing is saved" in run(*command(folder, "one", "--minutes", 0)).stdout
     made = run(*command(folder, "one", "--resume"))
     assert made.returncode == 0, made.stderr
     assert "step 4 of 4 is saved" in made.stdout

@@ -51,7 +51,8 @@ def drive(model: Path, late: bool) -> tuple[dict[int, bytes], dict[int, list[int
     Args:
         late: whether the model stands while the last frames come, which then wait for it.
     """
-    with live(DOMAIN, model, "buffer_s:=4.0", "memory_s:=3.0", "flush_s:=1.0") as (
+    # No flush between the two parts, on a machine however busy: it would cut other clips.
+    with live(DOMAIN, model, "buffer_s:=4.0", "memory_s:=3.0", "flush_s:=4.0") as (
         opened,
         rig,
         caller,
