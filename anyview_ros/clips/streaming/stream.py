@@ -267,7 +267,7 @@ class Stream:
             return len(self._frames.stamps(self._source))
 
     def backlog_at_work(self) -> int:
-        """Return `backlog`, or 0 while it is the source that must bring what the next clip lacks.
+        """Return `backlog`, or 0 while the source must bring what the next clip lacks.
 
         So is the source held back by what the model has to do, and never by what it lacks itself.
         """
@@ -373,5 +373,5 @@ class Stream:
 def _saw_otherwise(before: CameraRequest, after: CameraRequest) -> bool:
     """Return whether a camera was changed so that it would have seen other frames in the past."""
     moved = after.placement is not before.placement and not isinstance(after.placement, Steered)
-    views = ((r.size, r.intrinsics, r.horizontal_fov) for r in (before, after))
-    return moved or next(views) != next(views)
+    lenses = [(each.size, each.intrinsics, each.horizontal_fov) for each in (before, after)]
+    return moved or lenses[0] != lenses[1]
